@@ -1,0 +1,59 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include <sys/types.h>
+
+#include <chrono>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "base/fd.h"
+
+namespace cbuild {
+
+/// A child process held by its pidfd. The destructor kills its process group and reaps it.
+class Child {
+ public:
+  struct Options {
+    std::vector<std::string> argv;                        ///< argv[0] is looked up in PATH unless it holds a slash
+    std::optional<std::vector<std::string>> environment;  ///< "K=V"; nullopt inherits
+    std::string directory;                                ///< empty: inherit
+    int stdin_fd = -1, stdout_fd = -1, stderr_fd = -1;    ///< borrowed; -1 means /dev/null
+    bool new_group = true;
+  };
+  /// posix_spawn-like: returns once exec succeeded; throws Error{not_found} when the program is missing.
+  static Child spawn(const Options& options);
+  Child(Child&&) noexcept;
+  Child& operator=(Child&&) noexcept;
+  ~Child();
+
+  pid_t pid() const { return pid_; }  ///< -1 once waited for
+  int pidfd() const { return pidfd_.get(); }
+  /// Exit code, or 128+signal. Once only.
+  int wait();
+  /// To the child's group if it has its own, else to the child; nothing once waited for.
+  void signal(int signo) noexcept;
+
+ private:
+  Child() = default;
+  void kill_and_reap() noexcept;
+
+  pid_t pid_ = -1;
+  UniqueFd pidfd_;
+  bool own_group_ = false;
+};
+
+struct CommandResult {
+  int exit_code = 0;  ///< 128+signal when killed
+  std::string out, err;
+};
+
+/// Runs a program to its end with `input` on stdin, collecting stdout and stderr (each at most `limit` bytes, the rest is
+/// dropped). Kills it and throws Error{io} at the timeout.
+CommandResult run_command(const std::vector<std::string>& argv, std::string_view input = {},
+                          std::chrono::milliseconds timeout = std::chrono::minutes(5),
+                          std::size_t limit = 16u << 20,
+                          const std::optional<std::vector<std::string>>& environment = std::nullopt);
+
+}  // namespace cbuild

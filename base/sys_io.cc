@@ -1,0 +1,154 @@
+// SPDX-License-Identifier: Apache-2.0
+#include <dirent.h>
+#include <sys/random.h>
+#include <sys/syscall.h>
+#include <time.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <cerrno>
+#include <cstring>
+
+#include "base/error.h"
+#include "base/files.h"
+#include "base/sys.h"
+#include "base/sys_detail.h"
+#include "base/text.h"
+
+namespace cbuild::sys {
+
+namespace {
+
+constexpr std::size_t kDirBufferSize = 32u << 10;
+constexpr std::size_t kFirstRead = 64u << 10;
+
+std::int64_t clock_ns(clockid_t clock) {
+  timespec now;
+  CBUILD_CHECK(::clock_gettime(clock, &now) == 0);
+  return std::int64_t{now.tv_sec} * 1'000'000'000 + now.tv_nsec;
+}
+
+/// The kernel's record of getdents64; glibc's struct dirent64 has the same layout with a fixed name size.
+struct RawEntry {
+  std::uint64_t inode;
+  std::int64_t offset;
+  std::uint16_t size;
+  unsigned char type;
+};
+constexpr std::size_t kNameOffset = offsetof(RawEntry, type) + 1;
+
+}  // namespace
+
+namespace detail {
+
+DirReader::DirReader(int fd) : fd_(fd), buffer_(std::make_unique_for_overwrite<std::byte[]>(kDirBufferSize)) {}
+
+const DirEntry* DirReader::next() {
+  for (;;) {
+    if (at_ == end_) {
+      const long size = ::syscall(SYS_getdents64, fd_, buffer_.get(), kDirBufferSize);
+      if (size < 0) throw_errno(errno, "getdents64");
+      if (size == 0) return nullptr;
+      at_ = 0;
+      end_ = static_cast<std::size_t>(size);
+    }
+    RawEntry raw;
+    std::memcpy(&raw, buffer_.get() + at_, kNameOffset);
+    entry_ = {reinterpret_cast<const char*>(buffer_.get() + at_ + kNameOffset), raw.type};
+    at_ += raw.size;
+    if (std::strcmp(entry_.name, ".") != 0 && std::strcmp(entry_.name, "..") != 0) return &entry_;
+  }
+}
+
+std::string random_hex() {
+  std::uint64_t value = 0;
+  if (detail::retry([&] { return ::getrandom(&value, sizeof value, 0); }) != sizeof value)
+    throw_errno(errno, "getrandom");
+  std::string out(16, '0');
+  for (char& c : out) {
+    c = "0123456789abcdef"[value & 15];
+    value >>= 4;
+  }
+  return out;
+}
+
+}  // namespace detail
+
+std::size_t read_some(int fd, std::span<std::byte> buffer) {
+  const ssize_t size = detail::retry([&] { return ::read(fd, buffer.data(), buffer.size()); });
+  if (size < 0) throw_errno(errno, "read");
+  return static_cast<std::size_t>(size);
+}
+
+std::string read_all(int fd, std::size_t limit) {
+  struct stat st;
+  const bool sized = ::fstat(fd, &st) == 0 && S_ISREG(st.st_mode) && st.st_size > 0;
+  std::string out;
+  // One byte more than the file holds, so that its end is seen without growing.
+  std::size_t room = sized ? static_cast<std::size_t>(st.st_size) + 1 : kFirstRead;
+  std::size_t size = 0;
+  for (;;) {
+    if (size == out.size()) {
+      out.resize(std::min(out.size() + room, limit < SIZE_MAX ? limit + 1 : limit));
+      room = out.size();
+    }
+    const std::size_t count = read_some(fd, std::as_writable_bytes(std::span(out).subspan(size)));
+    size += count;
+    if (size > limit) throw Error(ErrorCode::input, cat("larger than the limit of ", limit, " bytes"));
+    if (count == 0) break;
+  }
+  out.resize(size);
+  return out;
+}
+
+std::string read_file_at(int dirfd, const std::string& path, std::size_t limit) {
+  const UniqueFd fd = open_at(dirfd, path, O_RDONLY);
+  try {
+    return read_all(fd.get(), limit);
+  } catch (Error& error) {
+    error.add_context(path);
+    throw;
+  }
+}
+
+void write_all(int fd, std::string_view data) {
+  while (!data.empty()) {
+    const ssize_t size = detail::retry([&] { return ::write(fd, data.data(), data.size()); });
+    if (size < 0) throw_errno(errno, "write");
+    data.remove_prefix(static_cast<std::size_t>(size));
+  }
+}
+
+void pwrite_all(int fd, std::string_view data, off_t offset) {
+  while (!data.empty()) {
+    const ssize_t size = detail::retry([&] { return ::pwrite(fd, data.data(), data.size(), offset); });
+    if (size < 0) throw_errno(errno, "pwrite");
+    data.remove_prefix(static_cast<std::size_t>(size));
+    offset += size;
+  }
+}
+
+void write_file_at(int dirfd, const std::string& path, std::string_view data, mode_t mode) {
+  const std::string temp = cat(path.substr(0, path.rfind('/') + 1), ".tmp-", detail::random_hex());
+  UniqueFd fd = open_at(dirfd, temp, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW, mode);
+  ScopeExit remove([&] { ::unlinkat(dirfd, temp.c_str(), 0); });
+  try {
+    write_all(fd.get(), data);
+    fd.close_checked();
+  } catch (Error& error) {
+    error.add_context(path);
+    throw;
+  }
+  rename_at(dirfd, temp, dirfd, path);
+  remove.dismiss();
+}
+
+std::int64_t now_ns() { return clock_ns(CLOCK_REALTIME); }
+std::int64_t monotonic_ns() { return clock_ns(CLOCK_MONOTONIC); }
+
+const std::string& boot_id() {
+  static const std::string id(trim(read_file_at(AT_FDCWD, "/proc/sys/kernel/random/boot_id", 256)));
+  return id;
+}
+
+}  // namespace cbuild::sys
