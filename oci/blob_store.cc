@@ -1,0 +1,34 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "oci/blob_store.h"
+
+#include "base/error.h"
+#include "base/sys.h"
+#include "base/text.h"
+
+namespace cbuild::oci {
+
+std::string read_blob(BlobStore& store, const Digest& digest, std::size_t limit) {
+  const UniqueFd fd = store.open(digest);
+  const auto size = static_cast<std::uint64_t>(sys::stat_fd(fd.get()).st_size);
+  if (size > limit)
+    throw Error(ErrorCode::corrupt, cat("blob ", digest.str(), " is larger than ", limit, " bytes"));
+  std::string data = sys::read_all(fd.get(), limit);
+  if (sha256(data) != digest) {
+    throw Error(ErrorCode::corrupt, cat("blob ", digest.str(), " does not match its digest"));
+  }
+  return data;
+}
+
+Descriptor put_blob(BlobStore& store, std::string_view data, std::string media_type) {
+  Descriptor out;
+  out.media_type = std::move(media_type);
+  out.digest = sha256(data);
+  out.size = data.size();
+  if (store.size(out.digest) == out.size) return out;
+  const std::unique_ptr<BlobWriter> writer = store.create();
+  writer->write(std::as_bytes(std::span(data)));
+  writer->commit(out.digest, out.size);
+  return out;
+}
+
+}  // namespace cbuild::oci

@@ -1,0 +1,43 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <optional>
+#include <span>
+#include <string>
+
+#include "base/digest.h"
+#include "base/fd.h"
+#include "oci/descriptor.h"
+
+namespace cbuild::oci {
+
+/// Receives one blob. Nothing is visible under its digest before commit(); destruction without commit leaves
+/// nothing.
+class BlobWriter {
+ public:
+  virtual ~BlobWriter() = default;
+  virtual void write(std::span<const std::byte> data) = 0;
+  /// Publishes. Throws Error{corrupt} when digest or size differ from the expected ones (empty digest / no
+  /// size: not checked). Returns the digest of what was written.
+  virtual Digest commit(const Digest& expected = {}, std::optional<std::uint64_t> expected_size = {}) = 0;
+};
+
+/// Content-addressed blobs. Thread-safe.
+class BlobStore {
+ public:
+  virtual ~BlobStore() = default;
+  /// Size of a blob, nullopt if it is not here.
+  virtual std::optional<std::uint64_t> size(const Digest& digest) = 0;
+  /// Opened for reading; Error{not_found} if it is not here. Content is not verified on open.
+  virtual UniqueFd open(const Digest& digest) = 0;
+  virtual std::unique_ptr<BlobWriter> create() = 0;
+};
+
+/// Reads a whole small blob and verifies its digest. Throws Error{corrupt} or {not_found}.
+std::string read_blob(BlobStore& store, const Digest& digest, std::size_t limit = 8u << 20);
+/// Writes `data` unless present; returns a descriptor for it.
+Descriptor put_blob(BlobStore& store, std::string_view data, std::string media_type);
+
+}  // namespace cbuild::oci
