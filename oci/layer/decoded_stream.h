@@ -1,0 +1,39 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <memory>
+#include <span>
+
+#include "base/digest.h"
+#include "oci/layer/source_reader.h"
+
+namespace cbuild::oci::layer {
+
+/// The uncompressed bytes of a source, with their digest. Small streams are decoded by the caller; from the second chunk on
+/// a thread decodes ahead (its own one: the source may be a socket, and a TBB worker must not wait for the network), and the
+/// digest is made by whichever side would otherwise wait. Used by one thread.
+class DecodedStream {
+ public:
+  /// More than `max_bytes` uncompressed bytes throw Error{corrupt}. `source` outlives the stream.
+  DecodedStream(SourceReader& source, std::uint64_t max_bytes);
+  ~DecodedStream();
+  DecodedStream(const DecodedStream&) = delete;
+  DecodedStream& operator=(const DecodedStream&) = delete;
+
+  /// The next bytes, valid until the next call; empty at the end. Throws what the source and the decoder throw.
+  std::span<const std::byte> next();
+  struct Digests {
+    Digest source;   ///< of all bytes of the source
+    Digest decoded;  ///< of all uncompressed bytes
+  };
+  /// Reads what is left of the stream and of the source. Once.
+  Digests finish();
+
+ private:
+  struct Impl;
+  std::unique_ptr<Impl> impl_;
+};
+
+}  // namespace cbuild::oci::layer

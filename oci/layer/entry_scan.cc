@@ -1,0 +1,142 @@
+// SPDX-License-Identifier: Apache-2.0
+// A file costs open, fstat, flistxattr, read and close. The xattr call on the descriptor that is needed for reading anyway
+// is cheaper than any call by name (llistxattr through /proc, listxattrat), and where there are none it is a look at the inode.
+#include "oci/layer/entry_scan.h"
+
+#include <dirent.h>
+#include <fcntl.h>
+#include <limits.h>
+#include <sys/stat.h>
+#include <sys/sysmacros.h>
+#include <unistd.h>
+
+#include <array>
+#include <cerrno>
+
+#include "base/error.h"
+#include "base/text.h"
+#include "oci/layer/kept_xattrs.h"
+
+namespace cbuild::oci::layer {
+namespace {
+
+constexpr int kFileFlags = O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_NOCTTY | O_CLOEXEC;
+constexpr off_t kReadAhead = 4 << 20;  ///< of a large file, before its turn comes
+
+void take_stat(ScannedEntry& out, const struct stat& st) {
+  out.header.mode = st.st_mode & 07777;
+  out.header.uid = st.st_uid;
+  out.header.gid = st.st_gid;
+  out.header.mtime_s = st.st_mtim.tv_sec;
+  out.links = S_ISDIR(st.st_mode) ? 1 : st.st_nlink;
+  out.device = st.st_dev;
+  out.inode = st.st_ino;
+}
+
+void take_xattrs(ScannedEntry& out, int fd, const ScanRules& rules) {
+  KeptXattrs found = read_kept_xattrs(fd, out.header.name);
+  if (rules.overlay && !found.refused.empty()) {
+    throw Error(ErrorCode::unsupported, cat(out.header.name, ": has the overlay attribute ", found.refused))
+        .with_hint("mount the overlay with redirect_dir=off,metacopy=off");
+  }
+  out.header.xattrs = std::move(found.kept);
+  out.opaque = rules.overlay && found.opaque && out.header.type == EntryType::directory;
+}
+
+void scan_directory(ScannedEntry& out, int fd, const ScanRules& rules) {
+  out.header.type = EntryType::directory;
+  struct stat st;
+  if (fstat(fd, &st) != 0) throw_errno(errno, out.header.name);
+  take_stat(out, st);
+  take_xattrs(out, fd, rules);
+}
+
+void scan_file(ScannedEntry& out, const ScanRules& rules, std::size_t& budget) {
+  const UniqueFd fd = open_scanned(out);
+  struct stat st;
+  if (fstat(fd.get(), &st) != 0) throw_errno(errno, out.header.name);
+  if (!S_ISREG(st.st_mode)) throw Error(ErrorCode::io, out.header.name + ": changed while it was read");
+  take_stat(out, st);
+  out.header.size = static_cast<std::uint64_t>(st.st_size);
+  out.sparse = static_cast<std::uint64_t>(st.st_blocks) * 512 < out.header.size;
+  take_xattrs(out, fd.get(), rules);
+  if (out.links > 1 || out.header.size == 0) return;
+  if (out.header.size > kSmallFile || out.header.size > budget) {
+    posix_fadvise(fd.get(), 0, kReadAhead, POSIX_FADV_WILLNEED);
+    return;
+  }
+  const std::size_t size = static_cast<std::size_t>(out.header.size);
+  budget -= size;
+  out.data.reserve(size);
+  read_exactly(fd.get(), out.data.room().first(size), 0, out.header.name);
+  out.data.advance(size);
+  out.data_loaded = true;
+}
+
+struct stat stat_name(ScannedEntry& out) {
+  struct stat st;
+  if (fstatat(out.parent->get(), out.name(), &st, AT_SYMLINK_NOFOLLOW) != 0) throw_errno(errno, out.header.name);
+  take_stat(out, st);
+  return st;
+}
+
+void scan_symlink(ScannedEntry& out) {
+  out.header.type = EntryType::symlink;
+  stat_name(out);
+  out.header.mode = 0777;
+  std::array<char, PATH_MAX> target;
+  const ssize_t size = readlinkat(out.parent->get(), out.name(), target.data(), target.size());
+  if (size < 0) throw_errno(errno, out.header.name);
+  out.header.link_target.assign(target.data(), static_cast<std::size_t>(size));
+}
+
+void scan_device(ScannedEntry& out, EntryType type, const ScanRules& rules) {
+  out.header.type = type;
+  const struct stat st = stat_name(out);
+  out.header.device_major = major(st.st_rdev);
+  out.header.device_minor = minor(st.st_rdev);
+  if (rules.overlay && type == EntryType::char_device && st.st_rdev == makedev(0, 0)) {
+    out.role = ScannedEntry::Role::whiteout;
+  }
+}
+
+}  // namespace
+
+UniqueFd open_scanned(const ScannedEntry& entry) {
+  int fd = -1;
+  do {
+    fd = openat(entry.parent->get(), entry.name(), kFileFlags);
+  } while (fd < 0 && errno == EINTR);
+  if (fd < 0) throw_errno(errno, entry.header.name);
+  return UniqueFd(fd);
+}
+
+void read_exactly(int fd, std::span<std::byte> room, std::uint64_t offset, const std::string& path) {
+  while (!room.empty()) {
+    const ssize_t got = pread(fd, room.data(), room.size(), static_cast<off_t>(offset));
+    if (got < 0 && errno == EINTR) continue;
+    if (got < 0) throw_errno(errno, path);
+    if (got == 0) throw Error(ErrorCode::io, path + ": became shorter while it was read");
+    room = room.subspan(static_cast<std::size_t>(got));
+    offset += static_cast<std::uint64_t>(got);
+  }
+}
+
+ScannedEntry scan_entry(WalkEntry&& found, const ScanRules& rules, std::size_t& budget) {
+  ScannedEntry out;
+  out.header.name = std::move(found.path);
+  out.name_at = found.name_at;
+  out.parent = std::move(found.parent);
+  switch (found.d_type) {
+    case DT_DIR: scan_directory(out, found.self->get(), rules); break;
+    case DT_REG: scan_file(out, rules, budget); break;
+    case DT_LNK: scan_symlink(out); break;
+    case DT_CHR: scan_device(out, EntryType::char_device, rules); break;
+    case DT_BLK: scan_device(out, EntryType::block_device, rules); break;
+    case DT_FIFO: scan_device(out, EntryType::fifo, rules); break;
+    default: out.role = ScannedEntry::Role::skipped; break;  // sockets (layer.md has no form for them)
+  }
+  return out;
+}
+
+}  // namespace cbuild::oci::layer

@@ -1,0 +1,49 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <memory>
+#include <span>
+
+#include "oci/layer/raw_buffer.h"
+#include "oci/layer/tar_writer.h"
+#include "oci/layer/tree_walk.h"
+
+namespace cbuild::oci::layer {
+
+/// What stands on disk behind one name, read to the point where only order-dependent decisions are left.
+struct ScannedEntry {
+  enum class Role { entry, whiteout, skipped };
+
+  Role role = Role::entry;
+  TarEntry header;           ///< complete but for hard links, which need the entries before
+  bool opaque = false;       ///< a directory that hides what the layers below have in it
+  bool sparse = false;       ///< a file with holes
+  bool data_loaded = false;  ///< the content of a small file is in `data`
+  RawBuffer data;
+  std::uint64_t links = 1, device = 0, inode = 0;
+  SharedFd parent;           ///< to open the file again
+  std::size_t name_at = 0;
+
+  const char* name() const { return header.name.c_str() + name_at; }
+};
+
+struct ScanRules {
+  bool overlay = true;  ///< char 0:0 and the overlay xattrs have overlayfs's meaning
+};
+
+/// Reads everything about one entry: stat, link target, xattrs, and the content of a file that is no larger than kSmallFile and
+/// fits in `budget`, which is lowered by it. Under overlay rules throws Error{unsupported} for redirects, metacopy and
+/// xattr whiteouts. Thread-safe.
+ScannedEntry scan_entry(WalkEntry&& found, const ScanRules& rules, std::size_t& budget);
+
+/// Opens a file for reading once more. Throws Error naming it.
+UniqueFd open_scanned(const ScannedEntry& entry);
+
+/// Fills `room` from `offset`. Throws Error{io} if the file is shorter than it was when scanned.
+void read_exactly(int fd, std::span<std::byte> room, std::uint64_t offset, const std::string& path);
+
+inline constexpr std::size_t kSmallFile = 64u << 10;
+
+}  // namespace cbuild::oci::layer

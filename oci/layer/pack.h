@@ -1,0 +1,41 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include <cstdint>
+#include <functional>
+#include <optional>
+#include <string>
+
+#include "base/cancel.h"
+#include "base/digest.h"
+#include "oci/blob_store.h"
+#include "oci/layer/compression.h"
+#include "oci/layer/tar_writer.h"
+
+namespace cbuild::oci::layer {
+
+struct PackOptions {
+  Compression compression = Compression::gzip;
+  int level = 0;
+  std::optional<std::int64_t> clamp_mtime_s;  ///< times after this are lowered to it (SOURCE_DATE_EPOCH)
+  const CancelSource* cancel = nullptr;
+};
+
+/// What a packed layer is.
+struct PackedLayer {
+  Digest diff_id;         ///< of the uncompressed tar
+  Descriptor descriptor;  ///< of the blob as stored
+  std::uint64_t uncompressed_size = 0;
+};
+
+/// Tars the changes in an overlay upper directory: char 0:0 devices and opaque directories become whiteouts (layer.md,
+/// "Whiteouts"), overlay's own xattrs are left out, redirect and metacopy are refused with Error{unsupported}. One sorted walk,
+/// digest of the tar, compression and digest of the blob in one pass. The bytes depend only on the tree. An empty tree gives
+/// the empty layer. Hard links inside the tree survive; sockets are left out; xattrs kept: security.capability and user.*
+/// without overlay's. Throws Error with the path that could not be read.
+PackedLayer pack_layer(int upper_dirfd, BlobStore& blobs, const PackOptions& options);
+
+/// As above, but plain tar of a tree without whiteout rules to `sink` (exporter "tar", tests).
+void write_tree_tar(int dirfd, const ByteSink& sink, const PackOptions& options);
+
+}  // namespace cbuild::oci::layer
