@@ -1,0 +1,88 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include <atomic>
+#include <cstdint>
+#include <map>
+#include <memory>
+#include <mutex>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "oci/registry/challenge.h"
+#include "oci/registry/credentials.h"
+#include "oci/registry/hosts.h"
+#include "oci/registry/http.h"
+#include "oci/registry/retry.h"
+#include "oci/registry/secrets.h"
+
+namespace cbuild::oci::registry {
+
+/// Makes Authorization headers: Basic, or Bearer tokens of the docker token protocol, cached by registry,
+/// account and scope, fetched once however many threads wait. Thread-safe.
+class Authenticator {
+ public:
+  Authenticator(HttpPool& pool, Hosts& hosts, CredentialStore& store, Secrets& secrets, RetryPolicy& retry);
+
+  /// One logical request and what it has shown so far.
+  struct Attempt {
+    const Endpoint& endpoint;
+    std::string repository;
+    ScopeSet scopes;
+    bool anonymous = false;  ///< never use an account (foreign hosts)
+    std::string sent;        ///< the last Authorization header, "" for none
+    unsigned refusals = 0;
+  };
+
+  /// The header to begin with; "" when the registry has not asked for any yet.
+  std::string first(Attempt& attempt);
+  /// The header to try after a 401; nullopt when there is nothing better. Throws Error{denied} when the token
+  /// server refuses and for a realm that may not be asked.
+  std::optional<std::string> answer(const HttpResponse& unauthorized, Attempt& attempt);
+
+  /// Whose account is used for a repository, for messages: "the account from FILE" or "no account found in
+  /// FILES".
+  std::string account_note(const std::string& registry, const std::string& repository);
+
+ private:
+  struct Slot {
+    explicit Slot(ScopeSet s) : scopes(std::move(s)) {}
+    const ScopeSet scopes;
+    std::atomic<bool> granted = false;
+    std::mutex mutex;  // guards the rest; held while the token is fetched
+    std::string token;
+    std::int64_t expires_ns = 0;  // monotonic
+  };
+  struct Grant {
+    std::string token;
+    std::int64_t lifetime_s = 0;
+  };
+  std::string header_for(const Challenge& challenge, Attempt& attempt);
+  std::string bearer(const Challenge& challenge, Attempt& attempt, const std::optional<Account>& account);
+  std::shared_ptr<Slot> slot_for(const std::string& key, const ScopeSet& scopes);
+  Grant fetch(const Challenge& challenge, const Attempt& attempt, const ScopeSet& scopes,
+              const std::optional<Account>& account);
+  HttpResponse get(const Challenge& challenge, const Endpoint& endpoint, const ScopeSet& scopes,
+                   const Url& realm, const std::optional<Account>& account);
+  HttpResponse post(const Challenge& challenge, const Endpoint& endpoint, const ScopeSet& scopes,
+                    const Url& realm, const Account& account);
+  HttpResponse ask(HttpRequest request, const Endpoint& endpoint);
+  std::optional<Account> account_for(const Attempt& attempt);
+
+  HttpPool& pool_;
+  Hosts& hosts_;
+  CredentialStore& store_;
+  Secrets& secrets_;
+  RetryPolicy& retry_;
+  std::mutex mutex_;                             // guards the maps
+  std::map<std::string, Challenge> challenges_;  ///< by origin
+  std::map<std::string, std::vector<std::shared_ptr<Slot>>>
+      slots_;  ///< by registry, token server and account
+};
+
+/// Throws Error{denied} when a registry's token server may not be asked: plain http for a registry on https,
+/// or an address inside this machine or network that the registry itself is not at.
+void check_realm(const Endpoint& endpoint, const Url& realm);
+
+}  // namespace cbuild::oci::registry

@@ -1,0 +1,191 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "oci/registry/blob_fetch.h"
+
+#include <algorithm>
+
+#include "base/error.h"
+#include "base/text.h"
+
+// One transfer is a series of attempts that share a writer. The writer has hashed what it got, so an attempt
+// after a broken one asks for the rest only; a server that sends everything again is read past what is known.
+namespace cbuild::oci::registry {
+
+namespace {
+
+constexpr std::uint64_t kProgress = 1u << 20;  // an attempt that got so much further does not count as failed
+constexpr unsigned kMostExpired = 3;
+
+struct BadRange {};  ///< leaves the sink when an answer does not continue where we are
+
+/// First byte of "bytes 5-9/10".
+std::optional<std::uint64_t> range_start(std::string_view header) {
+  if (!header.starts_with("bytes ")) return std::nullopt;
+  header.remove_prefix(6);
+  const auto start = parse_int(header.substr(0, header.find('-')));
+  return start && *start >= 0 ? std::optional(static_cast<std::uint64_t>(*start)) : std::nullopt;
+}
+
+class Download {
+ public:
+  Download(Session& session, Call call, const Descriptor& descriptor, const MakeWriter& make,
+           const Transferred& progress)
+      : session_(session), call_(std::move(call)), descriptor_(descriptor), make_(make), progress_(progress) {
+    call_.request.sink = [this](const HttpResponse& head, std::span<const std::byte> data) {
+      take(head, data);
+    };
+  }
+
+  /// The failed answer when the registry does not have the blob; nullopt on success.
+  std::optional<Session::Answer> run() {
+    restart();
+    unsigned attempt = 1, expired = 0;
+    while (received_ < descriptor_.size || (descriptor_.size == 0 && !answered_)) {
+      const std::uint64_t before = received_;
+      Session::Answer answer = try_once();
+      if (answer.response.ok()) continue;
+      if (!answer.response.failure && answer.response.status == 404) return answer;
+      if (received_ - std::min(before, received_) >= kProgress) attempt = 1;
+      const int status = answer.response.status;
+      if (answer.foreign && !answer.response.failure && (status == 401 || status == 403) &&
+          ++expired < kMostExpired) {
+        continue;  // signed storage URLs expire; the registry gives a new one
+      }
+      if (!session_.again(call_, answer, attempt++)) session_.fail(call_, answer);
+    }
+    commit();
+    return std::nullopt;
+  }
+
+ private:
+  void restart() {
+    writer_ = make_();
+    received_ = 0;
+  }
+
+  Session::Answer try_once() {
+    Call call = call_;
+    begun_ = false;
+    if (received_ > 0) {
+      call.request.headers.emplace_back("Range", cat("bytes=", received_, '-'));
+      resumed_ = true;
+    }
+    Session::Answer answer;
+    try {
+      answer = session_.once(call);
+    } catch (const BadRange&) {
+      answer.response.failure = {TransportFailure::Kind::broken,
+                                 "the answer to a Range request does not fit"};
+      answer.url = call.request.url;
+      restart();
+    }
+    if (!answer.response.failure && answer.response.status == 416) restart_after(answer);
+    if (answer.response.ok()) note_end(answer);
+    return answer;
+  }
+
+  void restart_after(Session::Answer& answer) {
+    answer.response.failure = {TransportFailure::Kind::broken, "Range is not satisfiable"};
+    restart();
+  }
+
+  /// A complete answer that is short of bytes is as good as a broken connection.
+  void note_end(Session::Answer& answer) {
+    answered_ = true;
+    if (received_ == descriptor_.size) return;
+    answer.response.failure = {TransportFailure::Kind::broken,
+                               cat("only ", received_, " of ", descriptor_.size, " bytes came")};
+  }
+
+  void begin(const HttpResponse& head) {
+    begun_ = true;
+    skip_ = received_;
+    if (head.status == 206) {
+      const auto start = range_start(head.header("content-range"));
+      if (!start || *start > received_) throw BadRange{};
+      skip_ = received_ - *start;
+      return;
+    }
+    const auto length = parse_int(head.header("content-length"));
+    if (length && static_cast<std::uint64_t>(*length) != descriptor_.size) {
+      throw Error(ErrorCode::corrupt,
+                  cat("the registry has ", *length, " bytes, the descriptor says ", descriptor_.size));
+    }
+  }
+
+  void take(const HttpResponse& head, std::span<const std::byte> data) {
+    if (!begun_) begin(head);
+    const std::size_t known = std::min<std::uint64_t>(skip_, data.size());
+    skip_ -= known;
+    data = data.subspan(known);
+    if (data.empty()) return;
+    if (data.size() > descriptor_.size - received_) {
+      throw Error(ErrorCode::corrupt,
+                  cat("more than the ", descriptor_.size, " bytes of the descriptor came"));
+    }
+    writer_->write(data);
+    received_ += data.size();
+    if (progress_) progress_(received_, descriptor_.size);
+  }
+
+  void commit() {
+    try {
+      writer_->commit(descriptor_.digest, descriptor_.size);
+    } catch (const Error& e) {
+      // Parts of two answers may be parts of two different files, so once more in one piece.
+      if (e.code() != ErrorCode::corrupt || !std::exchange(resumed_, false)) throw;
+      restart();
+      const Session::Answer answer = try_once();
+      if (!answer.response.ok()) session_.fail(call_, answer);
+      writer_->commit(descriptor_.digest, descriptor_.size);
+    }
+  }
+
+  Session& session_;
+  Call call_;
+  const Descriptor& descriptor_;
+  const MakeWriter& make_;
+  const Transferred& progress_;
+  std::unique_ptr<BlobWriter> writer_;
+  std::uint64_t received_ = 0;
+  std::uint64_t skip_ = 0;  ///< bytes of the running answer that are known already
+  bool begun_ = false;      ///< the running answer has brought bytes
+  bool answered_ = false;   ///< there was a success at all; an empty blob has no bytes to tell
+  bool resumed_ = false;
+};
+
+bool write_embedded(const Descriptor& descriptor, const MakeWriter& make, const Transferred& progress) {
+  if (!descriptor.data || descriptor.data->size() != descriptor.size) return false;
+  if (sha256(*descriptor.data) != descriptor.digest) return false;
+  const std::unique_ptr<BlobWriter> writer = make();
+  writer->write(std::as_bytes(std::span(*descriptor.data)));
+  writer->commit(descriptor.digest, descriptor.size);
+  if (progress) progress(descriptor.size, descriptor.size);
+  return true;
+}
+
+}  // namespace
+
+void download_blob(Session& session, const Reference& reference, const Descriptor& descriptor,
+                   const MakeWriter& make, const Transferred& progress) {
+  if (write_embedded(descriptor, make, progress)) return;
+  const std::string doing = cat("pull of ", descriptor.digest.str(), " from ", reference.name());
+  try {
+    const Call call = session.call(reference, "blobs/" + descriptor.digest.str(),
+                                   ScopeSet::pull(reference.repository), doing);
+    const auto missing = Download(session, call, descriptor, make, progress).run();
+    if (!missing) return;
+    for (const std::string& text : descriptor.urls) {  // "foreign" layers live elsewhere
+      const std::optional<Url> url = parse_url(text);
+      if (!url) continue;
+      Call elsewhere = call;
+      elsewhere.request.url = session.follow(call, call.request.url, text);
+      if (!Download(session, elsewhere, descriptor, make, progress).run()) return;
+    }
+    session.fail(call, *missing);
+  } catch (Error& e) {
+    if (e.code() == ErrorCode::corrupt) e.add_context(doing);
+    throw;
+  }
+}
+
+}  // namespace cbuild::oci::registry

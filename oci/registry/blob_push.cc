@@ -1,0 +1,187 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "oci/registry/blob_push.h"
+
+#include "base/error.h"
+#include "base/sys.h"
+#include "base/text.h"
+#include "oci/registry/failure.h"
+
+namespace cbuild::oci::registry {
+
+namespace {
+
+constexpr int kStallFactor =
+    5;  // a registry that copies the blob to its storage before it answers is silent for long
+constexpr std::chrono::seconds kGiveUpTimeout{2};
+
+class Upload {
+ public:
+  Upload(Session& session, const Reference& reference, const Descriptor& descriptor, BlobStore* store,
+         const std::optional<Reference>& mount_from, const Transferred& progress)
+      : session_(session),
+        reference_(reference),
+        descriptor_(descriptor),
+        store_(store),
+        progress_(progress) {
+    const bool other = mount_from && mount_from->registry == reference.registry &&
+                       mount_from->repository != reference.repository;
+    if (other) source_ = mount_from->repository;
+  }
+
+  bool offer() {
+    if (exists()) return true;
+    if (source_.empty()) return false;
+    const std::optional<Url> location = begin();
+    if (location) give_up(put_call(*location));
+    return !location;
+  }
+
+  Client::PushOutcome run() {
+    if (exists()) return Client::PushOutcome::exists;
+    for (unsigned attempt = 1;; ++attempt) {
+      const std::optional<Url> location = begin();
+      if (!location) return Client::PushOutcome::mounted;
+      Call put = put_call(*location);
+      const Session::Answer answer = send_content(put);
+      if (answer.response.ok()) {
+        check_digest(answer.response);
+        return Client::PushOutcome::uploaded;
+      }
+      if (!worth_another(put, answer, attempt)) session_.fail(put, answer);
+      if (exists()) return Client::PushOutcome::uploaded;  // the answer got lost, not the blob
+    }
+  }
+
+ private:
+  Call call(const char* method, const std::string& rest) {
+    ScopeSet scopes = ScopeSet::push(reference_.repository);
+    if (!source_.empty()) scopes.add(ScopeSet::pull(source_));  // one token for both, though HEAD needs less
+    Call out = session_.call(reference_, rest, scopes,
+                             cat("push of ", descriptor_.digest.str(), " to ", reference_.name()));
+    out.request.method = method;
+    return out;
+  }
+
+  /// Runs a call that asks for access to the source of a mount too; without that right the mount is given up.
+  template <typename F>
+  Session::Answer with_source(F&& make_call) {
+    try {
+      return session_.send(make_call());
+    } catch (const Error& e) {
+      if (e.code() != ErrorCode::denied || source_.empty()) throw;
+      source_.clear();
+      return session_.send(make_call());
+    }
+  }
+
+  bool exists() {
+    const Session::Answer answer =
+        with_source([&] { return call("HEAD", "blobs/" + descriptor_.digest.str()); });
+    if (answer.response.failure) session_.fail(call("HEAD", ""), answer);
+    return answer.response.ok();  // any other answer: the upload will tell more
+  }
+
+  /// Opens an upload session; nullopt when the registry has mounted the blob instead.
+  std::optional<Url> begin() {
+    Session::Answer answer = with_source([&] { return post_call(); });
+    if (!answer.response.ok() && !answer.response.failure && !source_.empty()) {
+      source_.clear();  // refused, or the registry does not know about mounts
+      answer = session_.send(post_call());
+    }
+    if (!answer.response.ok()) session_.fail(post_call(), answer);
+    if (answer.response.status == 201) return std::nullopt;
+    const std::string_view location = answer.response.header("location");
+    if (location.empty()) {
+      throw Error(ErrorCode::network, cat(post_call().doing, ": the registry names no place for the upload"));
+    }
+    return session_.follow(post_call(), answer.url, location);
+  }
+
+  Call post_call() {
+    Call out = call("POST", "blobs/uploads/");
+    if (!source_.empty()) {
+      add_query(out.request.url, "mount", descriptor_.digest.str());
+      add_query(out.request.url, "from", source_);
+    }
+    return out;
+  }
+
+  Call put_call(const Url& location) {
+    Call out = call("PUT", "");
+    out.request.url = location;
+    add_query(out.request.url, "digest", descriptor_.digest.str());
+    out.request.headers.emplace_back("Content-Type", "application/octet-stream");
+    out.request.stall *= kStallFactor;
+    out.request.body_size = descriptor_.size;
+    if (progress_) out.request.on_sent = [this](std::uint64_t sent) { progress_(sent, descriptor_.size); };
+    return out;
+  }
+
+  Session::Answer send_content(Call& put) {
+    const UniqueFd content = store_->open(descriptor_.digest);
+    put.request.body_fd = content.get();
+    try {
+      Session::Answer answer = session_.once(put);
+      if (!answer.response.ok()) give_up(put);
+      return answer;
+    } catch (...) {  // cancelled, or the blob is gone: leave nothing at the registry
+      give_up(put);
+      throw;
+    }
+  }
+
+  /// Best effort, also after a cancel; the registry drops forgotten uploads by itself some day.
+  void give_up(const Call& put) noexcept {
+    try {
+      Call drop = put;
+      drop.request.method = "DELETE";
+      drop.request.headers.clear();
+      drop.request.body_fd = -1;
+      drop.request.body_size = 0;
+      drop.request.stall = kGiveUpTimeout;
+      drop.request.cancellable = false;
+      session_.once(drop);
+    } catch (...) {
+      return;  // what went wrong before is what counts
+    }
+  }
+
+  bool worth_another(const Call& put, const Session::Answer& answer, unsigned attempt) {
+    const bool lost =
+        has_code(answer.response, "BLOB_UPLOAD_UNKNOWN") || has_code(answer.response, "BLOB_UPLOAD_INVALID");
+    if (!lost) return session_.again(put, answer, attempt);
+    Session::Answer broken = answer;
+    broken.response.failure = {TransportFailure::Kind::broken, session_.explain(answer.response)};
+    return session_.again(put, broken, attempt);
+  }
+
+  void check_digest(const HttpResponse& response) const {
+    const auto named = Digest::parse(response.header("docker-content-digest"));
+    if (named && *named != descriptor_.digest) {
+      throw Error(ErrorCode::corrupt, cat(reference_.registry, " stored ", named->str(), " instead of ",
+                                          descriptor_.digest.str()));
+    }
+  }
+
+  Session& session_;
+  const Reference& reference_;
+  const Descriptor& descriptor_;
+  BlobStore* store_;  ///< null when there is nothing to send, only to offer
+  const Transferred progress_;
+  std::string source_;  ///< repository to mount from, or empty
+};
+
+}  // namespace
+
+Client::PushOutcome upload_blob(Session& session, const Reference& reference, const Descriptor& descriptor,
+                                BlobStore& store, const std::optional<Reference>& mount_from,
+                                const Transferred& progress) {
+  return Upload(session, reference, descriptor, &store, mount_from, progress).run();
+}
+
+bool offer_blob(Session& session, const Reference& reference, const Descriptor& descriptor,
+                const std::optional<Reference>& mount_from) {
+  return Upload(session, reference, descriptor, nullptr, mount_from, nullptr).offer();
+}
+
+}  // namespace cbuild::oci::registry

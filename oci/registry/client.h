@@ -1,0 +1,83 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include <chrono>
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "base/cancel.h"
+#include "oci/blob_store.h"
+#include "oci/manifest.h"
+#include "oci/reference.h"
+
+namespace cbuild::oci::registry {
+
+struct Credentials {
+  std::string user, password, identity_token;
+};
+
+/// How registries are reached. Defaults follow the environment of a docker or podman user.
+struct Options {
+  std::vector<std::string>
+      insecure;  ///< host[:port] that may be plain http or have an unverifiable certificate
+  std::optional<std::string> auth_file;  ///< instead of the files of docker and podman
+  std::vector<std::string> cert_dirs = {"/etc/docker/certs.d", "/etc/containers/certs.d"};
+  unsigned max_connections_per_host = 4;
+  unsigned max_attempts = 5;
+  std::chrono::milliseconds retry_delay{1000};      ///< before the second attempt; grows, with jitter
+  std::chrono::milliseconds stall_timeout{60'000};  ///< a transfer without a byte for so long is broken off
+  const CancelSource* cancel = nullptr;
+  std::function<void(const std::string&)> warn;  ///< Warning headers, retries; one line each
+};
+
+struct FetchedManifest {
+  Digest digest;
+  std::string media_type;
+  std::string body;  ///< exact bytes
+};
+
+using Transferred = std::function<void(std::uint64_t bytes, std::uint64_t total)>;
+
+/// Client of the OCI distribution-spec v1.1. Thread-safe; connections, tokens and TLS sessions are shared by
+/// all calls. libcurl is opened on first use. Errors: {network} with host, status, registry's code and
+/// message; {denied} for 401 and 403 after authentication was tried, naming the credential file that was
+/// used; {not_found} for 404; {corrupt} for a wrong digest.
+class Client {
+ public:
+  explicit Client(Options options);
+  ~Client();
+  Client(const Client&) = delete;
+  Client& operator=(const Client&) = delete;
+
+  /// GET of a manifest or index by tag or digest; verified against the digest if the reference has one.
+  FetchedManifest manifest(const Reference& reference);
+  /// HEAD: digest a tag points to now; nullopt for 404.
+  std::optional<Descriptor> resolve(const Reference& reference);
+  /// Streams one blob into `store`, resuming with Range after a broken transfer. Verified.
+  void fetch_blob(const Reference& repository, const Descriptor& descriptor, BlobStore& store,
+                  const Transferred& progress = nullptr);
+  /// The whole of a small blob (config). Verified.
+  std::string fetch_small_blob(const Reference& repository, const Descriptor& descriptor);
+
+  enum class PushOutcome { exists, mounted, uploaded };
+  /// Uploads a blob from `store` unless the registry has it; tries a cross-repository mount from `mount_from`
+  /// first.
+  PushOutcome push_blob(const Reference& repository, const Descriptor& descriptor, BlobStore& store,
+                        const std::optional<Reference>& mount_from, const Transferred& progress = nullptr);
+  /// Without having the content: true if the registry has the blob, or could mount it from `mount_from`.
+  bool offer_blob(const Reference& repository, const Descriptor& descriptor,
+                  const std::optional<Reference>& mount_from);
+  /// PUT by tag (or by digest when the reference has no tag). Returns the digest.
+  Digest push_manifest(const Reference& reference, std::string_view media_type, std::string_view body);
+
+  struct Impl;
+
+ private:
+  std::unique_ptr<Impl> impl_;
+};
+
+}  // namespace cbuild::oci::registry

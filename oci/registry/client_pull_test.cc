@@ -1,0 +1,226 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "base/sys.h"
+#include "oci/registry/pull_fixture.h"
+
+using namespace cbuild;
+using namespace cbuild::oci;
+using namespace cbuild::oci::registry;
+
+TEST_CASE_FIXTURE(PullFixture, "manifests by tag and by digest") {
+  const FetchedManifest got = client().manifest(ref);
+  CHECK(got.body == manifest);
+  CHECK(got.digest == sha256(manifest));
+  CHECK(got.media_type == media_type::kManifest);
+  Reference pinned = ref;
+  pinned.digest = got.digest;
+  CHECK(client().manifest(pinned).body == manifest);
+  CHECK(registry.server->log().back().path.ends_with(got.digest.str()));
+  pinned.digest = sha256("other");
+  CHECK(code_of([&] { client().manifest(pinned); }) == ErrorCode::not_found);
+}
+
+TEST_CASE_FIXTURE(PullFixture, "what the registry says about a missing image is shown") {
+  std::string what;
+  CHECK(code_of([&] { client().manifest(registry.reference("team/none:2")); }, &what) ==
+        ErrorCode::not_found);
+  CHECK(what.find("MANIFEST_UNKNOWN: manifest unknown") != std::string::npos);
+  CHECK(what.find("team/none:2") != std::string::npos);
+}
+
+TEST_CASE_FIXTURE(PullFixture, "resolve asks with HEAD") {
+  const auto got = client().resolve(ref);
+  REQUIRE(got);
+  CHECK(got->digest == sha256(manifest));
+  CHECK(got->size == manifest.size());
+  CHECK(got->media_type == media_type::kManifest);
+  CHECK(registry.server->count("GET", "/manifests/") == 0);
+  CHECK_FALSE(client().resolve(registry.reference("team/app:none")));
+}
+
+TEST_CASE_FIXTURE(PullFixture, "resolve without HEAD or without a digest falls back to GET") {
+  int status = 405;
+  SUBCASE("405") {
+    status = 405;
+  }
+  SUBCASE("200 without digest") {
+    status = 200;
+  }
+  registry.script = [&](const FakeRequest& r) -> std::optional<FakeResponse> {
+    if (r.method != "HEAD") return std::nullopt;
+    return FakeResponse{.status = status, .headers = {{"Content-Type", std::string(media_type::kManifest)}}};
+  };
+  CHECK(client().resolve(ref)->digest == sha256(manifest));
+  CHECK(registry.server->count("GET", "/manifests/") == 1);
+}
+
+TEST_CASE_FIXTURE(PullFixture, "a manifest that is not what its digest says is refused") {
+  Reference pinned = ref;
+  pinned.digest = sha256(manifest);
+  registry.script = [&](const FakeRequest& r) -> std::optional<FakeResponse> {
+    if (!is_manifest(r)) return std::nullopt;
+    FakeResponse out{.headers = {{"Content-Type", std::string(media_type::kManifest)}},
+                     .body = manifest + " "};
+    if (r.path.ends_with("/1")) out.headers.emplace_back("Docker-Content-Digest", sha256(manifest).str());
+    return out;
+  };
+  CHECK(code_of([&] { client().manifest(pinned); }) == ErrorCode::corrupt);
+  CHECK(code_of([&] { client().manifest(ref); }) == ErrorCode::corrupt);
+}
+
+TEST_CASE_FIXTURE(PullFixture, "Docker-Content-Digest and Content-Type may be missing") {
+  registry.script = [&](const FakeRequest& r) -> std::optional<FakeResponse> {
+    if (!is_manifest(r)) return std::nullopt;
+    return FakeResponse{.headers = {{"Content-Type", "application/octet-stream"}}, .body = manifest};
+  };
+  CHECK(client().manifest(ref).media_type == media_type::kManifest);
+  CHECK(client().resolve(ref)->digest == sha256(manifest));
+}
+
+TEST_CASE_FIXTURE(PullFixture, "a wrong Content-Type and ambiguous documents are refused") {
+  registry.add_manifest("team/app", "wrong", manifest, std::string(media_type::kIndex));
+  CHECK(code_of([&] { client().manifest(registry.reference("team/app:wrong")); }) == ErrorCode::corrupt);
+  registry.add_manifest("team/app", "both", R"({"schemaVersion":2,"manifests":[],"layers":[]})",
+                        std::string(media_type::kIndex));
+  CHECK(code_of([&] { client().manifest(registry.reference("team/app:both")); }) == ErrorCode::corrupt);
+}
+
+TEST_CASE_FIXTURE(PullFixture, "schema 1 is refused by name") {
+  registry.script = [&](const FakeRequest& r) -> std::optional<FakeResponse> {
+    if (!is_manifest(r)) return std::nullopt;
+    return FakeResponse{
+        .headers = {{"Content-Type", "application/vnd.docker.distribution.manifest.v1+prettyjws"}},
+        .body = R"({"schemaVersion":1})"};
+  };
+  CHECK(code_of([&] { client().manifest(ref); }) == ErrorCode::unsupported);
+  CHECK(code_of([&] { client().resolve(ref); }) == ErrorCode::unsupported);
+}
+
+TEST_CASE_FIXTURE(PullFixture, "a manifest of 5 MiB is refused while it comes") {
+  registry.add_manifest("team/app", "big", std::string(5u << 20, ' '));
+  std::string what;
+  CHECK(code_of([&] { client().manifest(registry.reference("team/app:big")); }, &what) == ErrorCode::corrupt);
+  CHECK(what.find("larger than") != std::string::npos);
+}
+
+TEST_CASE_FIXTURE(PullFixture, "blobs are streamed, verified and counted") {
+  std::uint64_t last = 0;
+  client().fetch_blob(ref, descriptor, layout.blobs(), [&](std::uint64_t bytes, std::uint64_t total) {
+    CHECK(bytes > last);
+    CHECK(total == blob.size());
+    last = bytes;
+  });
+  CHECK(last == blob.size());
+  CHECK(read_blob(layout.blobs(), descriptor.digest) == blob);
+  fetch();
+  CHECK(blob_requests() == 1);  // it is here already
+}
+
+TEST_CASE_FIXTURE(PullFixture, "small and empty blobs") {
+  registry.add_blob("team/app", config);
+  CHECK(client().fetch_small_blob(ref, descriptor_of(config)) == config);
+  registry.add_blob("team/app", "");
+  CHECK(client().fetch_small_blob(ref, descriptor_of("")).empty());
+  Descriptor huge = descriptor;
+  huge.size = 9u << 20;
+  CHECK(code_of([&] { client().fetch_small_blob(ref, huge); }) == ErrorCode::corrupt);
+}
+
+TEST_CASE_FIXTURE(PullFixture, "a missing blob") {
+  std::string what;
+  CHECK(code_of([&] { client().fetch_blob(ref, descriptor_of("none"), layout.blobs()); }, &what) ==
+        ErrorCode::not_found);
+  CHECK(what.find("BLOB_UNKNOWN") != std::string::npos);
+}
+
+TEST_CASE_FIXTURE(PullFixture, "content of a descriptor is used when it is right") {
+  Descriptor embedded = descriptor_of("embedded");
+  embedded.data = "embedded";
+  CHECK(client().fetch_small_blob(ref, embedded) == "embedded");
+  CHECK(blob_requests() == 0);
+  embedded.data = "embeddeD";
+  CHECK(code_of([&] { client().fetch_small_blob(ref, embedded); }) == ErrorCode::not_found);
+}
+
+TEST_CASE_FIXTURE(PullFixture, "a reset in the middle is resumed by Range") {
+  FakeResponse cut = whole();
+  cut.reset_after = 100'000;
+  script_blobs({cut});
+  check_fetched();
+  const std::vector<FakeRequest> log = registry.server->log();
+  CHECK(log.back().header("range") == "bytes=100000-");
+  CHECK(warnings.size() == 1);
+}
+
+TEST_CASE_FIXTURE(PullFixture, "a short body is resumed too, with and without Content-Length") {
+  FakeResponse shorter = whole(), open_end = {.body = blob.substr(0, 200'000), .no_length = true};
+  shorter.body.resize(100'000);
+  shorter.stated_length = blob.size();
+  FakeResponse rest{.status = 206,
+                    .headers = {{"Content-Range", cat("bytes 100000-299999/", blob.size())}},
+                    .body = blob.substr(100'000, 50'000),
+                    .no_length = true};
+  script_blobs({shorter, rest, open_end});
+  check_fetched();
+  CHECK(blob_requests() == 4);
+}
+
+TEST_CASE_FIXTURE(PullFixture, "a server without Range sends all again") {
+  FakeResponse cut = whole();
+  cut.reset_after = 100'000;
+  script_blobs({cut, whole()});
+  check_fetched();
+  CHECK(blob_requests() == 2);
+}
+
+TEST_CASE_FIXTURE(PullFixture, "a range that does not fit starts over") {
+  FakeResponse cut = whole();
+  cut.reset_after = 100'000;
+  FakeResponse gap{.status = 206,
+                   .headers = {{"Content-Range", "bytes 150000-299999/300000"}},
+                   .body = blob.substr(150'000)};
+  script_blobs({cut, gap});
+  check_fetched();
+  CHECK(registry.server->log().back().header("range").empty());
+}
+
+TEST_CASE_FIXTURE(PullFixture, "416 starts over") {
+  FakeResponse cut = whole();
+  cut.reset_after = 100'000;
+  script_blobs({cut, {.status = 416}});
+  check_fetched();
+}
+
+TEST_CASE_FIXTURE(PullFixture, "an earlier range is read past what is known") {
+  FakeResponse cut = whole();
+  cut.reset_after = 100'000;
+  FakeResponse early{.status = 206, .headers = {{"Content-Range", "bytes 0-299999/300000"}}, .body = blob};
+  script_blobs({cut, early});
+  check_fetched();
+}
+
+TEST_CASE_FIXTURE(PullFixture, "parts of two different files: once more in one piece") {
+  FakeResponse cut = whole();
+  cut.body[5] ^= 1;
+  cut.reset_after = 100'000;
+  script_blobs({cut});
+  check_fetched();
+  CHECK(blob_requests() == 3);
+}
+
+TEST_CASE_FIXTURE(PullFixture, "wrong content is corrupt, and nothing stays") {
+  FakeResponse wrong = whole();
+  wrong.body[299'999] ^= 1;
+  script_blobs({wrong, wrong, wrong});
+  CHECK(code_of([&] { fetch(); }) == ErrorCode::corrupt);
+  CHECK_FALSE(layout.blobs().size(descriptor.digest));
+  CHECK(blob_requests() == 1);
+  CHECK(sys::list_dir(sys::open_at(dir.fd(), "store", O_RDONLY | O_DIRECTORY).get()) ==
+        std::vector<std::string>{"blobs", "oci-layout"});
+}
+
+TEST_CASE_FIXTURE(PullFixture, "a wrong length is corrupt at once") {
+  script_blobs({{.body = blob + "x"}});
+  CHECK(code_of([&] { fetch(); }) == ErrorCode::corrupt);
+  script_blobs({{.body = blob + "x", .no_length = true}});
+  CHECK(code_of([&] { fetch(); }) == ErrorCode::corrupt);
+}

@@ -1,0 +1,231 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "oci/registry/credentials.h"
+
+#include <unistd.h>
+
+#include <algorithm>
+#include <cstdlib>
+#include <nlohmann/json.hpp>
+
+#include "base/error.h"
+#include "base/subprocess.h"
+#include "base/sys.h"
+#include "base/text.h"
+#include "oci/json.h"
+
+namespace cbuild::oci::registry {
+
+namespace {
+
+using Value = nlohmann::json;
+constexpr std::size_t kMaxFile = 4u << 20, kMaxHelperOutput = 1u << 20;
+constexpr std::chrono::seconds kHelperTimeout{60};  // it may ask a person
+constexpr char kHubKey[] = "https://index.docker.io/v1/";
+
+std::string environment(const char* name) {
+  const char* value = std::getenv(name);
+  return value == nullptr ? std::string() : value;
+}
+
+/// "https://Index.docker.io/v1/" -> "docker.io"; "http://host:5000/v2" -> "host:5000"; "host/ns" stays.
+std::string normalize_key(std::string_view key) {
+  if (const std::size_t scheme = key.find("://"); scheme != std::string_view::npos)
+    key.remove_prefix(scheme + 3);
+  while (key.ends_with('/')) key.remove_suffix(1);
+  for (const std::string_view version : {"/v1", "/v2"}) {
+    if (key.ends_with(version)) key.remove_suffix(version.size());
+  }
+  const std::size_t slash = key.find('/');
+  std::string host = to_lower(key.substr(0, slash));
+  if (host == "index.docker.io" || host == "registry-1.docker.io") host = "docker.io";
+  return slash == std::string_view::npos ? host : host + std::string(key.substr(slash));
+}
+
+/// "host/a/b", "host/a", "host".
+std::vector<std::string> candidate_keys(const std::string& registry, const std::string& repository) {
+  std::vector<std::string> out;
+  std::string key = normalize_key(registry) + "/" + repository;
+  while (true) {
+    out.push_back(key);
+    const std::size_t slash = key.rfind('/');
+    if (slash == std::string::npos) return out;
+    key.resize(slash);
+  }
+}
+
+std::string server_address(const std::string& registry) {
+  return registry == "docker.io" ? kHubKey : registry;
+}
+
+std::optional<Account> account_of_entry(const Value& entry, const std::string& source) {
+  Account out;
+  out.source = source;
+  Credentials& found = out.credentials;
+  found.user = json::text(entry, "username");
+  found.password = json::text(entry, "password");
+  if (const std::string packed = json::text(entry, "auth"); !packed.empty()) {
+    const std::optional<std::string> plain = base64_decode(packed);
+    const std::size_t colon = plain ? plain->find(':') : std::string::npos;
+    if (colon == std::string::npos) throw Error(ErrorCode::input, "\"auth\" is not base64 of user:password");
+    found.user = plain->substr(0, colon);
+    found.password = plain->substr(colon + 1);
+    while (found.password.ends_with('\0')) found.password.pop_back();  // docker pads old files
+  }
+  found.identity_token = json::text(entry, "identitytoken");
+  out.registry_token = json::text(entry, "registrytoken");
+  const bool empty = found.user.empty() && found.identity_token.empty() && out.registry_token.empty();
+  return empty ? std::nullopt : std::optional(out);
+}
+
+std::optional<Account> from_entries(const Value& entries, const std::vector<std::string>& keys,
+                                    const std::string& source) {
+  for (const std::string& key : keys) {
+    for (const auto& [name, entry] : entries.items()) {
+      if (!entry.is_object() || normalize_key(name) != key) continue;
+      if (auto account = account_of_entry(entry, source)) return account;
+    }
+  }
+  return std::nullopt;
+}
+
+bool is_program_suffix(std::string_view name) {
+  return !name.empty() && std::all_of(name.begin(), name.end(), [](char c) {
+    return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '-' ||
+           c == '_' || c == '.';
+  });
+}
+
+/// docker-credential-helpers protocol: server on stdin, JSON on stdout, "not found" is a message and an exit
+/// code.
+std::optional<Account> ask_helper(const std::string& name, const std::string& server) {
+  if (!is_program_suffix(name)) throw Error(ErrorCode::input, "credential helper name " + go_quote(name));
+  const std::string program = "docker-credential-" + name;
+  const CommandResult result = run_command({program, "get"}, server, kHelperTimeout, kMaxHelperOutput);
+  if (result.exit_code != 0) {
+    const std::string said = result.out + result.err;
+    if (said.find("credentials not found") != std::string::npos) return std::nullopt;
+    throw Error(ErrorCode::denied, cat(program, " for ", server, " failed with exit code ", result.exit_code,
+                                       ": ", sanitize_for_terminal(trim(said).substr(0, 400))));
+  }
+  const Value answer = json::parse_object(result.out, kMaxHelperOutput, program);
+  Account out;
+  out.source = program;
+  out.credentials.user = json::text(answer, "Username");
+  const std::string secret = json::text(answer, "Secret");
+  if (secret.empty()) return std::nullopt;
+  if (out.credentials.user == "<token>") {
+    out.credentials.user.clear();
+    out.credentials.identity_token = secret;
+  } else {
+    out.credentials.password = secret;
+  }
+  return out;
+}
+
+std::optional<Account> from_registry_helpers(const Value& config, const std::vector<std::string>& keys,
+                                             const std::string& registry) {
+  const Value* helpers = json::object(config, "credHelpers");
+  if (helpers == nullptr) return std::nullopt;
+  for (const std::string& key : keys) {
+    for (const auto& [name, helper] : helpers->items()) {
+      if (normalize_key(name) != key || !helper.is_string()) continue;
+      const std::string server = key.find('/') == std::string::npos ? server_address(registry) : key;
+      if (auto account = ask_helper(helper.get<std::string>(), server)) return account;
+    }
+  }
+  return std::nullopt;
+}
+
+/// credsStore answers for every registry. A machine without that program can still do what needs no account.
+std::optional<Account> from_default_helper(const Value& config, const std::string& registry,
+                                           const CredentialStore::Warn& warn) {
+  const std::string helper = json::text(config, "credsStore");
+  if (helper.empty()) return std::nullopt;
+  try {
+    return ask_helper(helper, server_address(registry));
+  } catch (const Error& e) {
+    if (e.code() != ErrorCode::not_found) throw;
+    if (warn) warn(cat("docker-credential-", helper, " is not installed; going on without an account"));
+    return std::nullopt;
+  }
+}
+
+std::optional<Account> from_config(const Value& config, const std::string& registry,
+                                   const std::string& repository, const std::string& source,
+                                   const CredentialStore::Warn& warn) {
+  const std::vector<std::string> keys = candidate_keys(registry, repository);
+  if (auto account = from_registry_helpers(config, keys, registry)) return account;
+  if (const Value* entries = json::object(config, "auths")) {
+    if (auto account = from_entries(*entries, keys, source)) return account;
+  }
+  return from_default_helper(config, registry, warn);
+}
+
+}  // namespace
+
+CredentialStore::Places CredentialStore::places(const std::optional<std::string>& auth_file) {
+  Places out;
+  if (auth_file) {
+    out.files = {*auth_file};
+    out.explicit_file = true;
+    return out;
+  }
+  const std::string home = environment("HOME");
+  const auto add = [&](const std::string& dir, std::string_view file) {
+    if (!dir.empty()) out.files.push_back(join_path(dir, file));
+  };
+  if (const std::string file = environment("REGISTRY_AUTH_FILE"); !file.empty()) out.files.push_back(file);
+  const std::string docker = environment("DOCKER_CONFIG");
+  if (!docker.empty()) {
+    add(docker, "config.json");
+  } else {
+    add(home, ".docker/config.json");
+  }
+  const std::string runtime = environment("XDG_RUNTIME_DIR");
+  add(runtime.empty() ? cat("/run/containers/", ::getuid()) : join_path(runtime, "containers"), "auth.json");
+  const std::string config = environment("XDG_CONFIG_HOME");
+  if (!config.empty()) {
+    add(config, "containers/auth.json");
+  } else {
+    add(home, ".config/containers/auth.json");
+  }
+  add(home, ".dockercfg");
+  return out;
+}
+
+std::optional<Account> CredentialStore::find(const std::string& registry, const std::string& repository) {
+  const std::lock_guard lock(mutex_);  // a helper may ask a person, so it must not run twice at once
+  const std::string key = registry + "/" + repository;
+  const auto known = known_.find(key);
+  if (known != known_.end()) return known->second;
+  return known_.emplace(key, search(registry, repository)).first->second;
+}
+
+std::optional<Account> CredentialStore::search(const std::string& registry,
+                                               const std::string& repository) const {
+  for (const std::string& file : places_.files) {
+    const auto fd = sys::try_open_at(AT_FDCWD, file, O_RDONLY);
+    if (!fd && places_.explicit_file)
+      throw Error(ErrorCode::input, "credential file " + file + " does not exist");
+    if (!fd) continue;
+    try {
+      const std::string text = sys::read_all(fd->get(), kMaxFile);
+      if (trim(text).empty()) continue;
+      const Value config = json::parse_object(text, kMaxFile, "credentials");
+      const bool legacy = file.ends_with("/.dockercfg");
+      auto account = legacy ? from_entries(config, candidate_keys(registry, repository), file)
+                            : from_config(config, registry, repository, file, warn_);
+      if (account) return account;
+    } catch (Error& e) {
+      const ErrorCode code = e.code() == ErrorCode::corrupt ? ErrorCode::input : e.code();
+      throw Error(code, cat(file, ": ", e.what()));
+    }
+  }
+  return std::nullopt;
+}
+
+std::string CredentialStore::searched() const {
+  return join(places_.files, ", ");
+}
+
+}  // namespace cbuild::oci::registry

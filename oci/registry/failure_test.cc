@@ -1,0 +1,68 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "oci/registry/failure.h"
+
+#include <doctest/doctest.h>
+
+#include "base/error.h"
+#include "base/text.h"
+
+using namespace cbuild;
+using namespace cbuild::oci::registry;
+
+namespace {
+
+HttpResponse answer(int status, std::string body) {
+  HttpResponse out;
+  out.status = status;
+  out.body = std::move(body);
+  return out;
+}
+
+ErrorCode thrown(const HttpResponse& response) {
+  try {
+    throw_failure(response, "pull of x", Secrets{});
+  } catch (const Error& e) {
+    return e.code();
+  }
+}
+
+}  // namespace
+
+TEST_CASE("error bodies") {
+  CHECK(parse_errors(R"({"errors":[{"code":"A","message":"b","detail":{}},{"code":"C"}]})") ==
+        std::vector<RegistryError>{{"A", "b"}, {"C", ""}});
+  CHECK(parse_errors("<html>").empty());
+  CHECK(parse_errors(R"({"errors":"x"})").empty());
+  CHECK(parse_errors(R"({"errors":[{"code":1}]})").empty());
+  CHECK(has_code(answer(400, R"({"errors":[{"code":"DIGEST_INVALID"}]})"), "DIGEST_INVALID"));
+}
+
+TEST_CASE("one line of explanation") {
+  const Secrets none;
+  CHECK(explain(answer(404, R"({"errors":[{"code":"NAME_UNKNOWN","message":"no repo"}]})"), none) ==
+        "HTTP 404 NAME_UNKNOWN: no repo");
+  CHECK(explain(answer(502, "<html><body>x</body></html>"), none) == "HTTP 502 Bad Gateway");
+  CHECK(explain(answer(500, " plain words\n"), none) == "HTTP 500 plain words");
+  CHECK(explain(answer(599, ""), none) == "HTTP 599");
+  CHECK(explain(answer(500, std::string(10'000, 'x')), none).size() < 500);
+  CHECK(explain(answer(500, "a\x1b[31mb"), none).find('\x1b') == std::string::npos);
+}
+
+TEST_CASE("secrets do not appear, plain or in base64") {
+  Secrets secrets;
+  secrets.add("hunter22");
+  secrets.add("hunter22-long");
+  secrets.add("abc");  // too short to hide
+  CHECK(secrets.redact("x hunter22-long y hunter22 abc") == "x *** y *** abc");
+  CHECK(secrets.redact("Basic " + base64_encode("hunter22")) == "Basic ***");
+}
+
+TEST_CASE("codes of errors") {
+  CHECK(thrown(answer(404, "")) == ErrorCode::not_found);
+  CHECK(thrown(answer(401, "")) == ErrorCode::denied);
+  CHECK(thrown(answer(403, "")) == ErrorCode::denied);
+  CHECK(thrown(answer(500, "")) == ErrorCode::network);
+  HttpResponse broken;
+  broken.failure = TransportFailure{TransportFailure::Kind::certificate, "untrusted"};
+  CHECK(thrown(broken) == ErrorCode::network);
+}

@@ -1,0 +1,225 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "oci/registry/fake_registry.h"
+
+#include "base/error.h"
+#include "base/sys.h"
+#include "base/text.h"
+
+namespace cbuild::oci::registry {
+
+namespace {
+
+FakeResponse plain(int status) {
+  return {.status = status};
+}
+
+/// "bytes=5-" of a content; nullopt when there is no Range header.
+std::optional<std::size_t> range_of(const FakeRequest& request) {
+  const std::string range = request.header("range");
+  if (!range.starts_with("bytes=") || !range.ends_with('-')) return std::nullopt;
+  return static_cast<std::size_t>(parse_int(std::string_view(range).substr(6, range.size() - 7)).value_or(0));
+}
+
+}  // namespace
+
+FakeResponse error_response(int status, const std::string& code, const std::string& message) {
+  return {.status = status,
+          .headers = {{"Content-Type", "application/json"}},
+          .body = cat(R"({"errors":[{"code":")", code, R"(","message":")", message, R"("}]})")};
+}
+
+FakeRegistry::FakeRegistry() {
+  server = std::make_unique<FakeServer>([this](const FakeRequest& request) { return handle(request); });
+}
+
+Digest FakeRegistry::add_blob(const std::string& repository, const std::string& content) {
+  const Digest digest = sha256(content);
+  blobs[repository + "@" + digest.str()] = content;
+  return digest;
+}
+
+Digest FakeRegistry::add_manifest(const std::string& repository, const std::string& tag,
+                                  const std::string& body, const std::string& type) {
+  const Digest digest = sha256(body);
+  manifests[repository + "@" + digest.str()] = {type, body};
+  if (!tag.empty()) manifests[repository + "@" + tag] = {type, body};
+  return digest;
+}
+
+Reference FakeRegistry::reference(const std::string& name_and_tag) const {
+  return parse_reference(server->authority() + "/" + name_and_tag);
+}
+
+FakeResponse FakeRegistry::handle(const FakeRequest& request) {
+  if (script) {
+    if (auto scripted = script(request)) return *scripted;
+  }
+  if (request.path == "/token") return token(request);
+  if (request.path == "/v2/") return check_access(request, {}).value_or(plain(200));
+  const std::size_t blobs_at = request.path.find("/blobs/"), manifests_at = request.path.find("/manifests/");
+  const std::size_t end = std::min(blobs_at, manifests_at);
+  if (!request.path.starts_with("/v2/") || end == std::string::npos) {
+    violations.push_back("unknown path " + request.path);
+    return plain(404);
+  }
+  const std::string repository = request.path.substr(4, end - 4);
+  const bool reads = request.method == "GET" || request.method == "HEAD";
+  ScopeSet needed = reads ? ScopeSet::pull(repository) : ScopeSet::push(repository);
+  if (const std::string from = request.param("from"); !from.empty()) needed.add(ScopeSet::pull(from));
+  if (auto refused = check_access(request, needed)) return *refused;
+  if (manifests_at != std::string::npos)
+    return manifest(request, repository, request.path.substr(manifests_at + 11));
+  const std::string rest = request.path.substr(blobs_at + 7);
+  if (rest == "uploads/") return start_upload(request, repository);
+  return rest.starts_with("uploads/") ? upload(request, repository) : blob(request, repository, rest);
+}
+
+FakeResponse FakeRegistry::token(const FakeRequest& request) {
+  if (request.param("service") != "fake" && request.method == "GET")
+    violations.push_back("token without service");
+  if (!basic_user.empty()) {
+    const std::string wanted = "Basic " + base64_encode(basic_user + ":" + basic_password);
+    if (request.header("authorization") != wanted)
+      return error_response(401, "UNAUTHORIZED", "wrong account");
+  }
+  ScopeSet granted;
+  for (const std::string& scope : request.params("scope")) granted.add(scope);
+  const std::string token = cat("fake-token-", tokens.size());
+  tokens[token] = granted;
+  return {.body = cat(R"({"token":")", token, R"(","expires_in":300})")};
+}
+
+std::optional<FakeResponse> FakeRegistry::check_access(const FakeRequest& request, const ScopeSet& needed) {
+  const std::string given = request.header("authorization");
+  if (!wants_token) {
+    if (basic_user.empty()) {
+      if (!given.empty()) violations.push_back("Authorization where none was asked for");
+      return std::nullopt;
+    }
+    if (given == "Basic " + base64_encode(basic_user + ":" + basic_password)) return std::nullopt;
+    FakeResponse refused = error_response(401, "UNAUTHORIZED", "authentication required");
+    refused.headers.emplace_back("WWW-Authenticate", "Basic realm=\"fake, registry\"");
+    return refused;
+  }
+  const bool has = given.starts_with("Bearer ");
+  const auto token = tokens.find(has ? given.substr(7) : "");
+  if (token != tokens.end() && token->second.covers(needed)) return std::nullopt;
+  FakeResponse refused = error_response(401, "UNAUTHORIZED", "authentication required");
+  std::string challenge =
+      cat("Bearer realm=\"", realm.empty() ? server->url("/token") : realm, "\",service=\"fake\"");
+  if (!needed.empty()) challenge += cat(",scope=\"", join(needed.texts(), " "), '"');
+  if (token != tokens.end()) challenge += ",error=\"insufficient_scope\"";
+  refused.headers.emplace_back("WWW-Authenticate", challenge);
+  return refused;
+}
+
+FakeResponse FakeRegistry::blob(const FakeRequest& request, const std::string& repository,
+                                const std::string& digest) {
+  const auto found = blobs.find(repository + "@" + digest);
+  if (found == blobs.end()) return error_response(404, "BLOB_UNKNOWN", "blob unknown to registry");
+  FakeResponse out;
+  out.headers = {{"Content-Type", "application/octet-stream"}, {"Docker-Content-Digest", digest}};
+  out.body = found->second;
+  const auto from = range_of(request);
+  if (!from) return out;
+  if (*from >= out.body.size()) {
+    violations.push_back("Range at or after the end");
+    return plain(416);
+  }
+  out.status = 206;
+  out.headers.emplace_back("Content-Range",
+                           cat("bytes ", *from, '-', out.body.size() - 1, '/', out.body.size()));
+  out.body.erase(0, *from);
+  return out;
+}
+
+FakeResponse FakeRegistry::manifest(const FakeRequest& request, const std::string& repository,
+                                    const std::string& name) {
+  if (request.method == "PUT") {
+    const Digest digest = add_manifest(repository, name, request.body, request.header("content-type"));
+    return {.status = 201, .headers = {{"Docker-Content-Digest", digest.str()}, {"Location", request.path}}};
+  }
+  const auto found = manifests.find(repository + "@" + name);
+  if (found == manifests.end()) return error_response(404, "MANIFEST_UNKNOWN", "manifest unknown");
+  const auto& [type, body] = found->second;
+  if (request.header("accept").find(type) == std::string::npos)
+    violations.push_back("Accept does not list " + type);
+  return {.headers = {{"Content-Type", type}, {"Docker-Content-Digest", sha256(body).str()}}, .body = body};
+}
+
+FakeResponse FakeRegistry::start_upload(const FakeRequest& request, const std::string& repository) {
+  if (request.method != "POST") violations.push_back(request.method + " on uploads/");
+  if (request.header("content-length") != "0") violations.push_back("POST without Content-Length: 0");
+  if (const std::string digest = request.param("mount"); !digest.empty()) {
+    const auto source = blobs.find(request.param("from") + "@" + digest);
+    if (source != blobs.end()) {
+      const std::string content = source->second;
+      add_blob(repository, content);
+      return {.status = 201, .headers = {{"Location", "/v2/" + repository + "/blobs/" + digest}}};
+    }
+  }
+  const std::string path = cat("/v2/", repository, "/blobs/uploads/", ++uploads_begun);
+  uploads.insert(path);
+  const std::string location = path + "?_state=a%2Bb";
+  return {.status = 202, .headers = {{"Location", relative_location ? location : server->url(location)}}};
+}
+
+FakeResponse FakeRegistry::upload(const FakeRequest& request, const std::string& repository) {
+  if (!uploads.contains(request.path)) return error_response(404, "BLOB_UPLOAD_UNKNOWN", "no such upload");
+  if (request.param("_state") != "a+b") violations.push_back("query of the Location was lost");
+  uploads.erase(request.path);
+  if (request.method == "DELETE") return plain(204);
+  if (request.method != "PUT") violations.push_back(request.method + " on an upload");
+  const Digest digest = sha256(request.body);
+  if (request.param("digest") != digest.str())
+    return error_response(400, "DIGEST_INVALID", "digest does not match");
+  add_blob(repository, request.body);
+  return {.status = 201, .headers = {{"Docker-Content-Digest", digest.str()}}};
+}
+
+ClientFixture::ClientFixture() {
+  options.auth_file = dir.path() + "/auth.json";
+  options.cert_dirs.clear();
+  options.retry_delay = std::chrono::milliseconds(1);
+  options.stall_timeout = std::chrono::seconds(20);
+  options.warn = [this](const std::string& line) {
+    const std::lock_guard lock(warnings_mutex_);
+    warnings.push_back(line);
+  };
+  write_auth("{}");
+}
+
+void ClientFixture::write_auth(const std::string& json) {
+  sys::write_file_at(dir.fd(), "auth.json", json);
+}
+
+void ClientFixture::write_account(const std::string& registry, const std::string& user,
+                                  const std::string& password) {
+  write_auth(
+      cat(R"({"auths":{")", registry, R"(":{"auth":")", base64_encode(user + ":" + password), R"("}}})"));
+}
+
+Client& ClientFixture::client() {
+  if (!client_) client_ = std::make_unique<Client>(options);
+  return *client_;
+}
+
+ErrorCode code_of(const std::function<void()>& action, std::string* what) {
+  try {
+    action();
+  } catch (const Error& e) {
+    if (what != nullptr) *what = std::string(e.what()) + " | " + e.hint();
+    return e.code();
+  }
+  return ErrorCode::internal;
+}
+
+Descriptor descriptor_of(const std::string& content) {
+  Descriptor out;
+  out.media_type = media_type::kLayerGzip;
+  out.digest = sha256(content);
+  out.size = content.size();
+  return out;
+}
+
+}  // namespace cbuild::oci::registry

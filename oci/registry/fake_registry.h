@@ -1,0 +1,79 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include <memory>
+#include <set>
+
+#include "base/error.h"
+#include "base/files.h"
+#include "oci/layout.h"
+#include "oci/registry/challenge.h"
+#include "oci/registry/client.h"
+#include "oci/registry/fake_server.h"
+
+namespace cbuild::oci::registry {
+
+/// A strict registry for tests: what a request does against the distribution-spec is collected in
+/// `violations`.
+struct FakeRegistry {
+  FakeRegistry();
+
+  /// Consulted first; a value is the answer.
+  std::function<std::optional<FakeResponse>(const FakeRequest&)> script;
+  /// With this, every request but /token needs a bearer token that covers its scope.
+  bool wants_token = false;
+  std::string basic_user, basic_password;  ///< the account /token and Basic ask for; empty: anonymous
+  std::string realm;                       ///< default: /token of this server
+  bool relative_location = false;
+
+  std::map<std::string, std::string> blobs;                              ///< "repository@digest" -> content
+  std::map<std::string, std::pair<std::string, std::string>> manifests;  ///< "repository@tag" -> type, body
+  std::map<std::string, ScopeSet> tokens;                                ///< issued ones
+  std::set<std::string> uploads;                                         ///< open sessions, by path
+  unsigned uploads_begun = 0;
+  std::vector<std::string> violations;
+
+  Digest add_blob(const std::string& repository, const std::string& content);
+  Digest add_manifest(const std::string& repository, const std::string& tag, const std::string& body,
+                      const std::string& type = std::string(media_type::kManifest));
+  Reference reference(const std::string& name_and_tag) const;
+
+  std::unique_ptr<FakeServer> server;  // last member: it calls into the others until it has ended
+
+ private:
+  FakeResponse handle(const FakeRequest& request);
+  FakeResponse token(const FakeRequest& request);
+  std::optional<FakeResponse> check_access(const FakeRequest& request, const ScopeSet& needed);
+  FakeResponse blob(const FakeRequest& request, const std::string& repository, const std::string& digest);
+  FakeResponse manifest(const FakeRequest& request, const std::string& repository, const std::string& name);
+  FakeResponse start_upload(const FakeRequest& request, const std::string& repository);
+  FakeResponse upload(const FakeRequest& request, const std::string& repository);
+};
+
+/// {"errors":[{"code":...,"message":...}]}
+FakeResponse error_response(int status, const std::string& code, const std::string& message);
+
+/// A client of fakes: no account unless the test writes one, retries without pauses.
+struct ClientFixture {
+  ClientFixture();
+  TempDir dir = TempDir::in_tmp("registry-test");
+  ImageLayout layout = ImageLayout::create(dir.path() + "/store");
+  Options options;
+  std::vector<std::string> warnings;
+
+  void write_auth(const std::string& json);
+  /// auths entry for a registry.
+  void write_account(const std::string& registry, const std::string& user, const std::string& password);
+  Client& client();  ///< made on first use, with the options as they are then
+
+ private:
+  std::mutex warnings_mutex_;
+  std::unique_ptr<Client> client_;
+};
+
+/// Code of the Error an action throws; ErrorCode::internal when it throws none. `what` receives the text.
+ErrorCode code_of(const std::function<void()>& action, std::string* what = nullptr);
+
+Descriptor descriptor_of(const std::string& content);
+
+}  // namespace cbuild::oci::registry

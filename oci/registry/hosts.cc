@@ -1,0 +1,120 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "oci/registry/hosts.h"
+
+#include <algorithm>
+#include <cstdlib>
+
+#include "base/error.h"
+#include "base/sys.h"
+#include "base/text.h"
+
+namespace cbuild::oci::registry {
+
+namespace {
+
+constexpr std::size_t kMostCertificates = 1u << 20;
+
+/// certs.d directories are named as users write the registry; docker.io's API has another host.
+std::vector<std::string> directory_names(const Url& url) {
+  std::vector<std::string> names = {url.authority()};
+  if (url.port.empty()) names.push_back(url.host + (url.scheme == "https" ? ":443" : ":80"));
+  if (url.host == "registry-1.docker.io") names.emplace_back("docker.io");
+  return names;
+}
+
+std::vector<std::string> certificate_roots(const Options& options) {
+  std::vector<std::string> roots = options.cert_dirs;
+  const char* config = std::getenv("XDG_CONFIG_HOME");
+  const char* home = std::getenv("HOME");
+  if (config != nullptr && *config != '\0') {
+    roots.push_back(join_path(config, "containers/certs.d"));
+  } else if (home != nullptr && *home != '\0') {
+    roots.push_back(join_path(home, ".config/containers/certs.d"));
+  }
+  return roots;
+}
+
+void read_directory(const std::string& path, TlsConfig& tls) {
+  const auto dir = sys::try_open_at(AT_FDCWD, path, O_RDONLY | O_DIRECTORY);
+  if (!dir) return;
+  const std::vector<std::string> names = sys::list_dir(dir->get());
+  for (const std::string& name : names) {
+    if (name.ends_with(".crt")) tls.extra_ca += sys::read_file_at(dir->get(), name, kMostCertificates) + "\n";
+    if (!name.ends_with(".cert") || !tls.certificate.empty()) continue;
+    const std::string key = name.substr(0, name.size() - 4) + "key";
+    if (std::find(names.begin(), names.end(), key) == names.end()) {
+      throw Error(ErrorCode::input, cat(join_path(path, name), ": ", key, " is missing beside it"));
+    }
+    tls.certificate = join_path(path, name);
+    tls.key = join_path(path, key);
+  }
+}
+
+}  // namespace
+
+Hosts::Hosts(const Options& options, HttpPool& pool) : options_(options), pool_(pool) {}
+
+bool Hosts::is_insecure(const Url& url) const {
+  return std::any_of(options_.insecure.begin(), options_.insecure.end(), [&](const std::string& entry) {
+    const std::string name = to_lower(entry);
+    return name == url.host || name == url.authority() ||
+           (url.port.empty() && name == url.host + (url.scheme == "https" ? ":443" : ":80"));
+  });
+}
+
+/// Any HTTP answer will do. 400 is what TLS servers say to plain http, so it is none there.
+bool Hosts::answers(const Url& base) {
+  HttpRequest ping;
+  ping.url = base;
+  ping.url.path = "/v2/";
+  ping.tls = tls(ping.url);
+  ping.stall = options_.stall_timeout;
+  const HttpResponse response = pool_.perform(ping);
+  if (base.scheme == "http") return !response.failure && response.status != 400;
+  using Kind = TransportFailure::Kind;
+  if (!response.failure) return true;
+  const Kind kind = response.failure->kind;
+  return kind != Kind::tls && kind != Kind::connect && kind != Kind::broken && kind != Kind::resolve;
+}
+
+Endpoint Hosts::endpoint(const std::string& registry) {
+  std::shared_ptr<Slot> slot;
+  {
+    const std::lock_guard lock(mutex_);
+    std::shared_ptr<Slot>& place = slots_[registry];
+    if (!place) place = std::make_shared<Slot>();
+    slot = place;
+  }
+  const std::lock_guard lock(slot->mutex);
+  if (slot->endpoint) return *slot->endpoint;
+  const std::string host = registry == "docker.io" ? "registry-1.docker.io" : registry;
+  const std::optional<Url> secure = parse_url("https://" + host), plain = parse_url("http://" + host);
+  if (!secure || !plain) throw Error(ErrorCode::input, "invalid registry name " + go_quote(registry));
+  Endpoint out{registry, *secure, is_insecure(*secure)};
+  const bool may_be_plain = out.insecure || locality(secure->host) == Locality::loopback;
+  if (may_be_plain && !answers(*secure)) {
+    if (!answers(*plain)) return out;  // nobody there; the call itself reports it
+    out.base = *plain;
+  }
+  slot->endpoint = out;
+  return out;
+}
+
+TlsConfig Hosts::tls(const Url& url) {
+  if (url.scheme != "https") return {};
+  const std::lock_guard lock(mutex_);
+  const auto known = tls_.find(url.authority());
+  if (known != tls_.end()) return known->second;
+  return tls_.emplace(url.authority(), read_certificates(url)).first->second;
+}
+
+TlsConfig Hosts::read_certificates(const Url& url) const {
+  TlsConfig tls;
+  for (const std::string& root : certificate_roots(options_)) {
+    for (const std::string& name : directory_names(url)) read_directory(join_path(root, name), tls);
+  }
+  tls.verify = !is_insecure(url);
+  return tls;
+}
+
+}  // namespace cbuild::oci::registry

@@ -1,0 +1,48 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include <map>
+#include <memory>
+#include <mutex>
+#include <string>
+
+#include "oci/registry/client.h"
+#include "oci/registry/http.h"
+
+namespace cbuild::oci::registry {
+
+/// Where a registry is reached.
+struct Endpoint {
+  std::string registry;  ///< as references name it ("docker.io")
+  Url base;              ///< origin of its API ("https://registry-1.docker.io/")
+  bool insecure = false;
+};
+
+/// Decides which host answers for a registry and how it is reached. Thread-safe.
+class Hosts {
+ public:
+  Hosts(const Options& options, HttpPool& pool);
+
+  /// The one place where hosts are chosen. https, unless the registry is insecure or on loopback and speaks
+  /// plain http only, which is found out once by asking it.
+  Endpoint endpoint(const std::string& registry);
+  /// Certificates for a URL, from certs.d.
+  TlsConfig tls(const Url& url);
+  bool is_insecure(const Url& url) const;
+
+ private:
+  struct Slot {
+    std::mutex mutex;
+    std::optional<Endpoint> endpoint;
+  };
+  bool answers(const Url& base);
+  TlsConfig read_certificates(const Url& url) const;
+
+  const Options& options_;
+  HttpPool& pool_;
+  std::mutex mutex_;  // guards the maps
+  std::map<std::string, std::shared_ptr<Slot>> slots_;
+  std::map<std::string, TlsConfig> tls_;
+};
+
+}  // namespace cbuild::oci::registry

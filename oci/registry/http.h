@@ -1,0 +1,102 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include <chrono>
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <optional>
+#include <span>
+#include <string>
+#include <string_view>
+#include <utility>
+#include <vector>
+
+#include "base/cancel.h"
+#include "oci/registry/url.h"
+
+namespace cbuild::oci::registry {
+
+using HeaderList = std::vector<std::pair<std::string, std::string>>;
+
+/// How the other side of a TLS connection is checked and what we show it.
+struct TlsConfig {
+  bool verify = true;
+  std::string extra_ca;          ///< PEM, besides the system's certificates
+  std::string certificate, key;  ///< paths of a client pair, or empty
+
+  bool operator==(const TlsConfig&) const = default;
+};
+
+/// Why there is no complete HTTP answer.
+struct TransportFailure {
+  enum class Kind {
+    resolve,      ///< the host name is not known
+    connect,      ///< nobody listens
+    tls,          ///< the handshake failed
+    certificate,  ///< the certificate is not trusted
+    stalled,      ///< no byte for the stall time
+    broken,       ///< the connection ended in the middle
+    too_large,    ///< a buffered body is over its limit
+    other,
+  };
+  Kind kind = Kind::other;
+  std::string text;
+};
+
+struct HttpResponse {
+  int status = 0;      ///< 0 when no status line has come
+  HeaderList headers;  ///< names in lower case
+  std::string body;    ///< unless it went to a sink
+  std::optional<TransportFailure> failure;
+
+  bool ok() const { return !failure && status >= 200 && status < 300; }
+  /// First value of a header (name in lower case), or "".
+  std::string_view header(std::string_view name) const;
+  std::vector<std::string_view> all(std::string_view name) const;
+};
+
+/// Receives the body of a 2xx answer piece by piece; the response has its status and headers by then. May
+/// throw, which ends the exchange and comes out of HttpPool::perform.
+using BodySink = std::function<void(const HttpResponse& head, std::span<const std::byte> data)>;
+
+struct HttpRequest {
+  std::string method = "GET";
+  Url url;
+  HeaderList headers;
+  std::string body;
+  int body_fd = -1;  ///< when set, `body_size` bytes of this file from offset 0 are the body; borrowed
+  std::uint64_t body_size = 0;
+  std::function<void(std::uint64_t sent)> on_sent;
+  BodySink sink;
+  std::size_t limit = 1u << 20;  ///< of a buffered 2xx body; other bodies are cut at 64 KiB
+  TlsConfig tls;
+  std::chrono::milliseconds stall{60'000};
+  bool cancellable = true;
+};
+
+/// Performs single HTTP exchanges over libcurl, which is opened on first use. Thread-safe: each exchange has
+/// a handle of its own from a pool that keeps connections, names and TLS sessions. Follows no redirects,
+/// starts no threads.
+class HttpPool {
+ public:
+  struct Options {
+    unsigned max_connections_per_host = 4;
+    const CancelSource* cancel = nullptr;
+  };
+  explicit HttpPool(Options options);
+  ~HttpPool();
+  HttpPool(const HttpPool&) = delete;
+  HttpPool& operator=(const HttpPool&) = delete;
+
+  /// Throws Error{cancelled}, Error{unsupported} without libcurl, or what the sink throws. Everything that
+  /// goes wrong on the wire is a value in the response.
+  HttpResponse perform(const HttpRequest& request);
+
+  struct Impl;
+
+ private:
+  std::unique_ptr<Impl> impl_;
+};
+
+}  // namespace cbuild::oci::registry

@@ -1,0 +1,163 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "oci/registry/session.h"
+
+#include <algorithm>
+
+#include "base/error.h"
+#include "base/text.h"
+#include "oci/registry/failure.h"
+
+namespace cbuild::oci::registry {
+
+namespace {
+
+constexpr unsigned kMostRedirects = 10;
+constexpr std::string_view kAuthorization = "Authorization";
+
+bool is_redirect(const HttpResponse& response, const std::string& method) {
+  if (response.failure) return false;
+  const int status = response.status;
+  if (status == 307 || status == 308) return true;
+  // The others turn an upload into a GET, which is never what a registry means.
+  return (method == "GET" || method == "HEAD") && (status == 301 || status == 302 || status == 303);
+}
+
+/// The text of `299 - "text" ["date"]` (RFC 7234, 5.5), which is how the distribution-spec warns.
+std::string warning_text(std::string_view header) {
+  const std::size_t open = header.find('"');
+  if (!header.starts_with("299 ") || open == std::string_view::npos) return {};
+  std::string out;
+  for (std::size_t i = open + 1; i < header.size() && header[i] != '"'; ++i) {
+    if (header[i] == '\\' && i + 1 < header.size()) ++i;
+    out += header[i];
+  }
+  return out;
+}
+
+}  // namespace
+
+Session::Session(Options options)
+    : options_(std::move(options)),
+      pool_({std::max(1u, options_.max_connections_per_host), options_.cancel}),
+      hosts_(options_, pool_),
+      retry_({std::max(1u, options_.max_attempts), options_.retry_delay, options_.cancel, options_.warn}),
+      store_(CredentialStore::places(options_.auth_file), options_.warn),
+      auth_(pool_, hosts_, store_, secrets_, retry_) {}
+
+Call Session::call(const Reference& reference, const std::string& rest, ScopeSet scopes, std::string doing) {
+  Call out;
+  out.endpoint = hosts_.endpoint(reference.registry);
+  out.repository = reference.repository;
+  out.scopes = std::move(scopes);
+  out.doing = std::move(doing);
+  out.request.url = out.endpoint.base;
+  out.request.url.path = "/v2/" + reference.repository + "/" + rest;
+  out.request.stall = options_.stall_timeout;
+  return out;
+}
+
+Session::Answer Session::once(const Call& call) {
+  HttpRequest request = call.request;
+  for (unsigned hops = 0;; ++hops) {
+    const bool home = request.url.origin() == call.endpoint.base.origin();
+    HttpResponse response = home ? authorized(call, request) : foreign(call, request);
+    report_warnings(response);
+    const std::string_view location = response.header("location");
+    if (!is_redirect(response, request.method) || location.empty()) {
+      return {std::move(response), request.url, !home};
+    }
+    if (hops == kMostRedirects) throw Error(ErrorCode::network, call.doing + ": too many redirects");
+    request.url = follow(call, request.url, location);
+  }
+}
+
+Session::Answer Session::send(const Call& call) {
+  for (unsigned attempt = 1;; ++attempt) {
+    Answer answer = once(call);
+    if (answer.response.ok() || !again(call, answer, attempt)) return answer;
+  }
+}
+
+bool Session::again(const Call& call, const Answer& answer, unsigned attempt) {
+  const std::string why = cat(call.doing, ": ", explain(answer.response));
+  return retry_.again(answer.response, answer.url.origin(), attempt, why);
+}
+
+void Session::fail(const Call& call, const Answer& answer) {
+  const int status = answer.response.status;
+  const std::string_view at = answer.foreign ? " (at " : "";
+  std::string doing = cat(call.doing, at, answer.foreign ? answer.url.host + ")" : "");
+  const bool refused = !answer.response.failure && !answer.foreign && (status == 401 || status == 403);
+  if (!refused) throw_failure(answer.response, doing, secrets_);
+  doing += ", " + auth_.account_note(call.endpoint.registry, call.repository);
+  try {
+    throw_failure(answer.response, doing, secrets_);
+  } catch (Error& e) {
+    throw e.with_hint("docker login " + call.endpoint.registry);
+  }
+}
+
+HttpResponse Session::perform(HttpRequest& request, const std::string& authorization) {
+  std::erase_if(request.headers, [](const auto& header) { return header.first == kAuthorization; });
+  if (!authorization.empty()) request.headers.emplace_back(kAuthorization, authorization);
+  request.tls = hosts_.tls(request.url);
+  retry_.wait_turn(request.url.origin());
+  return pool_.perform(request);
+}
+
+HttpResponse Session::authorized(const Call& call, HttpRequest& request) {
+  Authenticator::Attempt attempt{call.endpoint, call.repository, call.scopes, false, {}, 0};
+  std::string header = auth_.first(attempt);
+  while (true) {
+    HttpResponse response = perform(request, header);
+    if (response.failure || response.status != 401) return response;
+    const std::optional<std::string> better = auth_.answer(response, attempt);
+    if (!better) return response;
+    header = *better;
+  }
+}
+
+/// Storage behind a registry and registries that stand in for one: no account, at most an anonymous token.
+HttpResponse Session::foreign(const Call& call, HttpRequest& request) {
+  HttpResponse response = perform(request, {});
+  if (response.failure || response.status != 401) return response;
+  Endpoint there{request.url.authority(), request.url, hosts_.is_insecure(request.url)};
+  Authenticator::Attempt attempt{there, call.repository, {}, true, {}, 0};
+  const std::optional<std::string> token = auth_.answer(response, attempt);
+  return token ? perform(request, *token) : response;
+}
+
+Url Session::follow(const Call& call, const Url& from, std::string_view location) const {
+  const std::optional<Url> next = resolve_url(from, location);
+  const auto refuse = [&](std::string_view why) {
+    throw Error(ErrorCode::network, cat(call.doing, ": ", from.host, " leads to ", why));
+  };
+  if (!next) refuse("something that is no http URL");
+  if (next->scheme == "http" && from.scheme == "https" && !call.endpoint.insecure) {
+    refuse("plain http at " + next->host);
+  }
+  const Locality where = locality(next->host);
+  const bool inside = where == Locality::loopback || where == Locality::link_local;
+  if (inside && where != locality(call.endpoint.base.host))
+    refuse("an address inside this machine: " + next->host);
+  return *next;
+}
+
+std::string Session::explain(const HttpResponse& response) const {
+  return registry::explain(response, secrets_);
+}
+
+void Session::report_warnings(const HttpResponse& response) {
+  if (!options_.warn) return;
+  for (const std::string_view header : response.all("warning")) {
+    const std::string text = warning_text(header);
+    if (text.empty()) continue;
+    {
+      const std::lock_guard lock(mutex_);
+      if (warned_.size() > 100 || !warned_.insert(text).second) continue;
+    }
+    options_.warn(secrets_.redact(text));
+  }
+}
+
+}  // namespace cbuild::oci::registry

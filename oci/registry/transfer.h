@@ -1,0 +1,61 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include <exception>
+#include <memory>
+
+#include "oci/registry/curl_library.h"
+#include "oci/registry/http.h"
+
+namespace cbuild::oci::registry {
+
+/// One exchange on one libcurl handle, driven through a multi handle so that a cancel ends it at once. The
+/// multi handle holds the connections that outlive the exchange. Included by the sources that wrap libcurl
+/// only.
+class Transfer {
+ public:
+  Transfer(const CurlLibrary& curl, CURLSH* share, CURLM* multi, CURL* easy, const HttpRequest& request,
+           const CancelSource* cancel);
+  ~Transfer();
+  Transfer(const Transfer&) = delete;
+  Transfer& operator=(const Transfer&) = delete;
+
+  HttpResponse run();
+
+ private:
+  template <typename T>
+  void set(CURLoption option, T value);
+  void set_up();
+  void set_method();
+  void set_headers();
+  void set_tls();
+  void set_proxy();
+  CURLcode drive();
+  bool wait();
+  void classify(CURLcode code);
+
+  static std::size_t on_header(char* data, std::size_t size, std::size_t count, void* self);
+  static std::size_t on_body(char* data, std::size_t size, std::size_t count, void* self);
+  static std::size_t on_read(char* data, std::size_t size, std::size_t count, void* self);
+  static int on_seek(void* self, curl_off_t offset, int origin);
+  void take_header(std::string_view line);
+  bool take_body(std::span<const std::byte> data);
+  std::size_t give_body(std::span<std::byte> buffer);
+
+  const CurlLibrary& curl_;
+  CURLSH* share_;
+  CURLM* multi_;
+  CURL* easy_;
+  const HttpRequest& request_;
+  const CancelSource* cancel_;
+  HttpResponse response_;
+  curl_slist* headers_ = nullptr;
+  char error_text_[CURL_ERROR_SIZE] = {};
+  std::exception_ptr thrown_;
+  std::string ca_bundle_;
+  std::uint64_t sent_ = 0, header_bytes_ = 0, discarded_ = 0;
+  std::int64_t last_activity_ns_ = 0;
+  bool cancelled_ = false, stalled_ = false, too_large_ = false;
+};
+
+}  // namespace cbuild::oci::registry
