@@ -1,0 +1,83 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include <chrono>
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <string>
+#include <string_view>
+
+#include "base/progress.h"
+#include "sandbox/spec.h"
+
+namespace cbuild::sandbox {
+
+/// How a step ended.
+struct Exit {
+  int code = 0;               ///< exit code, 128+signal when killed
+  bool oom_killed = false, timed_out = false, cancelled = false;
+  std::int64_t wall_ns = 0, user_ns = 0, system_ns = 0;
+  std::uint64_t max_rss_bytes = 0;
+  std::string setup_error;    ///< not empty: the sandbox could not be made ("mount overlay: Invalid argument"); code is 125
+};
+
+/// A finer hold on a running step.
+class RunningStep {
+ public:
+  virtual ~RunningStep() = default;
+  /// TERM to the command, KILL to everything in the sandbox after `grace`. Idempotent, any thread.
+  virtual void stop(std::chrono::milliseconds grace) = 0;
+};
+
+struct RunCallbacks {
+  /// Output as it comes; called from the runner's own thread.
+  std::function<void(LogStream, std::string_view)> output;
+  /// Called exactly once, after all output, from the runner's own thread; must be quick (hand work to another thread).
+  std::function<void(const Exit&)> done;
+};
+
+/// Starts commands in sandboxes. Seam: tests replace it, an OCI runtime can stand in.
+class Runner {
+ public:
+  virtual ~Runner() = default;
+  /// Returns at once. Throws Error only for a spec that is wrong in itself; everything later comes out of done().
+  virtual std::shared_ptr<RunningStep> run(const Spec& spec, RunCallbacks callbacks) = 0;
+};
+
+/// The small process that clones the steps. fork()ed in main before any thread, pool or cache exists, because cloning a
+/// large process is slow and cloning a threaded one is unsafe. It holds its own private mount namespace: no mount of a step is
+/// ever visible outside, and all of them die with it.
+class Zygote {
+ public:
+  /// Forks. Cheap (well under a millisecond); nothing else happens before the first run.
+  static Zygote start();
+  Zygote(Zygote&&) noexcept;
+  Zygote& operator=(Zygote&&) noexcept;
+  /// Kills all steps, ends the process, reaps it.
+  ~Zygote();
+
+  struct Impl;
+  Impl& impl() { return *impl_; }
+
+ private:
+  explicit Zygote(std::unique_ptr<Impl> impl);
+  std::unique_ptr<Impl> impl_;
+};
+
+/// The built-in executor: namespaces, overlay root, pivot_root, capabilities, seccomp. One reactor thread serves all steps.
+std::unique_ptr<Runner> make_namespace_runner(Zygote& zygote, Mode mode);
+
+/// What this machine allows, found out by doing it in a forked child. `why` explains each better mode that was passed over.
+struct ProbeResult { Mode mode; std::string why; };
+ProbeResult probe(bool in_user_namespace);
+
+/// For an unprivileged caller: moves the calling single-threaded process into a new user and mount namespace with its id
+/// ranges mapped by newuidmap and newgidmap (or only its own id where there are no ranges), so that it is root in there.
+/// Returns what was mapped in one line for the progress output. Throws Error{unsupported} with what to change on the machine.
+std::string enter_user_namespace();
+
+/// The setup steps of `spec` as text, one a line. For tests and --debug; needs no privileges.
+std::string describe_setup(const Spec& spec, Mode mode);
+
+}  // namespace cbuild::sandbox

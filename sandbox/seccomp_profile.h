@@ -1,0 +1,35 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include <cstdint>
+#include <span>
+
+namespace cbuild::sandbox {
+
+/// What the filter answers to one system call.
+enum class Verdict : std::uint8_t {
+  allow,
+  deny,           ///< EPERM
+  missing,        ///< ENOSYS, so that a libc falls back to an older call
+  socket_family,  ///< allowed but for AF_ALG and AF_VSOCK
+  personality,    ///< allowed for the harmless execution domains
+  clone_flags,    ///< allowed without new namespaces
+};
+
+struct NumberedCall {
+  const char* name;
+  std::uint32_t number;
+};
+struct ConditionalCall {
+  const char* name;
+  Verdict verdict;
+};
+
+/// The default profile; every other call is denied. Names that an architecture lacks are no error.
+std::span<const char* const> allowed_calls();
+std::span<const NumberedCall> allowed_new_calls();
+std::span<const ConditionalCall> conditional_calls();
+/// i386 only: numbers of calls that also exist behind socketcall and ipc.
+std::span<const NumberedCall> x86_direct_calls();
+
+}  // namespace cbuild::sandbox

@@ -1,0 +1,95 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include <sys/types.h>
+
+#include <cstdint>
+#include <map>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <utility>
+#include <variant>
+#include <vector>
+
+namespace cbuild::sandbox {
+
+/// How much of the kernel's isolation this machine lets us use; the ladder of docs/security.md.
+enum class Mode {
+  root,              ///< root with CAP_SYS_ADMIN: all namespaces but the user one
+  user_namespace,    ///< unprivileged, with id ranges from /etc/subuid and /etc/subgid or a single id
+  masked_proc,       ///< user namespace without an own /proc (inside most containers)
+  chroot,            ///< root without namespaces: chroot on a copy
+  none,              ///< no way to run a command
+};
+std::string_view to_string(Mode mode);
+
+/// An entry of the extra top lower layer: what mount targets need to exist, so that the upper directory never sees them.
+struct SkeletonEntry {
+  std::string path;  ///< relative to the root, parents before children
+  bool directory = true;
+  mode_t mode = 0755;
+  uid_t uid = 0;
+  gid_t gid = 0;
+  std::int64_t mtime_ns = 0;
+
+  bool operator==(const SkeletonEntry&) const = default;
+};
+
+/// Where a bind's content comes from. Descriptors are borrowed until run() returns.
+struct BindSource {
+  int fd = -1;  ///< O_PATH descriptor of the file or directory to bind (opened by the caller with openat2)
+};
+/// A read-only merged tree: overlay of these lower directories, topmost first (one entry: a plain bind of it). `path` inside it
+/// is resolved in-root after mounting.
+struct OverlaySource {
+  std::vector<int> lower_fds;
+  std::string path;
+  bool writable = false;  ///< with a throw-away upper on tmpfs
+};
+struct TmpfsSource { std::uint64_t size_bytes = 0; mode_t mode = 01777; };
+/// A small file given by value (secret, resolv.conf); lives on a tmpfs, never on disk.
+struct ContentSource { std::string content; uid_t uid = 0; gid_t gid = 0; mode_t mode = 0400; };
+
+struct Mount {
+  std::string target;  ///< absolute, inside the root; its last part must exist or be in the skeleton
+  std::variant<BindSource, OverlaySource, TmpfsSource, ContentSource> source;
+  bool read_only = false, no_suid = false, no_dev = false, no_exec = false;
+};
+
+enum class Network { host, none };
+
+struct Ulimit { std::string name; std::int64_t soft = 0, hard = 0; bool operator==(const Ulimit&) const = default; };
+struct DeviceNode { std::string path; char type = 'c'; std::uint32_t major = 0, minor = 0; mode_t mode = 0666; uid_t uid = 0; gid_t gid = 0; };
+
+/// One command to run in a fresh root. Plain data; descriptors are borrowed until run() returns.
+struct Spec {
+  std::vector<std::string> argv;
+  std::vector<std::string> environment;  ///< complete; nothing is inherited
+  std::string working_dir = "/";         ///< created 0755 for the user if missing
+  uid_t uid = 0;
+  gid_t gid = 0;
+  std::vector<gid_t> additional_gids;
+  std::string hostname = "buildkitsandbox";
+
+  std::vector<int> lower_fds;  ///< topmost first; directories of the layers below (none: empty root)
+  int upper_fd = -1;           ///< receives the changes
+  int work_fd = -1;            ///< overlay work directory on the same file system
+  int skeleton_fd = -1;        ///< directory to put above all lowers; -1: none
+  std::vector<Mount> mounts;   ///< in order, parents first
+  std::string hosts_file, resolv_conf;  ///< content bound over /etc/hosts and /etc/resolv.conf; empty: left alone
+
+  Network network = Network::host;
+  bool insecure = false;  ///< RUN --security=insecure: all capabilities, no seccomp, no masks
+  std::uint64_t shm_size = 64u << 20;
+  std::vector<Ulimit> ulimits;
+  std::vector<DeviceNode> devices;
+  std::string cgroup_parent;
+  std::optional<std::int64_t> timeout_ns;
+};
+
+/// The mount targets and files that every step gets besides Spec::mounts: what the skeleton must hold if the image lacks it.
+/// Pairs of path and "is a directory".
+const std::vector<std::pair<std::string, bool>>& standard_targets();
+
+}  // namespace cbuild::sandbox
