@@ -1,0 +1,104 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <optional>
+#include <string>
+#include <variant>
+#include <vector>
+
+#include "base/digest.h"
+#include "base/error.h"
+#include "base/progress.h"
+#include "solver/graph.h"
+
+namespace cbuild::solver {
+
+/// A finished result, as the store knows it. `id` opens it there; `identity` is what the keys of its readers are made of, the same
+/// for results with the same content. The default value is the empty root.
+struct Result {
+  Digest id;
+  Digest identity;
+  bool operator==(const Result&) const = default;
+};
+
+/// One line of a key's make-up, kept with the record so that a miss can be explained by its first difference.
+struct KeyPart {
+  std::string label;  ///< "op", "input 0 (base)", "src/main.c"
+  std::string value;  ///< digest or short text
+  bool operator==(const KeyPart&) const = default;
+};
+
+/// What is known about a finished step.
+struct Record {
+  Result result;
+  std::int64_t created_ns = 0;
+  std::int64_t duration_ns = 0;
+  bool operator==(const Record&) const = default;
+};
+
+/// A step's exclusive right to run, across all processes on the store. Released by destruction or death.
+class Claim {
+ public:
+  virtual ~Claim() = default;
+};
+
+struct Publication {
+  Digest definition_key;            ///< empty: the step has none
+  Digest content_key;
+  Record record;
+  std::string step_name;
+  std::vector<KeyPart> parts;
+};
+
+/// Finds and keeps results. Thread-safe.
+class ResultStore {
+ public:
+  virtual ~ResultStore() = default;
+  /// A record whose result still exists whole; nullopt is a miss. Pins the result for this build.
+  virtual std::optional<Record> find(const Digest& key) = 0;
+  /// Makes a record findable under its keys. Links a second key to an old record too.
+  virtual void publish(const Publication& publication) = 0;
+  /// nullptr if another process runs this key now.
+  virtual std::unique_ptr<Claim> try_claim(const Digest& key) = 0;
+  /// Waits for it; nullptr when `cancelled` became true.
+  virtual std::unique_ptr<Claim> wait_claim(const Digest& key, const std::function<bool()>& cancelled) = 0;
+  /// One line why `publication`'s key missed ("src/main.c changed", "never built"); for the progress output.
+  virtual std::string explain_miss(const Publication& wanted) = 0;
+};
+
+/// Why a step failed; `error` says what, and the exit code is the command's.
+struct StepFailure {
+  Error error;
+  int exit_code = 0;
+  std::string log_path;
+};
+using Outcome = std::variant<Result, StepFailure>;
+using Completion = std::function<void(Outcome)>;
+
+struct ExecuteRequest {
+  VertexId id = 0;
+  const Vertex* vertex = nullptr;  ///< lives as long as the build
+  std::vector<Result> inputs;      ///< by input index; the empty root where the input is kNoInput
+  Digest key;                      ///< content key; names the result
+};
+
+/// Carries out ops. Thread-safe. Nothing is thrown out of execute(): failures go to the completion.
+class Executor {
+ public:
+  virtual ~Executor() = default;
+  /// Digest of what `selector` picks from a source that is read in place (LocalSource) — before anything ran.
+  /// Throws Error (a source is missing).
+  virtual Digest digest_local(const Vertex& source, const Selector& selector, std::vector<KeyPart>* parts) = 0;
+  /// Digest of what `selector` picks from a finished result. May read files; called on a worker. Throws Error.
+  virtual Digest digest_result(const Result& result, const Selector& selector, std::vector<KeyPart>* parts) = 0;
+  /// Starts work and returns; `done` is called exactly once from any thread, maybe before execute() returns. `may_block` work (a
+  /// command, a download) holds no worker thread.
+  virtual void execute(const ExecuteRequest& request, Completion done) = 0;
+  /// Ends what runs: its completions come with ErrorCode::cancelled. Idempotent.
+  virtual void cancel() = 0;
+};
+
+}  // namespace cbuild::solver

@@ -1,0 +1,181 @@
+// SPDX-License-Identifier: Apache-2.0
+#include <nlohmann/json.hpp>
+#include <string>
+#include <string_view>
+#include <variant>
+#include <vector>
+
+#include "base/error.h"
+#include "base/text.h"
+#include "solver/graph.h"
+#include "solver/op_json.h"
+
+namespace cbuild::solver {
+
+namespace {
+
+constexpr std::string_view kReplacement = "\xEF\xBF\xBD";
+
+bool is_c1_control(std::string_view text, std::size_t at) {
+  return text[at] == '\xC2' && at + 1 < text.size() && static_cast<unsigned char>(text[at + 1]) < 0xA0;
+}
+
+/// Valid UTF-8 on one line, without control characters.
+std::string clean_label(const std::string& text) {
+  using Json = nlohmann::json;
+  const std::string valid =
+      Json::parse(Json(text).dump(-1, ' ', true, Json::error_handler_t::replace)).get<std::string>();
+  std::string out;
+  for (std::size_t i = 0; i < valid.size(); ++i) {
+    const char c = valid[i];
+    if (c == '\n' || c == '\t') {
+      out += ' ';
+    } else if (static_cast<unsigned char>(c) < 0x20 || c == 0x7F) {
+      out += kReplacement;
+    } else if (is_c1_control(valid, i)) {
+      out += kReplacement;
+      ++i;
+    } else {
+      out += c;
+    }
+  }
+  return out;
+}
+
+std::string_view type_name(const Op& op) {
+  static constexpr std::string_view kNames[] = {"image", "local", "git",   "http",
+                                                "exec",  "file",  "merge", "diff"};
+  return kNames[op.index()];
+}
+
+std::string label(const Vertex& vertex) {
+  return clean_label(vertex.name.empty() ? std::string(type_name(vertex.op)) : vertex.name);
+}
+
+std::string dot_quote(const std::string& text) {
+  return cat('"', replace_all(replace_all(text, "\\", "\\\\"), "\"", "\\\""), '"');
+}
+
+/// Mermaid knows no backslash; its entities are "#name;". Backticks would begin markdown.
+std::string mermaid_quote(const std::string& text) {
+  std::string out = "\"";
+  for (const char c : text) {
+    switch (c) {
+      case '"':
+        out += "#quot;";
+        break;
+      case '#':
+        out += "#35;";
+        break;
+      case '<':
+        out += "#lt;";
+        break;
+      case '>':
+        out += "#gt;";
+        break;
+      case '&':
+        out += "#amp;";
+        break;
+      case '`':
+        out += "#96;";
+        break;
+      case '\\':
+        out += "#92;";
+        break;
+      default:
+        out += c;
+    }
+  }
+  return out + '"';
+}
+
+template <typename Edge>
+void for_each_edge(const Graph& graph, const std::vector<VertexId>& ids, const Edge& edge) {
+  for (const VertexId id : ids) {
+    const std::vector<VertexId>& inputs = graph[id].inputs;
+    for (std::size_t i = 0; i < inputs.size(); ++i) {
+      if (inputs[i] != kNoInput) edge(inputs[i], id, i);
+    }
+  }
+}
+
+/// Input 0, the root a step works on, is a solid line; what it reads besides is dashed.
+std::string format_dot(const Graph& graph, const std::vector<VertexId>& ids) {
+  std::string out = "digraph build {\n  rankdir=LR;\n  node [shape=box];\n";
+  for (const VertexId id : ids) {
+    const Vertex& vertex = graph[id];
+    const std::string_view shape = is_source(vertex.op) ? ", shape=ellipse" : "";
+    out += cat("  v", id, " [label=", dot_quote(label(vertex)), shape, "];\n");
+  }
+  for_each_edge(graph, ids, [&](VertexId from, VertexId to, std::size_t index) {
+    out += cat("  v", from, " -> v", to, index == 0 ? "" : " [style=dashed]", ";\n");
+  });
+  return out + "}\n";
+}
+
+std::string format_mermaid(const Graph& graph, const std::vector<VertexId>& ids) {
+  std::string out = "flowchart LR\n";
+  for (const VertexId id : ids) {
+    const Vertex& vertex = graph[id];
+    const bool source = is_source(vertex.op);
+    out += cat("  v", id, source ? "([" : "[", mermaid_quote(label(vertex)), source ? "])" : "]", '\n');
+  }
+  for_each_edge(graph, ids, [&](VertexId from, VertexId to, std::size_t index) {
+    out += cat("  v", from, index == 0 ? " --> v" : " -.-> v", to, '\n');
+  });
+  return out;
+}
+
+nlohmann::ordered_json places(const Vertex& vertex) {
+  nlohmann::ordered_json result = nlohmann::ordered_json::array();
+  for (const Span& span : vertex.spans) {
+    if (span) result.push_back(cat(span.source->name(), ':', span.source->position(span.begin).line));
+  }
+  return result;
+}
+
+nlohmann::ordered_json vertex_json(const Graph& graph, VertexId id) {
+  const Vertex& vertex = graph[id];
+  nlohmann::ordered_json out{{"id", id}, {"type", type_name(vertex.op)}, {"name", vertex.name}};
+  if (!vertex.stage.empty()) out["stage"] = vertex.stage;
+  nlohmann::ordered_json inputs = nlohmann::ordered_json::array();
+  for (const VertexId input : vertex.inputs) {
+    inputs.push_back(input == kNoInput ? nlohmann::ordered_json() : nlohmann::ordered_json(input));
+  }
+  out["inputs"] = std::move(inputs);
+  if (vertex.ignore_cache) out["ignore_cache"] = true;
+  if (nlohmann::ordered_json at = places(vertex); !at.empty()) out["source"] = std::move(at);
+  out["digest"] = vertex.digest.str();
+  out["op"] = op_json(vertex.op);
+  return out;
+}
+
+std::string format_json(const Graph& graph, const std::vector<VertexId>& ids,
+                        const std::vector<VertexId>& targets) {
+  nlohmann::ordered_json out;
+  out["targets"] = nlohmann::ordered_json::array();
+  for (const VertexId target : targets) {
+    if (target != kNoInput) out["targets"].push_back(target);
+  }
+  out["vertices"] = nlohmann::ordered_json::array();
+  for (const VertexId id : ids) out["vertices"].push_back(vertex_json(graph, id));
+  return out.dump(2, ' ', true, nlohmann::ordered_json::error_handler_t::replace) + '\n';
+}
+
+}  // namespace
+
+std::string format_graph(const Graph& graph, const std::vector<VertexId>& targets, GraphFormat format) {
+  const std::vector<VertexId> ids = graph.reachable(targets);
+  switch (format) {
+    case GraphFormat::dot:
+      return format_dot(graph, ids);
+    case GraphFormat::mermaid:
+      return format_mermaid(graph, ids);
+    case GraphFormat::json:
+      return format_json(graph, ids, targets);
+  }
+  CBUILD_CHECK(!"a graph format");
+  return {};
+}
+
+}  // namespace cbuild::solver

@@ -1,0 +1,61 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include <map>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "base/digest.h"
+#include "solver/executor.h"
+#include "solver/graph.h"
+
+namespace cbuild::solver {
+
+/// Digests of what steps select from directories that are read in place, each selection computed once. add()
+/// by one thread; after that at() by any.
+class LocalSelections {
+ public:
+  struct Entry {
+    Digest digest;
+    std::vector<KeyPart> parts;
+  };
+
+  LocalSelections(const Graph& graph, Executor& executor) : graph_(graph), executor_(executor) {}
+
+  /// What `reader` selects from its input `index`, a LocalSource. Throws what Executor::digest_local throws.
+  const Entry& add(VertexId reader, std::size_t index);
+  /// The same, once it was added.
+  const Entry& at(VertexId reader, std::size_t index) const;
+
+ private:
+  using Key = std::pair<VertexId, std::string>;
+  Key key(VertexId reader, std::size_t index) const;
+
+  const Graph& graph_;
+  Executor& executor_;
+  std::map<Key, Entry> entries_;
+};
+
+/// True if input `index` of `reader` is a directory that is read in place.
+bool is_local_input(const Graph& graph, VertexId reader, std::size_t index);
+
+/// Definition key of `id`; `keys` holds those of its inputs. Empty for a LocalSource, which has none. Fills
+/// `locals`.
+Digest definition_key(const Graph& graph, VertexId id, const std::vector<Digest>& keys,
+                      LocalSelections& locals);
+
+struct ContentKey {
+  Digest key;
+  std::vector<KeyPart> parts;  ///< what it was made of, in order
+};
+
+/// Content key of `id`, whose inputs gave `inputs` (by input index; local and absent ones are not looked at).
+/// Thread-safe; may read files. Throws what Executor::digest_result throws.
+ContentKey content_key(const Graph& graph, VertexId id, const std::vector<Result>& inputs,
+                       const LocalSelections& locals, Executor& executor);
+
+/// The op's own lines in a key's make-up. Values of variables, which may be confidential, appear as digests.
+std::vector<KeyPart> op_parts(const Op& op);
+
+}  // namespace cbuild::solver
