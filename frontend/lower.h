@@ -1,0 +1,111 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include <functional>
+#include <map>
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "base/diagnostic.h"
+#include "base/digest.h"
+#include "frontend/ast.h"
+#include "oci/image_config.h"
+#include "oci/platform.h"
+#include "solver/graph.h"
+
+namespace cbuild::frontend {
+
+/// A base image, resolved to what the build needs to know before any layer is fetched.
+struct ResolvedImage {
+  Digest manifest;
+  oci::ImageConfig config;
+  std::string locator;  ///< for solver::ImageSource
+};
+
+/// Finds base images. Seam; the real one asks the store, OCI layouts and registries.
+class ImageResolver {
+ public:
+  virtual ~ImageResolver() = default;
+  /// `reference` as in the Dockerfile after expansion, or the value of a named context ("oci-layout://...", "docker-image://...").
+  /// Throws Error: not_found, network, denied, unsupported ("no linux/arm64 in ...").
+  virtual ResolvedImage resolve(const std::string& reference, const oci::Platform& platform) = 0;
+};
+
+/// What a URL gives at the moment.
+struct PinnedFile {
+  Digest content;
+  std::int64_t mtime_s = 0;  ///< Last-Modified, else 0
+};
+
+/// Where a ref of a git remote points at the moment.
+struct PinnedCommit {
+  std::string commit;      ///< full object name of the commit
+  std::string tag_object;  ///< object name of the annotated tag on the way; empty if there is none
+};
+
+/// Ties remote sources (ADD of URLs and repositories, named contexts) to content before anything is built, so that they have a
+/// cache key. Seam; the real one asks the network.
+class SourcePinner {
+ public:
+  virtual ~SourcePinner() = default;
+  /// `expected` (empty: unknown) is what the user says the content is: when that content is at hand no request is needed.
+  /// Throws Error.
+  virtual PinnedFile pin_url(const std::string& url, const Digest& expected) = 0;
+  /// `ref` empty means the remote's HEAD; never a full commit id, that needs no pinning. Throws Error.
+  virtual PinnedCommit pin_git(const std::string& remote, const std::string& ref) = 0;
+};
+
+/// Reads small files of a local context: ignore files. nullopt if missing.
+using ContextFileReader = std::function<std::optional<std::string>(const std::string& path)>;
+
+struct LowerOptions {
+  std::string target;                               ///< empty: the last stage
+  std::map<std::string, std::string> build_args;
+  std::map<std::string, std::string> labels;        ///< --label
+  std::map<std::string, std::string> named_contexts;  ///< name -> value as given; local directories as absolute paths "local:/dir"
+  std::string context_path;                         ///< absolute directory of the main context; empty: none (stdin Dockerfile)
+  std::vector<std::string> context_ignore;          ///< patterns of its ignore file
+  std::function<std::vector<std::string>(const std::string& directory)> named_context_ignore;  ///< the same for local named contexts
+  std::string dockerfile_name = "Dockerfile";       ///< for messages
+  oci::Platform target_platform, build_platform;
+  bool platform_given = false;                      ///< --platform was used
+  bool no_cache = false;
+  std::vector<std::string> no_cache_filter;         ///< stage names
+  std::string network;                              ///< "", "default", "host", "none": build-wide mode
+  std::vector<std::string> allow;                   ///< entitlements: network.host, security.insecure
+  std::vector<std::string> extra_hosts;             ///< name=ip
+  std::vector<solver::Ulimit> ulimits;
+  std::uint64_t shm_size = 0;
+  std::string cgroup_parent, hostname;
+  bool multi_platform = false;      ///< several platforms are built: step names say which
+  SourcePinner* pinner = nullptr;   ///< borrowed; nullptr: this call has no network sources
+};
+
+/// What one target becomes: a vertex whose layers are the root file system (kNoInput: no layer at all) and a config that lacks only
+/// diff_ids of the layers that are made here and creation times.
+struct LoweredTarget {
+  std::string stage_name;
+  solver::VertexId result = solver::kNoInput;
+  oci::ImageConfig config;  ///< diff_ids: those of the base; history: base's, then one entry per instruction
+  /// For the history entries of this build that own a layer, in order: the vertex that makes it.
+  std::vector<solver::VertexId> layer_vertices;
+  std::size_t base_history = 0;  ///< leading history entries that came with the base
+  std::optional<std::int64_t> source_date_epoch;
+  std::string base_name;    ///< reference of the base of the final stage, for annotations; may be empty
+  Digest base_digest;
+};
+
+struct Lowered {
+  solver::Graph graph;
+  LoweredTarget target;
+  std::vector<std::string> notes;  ///< "# Executing 2 build triggers", in the order of the stages
+  std::vector<Diagnostic> warnings;
+};
+
+/// Turns the tree into the graph of what `options.target` reaches. Throws DiagnosticError for what the user wrote wrong, Error for
+/// bases that cannot be resolved (with the FROM line as context).
+Lowered lower(const Dockerfile& dockerfile, const LowerOptions& options, ImageResolver& images);
+
+}  // namespace cbuild::frontend

@@ -1,0 +1,18 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "frontend/lower_origin.h"
+
+#include "base/text.h"
+
+namespace cbuild::frontend {
+
+solver::VertexId origin_vertex(StageLowering& stage, const Origin& origin) {
+  BuildState& build = stage.build;
+  if (origin.stage) return build.states[*origin.stage].root;
+  if (origin.reference == "scratch") return solver::kNoInput;
+  const Span& span = stage.span();
+  const ResolvedBase base = build.sources.resolve(origin.reference, std::nullopt, span, build.table);
+  const std::string name = base.context ? context_step_name(*base.context) : cat("FROM ", base.name);
+  return build.sources.add(base, name, span);
+}
+
+}  // namespace cbuild::frontend

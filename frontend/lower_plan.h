@@ -1,0 +1,18 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include <cstddef>
+#include <vector>
+
+#include "frontend/lower_stage.h"
+
+namespace cbuild::frontend {
+
+/// Finds the stages that `target` needs, resolves their bases, and parses the triggers these bring. A trigger
+/// may need further stages. What is not reached is not resolved. By stage index.
+std::vector<PlannedStage> plan_stages(const StageTable& table, std::size_t target, Sources& sources);
+
+/// "# Executing 2 build triggers" for each stage that has some, in order.
+std::vector<std::string> trigger_notes(const std::vector<PlannedStage>& plan);
+
+}  // namespace cbuild::frontend

@@ -1,0 +1,40 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include <optional>
+#include <string>
+#include <string_view>
+
+namespace cbuild::frontend {
+
+/// A git remote with what its fragment ("#ref:subdir") and query ask for.
+struct GitRef {
+  std::string remote;    ///< what git fetches from: without fragment and query
+  std::string ref, subdir;
+  std::string checksum;  ///< commit or a prefix of it; empty: any
+  std::string mtime;     ///< "checkout" or "commit"; empty: not given
+  std::optional<bool> keep_git_dir, submodules;
+  bool fetch_by_commit = false;  ///< trust the checksum as the commit
+
+  bool operator==(const GitRef&) const = default;
+};
+
+/// nullopt: `text` is no git remote. An http(s) URL is one only if its path ends in ".git".
+/// `allow_bare_github`: "github.com/x/y" is one too, as for build contexts; for ADD that is a local path.
+/// Throws Error{input} for a remote with a bad query.
+std::optional<GitRef> parse_git_ref(std::string_view text, bool allow_bare_github);
+
+/// Whether `ref` is a whole object name, so that there is nothing to look up.
+bool is_commit_id(std::string_view ref);
+
+/// "http://" or "https://" and no git remote.
+bool is_http_url(std::string_view text);
+
+/// Name of the file an ADD of `url` makes: the last part of the path, percent-decoded; "__unnamed__" where
+/// there is none.
+std::string url_file_name(std::string_view url);
+
+/// Go's strconv.ParseBool: 1, t, T, true, TRUE, True and their opposites; nullopt for anything else.
+std::optional<bool> parse_bool(std::string_view text);
+
+}  // namespace cbuild::frontend

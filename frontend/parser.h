@@ -1,0 +1,30 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "base/diagnostic.h"
+#include "frontend/ast.h"
+
+namespace cbuild::frontend {
+
+/// Parses a whole Dockerfile, in time linear in its size. Throws DiagnosticError with every independent error found (at most
+/// 20). A trigger that parses but cannot work is a warning without rule.
+Dockerfile parse_dockerfile(std::shared_ptr<const SourceText> source);
+
+/// Parses one ONBUILD trigger of a base image as an instruction. `origin` names the base for diagnostics; spans point into the
+/// trigger. Throws DiagnosticError, also for a trigger that is not exactly one instruction or is a FROM.
+Instruction parse_trigger(const std::string& trigger, const std::string& origin);
+
+/// Indented text form of the tree, for golden files and --debug.
+std::string dump(const Dockerfile& dockerfile);
+
+/// The file as text again, in a normal form: directives, comments, each instruction on one line, heredocs. Parses to an equal tree.
+std::string print(const Dockerfile& dockerfile);
+
+/// Names of all instructions, upper case, sorted.
+const std::vector<std::string>& instruction_names();
+
+}  // namespace cbuild::frontend

@@ -1,0 +1,206 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "frontend/scope.h"
+
+#include <algorithm>
+#include <array>
+#include <unordered_set>
+
+#include "base/text.h"
+#include "frontend/lower_diagnostic.h"
+
+namespace cbuild::frontend {
+
+namespace {
+
+constexpr std::string_view kEpochArg = "SOURCE_DATE_EPOCH";
+
+/// Arguments that steer the build and are no variables of its commands.
+bool is_environment_arg(std::string_view name) {
+  return name != "BUILDKIT_SBOM_SCAN_CONTEXT" && name != "BUILDKIT_SBOM_SCAN_STAGE";
+}
+
+std::string target_stage_name(const Dockerfile& dockerfile, const LowerOptions& options) {
+  if (!options.target.empty()) return options.target;
+  const std::string& last = dockerfile.stages.back().name;
+  return last.empty() ? "default" : last;
+}
+
+Variables automatic_args(const Dockerfile& dockerfile, const LowerOptions& options) {
+  const oci::Platform& build = options.build_platform;
+  const oci::Platform& target = options.target_platform;
+  const std::pair<std::string_view, std::string> defaults[] = {
+      {"BUILDPLATFORM", build.str()},          {"BUILDOS", build.os},
+      {"BUILDOSVERSION", build.os_version},    {"BUILDARCH", build.architecture},
+      {"BUILDVARIANT", build.variant},         {"TARGETPLATFORM", target.str()},
+      {"TARGETOS", target.os},                 {"TARGETOSVERSION", target.os_version},
+      {"TARGETARCH", target.architecture},     {"TARGETVARIANT", target.variant},
+      {"TARGETSTAGE", target_stage_name(dockerfile, options)}};
+  Variables out;
+  for (const auto& [name, value] : defaults) {
+    const auto given = options.build_args.find(std::string(name));
+    out.set(name, given == options.build_args.end() ? value : given->second);
+  }
+  return out;
+}
+
+void evaluate_global(GlobalScope& scope, const ArgInstruction::Item& item, char escape) {
+  const std::string& name = item.name.value;
+  if (const auto given = scope.build_args.find(name); given != scope.build_args.end()) {
+    scope.args.set(name, given->second);
+  } else if (item.default_value) {
+    const Text& word = *item.default_value;
+    scope.args.set(name, at(word.span, [&] {
+                     return expand_word(word.value, scope.args.environment(), {.escape = escape}).text;
+                   }));
+  }
+}
+
+/// The value in force, if any: the user's beats the file's; an empty default counts as none.
+std::optional<std::string> epoch_text(const GlobalScope& scope) {
+  const auto given = scope.build_args.find(std::string(kEpochArg));
+  if (given != scope.build_args.end()) return given->second;
+  const std::string* value = scope.args.find(kEpochArg);
+  if (value == nullptr || value->empty()) return std::nullopt;
+  return *value;
+}
+
+/// Replaces the argument by the resolved number wherever it has a value; no number: as if it was not given.
+void set_epoch(GlobalScope& scope) {
+  const std::string name(kEpochArg);
+  if (!scope.source_date_epoch) {
+    scope.build_args.erase(name);
+    scope.args.erase(kEpochArg);
+    return;
+  }
+  const std::string number = std::to_string(*scope.source_date_epoch);
+  if (scope.build_args.contains(name)) scope.build_args[name] = number;
+  if (scope.args.find(kEpochArg) != nullptr) scope.args.set(kEpochArg, number);
+}
+
+Span epoch_span(const Dockerfile& dockerfile) {
+  for (const Instruction& instruction : dockerfile.global_args) {
+    for (const ArgInstruction::Item& item : std::get<ArgInstruction>(instruction.body).items) {
+      if (item.name.value == kEpochArg) return item.name.span;
+    }
+  }
+  return {};
+}
+
+/// A local directory as the context has no time of its own, so "context" leaves the epoch unset.
+void resolve_epoch(GlobalScope& scope, const Dockerfile& dockerfile) {
+  const std::optional<std::string> text = epoch_text(scope);
+  if (!text) return;
+  if (!text->empty() && *text != "context") {
+    std::string_view digits = *text;
+    if (digits.starts_with('+')) digits.remove_prefix(1);
+    scope.source_date_epoch = parse_int(digits);
+    if (!scope.source_date_epoch) {
+      reject(epoch_span(dockerfile), cat("invalid SOURCE_DATE_EPOCH: ", *text),
+             "give the seconds since 1970-01-01 as an integer");
+    }
+  }
+  set_epoch(scope);
+}
+
+}  // namespace
+
+void Variables::set(std::string_view name, std::string value) {
+  erase(name);
+  entries_.emplace_back(std::string(name), std::move(value));
+}
+
+void Variables::set_all(std::span<const std::string> assignments) {
+  std::unordered_set<std::string_view> names;
+  std::vector<std::string_view> last;  // of each name, newest first
+  for (auto entry = assignments.rbegin(); entry != assignments.rend(); ++entry) {
+    if (names.insert(split_assignment(*entry).first).second) last.push_back(*entry);
+  }
+  std::erase_if(entries_, [&](const auto& entry) { return names.contains(entry.first); });
+  for (auto entry = last.rbegin(); entry != last.rend(); ++entry) {
+    const auto [name, value] = split_assignment(*entry);
+    entries_.emplace_back(std::string(name), std::string(value));
+  }
+}
+
+void Variables::erase(std::string_view name) {
+  std::erase_if(entries_, [&](const auto& entry) { return entry.first == name; });
+}
+
+const std::string* Variables::find(std::string_view name) const {
+  const auto found = std::find_if(entries_.begin(), entries_.end(), [&](const auto& e) { return e.first == name; });
+  return found == entries_.end() ? nullptr : &found->second;
+}
+
+std::vector<std::string> Variables::names() const {
+  std::vector<std::string> out;
+  out.reserve(entries_.size());
+  for (const auto& [name, value] : entries_) out.push_back(name);
+  return out;
+}
+
+std::vector<std::string> Variables::assignments() const {
+  std::vector<std::string> out;
+  out.reserve(entries_.size());
+  for (const auto& [name, value] : entries_) out.push_back(cat(name, "=", value));
+  return out;
+}
+
+Environment Variables::environment() const {
+  return [this](std::string_view name) -> std::optional<std::string> {
+    const std::string* value = find(name);
+    if (value == nullptr) return std::nullopt;
+    return *value;
+  };
+}
+
+std::pair<std::string_view, std::string_view> split_assignment(std::string_view entry) {
+  const std::size_t equals = entry.find('=');
+  if (equals == std::string_view::npos) return {entry, {}};
+  return {entry.substr(0, equals), entry.substr(equals + 1)};
+}
+
+GlobalScope make_global_scope(const Dockerfile& dockerfile, const LowerOptions& options) {
+  GlobalScope scope{automatic_args(dockerfile, options), options.build_args, std::nullopt};
+  for (const Instruction& instruction : dockerfile.global_args) {
+    for (const ArgInstruction::Item& item : std::get<ArgInstruction>(instruction.body).items) {
+      evaluate_global(scope, item, dockerfile.escape);
+    }
+  }
+  resolve_epoch(scope, dockerfile);
+  return scope;
+}
+
+std::string declare_arg(StageScope& scope, const ArgInstruction::Item& item, const GlobalScope& globals, char escape) {
+  const std::string& name = item.name.value;
+  std::optional<std::string> value;
+  if (const auto given = globals.build_args.find(name); given != globals.build_args.end()) {
+    value = given->second;
+  } else if (item.default_value) {
+    value = at(item.default_value->span, [&] {
+      return expand_word(item.default_value->value, scope.variables.environment(), {.escape = escape}).text;
+    });
+  } else if (const std::string* inherited = globals.args.find(name)) {
+    value = *inherited;
+  }
+  if (value && is_environment_arg(name)) scope.variables.set(name, *value);
+  scope.declared.push_back({name, value});
+  return value ? cat(name, "=", *value) : name;
+}
+
+std::vector<std::string> proxy_environment(const std::map<std::string, std::string>& build_args) {
+  static constexpr std::array<std::string_view, 5> kNames = {"HTTP_PROXY", "HTTPS_PROXY", "FTP_PROXY", "NO_PROXY",
+                                                             "ALL_PROXY"};
+  std::vector<std::string> out;
+  for (const std::string_view name : kNames) {
+    std::string value;  // among several spellings the last one in byte order counts
+    for (const auto& [key, given] : build_args) {
+      if (iequals(key, name)) value = given;
+    }
+    if (value.empty()) continue;
+    out.push_back(cat(name, "=", value));
+    out.push_back(cat(to_lower(name), "=", value));
+  }
+  return out;
+}
+
+}  // namespace cbuild::frontend
