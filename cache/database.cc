@@ -1,0 +1,167 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "cache/database.h"
+
+#include <sqlite3.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <cerrno>
+#include <cstring>
+
+#include "base/text.h"
+
+namespace cbuild::cache {
+
+namespace {
+
+constexpr int kBusyMicroseconds = 60'000'000;
+
+/// SQLite's own handler begins with 1 ms and soon sleeps 100 ms; our transactions last microseconds.
+int wait_for_lock(void*, int attempt) {
+  constexpr int kMaxSleep = 5'000;
+  const int sleep_us = std::min(kMaxSleep, 50 * (attempt + 1));
+  if (attempt > kBusyMicroseconds / kMaxSleep) return 0;
+  ::usleep(static_cast<useconds_t>(sleep_us));
+  return 1;
+}
+
+[[noreturn]] void fail(sqlite3* handle, int code) {
+  const int sys = handle != nullptr ? sqlite3_system_errno(handle) : 0;
+  const std::string text = cat("index: ", handle != nullptr ? sqlite3_errmsg(handle) : sqlite3_errstr(code));
+  const int extended = handle != nullptr ? sqlite3_extended_errcode(handle) : code;
+  switch (code & 0xff) {
+    case SQLITE_CORRUPT:
+    case SQLITE_NOTADB:
+    case SQLITE_FORMAT:
+    case SQLITE_SCHEMA:
+    case SQLITE_ERROR:  // a table or column that is not there: the schema page is damaged
+      throw IndexBroken(text);
+    case SQLITE_FULL:
+      throw Error(ErrorCode::no_space, text).with_errno(ENOSPC);
+    case SQLITE_CANTOPEN:
+      if (sys == 0 || sys == EISDIR || sys == ELOOP) throw IndexBroken(text);  // no regular file
+      throw_errno(sys, text);
+    case SQLITE_READONLY:
+      if (extended == SQLITE_READONLY_DBMOVED) throw IndexBroken(text);
+      throw Error(ErrorCode::denied, text).with_errno(EACCES);
+    case SQLITE_IOERR:
+      if (sys == ENOSPC || sys == EDQUOT) throw Error(ErrorCode::no_space, text).with_errno(sys);
+      throw Error(ErrorCode::io, text).with_errno(sys);
+    default:
+      throw Error(ErrorCode::io, text).with_errno(sys);
+  }
+}
+
+void check(sqlite3_stmt* statement, int code) {
+  if (code != SQLITE_OK) fail(sqlite3_db_handle(statement), code);
+}
+
+}  // namespace
+
+Query::~Query() {
+  if (statement_ != nullptr) sqlite3_reset(statement_);
+}
+
+bool Query::next() {
+  const int code = sqlite3_step(statement_);
+  if (code == SQLITE_ROW) return true;
+  if (code == SQLITE_DONE) return false;
+  fail(sqlite3_db_handle(statement_), code);
+}
+
+std::int64_t Query::integer(int column) const {
+  return sqlite3_column_int64(statement_, column);
+}
+
+std::string Query::text(int column) const {
+  const void* data = sqlite3_column_blob(statement_, column);
+  const auto size = static_cast<std::size_t>(sqlite3_column_bytes(statement_, column));
+  return data == nullptr ? std::string() : std::string(static_cast<const char*>(data), size);
+}
+
+Digest Query::digest(int column) const {
+  Digest digest;
+  const void* data = sqlite3_column_blob(statement_, column);
+  const auto size = static_cast<std::size_t>(sqlite3_column_bytes(statement_, column));
+  if (data != nullptr && size == digest.bytes.size()) std::memcpy(digest.bytes.data(), data, size);
+  return digest;
+}
+
+void Query::bind(int index, std::int64_t value) {
+  check(statement_, sqlite3_bind_int64(statement_, index, value));
+}
+
+// Text is stored as a blob too: names on disk need not be UTF-8, and a blob comes back as it was.
+void Query::bind(int index, std::string_view text) {
+  const char* data = text.data() == nullptr ? "" : text.data();
+  check(statement_, sqlite3_bind_blob64(statement_, index, data, text.size(), SQLITE_TRANSIENT));
+}
+
+void Query::bind(int index, const Digest& digest) {
+  const std::size_t size = digest.empty() ? 0 : digest.bytes.size();
+  check(statement_, sqlite3_bind_blob64(statement_, index, digest.bytes.data(), size, SQLITE_TRANSIENT));
+}
+
+Database::Database(const std::string& path, bool create) {
+  const int flags =
+      SQLITE_OPEN_READWRITE | SQLITE_OPEN_NOMUTEX | SQLITE_OPEN_EXRESCODE | (create ? SQLITE_OPEN_CREATE : 0);
+  const int code = sqlite3_open_v2(path.c_str(), &handle_, flags, nullptr);
+  try {
+    if (code != SQLITE_OK) fail(handle_, code);
+    sqlite3_busy_handler(handle_, wait_for_lock, nullptr);
+    // Closing the last connection would check-point and sync; make_durable() does that once, when there is
+    // something to keep.
+    sqlite3_db_config(handle_, SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, 1, nullptr);
+    sqlite3_wal_autocheckpoint(handle_, 2000);
+    script("PRAGMA synchronous=NORMAL");
+  } catch (...) {
+    sqlite3_close(handle_);
+    throw;
+  }
+}
+
+Database::~Database() {
+  for (const auto& [sql, statement] : statements_) sqlite3_finalize(statement);
+  sqlite3_close(handle_);
+}
+
+sqlite3_stmt* Database::prepare(std::string_view sql) {
+  if (const auto found = statements_.find(sql); found != statements_.end()) return found->second;
+  sqlite3_stmt* statement = nullptr;
+  const int code = sqlite3_prepare_v3(handle_, sql.data(), static_cast<int>(sql.size()),
+                                      SQLITE_PREPARE_PERSISTENT, &statement, nullptr);
+  if (code != SQLITE_OK) fail(handle_, code);
+  statements_.emplace(sqlite3_sql(statement), statement);
+  return statement;
+}
+
+void Database::script(const char* sql) {
+  const int code = sqlite3_exec(handle_, sql, nullptr, nullptr, nullptr);
+  if (code != SQLITE_OK) fail(handle_, code);
+}
+
+std::int64_t Database::changes() const {
+  return sqlite3_changes64(handle_);
+}
+
+void Database::checkpoint() noexcept {
+  sqlite3_busy_handler(handle_, nullptr, nullptr);
+  sqlite3_wal_checkpoint_v2(handle_, nullptr, SQLITE_CHECKPOINT_TRUNCATE, nullptr, nullptr);
+  sqlite3_busy_handler(handle_, wait_for_lock, nullptr);
+}
+
+Transaction::~Transaction() {
+  if (!open_) return;
+  try {
+    db_.run("ROLLBACK");
+  } catch (const Error&) {
+    // SQLite has rolled back by itself after the error that brought us here.
+  }
+}
+
+void Transaction::commit() {
+  db_.run("COMMIT");
+  open_ = false;
+}
+
+}  // namespace cbuild::cache

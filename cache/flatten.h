@@ -1,0 +1,21 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include <cstddef>
+#include <vector>
+
+#include "base/fd.h"
+#include "cache/store.h"
+
+namespace cbuild::cache {
+
+/// How many of `count` layers, from the bottom, must be flattened into one so that at most `max_layers`
+/// remain; 0 if none. Grows in steps of half of `max_layers`, so that a growing chain is not flattened at
+/// every step.
+std::size_t flat_prefix(std::size_t count, unsigned max_layers);
+
+/// The merged tree of `layers` (bottom first, a whole chain) as one directory: flats/<chain id>/fs, made of
+/// hard links on first use. Valid for this boot only, because it is never synced.
+UniqueFd open_flat(Store& store, const std::vector<Digest>& layers, unsigned max_layers);
+
+}  // namespace cbuild::cache

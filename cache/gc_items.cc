@@ -1,0 +1,167 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "cache/gc_items.h"
+
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <algorithm>
+
+#include "base/error.h"
+#include "base/sys.h"
+#include "base/text.h"
+
+namespace cbuild::cache {
+
+namespace {
+
+using Item = Usage::Item;
+
+constexpr std::int64_t kDay = 86'400'000'000'000;
+constexpr std::int64_t kAdoptable = 7 * kDay;
+constexpr std::int64_t kForeignLitter = 7 * kDay;
+
+std::int64_t mtime_ns(const struct stat& st) {
+  return std::int64_t{st.st_mtim.tv_sec} * 1'000'000'000 + st.st_mtim.tv_nsec;
+}
+
+void list_mounts(Store::Impl& store, std::vector<Item>& out) {
+  std::vector<Item> mounts;
+  store.index.read([&](Database& db) {
+    mounts.clear();
+    Query query = db.query("SELECT dir, description, created_ns, last_used_ns FROM mounts");
+    while (query.next()) {
+      Item item;
+      item.kind = "cachemount";
+      item.id = query.text(0);
+      item.description = query.text(1);
+      item.created_ns = query.integer(2);
+      item.last_used_ns = query.integer(3);
+      mounts.push_back(std::move(item));
+    }
+  });
+  for (Item& item : mounts) {
+    item.bytes = tree_blocks(store.dir(Dir::mounts), item.id);
+    item.in_use = !FileLock::try_lock(store.dir(Dir::locks), "mount-" + item.id, FileLock::Mode::exclusive);
+    out.push_back(std::move(item));
+  }
+}
+
+void list_files(Store::Impl& store, Dir which, const std::string& kind, bool in_use, std::vector<Item>& out) {
+  const int dir = store.dir(which);
+  for (const std::string& name : sys::list_dir(dir)) {
+    const auto st = sys::try_stat_at(dir, name);
+    if (!st) continue;
+    Item item;
+    item.kind = kind;
+    item.id = item.description = name;
+    item.bytes = tree_blocks(dir, name);
+    item.created_ns = item.last_used_ns = mtime_ns(*st);
+    item.in_use = in_use;
+    out.push_back(std::move(item));
+  }
+}
+
+/// What lies in a directory and is not in the index any more, seen while no publisher can be half-way.
+void sweep_directory(Store::Impl& store, Dir which, std::string_view sql,
+                     const std::function<bool(const Digest&)>& keep) {
+  const int dir = store.dir(which), tmp = store.dir(Dir::tmp);
+  for (const std::string& name : sys::list_dir(dir)) {
+    const auto id = Digest::from_hex(name);
+    const auto claimed = [&](Database& db) { return id && db.query(sql, *id).next(); };
+    if (store.index.read(claimed) || (id && keep(*id))) continue;
+    const std::string aside = store.temp_name();
+    const bool moved = store.index.write(
+        [&](Database& db) { return !claimed(db) && ::renameat(dir, name.c_str(), tmp, aside.c_str()) == 0; });
+    if (moved) sys::remove_all_at(tmp, aside);
+  }
+}
+
+/// The lease a name in tmp/ begins with; empty if it is not of ours.
+std::string owner_of(const std::string& name) {
+  const std::size_t dot = name.find('.');
+  const std::size_t dash = name.find('-');
+  if (dot == std::string::npos || dash == std::string::npos || dash > dot) return {};
+  if (!parse_int(name.substr(0, dash)) || dot - dash - 1 != 16) return {};
+  return name.substr(0, dot);
+}
+
+}  // namespace
+
+std::vector<Item> list_items(Store::Impl& store, const GcState& state, const Kept& kept) {
+  std::vector<Item> out;
+  for (const auto& [id, layer] : state.layers) {
+    const bool is_kept = kept.layers.contains(id);
+    out.push_back({"layer", id.hex(), layer.description, layer.bytes, layer.created_ns, layer.last_used_ns,
+                   is_kept, state.in_image(layer)});
+  }
+  for (const auto& [digest, blob] : state.blobs) {
+    out.push_back({"blob", digest.hex(), digest.str(), blob.bytes, blob.created_ns, blob.last_used_ns,
+                   kept.blobs.contains(digest), blob.in_image});
+  }
+  list_mounts(store, out);
+  list_files(store, Dir::scans, "scan", false, out);
+  return out;
+}
+
+void sweep_orphans(Store::Impl& store) {
+  const std::int64_t now = sys::now_ns();
+  sweep_directory(
+      store, Dir::snapshots, "SELECT 1 FROM layers WHERE id = ? AND has_tree = 1", [&](const Digest& id) {
+        const auto st = sys::try_stat_at(store.dir(Dir::snapshots), snapshot_name(id));
+        if (!st || now - mtime_ns(*st) > kAdoptable) return false;
+        const auto found = store.adoptable(id);
+        return found &&
+               found->diff_id == id;  // a base's layer; what was made here is of no use without its record
+      });
+  sweep_directory(store, Dir::blobs, "SELECT 1 FROM blobs WHERE digest = ?", [&](const Digest& digest) {
+    const auto st = sys::try_stat_at(store.dir(Dir::blobs), digest.hex());
+    return st && now - mtime_ns(*st) < kAdoptable;
+  });
+  sweep_directory(store, Dir::flats, "SELECT 1 FROM chains WHERE id = ?",
+                  [](const Digest&) { return false; });
+}
+
+Usage disk_usage(Store& store) {
+  Store::Impl& impl = store.impl();
+  const GcState state = read_state(impl);
+  Usage usage;
+  usage.items =
+      list_items(impl, state, kept_by(read_leases(store.root_fd(), impl.index.generation()), state));
+  std::erase_if(usage.items, [](const Item& item) { return item.kind == "layer" && item.bytes == 0; });
+  list_files(impl, Dir::tmp, "tmp", true, usage.items);
+  for (const Item& item : usage.items) {
+    usage.total_bytes += item.bytes;
+    if (!item.in_use && !item.shared) usage.reclaimable_bytes += item.bytes;
+  }
+  return usage;
+}
+
+void sweep_leftovers(Store& store) {
+  Store::Impl& impl = store.impl();
+  const int tmp = impl.dir(Dir::tmp), locks = impl.dir(Dir::locks);
+  // Listed before the leases are read: a name that is there already belongs to a lease that is there already.
+  const std::vector<std::string> names = sys::list_dir(tmp), lock_names = sys::list_dir(locks);
+  const LiveLeases leases = read_leases(store.root_fd(), impl.index.generation());
+  const std::int64_t now = sys::now_ns();
+  for (const std::string& name : names) {
+    const std::string owner = owner_of(name);
+    if (owner.empty()) {
+      const auto st = sys::try_stat_at(tmp, name);
+      if (!st || now - mtime_ns(*st) < kForeignLitter) continue;
+    } else if (leases.names.contains(owner)) {
+      continue;
+    }
+    try {
+      sys::remove_all_at(tmp, name);
+    } catch (const Error&) {
+      // Something is mounted there still, or it belongs to another user; the next sweep tries again.
+    }
+  }
+  for (const std::string& name : lock_names) {
+    if (!name.starts_with("k-") && !name.starts_with("mount-")) continue;
+    // Who waits for it notices that the name is gone and locks a new one.
+    if (FileLock::try_lock(locks, name, FileLock::Mode::exclusive)) ::unlinkat(locks, name.c_str(), 0);
+  }
+}
+
+}  // namespace cbuild::cache

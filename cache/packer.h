@@ -1,0 +1,33 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include <memory>
+#include <optional>
+#include <vector>
+
+#include "base/cancel.h"
+#include "cache/store.h"
+#include "oci/layer/pack.h"
+
+namespace cbuild::cache {
+
+/// Packs layers into blobs in the background, beside the steps that follow. A layer is packed once; other
+/// processes wait for it.
+class Packer {
+ public:
+  Packer(Store& store, oci::layer::PackOptions options);
+  ~Packer();  ///< cancels and waits
+
+  /// Starts packing the layers of `chain` that have no blob of the wanted compression; returns at once.
+  void start(const Digest& chain);
+  /// Waits until all layers of `chain` are packed, packing on the calling thread too; their diff ids and blob
+  /// descriptors, bottom first. Rethrows what went wrong. Layers of base images that are lazy keep their own
+  /// blob and need not be present.
+  std::vector<Layer> finish(const Digest& chain);
+
+ private:
+  struct Impl;
+  std::unique_ptr<Impl> impl_;
+};
+
+}  // namespace cbuild::cache

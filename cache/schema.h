@@ -1,0 +1,31 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include "cache/database.h"
+
+namespace cbuild::cache {
+
+/// PRAGMA user_version of an index this program reads. An index of another version is put aside.
+inline constexpr int kSchemaVersion = 1;
+
+/// Version of an open index; 0 for an empty one.
+int schema_version(Database& db);
+/// Makes the tables of an empty index, as one transaction. `generation` names the new index.
+void create_schema(Database& db, const std::string& generation);
+
+/// After a reboot: forgets what was never synced to disk before (rows of `volatile`), and marks the index as
+/// of this boot. Returns how many things were forgotten.
+std::int64_t forget_unsynced(Database& db);
+
+// Parts of other transactions; `db` is inside one.
+
+/// Deletes a chain, the chains on top of it and their records; `evicted_ns` != 0 leaves tombstones.
+void delete_chain(Database& db, const Digest& chain, std::int64_t evicted_ns);
+/// Deletes a layer and every chain that holds it.
+void delete_layer(Database& db, const Digest& layer, std::int64_t evicted_ns);
+
+/// What `volatile` rows are about.
+enum class Kind : int { layer = 1, blob = 2 };
+void mark_volatile(Database& db, Kind kind, const Digest& id);
+
+}  // namespace cbuild::cache

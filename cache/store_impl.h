@@ -1,0 +1,116 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include <array>
+#include <atomic>
+#include <mutex>
+#include <string>
+#include <unordered_map>
+#include <unordered_set>
+#include <vector>
+
+#include "cache/index.h"
+#include "cache/lease.h"
+#include "cache/store.h"
+
+namespace cbuild::cache {
+
+/// Directories below the root, in the order of Store::Impl::dir().
+enum class Dir : unsigned { tmp, locks, snapshots, blobs, flats, mounts, scans };
+inline constexpr std::size_t kDirs = 7;
+
+/// The store's blobs: blobs/sha256/<hex>. A blob exists when the index has a row for it; a file without a row
+/// is taken in after its digest was verified.
+class BlobFiles final : public oci::BlobStore {
+ public:
+  explicit BlobFiles(Store::Impl& store) : store_(store) {}
+  std::optional<std::uint64_t> size(const Digest& digest) override;
+  UniqueFd open(const Digest& digest) override;
+  std::unique_ptr<oci::BlobWriter> create() override;
+
+ private:
+  bool adopt(const Digest& digest);
+  Store::Impl& store_;
+};
+
+struct Store::Impl {
+  explicit Impl(const StoreOptions& options);
+  ~Impl();
+
+  /// Descriptor of a directory below the root, opened (and made) on first use.
+  int dir(Dir which);
+  /// "<lease>.<n>": a name in tmp/ that a sweep knows to be ours.
+  std::string temp_name();
+
+  /// Pins and then looks whether the thing is there and not doomed.
+  bool hold(Pinned kind, const Digest& id);
+  /// Pins without looking, for what is about to be made; confirm it to the lease when it is.
+  Pin pin(Pinned kind, const Digest& id);
+
+  void touch_chain(const Digest& chain, std::int64_t recorded_ns);
+  void flush_touched() noexcept;
+
+  void forget_tree(const Digest& layer);
+  void forget_blob(const Digest& blob);
+  /// What snapshots/<id> says of itself, for an index that was lost. nullopt if there is none that can be
+  /// trusted.
+  std::optional<Layer> adoptable(const Digest& layer);
+  /// Brings back rows that this process has seen and that an index replaced meanwhile has lost; `db` is
+  /// inside a transaction.
+  bool restore_layer(Database& db, const Digest& layer);
+  void restore_chain(Database& db, const Digest& chain);
+  void remember(const Chain& chain);
+
+  /// The staging directory's name in tmp/.
+  static const std::string& name_of(const Staging& staging);
+
+  std::string root;
+  UniqueFd root_fd;
+  bool user_xattr = false;
+  std::vector<std::string> notes;
+  Index index;
+  Lease lease;
+  BlobFiles blobs;
+
+ private:
+  std::mutex mutex_;
+  std::array<std::atomic<int>, kDirs> dirs_;
+  std::atomic<unsigned> counter_{0};
+  std::unordered_set<Digest> touched_;
+  std::unordered_map<Digest, Chain> seen_;
+};
+
+struct Staging::Impl {
+  Store::Impl* store = nullptr;
+  std::string name;  ///< in tmp/
+  UniqueFd tree, work;
+  bool armed = true;
+  ~Impl();
+};
+
+// Shared by the files of the store.
+
+/// Columns of one layer, in the order read_layer() wants them; FROM layers l LEFT JOIN blobs b.
+inline constexpr char kLayerColumns[] =
+    "l.id, l.diff_id, l.media_type, l.blob, l.blob_size, l.blob_extra, l.fetch_from, l.has_tree, "
+    "l.disk_bytes, l.description,"
+    " b.digest IS NOT NULL, l.created_ns";
+Layer read_layer(const Query& query);
+
+Digest chain_digest(const Digest& parent, const Digest& layer);  ///< Chain::id
+std::string snapshot_name(const Digest& layer);                  ///< "<hex>"
+/// The file "meta" beside a snapshot's tree: what lets it be taken over by a fresh index. Begins with the
+/// boot id.
+std::string encode_meta(const Layer& layer);
+std::optional<Layer> decode_meta(const std::vector<std::string>& texts);
+
+/// Writes index.json to name what the images table names, so that other tools can read the store as a layout.
+void write_layout(Store::Impl& store);
+
+/// Takes the names in index.json into a fresh index. What cannot be read is left out.
+void adopt_images(Database& db, const std::string& root);
+
+/// An environment variable, empty if it is not set.
+std::string environment(const char* name);
+
+}  // namespace cbuild::cache

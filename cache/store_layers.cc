@@ -1,0 +1,364 @@
+// SPDX-License-Identifier: Apache-2.0
+// Layers, chains and staging: what is on disk as trees, and how it stacks.
+#include <unistd.h>
+
+#include <algorithm>
+
+#include "base/error.h"
+#include "base/sys.h"
+#include "base/text.h"
+#include "cache/codec.h"
+#include "cache/random.h"
+#include "cache/schema.h"
+#include "cache/store.h"
+#include "cache/store_impl.h"
+
+namespace cbuild::cache {
+
+namespace {
+
+constexpr std::size_t kMaxMeta = 1u << 20;
+
+Chain read_chain(const Query& query) {
+  Chain chain{query.digest(0), query.digest(1), query.digest(2), query.digest(3), 0};
+  chain.depth = static_cast<std::uint32_t>(query.integer(4));
+  return chain;
+}
+
+std::optional<Chain> select_chain(Database& db, const Digest& id) {
+  Query query = db.query("SELECT id, parent, layer, identity, depth FROM chains WHERE id = ?", id);
+  if (!query.next()) return std::nullopt;
+  return read_chain(query);
+}
+
+void insert_layer(Database& db, const Layer& layer) {
+  const oci::Descriptor blob = layer.blob.value_or(oci::Descriptor{});
+  const std::int64_t now = sys::now_ns();
+  db.run(
+      "INSERT OR REPLACE INTO layers(id, diff_id, media_type, blob, blob_size, blob_extra, fetch_from, "
+      "has_tree, disk_bytes,"
+      " description, created_ns, last_used_ns) VALUES(?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+      layer.id, layer.diff_id, blob.media_type, blob.digest, blob.size, encode_extra(blob), layer.fetch_from,
+      layer.has_tree, layer.disk_bytes, layer.description, layer.created_ns != 0 ? layer.created_ns : now,
+      now);
+}
+
+std::optional<Layer> select_layer(Database& db, const Digest& id) {
+  Query query = db.query(cat("SELECT ", kLayerColumns,
+                             " FROM layers l LEFT JOIN blobs b ON b.digest = l.blob AND b.doomed = 0"
+                             " WHERE l.id = ?"),
+                         id);
+  if (!query.next()) return std::nullopt;
+  return read_layer(query);
+}
+
+Chain select_or_insert(Database& db, Chain chain) {
+  if (db.run("UPDATE chains SET doomed = 0 WHERE id = ?", chain.id) > 0) return *select_chain(db, chain.id);
+  const auto below = chain.parent.empty() ? std::optional<Chain>(Chain{}) : select_chain(db, chain.parent);
+  if (!below) throw Error(ErrorCode::corrupt, cat("store: chain ", chain.parent.str(), " is gone"));
+  chain.depth = below->depth + 1;
+  db.run("INSERT INTO chains(id, parent, layer, identity, depth, last_used_ns) VALUES(?, ?, ?, ?, ?, ?)",
+         chain.id, chain.parent, chain.layer, chain.identity, chain.depth, sys::now_ns());
+  return chain;
+}
+
+/// Moves a finished tree to its place; inside the transaction that records it, so that no other process sees
+/// one without the other.
+void move_in(Store::Impl& store, const std::string& staged, const Digest& layer) {
+  const int tmp = store.dir(Dir::tmp), snapshots = store.dir(Dir::snapshots);
+  const std::string name = snapshot_name(layer);
+  if (sys::rename_noreplace(tmp, staged, snapshots, name)) return;
+  // No row claims what lies there: left by a killed process or a lost index.
+  sys::rename_at(snapshots, name, tmp, store.temp_name());
+  sys::rename_at(tmp, staged, snapshots, name);
+}
+
+}  // namespace
+
+Digest chain_digest(const Digest& parent, const Digest& layer) {
+  return CanonicalWriter().text("chain").digest(parent).digest(layer).hash();
+}
+
+std::string snapshot_name(const Digest& layer) {
+  return layer.hex();
+}
+
+std::string encode_meta(const Layer& layer) {
+  const oci::Descriptor blob = layer.blob.value_or(oci::Descriptor{});
+  return encode_texts({sys::boot_id(), layer.id.str(), layer.diff_id.str(), layer.fetch_from,
+                       layer.description, std::to_string(layer.disk_bytes), std::to_string(layer.created_ns),
+                       blob.media_type, blob.digest.str(), std::to_string(blob.size), encode_extra(blob)});
+}
+
+std::optional<Layer> decode_meta(const std::vector<std::string>& texts) {
+  if (texts.size() != 11) return std::nullopt;
+  Layer layer;
+  layer.id = Digest::parse(texts[1]).value_or(Digest{});
+  layer.diff_id = Digest::parse(texts[2]).value_or(Digest{});
+  layer.fetch_from = texts[3];
+  layer.description = texts[4];
+  layer.disk_bytes = static_cast<std::uint64_t>(parse_int(texts[5]).value_or(0));
+  layer.created_ns = parse_int(texts[6]).value_or(0);
+  layer.has_tree = true;
+  const Digest blob = Digest::parse(texts[8]).value_or(Digest{});
+  if (!blob.empty()) {
+    layer.blob = oci::Descriptor{};
+    layer.blob->media_type = texts[7];
+    layer.blob->digest = blob;
+    layer.blob->size = static_cast<std::uint64_t>(parse_int(texts[9]).value_or(0));
+    decode_extra(texts[10], *layer.blob);
+  }
+  return layer;
+}
+
+Layer read_layer(const Query& query) {
+  Layer layer;
+  layer.id = query.digest(0);
+  layer.diff_id = query.digest(1);
+  if (const Digest blob = query.digest(3); !blob.empty()) {
+    oci::Descriptor descriptor;
+    descriptor.media_type = query.text(2);
+    descriptor.digest = blob;
+    descriptor.size = static_cast<std::uint64_t>(query.integer(4));
+    decode_extra(query.text(5), descriptor);
+    layer.blob = std::move(descriptor);
+  }
+  layer.fetch_from = query.text(6);
+  layer.has_tree = query.boolean(7);
+  layer.disk_bytes = static_cast<std::uint64_t>(query.integer(8));
+  layer.description = query.text(9);
+  layer.has_blob = layer.blob.has_value() && query.boolean(10);
+  layer.created_ns = query.integer(11);
+  return layer;
+}
+
+Digest random_layer_id() {
+  return random_digest();
+}
+
+std::optional<Layer> Store::layer(const Digest& id) {
+  auto found = impl_->index.read([&](Database& db) { return select_layer(db, id); });
+  if (found && !impl_->hold(Pinned::layer, id)) return std::nullopt;
+  return found;
+}
+
+std::optional<Layer> Store::layer_by_diff_id(const Digest& diff_id) {
+  if (diff_id.empty()) return std::nullopt;
+  const Digest id = impl_->index.read([&](Database& db) {
+    Query query = db.query(
+        "SELECT id FROM layers WHERE diff_id = ? AND diff_id <> x'' AND doomed = 0"
+        " ORDER BY has_tree DESC, id LIMIT 1",
+        diff_id);
+    return query.next() ? query.digest(0) : Digest{};
+  });
+  return id.empty() ? std::nullopt : layer(id);
+}
+
+void Store::add_lazy_layer(const Layer& layer) {
+  if (impl_->hold(Pinned::layer, layer.id)) return;
+  const Pin pin = impl_->pin(Pinned::layer, layer.id);
+  impl_->index.write([&](Database& db) {
+    if (db.run("UPDATE layers SET doomed = 0 WHERE id = ?", layer.id) > 0) return;
+    Layer row = layer;
+    const auto found = impl_->adoptable(layer.id);
+    row.has_tree = found && found->diff_id == layer.diff_id;
+    insert_layer(db, row);
+    if (row.has_tree) mark_volatile(db, Kind::layer, layer.id);
+  });
+  impl_->lease.confirm(pin);
+}
+
+std::optional<Layer> Store::Impl::adoptable(const Digest& layer) {
+  const auto directory = sys::try_open_at(dir(Dir::snapshots), snapshot_name(layer), O_RDONLY | O_DIRECTORY);
+  if (!directory || !sys::try_stat_at(directory->get(), "fs")) return std::nullopt;
+  const auto file = sys::try_open_at(directory->get(), "meta", O_RDONLY);
+  if (!file) return std::nullopt;
+  const auto texts = decode_texts(sys::read_all(file->get(), kMaxMeta));
+  auto found = decode_meta(texts);
+  if (!found || found->id != layer) return std::nullopt;
+  const bool trusted = texts[0] == sys::boot_id() || sys::try_stat_at(directory->get(), "synced");
+  return trusted ? found : std::nullopt;
+}
+
+bool Store::Impl::restore_layer(Database& db, const Digest& layer) {
+  if (db.run("UPDATE layers SET doomed = 0 WHERE id = ?", layer) > 0) return true;
+  const auto found = adoptable(layer);
+  if (!found) return false;
+  insert_layer(db, *found);
+  mark_volatile(db, Kind::layer, layer);
+  return true;
+}
+
+void Store::Impl::restore_chain(Database& db, const Digest& chain) {
+  if (chain.empty() || select_chain(db, chain)) return;
+  Chain known;
+  {
+    std::scoped_lock lock(mutex_);
+    const auto found = seen_.find(chain);
+    if (found == seen_.end()) return;
+    known = found->second;
+  }
+  restore_chain(db, known.parent);
+  if (restore_layer(db, known.layer)) select_or_insert(db, known);
+}
+
+void Store::Impl::remember(const Chain& chain) {
+  std::scoped_lock lock(mutex_);
+  seen_.emplace(chain.id, chain);
+}
+
+void Store::add_tree(Layer layer, Staging staging) {
+  if (layer.id.empty()) throw Error(ErrorCode::internal, "a layer without an id");
+  layer.has_tree = true;
+  const int tmp = impl_->dir(Dir::tmp);
+  const std::string name = staging.impl_->name;
+  staging.impl_->work.reset();
+  sys::remove_all_at(tmp, name + "/work");
+  sys::write_all(sys::open_at(tmp, name + "/meta", O_WRONLY | O_CREAT | O_TRUNC, 0600).get(),
+                 encode_meta(layer));
+  const Pin pin = impl_->pin(Pinned::layer, layer.id);
+  const bool moved = impl_->index.write([&](Database& db) {
+    const auto old = select_layer(db, layer.id);
+    if (old) {
+      db.run("UPDATE layers SET doomed = 0 WHERE id = ?", layer.id);
+      if (old->has_tree && sys::try_stat_at(impl_->dir(Dir::snapshots), snapshot_name(layer.id) + "/fs"))
+        return false;
+    }
+    move_in(*impl_, name, layer.id);
+    if (old) {
+      db.run("UPDATE layers SET has_tree = 1, disk_bytes = ? WHERE id = ?", layer.disk_bytes, layer.id);
+    } else {
+      insert_layer(db, layer);
+    }
+    mark_volatile(db, Kind::layer, layer.id);
+    return true;
+  });
+  impl_->lease.confirm(pin);
+  if (moved) staging.impl_->armed = false;
+}
+
+void Store::set_packed(const Digest& layer, const Digest& diff_id, const oci::Descriptor& blob) {
+  impl_->index.write([&](Database& db) {
+    db.run(
+        "UPDATE layers SET diff_id = ?, media_type = ?, blob = ?, blob_size = ?, blob_extra = ? WHERE id = ?",
+        diff_id, blob.media_type, blob.digest, blob.size, encode_extra(blob), layer);
+    db.run("INSERT OR REPLACE INTO packs VALUES(?, x'', ?, ?, ?, ?, ?)", layer, blob.media_type, diff_id,
+           blob.digest, blob.size, encode_extra(blob));
+  });
+}
+
+Chain Store::extend(const Digest& parent, const Digest& layer, const Digest& identity) {
+  Chain chain;
+  chain.id = chain_digest(parent, layer);
+  if (const auto known = this->chain(chain.id)) return *known;
+  chain.parent = parent;
+  chain.layer = layer;
+  chain.identity = identity.empty() ? chain.id : identity;
+  const Pin pin = impl_->pin(Pinned::chain, chain.id);
+  chain = impl_->index.write([&](Database& db) {
+    if (!impl_->restore_layer(db, layer))
+      throw Error(ErrorCode::corrupt, cat("store: layer ", layer.str(), " is gone"));
+    impl_->restore_chain(db, parent);
+    return select_or_insert(db, chain);
+  });
+  impl_->lease.confirm(pin);
+  impl_->remember(chain);
+  return chain;
+}
+
+std::optional<Chain> Store::chain(const Digest& id) {
+  auto found = impl_->index.read([&](Database& db) { return select_chain(db, id); });
+  if (found && !impl_->hold(Pinned::chain, id)) return std::nullopt;
+  if (found) impl_->remember(*found);
+  return found;
+}
+
+std::vector<Digest> Store::chain_layers(const Digest& id) {
+  if (id.empty()) return {};
+  auto layers = impl_->index.read([&](Database& db) {
+    std::vector<Digest> out;
+    Query query = db.query(
+        "WITH RECURSIVE down(parent, layer) AS (SELECT parent, layer FROM chains WHERE id = ?"
+        " UNION ALL SELECT c.parent, c.layer FROM chains c JOIN down ON c.id = down.parent) SELECT layer "
+        "FROM down",
+        id);
+    while (query.next()) out.push_back(query.digest(0));
+    return out;
+  });
+  if (layers.empty()) throw Error(ErrorCode::corrupt, cat("store: chain ", id.str(), " is gone"));
+  std::reverse(layers.begin(), layers.end());
+  return layers;
+}
+
+UniqueFd Store::open_tree(const Digest& layer) {
+  constexpr int kFlags = O_PATH | O_DIRECTORY | O_NOFOLLOW;
+  auto fd = sys::try_open_at(impl_->dir(Dir::snapshots), snapshot_name(layer) + "/fs", kFlags);
+  if (fd) return std::move(*fd);
+  impl_->forget_tree(layer);
+  throw Error(ErrorCode::corrupt,
+              cat("store: the tree of layer ", layer.str(), " is gone; it was forgotten, build again"));
+}
+
+std::string Store::tree_path(const Digest& layer) const {
+  return cat(impl_->root, "/snapshots/", snapshot_name(layer), "/fs");
+}
+
+// A layer that can be had from its blob only loses its tree; any other takes its chains and records with it.
+void Store::Impl::forget_tree(const Digest& layer) {
+  index.write([&](Database& db) {
+    const auto known = select_layer(db, layer);
+    if (!known) return;
+    if (known->has_blob || !known->fetch_from.empty()) {
+      db.run("UPDATE layers SET has_tree = 0, disk_bytes = 0 WHERE id = ?", layer);
+    } else {
+      delete_layer(db, layer, 0);
+    }
+  });
+}
+
+Staging Store::stage(const std::string& purpose) {
+  auto impl = std::make_unique<Staging::Impl>();
+  impl->store = impl_.get();
+  const int tmp = impl_->dir(Dir::tmp);
+  impl->name = cat(impl_->temp_name(), purpose.empty() ? "" : ".", replace_all(purpose, "/", "-"));
+  sys::mkdir_at(tmp, impl->name, 0700);
+  for (const char* part : {"/fs", "/work"}) {
+    sys::mkdir_at(tmp, impl->name + part, 0755);
+  }
+  impl->tree = sys::open_at(tmp, impl->name + "/fs", O_RDONLY | O_DIRECTORY);
+  impl->work = sys::open_at(tmp, impl->name + "/work", O_RDONLY | O_DIRECTORY);
+  // mkdir obeys the umask, and this is the root directory of an image.
+  if (::fchmod(impl->tree.get(), 0755) != 0) throw_errno(errno, "chmod of a new tree");
+  return Staging(std::move(impl));
+}
+
+const std::string& Store::Impl::name_of(const Staging& staging) {
+  return staging.impl_->name;
+}
+
+Staging::Staging(std::unique_ptr<Impl> impl) : impl_(std::move(impl)) {}
+Staging::Staging(Staging&&) noexcept = default;
+Staging& Staging::operator=(Staging&&) noexcept = default;
+Staging::~Staging() = default;
+int Staging::tree_fd() const {
+  return impl_->tree.get();
+}
+int Staging::work_fd() const {
+  return impl_->work.get();
+}
+std::string Staging::path() const {
+  return cat(impl_->store->root, "/tmp/", impl_->name, "/fs");
+}
+
+Staging::Impl::~Impl() {
+  if (!armed) return;
+  tree.reset();
+  work.reset();
+  try {
+    sys::remove_all_at(store->dir(Dir::tmp), name);
+  } catch (const Error&) {
+    // Left for the sweep.
+  }
+}
+
+}  // namespace cbuild::cache

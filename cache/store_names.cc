@@ -1,0 +1,176 @@
+// SPDX-License-Identifier: Apache-2.0
+// Things people name: images, cache mounts, builds.
+#include <unistd.h>
+
+#include "base/error.h"
+#include "base/sys.h"
+#include "base/text.h"
+#include "cache/store.h"
+#include "cache/store_impl.h"
+#include "oci/layout.h"
+#include "oci/manifest.h"
+
+namespace cbuild::cache {
+
+namespace {
+
+constexpr unsigned kKeptBuilds = 100;
+constexpr char kRefName[] = "org.opencontainers.image.ref.name";
+constexpr char kImageName[] = "io.containerd.image.name";
+
+Image read_image(const Query& query) {
+  return {query.text(0), query.digest(1), query.integer(2)};
+}
+
+oci::Descriptor describe_manifest(oci::BlobStore& blobs, const Digest& digest) {
+  const std::string body = oci::read_blob(blobs, digest);
+  oci::Descriptor descriptor;
+  descriptor.digest = digest;
+  descriptor.size = body.size();
+  descriptor.media_type =
+      std::visit([](const auto& document) { return document.media_type; }, oci::parse_manifest(body));
+  return descriptor;
+}
+
+enum class SharingMode : int { shared = 0, private_ = 1, locked = 2 };
+
+std::string mount_name(const std::string& id, const Digest& base, SharingMode mode, unsigned instance) {
+  CanonicalWriter key;
+  key.text(id).digest(base).number(mode == SharingMode::private_ ? instance : 0);
+  return key.hash().hex();
+}
+
+}  // namespace
+
+// Under a lock, because two writers could otherwise publish an older list last.
+void write_layout(Store::Impl& store) {
+  const auto lock = FileLock::wait(store.dir(Dir::locks), "layout", FileLock::Mode::exclusive);
+  oci::Index index;
+  store.index.read([&](Database& db) {
+    index.manifests.clear();
+    Query query = db.query("SELECT name, manifest, media_type, size FROM images ORDER BY name");
+    while (query.next()) {
+      oci::Descriptor descriptor;
+      descriptor.digest = query.digest(1);
+      descriptor.media_type = query.text(2);
+      descriptor.size = static_cast<std::uint64_t>(query.integer(3));
+      descriptor.annotations = {{kRefName, query.text(0)}, {kImageName, query.text(0)}};
+      index.manifests.push_back(std::move(descriptor));
+    }
+  });
+  oci::ImageLayout::create(store.root).write_index(index);
+}
+
+void adopt_images(Database& db, const std::string& root) {
+  if (!sys::try_stat_at(AT_FDCWD, root + "/index.json")) return;
+  try {
+    for (const oci::Descriptor& manifest : oci::ImageLayout::open(root).index().manifests) {
+      const auto name = manifest.annotations.find(kImageName);
+      if (name == manifest.annotations.end()) continue;
+      db.run("INSERT OR IGNORE INTO images VALUES(?, ?, ?, ?, ?)", name->second, manifest.digest,
+             manifest.media_type, manifest.size, sys::now_ns());
+    }
+  } catch (const IndexBroken&) {
+    throw;
+  } catch (const Error&) {
+    // Only names are lost; the next set_image() writes the file anew.
+  }
+}
+
+std::optional<Image> Store::image(const std::string& name) {
+  return impl_->index.read([&](Database& db) -> std::optional<Image> {
+    Query query = db.query("SELECT name, manifest, created_ns FROM images WHERE name = ?", name);
+    if (!query.next()) return std::nullopt;
+    return read_image(query);
+  });
+}
+
+void Store::set_image(const Image& image) {
+  const oci::Descriptor manifest = describe_manifest(impl_->blobs, image.manifest);
+  impl_->index.write([&](Database& db) {
+    db.run("INSERT OR REPLACE INTO images VALUES(?, ?, ?, ?, ?)", image.name, image.manifest,
+           manifest.media_type, manifest.size, image.created_ns != 0 ? image.created_ns : sys::now_ns());
+  });
+  write_layout(*impl_);
+}
+
+std::vector<Image> Store::images() {
+  return impl_->index.read([&](Database& db) {
+    std::vector<Image> out;
+    Query query = db.query("SELECT name, manifest, created_ns FROM images ORDER BY name");
+    while (query.next()) out.push_back(read_image(query));
+    return out;
+  });
+}
+
+bool Store::remove_image(const std::string& name) {
+  const bool removed =
+      impl_->index.write([&](Database& db) { return db.run("DELETE FROM images WHERE name = ?", name) > 0; });
+  if (removed) write_layout(*impl_);
+  return removed;
+}
+
+// The lock is held as long as the mount is used, shared ones too: gc takes it exclusively before it removes
+// anything. Initial content is put in before the directory gets its name, so that nobody sees half of it.
+std::optional<Store::CacheMountDir> Store::try_cache_mount(const std::string& id, const Digest& base,
+                                                           int sharing_mode, unsigned instance,
+                                                           const std::function<void(int dirfd)>& populate) {
+  const auto sharing = static_cast<SharingMode>(sharing_mode);
+  const std::string name = mount_name(id, base, sharing, instance);
+  const auto mode = sharing == SharingMode::shared ? FileLock::Mode::shared : FileLock::Mode::exclusive;
+  CacheMountDir out;
+  out.lock = FileLock::try_lock(impl_->dir(Dir::locks), "mount-" + name, mode);
+  if (!out.lock) return std::nullopt;
+  const int mounts = impl_->dir(Dir::mounts);
+  const std::string data = name + "/data";
+  auto dir = sys::try_open_at(mounts, data, O_RDONLY | O_DIRECTORY);
+  if (!dir) {
+    Staging staging = stage("mount");
+    if (populate) populate(staging.tree_fd());
+    sys::mkdir_at(mounts, name, 0700);
+    out.fresh = sys::rename_noreplace(impl_->dir(Dir::tmp), staging.impl_->name + "/fs", mounts, data);
+    dir = sys::open_at(mounts, data, O_RDONLY | O_DIRECTORY);
+  }
+  out.dir = std::move(*dir);
+  out.path = cat(impl_->root, "/mounts/", data);
+  const std::int64_t now = sys::now_ns();
+  impl_->index.write([&](Database& db) {
+    db.run("INSERT INTO mounts VALUES(?1, ?2, ?3, ?3) ON CONFLICT(dir) DO UPDATE SET last_used_ns = ?3", name,
+           id, now);
+  });
+  return out;
+}
+
+void Store::add_build(const BuildSummary& build) {
+  impl_->index.write([&](Database& db) {
+    db.run("INSERT OR REPLACE INTO builds VALUES(?, ?, ?, ?, ?, ?, ?, ?, ?, ?)", build.id, build.name,
+           build.status, build.dockerfile, build.target, build.started_ns, build.finished_ns,
+           build.steps_total, build.steps_cached, build.detail_json);
+    db.run("DELETE FROM builds WHERE id NOT IN (SELECT id FROM builds ORDER BY started_ns DESC LIMIT ?)",
+           kKeptBuilds);
+  });
+}
+
+std::vector<Store::BuildSummary> Store::builds(unsigned limit) {
+  return impl_->index.read([&](Database& db) {
+    std::vector<BuildSummary> out;
+    Query query = db.query(
+        "SELECT id, name, status, dockerfile, target, started_ns, finished_ns, steps_total, steps_cached, "
+        "detail"
+        " FROM builds ORDER BY started_ns DESC LIMIT ?",
+        limit);
+    while (query.next()) {
+      BuildSummary build{
+          query.text(0), query.text(1), query.text(2), query.text(3), query.text(4), 0, 0, 0, 0, {}};
+      build.started_ns = query.integer(5);
+      build.finished_ns = query.integer(6);
+      build.steps_total = static_cast<unsigned>(query.integer(7));
+      build.steps_cached = static_cast<unsigned>(query.integer(8));
+      build.detail_json = query.text(9);
+      out.push_back(std::move(build));
+    }
+    return out;
+  });
+}
+
+}  // namespace cbuild::cache

@@ -1,0 +1,95 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include <fcntl.h>
+#include <sys/stat.h>
+#include <sys/sysmacros.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <functional>
+#include <string>
+
+#include "base/error.h"
+#include "base/files.h"
+#include "base/sys.h"
+#include "base/text.h"
+#include "cache/store.h"
+
+/// For the tests of this module only.
+namespace cbuild::cache::testing {
+
+/// A temporary directory with a store root inside.
+struct TempStore {
+  TempDir dir = TempDir::in_tmp("cbuild-cache-test-");
+  std::string root = dir.path() + "/store";
+  StoreOptions options() const { return {root, false}; }
+};
+
+inline Digest digest_of(const std::string& text) {
+  return sha256(text);
+}
+
+inline void write_file(int dirfd, const std::string& path, const std::string& content, mode_t mode = 0644) {
+  if (dir_name(path) != ".") sys::mkdir_all(dirfd, dir_name(path), 0755);
+  UniqueFd file = sys::open_at(dirfd, path, O_WRONLY | O_CREAT | O_TRUNC, mode);
+  sys::write_all(file.get(), content);
+  ::fchmod(file.get(), mode);
+}
+
+inline void make_symlink(int dirfd, const std::string& target, const std::string& path) {
+  if (::symlinkat(target.c_str(), dirfd, path.c_str()) != 0) throw_errno(errno, "symlink");
+}
+
+inline void make_whiteout(int dirfd, const std::string& path) {
+  if (dir_name(path) != ".") sys::mkdir_all(dirfd, dir_name(path), 0755);
+  if (::mknodat(dirfd, path.c_str(), S_IFCHR, makedev(0, 0)) != 0) throw_errno(errno, "mknod");
+}
+
+inline void make_opaque(int dirfd, const std::string& path) {
+  sys::mkdir_all(dirfd, path, 0755);
+  if (!sys::set_xattr_at(dirfd, path, {"trusted.overlay.opaque", "y"}))
+    throw Error(ErrorCode::unsupported, "trusted xattr");
+}
+
+/// A layer made by `fill`, on `parent`.
+inline Chain add_layer(Store& store, const Digest& parent, const std::function<void(int)>& fill) {
+  Staging staging = store.stage("test");
+  fill(staging.tree_fd());
+  Layer layer;
+  layer.id = random_layer_id();
+  layer.description = "test layer";
+  store.add_tree(layer, std::move(staging));
+  return store.extend(parent, layer.id, {});
+}
+
+inline Chain add_file_layer(Store& store, const Digest& parent, const std::string& path,
+                            const std::string& content) {
+  return add_layer(store, parent, [&](int tree) { write_file(tree, path, content); });
+}
+
+inline Record record_of(const Digest& key, const Digest& chain, const std::string& step = "RUN x") {
+  Record record;
+  record.key = key;
+  record.chain = chain;
+  record.step_name = step;
+  return record;
+}
+
+/// Runs `body` in a child process; its exit code, or 128+signal.
+inline int in_child(const std::function<int()>& body) {
+  const pid_t pid = ::fork();
+  if (pid == 0) {
+    int code = 99;
+    try {
+      code = body();
+    } catch (...) {
+    }
+    ::_exit(code);
+  }
+  int status = 0;
+  ::waitpid(pid, &status, 0);
+  return WIFEXITED(status) ? WEXITSTATUS(status) : 128 + WTERMSIG(status);
+}
+
+}  // namespace cbuild::cache::testing

@@ -1,0 +1,258 @@
+// SPDX-License-Identifier: Apache-2.0
+// A directory of the merged view is the list of layers whose directory of that name takes part, topmost
+// first: it ends at the first layer that has something else there, or whose directory is opaque. Such lists
+// are kept, so a lookup below costs one stat in each layer that really has the parent. The root takes part in
+// every layer; where a stack is deep, the names of a directory are read once into an index instead of asking
+// each layer for each name.
+#include "cache/tree.h"
+
+#include <fcntl.h>
+#include <sys/xattr.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <atomic>
+#include <cerrno>
+#include <mutex>
+#include <shared_mutex>
+#include <unordered_map>
+#include <unordered_set>
+
+#include "base/error.h"
+#include "base/text.h"
+#include "cache/open_real.h"
+
+namespace cbuild::cache {
+
+namespace {
+
+constexpr std::size_t kDeep = 12;  ///< layers in a directory that make an index of names pay
+constexpr unsigned kLookupsBeforeIndex = 2;
+constexpr std::size_t kMaxKeptDirectories = 1u << 16;
+
+std::string parent_of(const std::string& path) {
+  const std::size_t slash = path.rfind('/');
+  return slash == std::string::npos ? std::string() : path.substr(0, slash);
+}
+
+std::string name_of(const std::string& path) {
+  const std::size_t slash = path.rfind('/');
+  return slash == std::string::npos ? path : path.substr(slash + 1);
+}
+
+bool is_whiteout(const struct stat& st) {
+  return S_ISCHR(st.st_mode) && st.st_rdev == 0;
+}
+
+bool is_overlay_xattr(const std::string& name) {
+  return name.starts_with("trusted.overlay.") || name.starts_with("user.overlay.");
+}
+
+struct stat empty_root() {
+  struct stat st {};
+  st.st_mode = S_IFDIR | 0755;
+  st.st_nlink = 2;
+  return st;
+}
+
+using Members = std::vector<std::uint32_t>;  ///< layer numbers, topmost first
+
+struct Directory {
+  Members members;
+  std::atomic<unsigned> lookups{0};
+  std::once_flag indexed;
+  std::atomic<bool> has_index{false};
+  std::unordered_map<std::string, Members> names;  ///< valid once has_index
+};
+
+struct Found {
+  struct stat st {};
+  std::uint32_t layer = 0;
+  Members members;  ///< if it is a directory
+};
+
+}  // namespace
+
+struct TreeView::Impl {
+  std::vector<UniqueFd> layers;
+  bool overlay = false;
+  const char* opaque_xattr = "trusted.overlay.opaque";
+  std::shared_mutex mutex;
+  std::unordered_map<std::string, std::shared_ptr<Directory>> directories;
+
+  int fd(std::uint32_t layer) const { return layers[layer].get(); }
+  std::optional<struct stat> stat_in(std::uint32_t layer, const std::string& path) const;
+  bool is_opaque(std::uint32_t layer, const std::string& path) const;
+  void build_index(Directory& directory, const std::string& path) const;
+  const Members* candidates(Directory& parent, const std::string& parent_path, const std::string& name) const;
+  std::optional<Found> find(const std::string& path);
+  std::shared_ptr<Directory> directory(const std::string& path);
+  std::optional<Found> find_plain(const std::string& path) const;
+  std::uint32_t layer_of(const std::string& path);
+};
+
+// The parents are known to be real directories in this layer and layers do not change, so the path holds no
+// surprise.
+std::optional<struct stat> TreeView::Impl::stat_in(std::uint32_t layer, const std::string& path) const {
+  struct stat st;
+  if (::fstatat(fd(layer), path.c_str(), &st, AT_SYMLINK_NOFOLLOW) == 0) return st;
+  const int err = errno;
+  if (err == ENOENT || err == ENOTDIR || err == ENAMETOOLONG) return std::nullopt;
+  throw_errno(err, "stat " + path);
+}
+
+bool TreeView::Impl::is_opaque(std::uint32_t layer, const std::string& path) const {
+  const auto dir = open_real(fd(layer), path, O_RDONLY | O_DIRECTORY);
+  char value = 0;
+  return dir && ::fgetxattr(dir->get(), opaque_xattr, &value, 1) == 1 && value == 'y';
+}
+
+void TreeView::Impl::build_index(Directory& directory, const std::string& path) const {
+  for (const std::uint32_t layer : directory.members) {
+    const auto dir = open_real(fd(layer), path, O_RDONLY | O_DIRECTORY);
+    if (!dir) continue;
+    for (std::string& name : sys::list_dir(dir->get())) directory.names[std::move(name)].push_back(layer);
+  }
+  directory.has_index.store(true, std::memory_order_release);
+}
+
+/// Layers that may hold `name`; nullptr if none does.
+const Members* TreeView::Impl::candidates(Directory& parent, const std::string& parent_path,
+                                          const std::string& name) const {
+  if (parent.members.size() < kDeep) return &parent.members;
+  if (!parent.has_index.load(std::memory_order_acquire)) {
+    if (parent.lookups.fetch_add(1, std::memory_order_relaxed) < kLookupsBeforeIndex) return &parent.members;
+    std::call_once(parent.indexed, [&] { build_index(parent, parent_path); });
+  }
+  const auto found = parent.names.find(name);
+  return found == parent.names.end() ? nullptr : &found->second;
+}
+
+std::optional<Found> TreeView::Impl::find_plain(const std::string& path) const {
+  const auto file = open_real(fd(0), path, O_PATH | O_NOFOLLOW);
+  if (!file) return std::nullopt;
+  Found found;
+  found.st = sys::stat_fd(file->get());
+  return found;
+}
+
+std::optional<Found> TreeView::Impl::find(const std::string& path) {
+  if (layers.empty()) return path.empty() ? std::optional<Found>(Found{empty_root(), 0, {}}) : std::nullopt;
+  if (!overlay) return find_plain(path);
+  if (path.empty()) return Found{sys::stat_fd(fd(0)), 0, directory(path)->members};
+  const std::string parent_path = parent_of(path);
+  const auto parent = directory(parent_path);
+  const Members* members = parent ? candidates(*parent, parent_path, name_of(path)) : nullptr;
+  if (members == nullptr) return std::nullopt;
+  std::optional<Found> found;
+  for (const std::uint32_t layer : *members) {
+    const auto st = stat_in(layer, path);
+    if (!st) continue;
+    if (is_whiteout(*st)) break;
+    if (!found) {
+      found = Found{*st, layer, {}};
+    } else if (!S_ISDIR(st->st_mode) || is_opaque(found->members.back(), path)) {
+      break;
+    }
+    if (!S_ISDIR(st->st_mode)) break;
+    found->members.push_back(layer);
+  }
+  return found;
+}
+
+/// nullptr if there is no directory of that name.
+std::shared_ptr<Directory> TreeView::Impl::directory(const std::string& path) {
+  {
+    std::shared_lock lock(mutex);
+    if (const auto known = directories.find(path); known != directories.end()) return known->second;
+  }
+  auto made = std::make_shared<Directory>();
+  if (path.empty()) {
+    for (std::uint32_t layer = 0; layer < layers.size(); ++layer) made->members.push_back(layer);
+  } else {
+    auto found = find(path);
+    if (!found || !S_ISDIR(found->st.st_mode)) return nullptr;
+    made->members = std::move(found->members);
+  }
+  std::unique_lock lock(mutex);
+  if (directories.size() >= kMaxKeptDirectories) directories.clear();
+  return directories.emplace(path, std::move(made)).first->second;
+}
+
+std::uint32_t TreeView::Impl::layer_of(const std::string& path) {
+  if (!layers.empty() && !overlay) return 0;
+  const auto found = layers.empty() ? std::nullopt : find(path);
+  if (!found) throw Error(ErrorCode::not_found, "/" + path + ": no such file or directory");
+  return found->layer;
+}
+
+TreeView::TreeView(std::vector<UniqueFd> layers, bool overlay, bool user_xattr)
+    : impl_(std::make_unique<Impl>()) {
+  impl_->layers = std::move(layers);
+  impl_->overlay = overlay;
+  if (user_xattr) impl_->opaque_xattr = "user.overlay.opaque";
+}
+TreeView::~TreeView() = default;
+TreeView::TreeView(TreeView&&) noexcept = default;
+TreeView& TreeView::operator=(TreeView&&) noexcept = default;
+
+std::optional<TreeView::Entry> TreeView::lookup(const std::string& path) const {
+  const auto found = impl_->find(path);
+  if (!found) return std::nullopt;
+  return Entry{name_of(path), found->st, found->layer};
+}
+
+std::vector<TreeView::Entry> TreeView::list(const std::string& path) const {
+  std::vector<Entry> out;
+  if (impl_->layers.empty()) return out;
+  Members members{0};
+  if (impl_->overlay) {
+    const auto directory = impl_->directory(path);
+    if (!directory) throw Error(ErrorCode::not_found, "/" + path + ": no such directory");
+    members = directory->members;
+  }
+  std::unordered_set<std::string> seen;
+  for (const std::uint32_t layer : members) {
+    const auto dir = open_real(impl_->fd(layer), path, O_RDONLY | O_DIRECTORY);
+    if (!dir) throw Error(ErrorCode::not_found, "/" + path + ": no such directory");
+    for (std::string& name : sys::list_dir(dir->get())) {
+      if (members.size() > 1 && !seen.insert(name).second) continue;
+      const auto st = sys::try_stat_at(dir->get(), name);
+      if (!st || (impl_->overlay && is_whiteout(*st))) continue;  // a local file may vanish while we look
+      out.push_back({std::move(name), *st, layer});
+    }
+  }
+  if (members.size() > 1) {
+    std::sort(out.begin(), out.end(), [](const Entry& a, const Entry& b) { return a.name < b.name; });
+  }
+  return out;
+}
+
+UniqueFd TreeView::open(const std::string& path, int flags) const {
+  auto file = open_real(impl_->fd(impl_->layer_of(path)), path, flags | O_NOFOLLOW);
+  if (!file) throw Error(ErrorCode::not_found, "/" + path + ": no such file or directory");
+  return std::move(*file);
+}
+
+std::string TreeView::read_link(const std::string& path) const {
+  return sys::readlink_at(open(path, O_PATH).get(), "");
+}
+
+std::vector<sys::Xattr> TreeView::xattrs(const std::string& path) const {
+  const int layer = impl_->fd(impl_->layer_of(path));
+  const auto parent = open_real(layer, path.empty() ? "" : parent_of(path), O_PATH | O_DIRECTORY);
+  if (!parent) throw Error(ErrorCode::not_found, "/" + path + ": no such file or directory");
+  auto out = sys::list_xattrs_at(parent->get(), path.empty() ? "." : name_of(path));
+  if (impl_->overlay)
+    std::erase_if(out, [](const sys::Xattr& xattr) { return is_overlay_xattr(xattr.name); });
+  return out;
+}
+
+std::optional<std::string> TreeView::read_file(const std::string& path, std::size_t limit) const {
+  const auto real = resolve(path);
+  const auto entry = real ? lookup(*real) : std::nullopt;
+  if (!entry || !S_ISREG(entry->st.st_mode)) return std::nullopt;
+  return sys::read_all(open(*real, O_RDONLY | O_NONBLOCK).get(), limit);
+}
+
+}  // namespace cbuild::cache

@@ -1,0 +1,146 @@
+// SPDX-License-Identifier: Apache-2.0
+// Expanding what COPY names: plain paths follow symlinks in all parts; wildcards match name by name, so that
+// no symlinked directory is entered on the way, and a match that is a symlink is followed at the end
+// (BuildKit: contenthash, fsutil ResolveWildcards).
+#include <sys/stat.h>
+
+#include <algorithm>
+
+#include "base/error.h"
+#include "base/text.h"
+#include "cache/tree_digest.h"
+#include "cache/tree_select.h"
+
+namespace cbuild::cache {
+
+namespace {
+
+constexpr std::string_view kPivot = "/./";
+
+std::string child_of(const std::string& directory, const std::string& name) {
+  return directory.empty() ? name : directory + "/" + name;
+}
+
+class Expansion {
+ public:
+  Expansion(const TreeView& tree, const PathPatternList& ignore, bool required)
+      : tree_(tree), ignore_(ignore), required_(required) {}
+
+  void plain(const std::string& asked, const std::string& as) {
+    auto real = tree_.resolve(asked);
+    if (real && is_visible(*real)) {
+      out_.push_back({std::move(*real), as, false});
+    } else if (required_) {
+      throw Error(ErrorCode::not_found, cat("\"/", asked, "\": not found"));
+    }
+  }
+
+  /// Go's filepath.Match: a wildcard part matches one name.
+  void wildcard(const std::string& pattern) {
+    std::vector<std::string> parts = split(pattern, '/');
+    std::size_t fixed = 0;
+    std::string base;
+    while (fixed < parts.size() && !has_glob(parts[fixed])) base = child_of(base, parts[fixed++]);
+    const auto real = tree_.resolve(base);
+    if (real) match_below(*real, base, {parts.begin() + static_cast<std::ptrdiff_t>(fixed), parts.end()});
+  }
+
+  /// With "**": the whole tree below `base` that could match.
+  void deep_wildcard(const std::string& base, const std::string& real_base, const PathGlob& glob,
+                     const std::string& below) {
+    for (const auto& entry : tree_.list(child_of_real(real_base, below))) {
+      const std::string relative = child_of(below, entry.name);
+      if (glob.matches(relative)) {
+        add_match(child_of(real_base, relative), base.empty() ? relative : cat(base, kPivot, relative),
+                  entry);
+      } else if (S_ISDIR(entry.st.st_mode) && glob.could_match_below(relative)) {
+        deep_wildcard(base, real_base, glob, relative);
+      }
+    }
+  }
+
+  std::vector<Selected> take() { return std::move(out_); }
+
+ private:
+  static std::string child_of_real(const std::string& base, const std::string& below) {
+    return below.empty() ? base : child_of(base, below);
+  }
+
+  void match_below(const std::string& real, const std::string& as, const std::vector<std::string>& parts) {
+    const auto entry = tree_.lookup(real);
+    if (!entry || !S_ISDIR(entry->st.st_mode)) return;
+    const std::vector<std::string> rest(parts.begin() + 1, parts.end());
+    for (const auto& child : tree_.list(real)) {
+      const auto matched = match_glob(parts[0], child.name);
+      if (!matched) throw Error(ErrorCode::input, cat("syntax error in pattern: ", parts[0]));
+      if (!*matched) continue;
+      const std::string path = child_of(real, child.name), name = child_of(as, child.name);
+      if (rest.empty())
+        add_match(path, name, child);
+      else
+        match_below(path, name, rest);
+    }
+  }
+
+  void add_match(const std::string& path, std::string as, const TreeView::Entry& entry) {
+    if (!is_visible(path)) return;
+    auto real = S_ISLNK(entry.st.st_mode) ? tree_.resolve(path) : path;
+    if (!real || !is_visible(*real))
+      throw Error(ErrorCode::not_found, cat("\"/", path, "\": the symlink leads nowhere"));
+    out_.push_back({std::move(*real), std::move(as), true});
+  }
+
+  // An ignored directory is there all the same if something below it is taken back by a negation.
+  bool is_visible(const std::string& path) const {
+    if (path.empty() || ignore_.empty() || !ignore_.matches(path)) return true;
+    return ignore_.has_negation() && holds_visible(path);
+  }
+
+  bool holds_visible(const std::string& path) const {
+    const auto entry = tree_.lookup(path);
+    if (!entry || !S_ISDIR(entry->st.st_mode)) return false;
+    for (const auto& child : tree_.list(path)) {
+      const std::string name = child_of(path, child.name);
+      if (!ignore_.matches(name) || (S_ISDIR(child.st.st_mode) && holds_visible(name))) return true;
+    }
+    return false;
+  }
+
+  const TreeView& tree_;
+  const PathPatternList& ignore_;
+  bool required_;
+  std::vector<Selected> out_;
+};
+
+void expand_parents(Expansion& expansion, const TreeView& tree, const std::string& asked) {
+  const std::size_t pivot = asked.find(kPivot);
+  const std::string base = pivot == std::string::npos ? std::string() : relative_path(asked.substr(0, pivot));
+  const std::string rest =
+      relative_path(pivot == std::string::npos ? asked : asked.substr(pivot + kPivot.size()));
+  if (!has_glob(rest))
+    return expansion.plain(child_of(base, rest), base.empty() ? rest : cat(base, kPivot, rest));
+  const auto real = tree.resolve(base);
+  if (real) expansion.deep_wildcard(base, *real, PathGlob(rest), "");
+}
+
+}  // namespace
+
+std::string relative_path(std::string_view path) {
+  return clean_path(cat('/', path)).substr(1);
+}
+
+std::vector<Selected> select(const TreeView& tree, const Selection& selection,
+                             const PathPatternList& ignore) {
+  Expansion expansion(tree, ignore, selection.required);
+  for (const std::string& asked : selection.paths) {
+    if (selection.parents)
+      expand_parents(expansion, tree, asked);
+    else if (has_glob(asked))
+      expansion.wildcard(relative_path(asked));
+    else
+      expansion.plain(relative_path(asked), relative_path(asked));
+  }
+  return expansion.take();
+}
+
+}  // namespace cbuild::cache

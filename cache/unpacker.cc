@@ -1,0 +1,133 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "cache/unpacker.h"
+
+#include <algorithm>
+#include <atomic>
+#include <cerrno>
+#include <exception>
+#include <mutex>
+#include <thread>
+
+#include "base/error.h"
+#include "base/text.h"
+#include "cache/flatten.h"
+#include "cache/store_impl.h"
+#include "oci/layer/unpack.h"
+
+namespace cbuild::cache {
+
+namespace {
+
+/// Transfers and unpacking wait for the network and the disk more than for a core.
+constexpr std::size_t kAtOnce = 4;
+
+using Progress = std::function<void(const Layer&, std::uint64_t, std::uint64_t)>;
+
+struct Job {
+  Store& store;
+  const BlobFetcher& fetch;
+  const CancelSource* cancel;
+  const Progress& progress;
+};
+
+void unpack_blob(const Job& job, const Layer& layer) {
+  Store& store = job.store;
+  if (!store.blobs().size(layer.blob->digest)) {
+    if (!job.fetch)
+      throw Error(ErrorCode::not_found, cat("blob ", layer.blob->digest.str(), " is not in the store"));
+    job.fetch(layer);
+  }
+  const UniqueFd blob = store.blobs().open(layer.blob->digest);
+  Staging staging = store.stage("unpack");
+  oci::layer::UnpackOptions options;
+  options.user_xattr = store.impl().user_xattr;
+  options.cancel = job.cancel;
+  if (job.progress)
+    options.progress = [&](std::uint64_t bytes) { job.progress(layer, bytes, layer.blob->size); };
+  oci::layer::unpack(blob.get(), staging.tree_fd(), options, &*layer.blob,
+                     layer.diff_id.empty() ? nullptr : &layer.diff_id);
+  store.add_tree(layer, std::move(staging));
+}
+
+// A blob that turns out to be damaged is a miss: it is dropped and brought once more.
+void unpack_layer(const Job& job, const Digest& id) {
+  const auto cancelled = [&] { return job.cancel != nullptr && job.cancel->cancelled(); };
+  const auto lock = job.store.wait_lock("unpack-" + id.hex(), cancelled);
+  if (!lock) throw Error(ErrorCode::cancelled, "cancelled");
+  const auto layer = job.store.layer(id);
+  if (layer && layer->has_tree) return;
+  if (!layer || !layer->blob)
+    throw Error(ErrorCode::corrupt, cat("store: layer ", id.str(), " has neither tree nor blob"));
+  try {
+    unpack_blob(job, *layer);
+  } catch (const Error& error) {
+    if (error.code() != ErrorCode::corrupt || !job.fetch || layer->fetch_from.empty()) throw;
+    job.store.forget_blob(layer->blob->digest);
+    unpack_blob(job, *layer);
+  }
+}
+
+/// Does all on a few threads; the first failure stops what has not begun.
+void run_all(const Job& job, const std::vector<Digest>& layers) {
+  std::atomic<std::size_t> next{0};
+  std::mutex mutex;
+  std::exception_ptr failure;
+  const auto work = [&] {
+    for (std::size_t i = next++; i < layers.size(); i = next++) {
+      try {
+        unpack_layer(job, layers[i]);
+      } catch (...) {
+        std::scoped_lock lock(mutex);
+        if (!failure) failure = std::current_exception();
+        next = layers.size();
+      }
+    }
+  };
+  std::vector<std::thread> threads;
+  for (std::size_t i = 1; i < std::min(kAtOnce, layers.size()); ++i) threads.emplace_back(work);
+  work();
+  for (std::thread& thread : threads) thread.join();
+  if (failure) std::rethrow_exception(failure);
+}
+
+}  // namespace
+
+void materialize(Store& store, const Digest& chain, const BlobFetcher& fetch, const CancelSource* cancel,
+                 const Progress& progress) {
+  store.pin_chain(chain);
+  std::vector<Digest> missing;
+  for (const Digest& id : store.chain_layers(chain)) {
+    const auto layer = store.layer(id);
+    if ((!layer || !layer->has_tree) && std::find(missing.begin(), missing.end(), id) == missing.end())
+      missing.push_back(id);
+  }
+  if (!missing.empty()) run_all({store, fetch, cancel, progress}, missing);
+}
+
+std::vector<UniqueFd> open_lowers(Store& store, const Digest& chain, unsigned max_layers) {
+  store.pin_chain(chain);
+  const std::vector<Digest> layers = store.chain_layers(chain);
+  const std::size_t below = flat_prefix(layers.size(), max_layers);
+  std::vector<UniqueFd> out;
+  for (std::size_t i = layers.size(); i-- > below;) out.push_back(store.open_tree(layers[i]));
+  if (below > 0)
+    out.push_back(
+        open_flat(store, {layers.begin(), layers.begin() + static_cast<std::ptrdiff_t>(below)}, max_layers));
+  return out;
+}
+
+TreeView open_view(Store& store, const Digest& chain) {
+  const bool user_xattr = store.impl().user_xattr;
+  store.pin_chain(chain);
+  const std::vector<Digest> layers = store.chain_layers(chain);
+  std::vector<UniqueFd> trees;
+  try {
+    for (std::size_t i = layers.size(); i-- > 0;) trees.push_back(store.open_tree(layers[i]));
+  } catch (const Error& error) {
+    if (error.sys_errno() != EMFILE) throw;
+    trees = open_lowers(store, chain);
+  }
+  return {std::move(trees), true, user_xattr};
+}
+
+}  // namespace cbuild::cache

@@ -1,0 +1,30 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include <functional>
+#include <string>
+#include <vector>
+
+#include "base/cancel.h"
+#include "cache/store.h"
+#include "cache/tree.h"
+
+namespace cbuild::cache {
+
+/// Brings the blob of a lazy layer into the store's blobs (from a registry, a layout). Seam, given by the
+/// wiring.
+using BlobFetcher = std::function<void(const Layer& layer)>;
+
+/// Makes sure that every layer of `chain` has its tree: fetches blobs and unpacks what is missing, several at
+/// once, each under a lock so that other processes wait instead of repeating it. `progress(layer, bytes,
+/// total)`.
+void materialize(Store& store, const Digest& chain, const BlobFetcher& fetch, const CancelSource* cancel,
+                 const std::function<void(const Layer&, std::uint64_t, std::uint64_t)>& progress);
+
+/// Descriptors of the trees to mount for a chain, topmost first, at most `max_layers`: a longer chain is
+/// flattened below, once, into a directory kept in the store.
+std::vector<UniqueFd> open_lowers(Store& store, const Digest& chain, unsigned max_layers = 100);
+/// The merged view of a materialized chain.
+TreeView open_view(Store& store, const Digest& chain);
+
+}  // namespace cbuild::cache
