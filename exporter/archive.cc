@@ -1,0 +1,221 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "exporter/archive.h"
+
+#include <fcntl.h>
+#include <sys/sysmacros.h>
+#include <unistd.h>
+
+#include <nlohmann/json.hpp>
+#include <set>
+
+#include "base/error.h"
+#include "base/sys.h"
+#include "base/text.h"
+#include "oci/layer/tar_writer.h"
+#include "oci/layout.h"
+#include "oci/reference.h"
+
+namespace cbuild::exporter {
+namespace {
+
+using Json = nlohmann::ordered_json;
+
+constexpr std::string_view kLayoutFile = R"({"imageLayoutVersion":"1.0.0"})";
+constexpr std::size_t kCopyBuffer = 1u << 20;
+
+std::string blob_path(const Digest& digest) { return cat("blobs/sha256/", digest.hex()); }
+
+/// One entry per name, or one without a name.
+oci::Index layout_index(const BuiltImage& image, const std::vector<std::string>& names) {
+  oci::Index index;
+  for (const std::string& name : names) {
+    const oci::Reference reference = oci::parse_reference(name);
+    oci::Descriptor entry = image.manifest;
+    entry.annotations["io.containerd.image.name"] = reference.str();
+    if (!reference.tag.empty()) entry.annotations["org.opencontainers.image.ref.name"] = reference.tag;
+    index.manifests.push_back(std::move(entry));
+  }
+  if (names.empty()) index.manifests.push_back(image.manifest);
+  return index;
+}
+
+std::string docker_manifest(const BuiltImage& image, const std::vector<std::string>& names) {
+  Json entry = Json::object();
+  entry["Config"] = blob_path(image.config.digest);
+  entry["RepoTags"] = Json::array();
+  for (const std::string& name : names) {
+    const oci::Reference reference = oci::parse_reference(name);
+    if (!reference.tag.empty()) entry["RepoTags"].push_back(reference.familiar());
+  }
+  entry["Layers"] = Json::array();
+  for (const oci::Descriptor& layer : image.content.layers) entry["Layers"].push_back(blob_path(layer.digest));
+  return Json::array({entry}).dump();
+}
+
+class ArchiveWriter {
+ public:
+  ArchiveWriter(cache::Store& store, const oci::layer::ByteSink& sink, const std::function<void(std::uint64_t)>& written)
+      : store_(store), tar_(sink), written_(written) {}
+
+  void directory(const std::string& name) {
+    tar_.entry({.name = name, .type = oci::layer::EntryType::directory, .mode = 0755});
+  }
+  void text(const std::string& name, std::string_view content) {
+    tar_.entry({.name = name, .mode = 0644, .size = content.size()});
+    tar_.data(std::as_bytes(std::span(content)));
+  }
+  void blob(const oci::Descriptor& descriptor) {
+    if (!done_.insert(descriptor.digest).second) return;
+    const UniqueFd fd = store_.blobs().open(descriptor.digest);
+    tar_.entry({.name = blob_path(descriptor.digest), .mode = 0644, .size = descriptor.size});
+    std::vector<std::byte> buffer(kCopyBuffer);
+    std::uint64_t left = descriptor.size;
+    while (left > 0) {
+      const std::size_t got = sys::read_some(fd.get(), std::span(buffer).first(std::min<std::uint64_t>(left, buffer.size())));
+      if (got == 0) throw Error(ErrorCode::corrupt, cat("blob ", descriptor.digest.str(), " is shorter than recorded"));
+      tar_.data(std::span(buffer).first(got));
+      left -= got;
+      if (written_) written_(got);
+    }
+  }
+  void finish() { tar_.finish(); }
+
+ private:
+  cache::Store& store_;
+  oci::layer::TarWriter tar_;
+  const std::function<void(std::uint64_t)>& written_;
+  std::set<Digest> done_;
+};
+
+std::string child(const std::string& directory, const std::string& name) {
+  return directory.empty() ? name : cat(directory, '/', name);
+}
+
+/// Walks a merged view in sorted order into a tar.
+class ViewTar {
+ public:
+  ViewTar(const cache::TreeView& view, std::optional<std::int64_t> clamp, const oci::layer::ByteSink& sink,
+          const CancelSource* cancel)
+      : view_(view), clamp_(clamp), tar_(sink), cancel_(cancel), buffer_(kCopyBuffer) {}
+
+  void directory(const std::string& path) {
+    for (const auto& entry : view_.list(path)) {
+      if (cancel_) cancel_->check();
+      const std::string name = child(path, entry.name);
+      if (S_ISSOCK(entry.st.st_mode)) continue;
+      write(entry, name);
+      if (S_ISDIR(entry.st.st_mode)) directory(name);
+    }
+  }
+  void finish() { tar_.finish(); }
+
+ private:
+  void write(const cache::TreeView::Entry& found, const std::string& name) {
+    oci::layer::TarEntry entry = describe(found, name);
+    if (entry.type == oci::layer::EntryType::file && found.st.st_nlink > 1) {
+      const auto [known, fresh] = links_.try_emplace({found.layer, {found.st.st_dev, found.st.st_ino}}, name);
+      if (!fresh) {
+        entry.type = oci::layer::EntryType::hardlink;
+        entry.link_target = known->second;
+        entry.size = 0;
+      }
+    }
+    tar_.entry(entry);
+    if (entry.type == oci::layer::EntryType::file) content(name, entry.size);
+  }
+
+  oci::layer::TarEntry describe(const cache::TreeView::Entry& found, const std::string& name) const {
+    using Type = oci::layer::EntryType;
+    const struct stat& st = found.st;
+    oci::layer::TarEntry entry{.name = name, .mode = st.st_mode & 07777, .uid = st.st_uid, .gid = st.st_gid};
+    entry.mtime_s = clamp_ ? std::min<std::int64_t>(st.st_mtim.tv_sec, *clamp_) : st.st_mtim.tv_sec;
+    switch (st.st_mode & S_IFMT) {
+      case S_IFDIR: entry.type = Type::directory; break;
+      case S_IFLNK: entry.type = Type::symlink; entry.link_target = view_.read_link(name); break;
+      case S_IFIFO: entry.type = Type::fifo; break;
+      case S_IFCHR: entry.type = Type::char_device; break;
+      case S_IFBLK: entry.type = Type::block_device; break;
+      default: entry.size = static_cast<std::uint64_t>(st.st_size); break;
+    }
+    if (entry.type == Type::char_device || entry.type == Type::block_device) {
+      entry.device_major = major(st.st_rdev);
+      entry.device_minor = minor(st.st_rdev);
+    }
+    for (const sys::Xattr& xattr : view_.xattrs(name))
+      if (xattr.name == "security.capability" || (xattr.name.starts_with("user.") && !xattr.name.starts_with("user.overlay.")))
+        entry.xattrs.push_back(xattr);
+    return entry;
+  }
+
+  void content(const std::string& name, std::uint64_t size) {
+    const UniqueFd fd = view_.open(name, O_RDONLY);
+    while (size > 0) {
+      const std::size_t got = sys::read_some(fd.get(), std::span(buffer_).first(std::min<std::uint64_t>(size, buffer_.size())));
+      if (got == 0) throw Error(ErrorCode::io, cat("/", name, " became shorter while it was read"));
+      tar_.data(std::span(buffer_).first(got));
+      size -= got;
+    }
+  }
+
+  const cache::TreeView& view_;
+  std::optional<std::int64_t> clamp_;
+  oci::layer::TarWriter tar_;
+  const CancelSource* cancel_;
+  std::vector<std::byte> buffer_;
+  std::map<std::pair<std::size_t, std::pair<dev_t, ino_t>>, std::string> links_;
+};
+
+void link_or_copy(cache::Store& store, const oci::Descriptor& descriptor, int target_dir) {
+  const std::string path = blob_path(descriptor.digest);
+  if (sys::try_stat_at(target_dir, path)) return;
+  const UniqueFd from = store.blobs().open(descriptor.digest);
+  if (linkat(AT_FDCWD, sys::fd_path(from.get()).c_str(), target_dir, path.c_str(), AT_SYMLINK_FOLLOW) == 0) return;
+  const std::string temporary = path + ".part";
+  UniqueFd to = sys::open_at(target_dir, temporary, O_WRONLY | O_CREAT | O_TRUNC, 0644);
+  sys::copy_file_data(from.get(), to.get(), descriptor.size);
+  to.close_checked();
+  sys::rename_at(target_dir, temporary, target_dir, path);
+}
+
+}  // namespace
+
+void write_image_archive(cache::Store& store, const BuiltImage& image, const std::vector<std::string>& names, bool docker,
+                         const oci::layer::ByteSink& sink, const std::function<void(std::uint64_t)>& written) {
+  ArchiveWriter archive(store, sink, written);
+  archive.directory("blobs");
+  archive.directory("blobs/sha256");
+  for (const oci::Descriptor& layer : image.content.layers) archive.blob(layer);
+  archive.blob(image.config);
+  archive.blob(image.manifest);
+  archive.text("index.json", oci::to_json(layout_index(image, names)));
+  if (docker) archive.text("manifest.json", docker_manifest(image, names));
+  archive.text("oci-layout", kLayoutFile);
+  archive.finish();
+}
+
+void write_image_directory(cache::Store& store, const BuiltImage& image, const std::vector<std::string>& names,
+                           const std::string& directory) {
+  oci::ImageLayout layout = oci::ImageLayout::create(directory);
+  const UniqueFd dir = sys::open_at(AT_FDCWD, directory, O_RDONLY | O_DIRECTORY);
+  for (const oci::Descriptor& layer : image.content.layers) link_or_copy(store, layer, dir.get());
+  link_or_copy(store, image.config, dir.get());
+  link_or_copy(store, image.manifest, dir.get());
+  oci::Index index = layout.index();
+  for (const oci::Descriptor& entry : layout_index(image, names).manifests) {
+    std::erase_if(index.manifests, [&](const oci::Descriptor& old) {
+      return old.annotations == entry.annotations || old.digest == entry.digest;
+    });
+    index.manifests.push_back(entry);
+  }
+  layout.write_index(index);
+}
+
+void write_rootfs_tar(cache::Store& store, const Digest& chain, std::optional<std::int64_t> clamp_mtime_s,
+                      const oci::layer::ByteSink& sink, const CancelSource* cancel) {
+  const cache::TreeView view = chain.empty() ? cache::TreeView({}, true) : cache::open_view(store, chain);
+  ViewTar tar(view, clamp_mtime_s, sink, cancel);
+  tar.directory("");
+  tar.finish();
+}
+
+}  // namespace cbuild::exporter

@@ -1,0 +1,109 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "exporter/image_builder.h"
+
+#include <algorithm>
+
+#include "base/error.h"
+#include "base/text.h"
+
+namespace cbuild::exporter {
+namespace {
+
+constexpr std::int64_t kNsPerSecond = 1'000'000'000;
+
+std::string time_text(std::int64_t ns, const std::optional<std::int64_t>& epoch_s) {
+  if (epoch_s) return format_rfc3339(std::min(ns / kNsPerSecond, *epoch_s));
+  return format_rfc3339_ns(ns);
+}
+
+/// When each layer of this build was made, bottom first.
+std::vector<std::int64_t> created_times(const std::vector<cache::Layer>& layers, std::size_t base_layers) {
+  std::vector<std::int64_t> times;
+  for (std::size_t i = base_layers; i < layers.size(); ++i) times.push_back(layers[i].created_ns);
+  return times;
+}
+
+/// Rows that own a layer get that layer's time, rows between take the one before them; the base's rows stay as they are.
+void fill_history_times(ImageResult& result, const std::vector<std::int64_t>& times) {
+  std::size_t layer = 0;
+  std::int64_t now = times.empty() ? 0 : times.front();
+  auto& history = result.config.history;
+  for (std::size_t i = result.base_history; i < history.size(); ++i) {
+    if (!history[i].empty_layer && layer < times.size()) now = times[layer++];
+    if (now != 0 || result.source_date_epoch) history[i].created = time_text(now, result.source_date_epoch);
+  }
+}
+
+/// Layers without a history row (a base that has none) get a padding row, as the reference does, so that counts agree.
+void pad_history(ImageResult& result, std::size_t layers) {
+  auto& history = result.config.history;
+  const auto owned = static_cast<std::size_t>(
+      std::count_if(history.begin(), history.end(), [](const auto& entry) { return !entry.empty_layer; }));
+  for (std::size_t i = owned; i < layers; ++i) {
+    oci::HistoryEntry padding{.created = {}, .created_by = {}, .author = {}, .comment = "buildkit.exporter.image.v0"};
+    const auto at = history.begin() + static_cast<std::ptrdiff_t>(result.base_history);
+    history.insert(at, padding);
+    ++result.base_history;
+  }
+}
+
+void set_created(ImageResult& result, const std::vector<std::int64_t>& times) {
+  if (!times.empty()) {
+    result.config.created = time_text(*std::max_element(times.begin(), times.end()), result.source_date_epoch);
+  } else if (result.source_date_epoch) {
+    result.config.created = format_rfc3339(*result.source_date_epoch);
+  }
+}
+
+std::string docker_type(const std::string& type) {
+  if (type == oci::media_type::kLayerGzip) return std::string(oci::media_type::kDockerLayerGzip);
+  if (type == oci::media_type::kLayer) return std::string(oci::media_type::kDockerLayer);
+  return type;
+}
+
+std::string oci_type(const std::string& type) {
+  if (type == oci::media_type::kDockerLayerGzip) return std::string(oci::media_type::kLayerGzip);
+  if (type == oci::media_type::kDockerLayer) return std::string(oci::media_type::kLayer);
+  return type;
+}
+
+oci::Descriptor layer_descriptor(const cache::Layer& layer, bool docker) {
+  CBUILD_CHECK(layer.blob.has_value());
+  oci::Descriptor descriptor;
+  descriptor.digest = layer.blob->digest;
+  descriptor.size = layer.blob->size;
+  descriptor.urls = layer.blob->urls;
+  descriptor.media_type = docker ? docker_type(layer.blob->media_type) : oci_type(layer.blob->media_type);
+  return descriptor;
+}
+
+}  // namespace
+
+BuiltImage build_image(cache::Store& store, cache::Packer& packer, ImageResult result, const ImageOptions& options) {
+  BuiltImage image;
+  if (!result.chain.empty()) image.layers = packer.finish(result.chain);
+  const std::size_t base_layers = result.config.diff_ids.size();
+  result.config.diff_ids.clear();
+  for (const cache::Layer& layer : image.layers) {
+    result.config.diff_ids.push_back(layer.diff_id);
+    image.content.layers.push_back(layer_descriptor(layer, options.docker_media_types));
+  }
+  const std::vector<std::int64_t> times = created_times(image.layers, base_layers);
+  fill_history_times(result, times);
+  pad_history(result, image.layers.size());
+  set_created(result, times);
+
+  const bool docker = options.docker_media_types;
+  image.config_json = oci::to_json(result.config);
+  image.config = oci::put_blob(store.blobs(), image.config_json,
+                               std::string(docker ? oci::media_type::kDockerConfig : oci::media_type::kConfig));
+  image.content.media_type = std::string(docker ? oci::media_type::kDockerManifest : oci::media_type::kManifest);
+  image.content.config = image.config;
+  if (!docker) image.content.annotations = result.annotations;
+  image.manifest_json = oci::to_json(image.content);
+  image.manifest = oci::put_blob(store.blobs(), image.manifest_json, image.content.media_type);
+  image.manifest.platform = result.config.platform;
+  return image;
+}
+
+}  // namespace cbuild::exporter

@@ -1,0 +1,46 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "cache/packer.h"
+#include "cache/store.h"
+#include "oci/image_config.h"
+#include "oci/layer/compression.h"
+#include "oci/manifest.h"
+
+namespace cbuild::exporter {
+
+/// A built image as the solver left it.
+struct ImageResult {
+  Digest chain;             ///< empty: no layer at all
+  oci::ImageConfig config;  ///< as LoweredTarget::config; diff_ids and times are filled in here
+  std::size_t base_history = 0;  ///< leading history entries that came with the base and stay untouched
+  std::optional<std::int64_t> source_date_epoch;
+  oci::Annotations annotations;  ///< for the manifest
+};
+
+struct ImageOptions {
+  oci::layer::Compression compression = oci::layer::Compression::gzip;
+  int compression_level = 0;
+  bool docker_media_types = false;
+  bool force_compression = false;  ///< re-encode own layers that have another compression
+};
+
+/// A finished image: everything is in the store's blobs (base layers perhaps only elsewhere).
+struct BuiltImage {
+  oci::Descriptor manifest;
+  oci::Descriptor config;
+  oci::Manifest content;
+  std::string config_json, manifest_json;
+  std::vector<cache::Layer> layers;  ///< bottom first, one per manifest layer
+};
+
+/// Packs what is not packed, completes the config (diff_ids, history times, created = the last layer's time or the epoch), writes
+/// config and manifest blobs. The same result and options give the same bytes.
+BuiltImage build_image(cache::Store& store, cache::Packer& packer, ImageResult result, const ImageOptions& options);
+
+}  // namespace cbuild::exporter

@@ -1,0 +1,52 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include <functional>
+#include <map>
+#include <memory>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "base/cancel.h"
+#include "base/progress.h"
+#include "cache/unpacker.h"
+#include "exporter/image_builder.h"
+#include "oci/registry/client.h"
+
+namespace cbuild::exporter {
+
+enum class OutputType { local, tar, oci, docker, image, registry, cacheonly };
+
+/// One --output, parsed. `dest` "-" is stdout.
+struct Output {
+  OutputType type = OutputType::image;
+  std::string dest;
+  std::vector<std::string> names;  ///< from name=; else the -t names of the build
+  bool push = false, push_by_digest = false, insecure = false, as_tar = true, oci_media_types = true;
+  ImageOptions image;
+  bool delete_extra = false;       ///< local: mode=delete
+  std::map<std::string, std::string> annotations;
+
+  bool operator==(const Output&) const = default;
+};
+
+/// Parses "-o VALUE": CSV of key=value, or a bare path (local), or "-" (tar to stdout). Throws Error{usage} with a suggestion for unknown
+/// keys and types, and for stdout that is a terminal.
+Output parse_output(std::string_view text, bool stdout_is_terminal);
+
+struct ExportContext {
+  cache::Store& store;
+  oci::registry::Client* registry = nullptr;  ///< made on demand by the wiring; needed for push
+  cache::BlobFetcher fetch_blob;              ///< for lazy base layers that a file output needs
+  ProgressSink* progress = nullptr;
+  TaskId task = 0;
+  const CancelSource* cancel = nullptr;
+};
+
+/// Carries out one output. Nothing half-written stays behind under the final name: files appear by rename, stdout excepted.
+/// Throws Error.
+void export_image(const Output& output, const BuiltImage& image, const ImageResult& result, ExportContext& context);
+
+}  // namespace cbuild::exporter

@@ -1,0 +1,106 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "exporter/push.h"
+
+#include <atomic>
+#include <mutex>
+#include <set>
+#include <thread>
+
+#include "base/error.h"
+#include "base/text.h"
+#include "oci/reference.h"
+
+namespace cbuild::exporter {
+namespace {
+
+constexpr std::string_view kImageScheme = "docker-image://";
+constexpr std::size_t kParallelPushes = 4;
+
+/// The repository a base layer came from, if it is on the registry that is pushed to.
+std::optional<oci::Reference> mount_source(const cache::Layer& layer, const oci::Reference& target) {
+  if (!layer.fetch_from.starts_with(kImageScheme)) return std::nullopt;
+  oci::Reference from = oci::parse_reference(layer.fetch_from.substr(kImageScheme.size()));
+  if (from.registry != target.registry || from.repository == target.repository) return std::nullopt;
+  return from;
+}
+
+class Pusher {
+ public:
+  Pusher(const BuiltImage& image, const oci::Reference& target, ExportContext& context)
+      : image_(image), target_(target), context_(context) {
+    for (std::size_t i = 0; i < image.content.layers.size(); ++i)
+      if (seen_.insert(image.content.layers[i].digest).second) jobs_.push_back(i);
+  }
+
+  void run() {
+    const std::size_t extra = std::min(kParallelPushes, jobs_.size()) - (jobs_.empty() ? 0 : 1);
+    std::vector<std::thread> threads;
+    for (std::size_t i = 0; i < extra; ++i) threads.emplace_back([this] { work(); });
+    work();
+    for (std::thread& thread : threads) thread.join();
+    if (failure_) std::rethrow_exception(failure_);
+    push_blob(image_.config, std::nullopt);
+  }
+
+ private:
+  void work() {
+    for (std::size_t job = next_++; job < jobs_.size(); job = next_++) {
+      try {
+        push_layer(jobs_[job]);
+      } catch (...) {
+        const std::lock_guard lock(mutex_);
+        if (!failure_) failure_ = std::current_exception();
+        next_ = jobs_.size();
+      }
+    }
+  }
+
+  void push_layer(std::size_t index) {
+    const cache::Layer& layer = image_.layers[index];
+    const oci::Descriptor& descriptor = image_.content.layers[index];
+    const auto mount_from = mount_source(layer, target_);
+    if (!context_.store.blobs().size(descriptor.digest)) {
+      // A lazy base layer: perhaps the registry has it or can mount it; only else must it be fetched first.
+      if (context_.registry->offer_blob(target_, descriptor, mount_from)) return report(descriptor, descriptor.size);
+      context_.fetch_blob(layer);
+    }
+    push_blob(descriptor, mount_from);
+  }
+
+  void push_blob(const oci::Descriptor& descriptor, const std::optional<oci::Reference>& mount_from) {
+    context_.registry->push_blob(target_, descriptor, context_.store.blobs(), mount_from,
+                                 [&](std::uint64_t bytes, std::uint64_t) { report(descriptor, bytes); });
+    report(descriptor, descriptor.size);
+  }
+
+  void report(const oci::Descriptor& descriptor, std::uint64_t bytes) {
+    if (context_.progress)
+      context_.progress->on_event(TaskCounter{context_.task, descriptor.digest.str(), bytes, descriptor.size, true,
+                                              bytes == descriptor.size});
+  }
+
+  const BuiltImage& image_;
+  const oci::Reference& target_;
+  ExportContext& context_;
+  std::set<Digest> seen_;
+  std::vector<std::size_t> jobs_;
+  std::atomic<std::size_t> next_{0};
+  std::mutex mutex_;  // guards failure_
+  std::exception_ptr failure_;
+};
+
+}  // namespace
+
+void push_image(const BuiltImage& image, const std::string& name, bool by_digest, ExportContext& context) {
+  oci::Reference target = oci::parse_reference(name);
+  try {
+    Pusher(image, target, context).run();
+    if (by_digest) target.tag.clear();
+    target.digest = by_digest ? std::optional(image.manifest.digest) : std::nullopt;
+    context.registry->push_manifest(target, image.manifest.media_type, image.manifest_json);
+  } catch (Error& error) {
+    throw error.add_context(cat("push ", name));
+  }
+}
+
+}  // namespace cbuild::exporter
