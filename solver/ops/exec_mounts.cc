@@ -1,0 +1,186 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "solver/ops/exec_mounts.h"
+
+#include <fcntl.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <chrono>
+#include <thread>
+
+#include "base/error.h"
+#include "base/text.h"
+#include "cache/unpacker.h"
+#include "solver/ops/dest_tree.h"
+#include "solver/ops/tree_copy.h"
+
+namespace cbuild::solver::ops {
+namespace {
+
+constexpr auto kLockPoll = std::chrono::milliseconds(20);
+
+std::string relative(const std::string& path) {
+  std::string clean = clean_path(path);
+  while (clean.starts_with('/')) clean.erase(0, 1);
+  return clean == "." ? std::string() : clean;
+}
+
+std::vector<int> borrow(const std::vector<UniqueFd>& fds) {
+  std::vector<int> out;
+  for (const UniqueFd& fd : fds) out.push_back(fd.get());
+  return out;
+}
+
+class MountBuilder {
+ public:
+  MountBuilder(StepContext& context, const ExecuteRequest& request, sandbox::Spec& spec, ExecStep::Inputs& inputs)
+      : context_(context), request_(request), spec_(spec), inputs_(inputs) {}
+
+  void add(const ExecMount& mount) {
+    target_ = mount.target;
+    std::visit([this](const auto& what) { (*this)(what); }, mount.what);
+  }
+
+ private:
+  void operator()(const BindMount& bind);
+  void operator()(const CacheMount& cache);
+  void operator()(const TmpfsMount& tmpfs);
+  void operator()(const SecretMount& secret);
+  void operator()(const SshMount& ssh);
+
+  Result input_result(int input, const std::string& path);
+  cache::Store::CacheMountDir acquire(const CacheMount& cache, const Digest& base);
+  void fill(const CacheMount& cache, const Result& from, int directory);
+
+  StepContext& context_;
+  const ExecuteRequest& request_;
+  sandbox::Spec& spec_;
+  ExecStep::Inputs& inputs_;
+  std::string target_;
+  unsigned ssh_count_ = 0;
+};
+
+/// The result an input stands for; a local directory becomes a snapshot of the part that is read.
+Result MountBuilder::input_result(int input, const std::string& path) {
+  const VertexId id = request_.vertex->inputs.at(static_cast<std::size_t>(input));
+  if (id != kNoInput)
+    if (const auto* local = std::get_if<LocalSource>(&(*context_.services.graph)[id].op))
+      return context_.local_snapshot(*local, path);
+  const Result result = request_.inputs.at(static_cast<std::size_t>(input));
+  context_.materialize(result.id, request_.id);
+  return result;
+}
+
+void MountBuilder::operator()(const BindMount& bind) {
+  const Result from = input_result(bind.input, bind.source);
+  sandbox::OverlaySource source;
+  source.path = bind.source;
+  source.writable = !bind.read_only;
+  if (!from.id.empty()) {
+    inputs_.fds.push_back(cache::open_lowers(context_.services.store, from.id));
+    source.lower_fds = borrow(inputs_.fds.back());
+    const cache::TreeView view = cache::open_view(context_.services.store, from.id);
+    if (!view.resolve(relative(bind.source)))
+      throw Error(ErrorCode::not_found, cat("failed to compute cache key: \"", bind.source, "\": not found"));
+  }
+  spec_.mounts.push_back({.target = target_, .source = std::move(source), .read_only = bind.read_only});
+}
+
+cache::Store::CacheMountDir MountBuilder::acquire(const CacheMount& cache, const Digest& base) {
+  const int mode = static_cast<int>(cache.sharing);
+  for (unsigned instance = 0;;) {
+    context_.services.cancel ? context_.services.cancel->check() : void();
+    auto mount = context_.services.store.try_cache_mount(cache.id, base, mode, instance);
+    if (mount) return std::move(*mount);
+    if (cache.sharing == Sharing::private_)
+      ++instance;  // the next one that nobody holds
+    else
+      std::this_thread::sleep_for(kLockPoll);
+  }
+}
+
+void MountBuilder::fill(const CacheMount& cache, const Result& from, int directory) {
+  if (from.id.empty()) return;
+  const cache::TreeView view = cache::open_view(context_.services.store, from.id);
+  const auto path = view.resolve(relative(cache.source));
+  if (!path) throw Error(ErrorCode::not_found, cat("cache mount source \"", cache.source, "\": not found"));
+  DestTree destination(nullptr, directory);
+  TreeCopier copier(view, destination, {});
+  copier.copy_contents(*path, "");
+  copier.flush();
+  destination.finish();
+}
+
+void MountBuilder::operator()(const CacheMount& cache) {
+  const Result from = cache.input < 0 ? Result{} : input_result(cache.input, cache.source);
+  CanonicalWriter base;
+  base.digest(from.identity).text(from.id.empty() ? "" : cache.source);
+  if (from.id.empty()) base.number(cache.mode).number(cache.uid).number(cache.gid);
+  cache::Store::CacheMountDir mount = acquire(cache, base.hash());
+  if (mount.fresh) {
+    if (fchown(mount.dir.get(), cache.uid, cache.gid) != 0) throw_errno(errno, "chown of a cache mount");
+    if (fchmod(mount.dir.get(), cache.mode) != 0) throw_errno(errno, "chmod of a cache mount");
+    fill(cache, from, mount.dir.get());
+  }
+  spec_.mounts.push_back(
+      {.target = target_, .source = sandbox::BindSource{mount.dir.get()}, .read_only = cache.read_only});
+  inputs_.fds.emplace_back().push_back(std::move(mount.dir));
+  if (mount.lock) inputs_.locks.push_back(std::move(*mount.lock));
+}
+
+void MountBuilder::operator()(const TmpfsMount& tmpfs) {
+  spec_.mounts.push_back(
+      {.target = target_, .source = sandbox::TmpfsSource{tmpfs.size_bytes, 01777}, .no_suid = true});
+}
+
+void MountBuilder::operator()(const SecretMount& secret) {
+  const auto& offered = context_.services.secrets;
+  const auto found = std::find_if(offered.begin(), offered.end(), [&](const Secret& s) { return s.id == secret.id; });
+  if (found == offered.end()) {
+    if (secret.required)
+      throw Error(ErrorCode::not_found, cat("secret ", secret.id, ": not found"))
+          .with_hint(cat("give it with --secret id=", secret.id, ",src=FILE or --secret id=", secret.id, ",env=NAME"));
+    if (!secret.env_name.empty()) spec_.environment.push_back(cat(secret.env_name, "="));
+    return;
+  }
+  const std::string value = found->read();
+  if (!secret.env_name.empty()) spec_.environment.push_back(cat(secret.env_name, "=", value));
+  if (!secret.as_file) return;
+  spec_.mounts.push_back({.target = target_,
+                          .source = sandbox::ContentSource{value, secret.uid, secret.gid, secret.mode},
+                          .read_only = true,
+                          .no_suid = true,
+                          .no_dev = true,
+                          .no_exec = (secret.mode & 0111) == 0});
+}
+
+void MountBuilder::operator()(const SshMount& ssh) {
+  const auto& offered = context_.services.ssh_agents;
+  const auto found = std::find_if(offered.begin(), offered.end(), [&](const SshAgent& a) { return a.id == ssh.id; });
+  if (found == offered.end()) {
+    if (ssh.required)
+      throw Error(ErrorCode::not_found, cat("unset ssh forward key ", ssh.id)).with_hint("give it with --ssh default");
+    return;
+  }
+  const bool first = ssh_count_++ == 0;
+  auto& fds = inputs_.fds.emplace_back();
+  fds.push_back(sys::open_at(AT_FDCWD, found->socket_path, O_PATH));
+  spec_.mounts.push_back({.target = target_, .source = sandbox::BindSource{fds.back().get()}});
+  const bool set = std::any_of(spec_.environment.begin(), spec_.environment.end(),
+                               [](const std::string& e) { return e.starts_with("SSH_AUTH_SOCK="); });
+  if (first && !set) spec_.environment.push_back(cat("SSH_AUTH_SOCK=", target_));
+}
+
+}  // namespace
+
+void add_mounts(StepContext& context, const ExecuteRequest& request, const ExecOp& op, sandbox::Spec& spec,
+                ExecStep::Inputs& inputs) {
+  MountBuilder builder(context, request, spec, inputs);
+  for (const ExecMount& mount : op.mounts) builder.add(mount);
+  for (const InlineFile& file : op.files)
+    spec.mounts.push_back(
+        {.target = file.path, .source = sandbox::ContentSource{file.content, 0, 0, file.mode}, .read_only = true});
+}
+
+}  // namespace cbuild::solver::ops

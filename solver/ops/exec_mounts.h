@@ -1,0 +1,25 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include <string>
+#include <vector>
+
+#include "base/fd.h"
+#include "base/files.h"
+#include "sandbox/spec.h"
+#include "solver/ops/exec_step.h"
+
+namespace cbuild::solver::ops {
+
+/// What a sandbox spec borrows: must outlive Runner::run(); the locks must outlive the command.
+struct ExecStep::Inputs {
+  std::vector<std::vector<UniqueFd>> fds;
+  std::vector<FileLock> locks;
+};
+
+/// Adds the mounts of `op` to `spec`, and secrets given as environment variables. Throws Error{not_found} for a required secret or agent
+/// that the user did not offer, naming it.
+void add_mounts(StepContext& context, const ExecuteRequest& request, const ExecOp& op, sandbox::Spec& spec,
+                ExecStep::Inputs& inputs);
+
+}  // namespace cbuild::solver::ops

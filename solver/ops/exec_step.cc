@@ -1,0 +1,248 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// The life of one RUN: prepare (inputs on disk, spec built), launch, wait without holding a thread, then publish what
+// the upper directory holds. A command's own cost should be all one sees: what is ours here is a few milliseconds.
+#include "solver/ops/exec_step.h"
+
+#include <fcntl.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <algorithm>
+
+#include "base/error.h"
+#include "base/sys.h"
+#include "base/text.h"
+#include "cache/unpacker.h"
+#include "sandbox/users.h"
+#include "solver/ops/exec_mounts.h"
+#include "solver/ops/layer_identity.h"
+
+namespace cbuild::solver::ops {
+namespace {
+
+constexpr std::size_t kMaxUserFile = 4u << 20;
+constexpr std::uint64_t kIdentityMaxBytes = 32u << 20, kIdentityMaxEntries = 4096;
+constexpr auto kGrace = std::chrono::milliseconds(2000);
+
+std::string relative(std::string path) {
+  path = clean_path(path);
+  while (path.starts_with('/')) path.erase(0, 1);
+  return path == "." ? std::string() : path;
+}
+
+bool has_variable(const std::vector<std::string>& environment, std::string_view name) {
+  return std::any_of(environment.begin(), environment.end(), [&](const std::string& entry) {
+    return entry.size() > name.size() && entry.starts_with(name) && entry[name.size()] == '=';
+  });
+}
+
+std::string hosts_text(const std::string& hostname, const std::vector<std::string>& extra) {
+  std::string text = cat("127.0.0.1\tlocalhost ", hostname, "\n::1\tlocalhost ip6-localhost ip6-loopback\n");
+  for (const std::string& entry : extra) {
+    const std::size_t equals = entry.find('=');
+    if (equals != std::string::npos) text += cat(entry.substr(equals + 1), "\t", entry.substr(0, equals), "\n");
+  }
+  return text;
+}
+
+std::vector<MountTarget> all_targets(const sandbox::Spec& spec) {
+  std::vector<MountTarget> targets = sandbox::standard_targets();
+  for (const sandbox::Mount& mount : spec.mounts) {
+    bool directory = !std::holds_alternative<sandbox::ContentSource>(mount.source);
+    if (const auto* bind = std::get_if<sandbox::BindSource>(&mount.source))
+      directory = S_ISDIR(sys::stat_fd(bind->fd).st_mode);
+    targets.emplace_back(mount.target, directory);
+  }
+  return targets;
+}
+
+/// A bind of a single file needs a file to go on.
+void fix_bind_kinds(StepContext& context, const ExecuteRequest& request, const ExecOp& op,
+                    std::vector<MountTarget>& targets) {
+  for (const ExecMount& mount : op.mounts) {
+    const auto* bind = std::get_if<BindMount>(&mount.what);
+    if (bind == nullptr || bind->input < 0) continue;
+    const Result& from = request.inputs.at(static_cast<std::size_t>(bind->input));
+    if (from.id.empty()) continue;
+    const cache::TreeView view = cache::open_view(context.services.store, from.id);
+    const auto path = view.resolve(relative(bind->source));
+    const auto entry = path ? view.lookup(*path) : std::nullopt;
+    if (!entry || S_ISDIR(entry->st.st_mode)) continue;
+    for (auto& [target, directory] : targets)
+      if (target == mount.target) directory = false;
+  }
+}
+
+void set_user(sandbox::Spec& spec, const std::string& user, const cache::TreeView* root) {
+  const sandbox::ResolvedUser resolved =
+      sandbox::resolve_user(user, [root](const std::string& path) -> std::optional<std::string> {
+        return root ? root->read_file(relative(path), kMaxUserFile) : std::nullopt;
+      });
+  spec.uid = resolved.uid;
+  spec.gid = resolved.gid;
+  spec.additional_gids = resolved.additional_gids;
+  if (!has_variable(spec.environment, "HOME"))
+    spec.environment.push_back(cat("HOME=", resolved.home.empty() ? "/" : resolved.home));
+}
+
+sandbox::Spec basic_spec(const ExecOp& op) {
+  sandbox::Spec spec;
+  spec.argv = op.argv;
+  spec.environment = op.environment;
+  spec.environment.insert(spec.environment.end(), op.proxy_environment.begin(), op.proxy_environment.end());
+  spec.working_dir = op.working_dir.empty() ? "/" : op.working_dir;
+  if (!op.hostname.empty()) spec.hostname = op.hostname;
+  spec.hosts_file = hosts_text(spec.hostname, op.extra_hosts);
+  spec.network = op.network == NetworkMode::none ? sandbox::Network::none : sandbox::Network::host;
+  spec.insecure = op.insecure;
+  if (op.shm_size != 0) spec.shm_size = op.shm_size;
+  for (const Ulimit& limit : op.ulimits) spec.ulimits.push_back({limit.name, limit.soft, limit.hard});
+  spec.cgroup_parent = op.cgroup_parent;
+  if (op.timeout_ns > 0) spec.timeout_ns = op.timeout_ns;
+  return spec;
+}
+
+/// The root's own mode and owner come from the topmost layer, which is the new one.
+void copy_root_metadata(const cache::TreeView& root, int upper) {
+  const auto entry = root.lookup("");
+  if (!entry) return;
+  if (fchown(upper, entry->st.st_uid, entry->st.st_gid) != 0) throw_errno(errno, "chown of the root directory");
+  if (fchmod(upper, entry->st.st_mode & 07777) != 0) throw_errno(errno, "chmod of the root directory");
+}
+
+std::string command_text(const ExecOp& op) { return join(op.argv, " "); }
+
+}  // namespace
+
+ExecStep::ExecStep(StepContext& context, const ExecuteRequest& request, Completion done)
+    : context_(context),
+      request_(request),
+      op_(std::get<ExecOp>(request.vertex->op)),
+      done_(std::move(done)),
+      attempts_left_(op_.retries) {}
+
+ExecStep::~ExecStep() = default;
+
+void ExecStep::start() {
+  try {
+    launch();
+  } catch (Error& error) {
+    fail(error, 0);
+  } catch (const std::exception& error) {
+    fail(Error(ErrorCode::internal, error.what()), 0);
+  }
+}
+
+void ExecStep::launch() {
+  cache::Store& store = context_.services.store;
+  const Digest root = request_.inputs.at(0).id;
+  inputs_ = std::make_unique<Inputs>();
+  sandbox::Spec spec = basic_spec(op_);
+  std::optional<cache::TreeView> view;
+  staging_.emplace(store.stage("run"));
+  if (!root.empty()) {
+    context_.materialize(root, request_.id);
+    inputs_->fds.push_back(cache::open_lowers(store, root));
+    for (const UniqueFd& fd : inputs_->fds.back()) spec.lower_fds.push_back(fd.get());
+    view.emplace(cache::open_view(store, root));
+    copy_root_metadata(*view, staging_->tree_fd());
+  }
+  set_user(spec, op_.user, view ? &*view : nullptr);
+  spec.resolv_conf = context_.resolv_conf;
+  add_mounts(context_, request_, op_, spec, *inputs_);
+
+  std::vector<MountTarget> targets = all_targets(spec);
+  fix_bind_kinds(context_, request_, op_, targets);
+  const cache::TreeView empty({}, true);
+  spec.skeleton_fd = context_.skeletons.directory(skeleton_for(view ? *view : empty, targets));
+  spec.upper_fd = staging_->tree_fd();
+  spec.work_fd = staging_->work_fd();
+
+  auto self = shared_from_this();
+  auto running = context_.services.runner().run(
+      spec, {.output = [self](LogStream stream, std::string_view data) { self->on_output(stream, data); },
+             .done = [self](const sandbox::Exit& exit) {
+               self->context_.pool.post([self, exit] { self->finish(exit); });
+             }});
+  const std::lock_guard lock(mutex_);
+  running_ = std::move(running);
+  if (stopped_) running_->stop(kGrace);
+}
+
+void ExecStep::stop() {
+  const std::lock_guard lock(mutex_);
+  stopped_ = true;
+  if (running_) running_->stop(kGrace);
+}
+
+std::string ExecStep::log_path() const { return cat(context_.services.log_directory, "/", request_.id, ".log"); }
+
+void ExecStep::on_output(LogStream stream, std::string_view data) {
+  try {
+    if (!log_ && !context_.services.log_directory.empty()) {
+      sys::mkdir_all(AT_FDCWD, context_.services.log_directory, 0700);
+      log_ = sys::open_at(AT_FDCWD, log_path(), O_WRONLY | O_CREAT | O_APPEND, 0600);
+    }
+    if (log_) sys::write_all(log_.get(), data);
+  } catch (const Error&) {
+    log_.reset();  // a full disk must not end the step; the screen still has the text
+  }
+  if (context_.services.progress)
+    context_.services.progress->on_event(TaskLog{request_.id, sys::monotonic_ns(), stream, data});
+}
+
+void ExecStep::finish(const sandbox::Exit& exit) {
+  {
+    const std::lock_guard lock(mutex_);
+    running_.reset();  // it holds our callbacks, which hold us
+  }
+  try {
+    const bool failed = exit.code != 0 || !exit.setup_error.empty();
+    if (failed && attempts_left_ > 0 && !exit.cancelled && exit.setup_error.empty()) {
+      --attempts_left_;
+      on_output(LogStream::err, cat("exit code ", exit.code, ", trying again\n"));
+      staging_.reset();
+      return launch();
+    }
+    if (exit.cancelled) return fail(Error(ErrorCode::cancelled, "cancelled"), exit.code);
+    if (!exit.setup_error.empty())
+      return fail(Error(ErrorCode::unsupported, cat("cannot start the step: ", exit.setup_error)), exit.code);
+    if (failed) {
+      std::string text =
+          cat("process \"", command_text(op_), "\" did not complete successfully: exit code: ", exit.code);
+      if (exit.oom_killed) text += " (killed: out of memory)";
+      if (exit.timed_out) text += " (stopped: the step's --timeout has passed)";
+      return fail(Error(ErrorCode::step_failed, text), exit.code);
+    }
+    const Result result = publish();
+    inputs_.reset();
+    std::exchange(done_, nullptr)(result);
+  } catch (Error& error) {
+    fail(error, 0);
+  } catch (const std::exception& error) {
+    fail(Error(ErrorCode::internal, error.what()), 0);
+  }
+}
+
+Result ExecStep::publish() {
+  const Result& root = request_.inputs.at(0);
+  CanonicalWriter identity;
+  const auto changes = layer_identity(staging_->tree_fd(), kIdentityMaxBytes, kIdentityMaxEntries);
+  identity.tag('r').digest(root.identity);
+  if (changes)
+    identity.digest(*changes);
+  else  // too large to be worth hashing: unique to this run
+    identity.digest(request_.key).number(static_cast<std::uint64_t>(sys::now_ns())).number(request_.id);
+  return context_.add_layer(root.id, std::move(*staging_), identity.hash(), request_.vertex->name);
+}
+
+void ExecStep::fail(Error error, int exit_code) {
+  staging_.reset();
+  inputs_.reset();
+  const std::string log = log_ ? log_path() : std::string();
+  log_.reset();
+  std::exchange(done_, nullptr)(StepFailure{std::move(error), exit_code, log});
+}
+
+}  // namespace cbuild::solver::ops

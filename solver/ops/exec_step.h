@@ -1,0 +1,77 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include <functional>
+#include <memory>
+#include <mutex>
+#include <optional>
+#include <string>
+#include <unordered_set>
+#include <vector>
+
+#include "base/progress.h"
+#include "cache/store.h"
+#include "cache/tree.h"
+#include "sandbox/runner.h"
+#include "solver/ops/executor.h"
+#include "solver/ops/skeleton.h"
+#include "solver/ops/sources.h"
+#include "solver/ops/work_pool.h"
+
+namespace cbuild::solver::ops {
+
+/// What the steps of one build share; made once by StoreExecutor.
+struct StepContext {
+  BuildServices services;
+  LocalTrees local_trees;
+  Skeletons skeletons;
+  std::mutex materialized_mutex;
+  std::unordered_set<Digest> materialized;  ///< chains known to have all their trees
+  std::string resolv_conf;
+  WorkPool pool{16};  ///< last: its threads use all above
+
+  explicit StepContext(BuildServices given);
+
+  /// Brings the layers of a chain to disk unless that is known to be so. May download.
+  void materialize(const Digest& chain, TaskId task);
+  bool is_materialized(const Digest& chain);
+  /// Publishes a finished tree as a layer on `parent`.
+  Result add_layer(const Digest& parent, cache::Staging staging, const Digest& identity, const std::string& description);
+  /// What a bind mount or a copy reads from a local directory, as a layer of its own: owned by root, without what is ignored.
+  Result local_snapshot(const LocalSource& source, const std::string& path);
+};
+
+/// One RUN: from sandbox spec to published layer. Keeps itself alive while it runs.
+class ExecStep : public std::enable_shared_from_this<ExecStep> {
+ public:
+  ExecStep(StepContext& context, const ExecuteRequest& request, Completion done);
+  ~ExecStep();
+  /// Prepares and starts the command; may block on downloads. Never throws: failures go to the completion.
+  void start();
+  /// TERM, then KILL.
+  void stop();
+
+  struct Inputs;  ///< descriptors and locks that must live until the command has started or ended
+
+ private:
+  void launch();
+  void finish(const sandbox::Exit& exit);
+  Result publish();
+  void fail(Error error, int exit_code);
+  void on_output(LogStream stream, std::string_view data);
+  std::string log_path() const;
+
+  StepContext& context_;
+  const ExecuteRequest request_;
+  const ExecOp& op_;
+  Completion done_;
+  std::mutex mutex_;  // guards running_ and stopped_
+  std::shared_ptr<sandbox::RunningStep> running_;
+  bool stopped_ = false;
+  unsigned attempts_left_;
+  std::optional<cache::Staging> staging_;
+  std::unique_ptr<Inputs> inputs_;
+  UniqueFd log_;
+};
+
+}  // namespace cbuild::solver::ops

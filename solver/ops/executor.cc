@@ -1,0 +1,281 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "solver/ops/executor.h"
+
+#include <fcntl.h>
+
+#include <algorithm>
+#include <mutex>
+
+#include "base/error.h"
+#include "base/sys.h"
+#include "base/text.h"
+#include "cache/tree_digest.h"
+#include "cache/unpacker.h"
+#include "solver/ops/exec_step.h"
+#include "solver/ops/file_op.h"
+#include "solver/ops/sources.h"
+
+namespace cbuild::solver::ops {
+namespace {
+
+constexpr std::size_t kMaxResolvConf = 1u << 20;
+
+std::string read_resolv_conf(const std::vector<std::string>& dns) {
+  if (!dns.empty()) {
+    std::string text;
+    for (const std::string& server : dns) text += cat("nameserver ", server, "\n");
+    return text;
+  }
+  const auto fd = sys::try_open_at(AT_FDCWD, "/etc/resolv.conf", O_RDONLY);
+  return fd ? sys::read_all(fd->get(), kMaxResolvConf) : std::string("\n");
+}
+
+Digest local_key(const LocalSource& source, const Digest& content) {
+  return CanonicalWriter().tag('L').text(source.name).digest(content).hash();
+}
+
+/// Opens what a file op copies from; owns the views.
+struct OpenedSources {
+  std::vector<std::unique_ptr<cache::TreeView>> views;
+  std::vector<CopySource> sources;
+};
+
+OpenedSources open_sources(StepContext& context, const ExecuteRequest& request) {
+  OpenedSources opened;
+  opened.sources.resize(request.inputs.size());
+  for (std::size_t i = 1; i < request.inputs.size(); ++i) {
+    const VertexId id = request.vertex->inputs[i];
+    const LocalSource* local = id == kNoInput ? nullptr : std::get_if<LocalSource>(&(*context.services.graph)[id].op);
+    if (local != nullptr) {
+      cache::LocalTree& tree = context.local_trees.tree(*local);
+      opened.sources[i] = {&tree.view(), &tree.ignore(), true};
+      continue;
+    }
+    context.materialize(request.inputs[i].id, request.id);
+    opened.views.push_back(request.inputs[i].id.empty()
+                               ? std::make_unique<cache::TreeView>(std::vector<UniqueFd>{}, true)
+                               : std::make_unique<cache::TreeView>(
+                                     cache::open_view(context.services.store, request.inputs[i].id)));
+    opened.sources[i] = {opened.views.back().get(), nullptr, false};
+  }
+  return opened;
+}
+
+Result run_file_op(StepContext& context, const ExecuteRequest& request, const FileOp& op) {
+  cache::Store& store = context.services.store;
+  const Result base = request.inputs.empty() ? Result{} : request.inputs[0];
+  context.materialize(base.id, request.id);
+  std::optional<cache::TreeView> view;
+  if (!base.id.empty()) view.emplace(cache::open_view(store, base.id));
+  const OpenedSources opened = open_sources(context, request);
+  cache::Staging staging = store.stage("copy");
+  if (view)
+    if (const auto root = view->lookup("")) {
+      if (fchown(staging.tree_fd(), root->st.st_uid, root->st.st_gid) != 0) throw_errno(errno, "chown of the root");
+      if (fchmod(staging.tree_fd(), root->st.st_mode & 07777) != 0) throw_errno(errno, "chmod of the root");
+    }
+  run_file_actions(op, view ? &*view : nullptr, staging.tree_fd(), opened.sources, store, context.services.cancel);
+  // A copy is a function of its key, so its identity is the key: no need to look at what it made.
+  const Digest identity = CanonicalWriter().tag('f').digest(request.key).hash();
+  return context.add_layer(base.id, std::move(staging), identity, request.vertex->name);
+}
+
+Result run_merge(StepContext& context, const ExecuteRequest& request) {
+  cache::Store& store = context.services.store;
+  Result merged = request.inputs.at(0);
+  for (std::size_t i = 1; i < request.inputs.size(); ++i) {
+    for (const Digest& layer : store.chain_layers(request.inputs[i].id)) {
+      const Digest identity =
+          CanonicalWriter().tag('m').digest(merged.identity).digest(request.inputs[i].identity).digest(layer).hash();
+      const cache::Chain chain = store.extend(merged.id, layer, identity);
+      merged = {chain.id, chain.identity};
+    }
+  }
+  return merged;
+}
+
+/// The layers of input 1 above input 0, as a stack of their own.
+Result run_diff(StepContext& context, const ExecuteRequest& request) {
+  cache::Store& store = context.services.store;
+  const auto lower = store.chain_layers(request.inputs.at(0).id);
+  const auto upper = store.chain_layers(request.inputs.at(1).id);
+  if (lower.size() > upper.size() || !std::equal(lower.begin(), lower.end(), upper.begin()))
+    throw Error(ErrorCode::input, "diff: the lower input is not an ancestor of the upper one");
+  Result diff;
+  for (std::size_t i = lower.size(); i < upper.size(); ++i) {
+    const Digest identity = CanonicalWriter().tag('d').digest(request.key).number(i).hash();
+    const cache::Chain chain = store.extend(diff.id, upper[i], identity);
+    diff = {chain.id, chain.identity};
+  }
+  return diff;
+}
+
+}  // namespace
+
+StepContext::StepContext(BuildServices given)
+    : services(std::move(given)),
+      local_trees(services.store),
+      skeletons(services.store) {}
+
+bool StepContext::is_materialized(const Digest& chain) {
+  const std::lock_guard lock(materialized_mutex);
+  return chain.empty() || materialized.contains(chain);
+}
+
+void StepContext::materialize(const Digest& chain, TaskId task) {
+  if (is_materialized(chain)) return;
+  const auto report = [&](const cache::Layer& layer, std::uint64_t current, std::uint64_t total) {
+    if (services.progress)
+      services.progress->on_event(TaskCounter{task, cat("extracting ", layer.blob ? layer.blob->digest.str() : layer.id.str()),
+                                              current, total, true, current == total});
+  };
+  cache::materialize(services.store, chain, services.fetch_blob, services.cancel, report);
+  const std::lock_guard lock(materialized_mutex);
+  materialized.insert(chain);
+}
+
+Result StepContext::add_layer(const Digest& parent, cache::Staging staging, const Digest& identity,
+                              const std::string& description) {
+  cache::Layer layer;
+  // Random: two runs of one step may differ in ways no digest here sees (times).
+  layer.id = CanonicalWriter().digest(identity).text(staging.path()).number(static_cast<std::uint64_t>(sys::now_ns())).hash();
+  layer.has_tree = true;
+  layer.description = description;
+  const Digest id = layer.id;
+  services.store.add_tree(std::move(layer), std::move(staging));
+  const cache::Chain chain = services.store.extend(parent, id, identity);
+  const std::lock_guard lock(materialized_mutex);
+  materialized.insert(chain.id);
+  return {chain.id, chain.identity};
+}
+
+Result StepContext::local_snapshot(const LocalSource& source, const std::string& path) {
+  std::string clean = clean_path(path);
+  while (clean.starts_with('/')) clean.erase(0, 1);
+  const cache::Selection selection{.paths = {clean == "." ? std::string() : clean}, .parents = true};
+  cache::LocalTree& tree = local_trees.tree(source);
+  const Digest key = local_key(source, tree.digest(selection));
+  if (const auto known = services.store.find(key))
+    if (const auto chain = services.store.chain(known->chain)) return {chain->id, chain->identity};
+  FileOp op;
+  op.actions.push_back(CopyAction{.input = 1, .sources = selection.paths, .destination = "/", .parents = true});
+  cache::Staging staging = services.store.stage("context");
+  run_file_actions(op, nullptr, staging.tree_fd(), {{}, {&tree.view(), &tree.ignore(), true}}, services.store,
+                   services.cancel);
+  const Result result = add_layer({}, std::move(staging), key, cat("local directory ", source.name));
+  cache::Record record;
+  record.key = key;
+  record.chain = result.id;
+  record.created_ns = sys::now_ns();
+  record.step_name = cat("local directory ", source.name);
+  services.store.publish(record);
+  return result;
+}
+
+struct StoreExecutor::Impl {
+  explicit Impl(BuildServices services) : context(std::move(services)) {}
+
+  Outcome run(const ExecuteRequest& request);
+  void start_exec(const ExecuteRequest& request, Completion done);
+
+  std::mutex mutex;  // guards running and cancelled
+  std::vector<std::weak_ptr<ExecStep>> running;
+  bool cancelled = false;
+  std::once_flag resolv_conf_read;
+  StepContext context;
+};
+
+StoreExecutor::StoreExecutor(BuildServices services) : impl_(std::make_unique<Impl>(std::move(services))) {}
+StoreExecutor::~StoreExecutor() = default;
+
+Digest StoreExecutor::digest_local(const Vertex& source, const Selector& selector, std::vector<KeyPart>* parts) {
+  std::vector<cache::KeyPart> found;
+  cache::LocalTree& tree = impl_->context.local_trees.tree(std::get<LocalSource>(source.op));
+  const Digest digest = tree.digest(to_selection(selector), parts ? &found : nullptr);
+  append_parts(parts, found);
+  return digest;
+}
+
+Digest StoreExecutor::digest_result(const Result& result, const Selector& selector, std::vector<KeyPart>* parts) {
+  if (selector.kind == Selector::Kind::whole) return result.identity;
+  cache::Store& store = impl_->context.services.store;
+  const Digest selection = sha256(canonical(selector));
+  const auto known = store.memo(result.id, selection);
+  if (known) {
+    if (parts) parts->push_back({join(selector.paths, " "), known->str()});
+    return *known;
+  }
+  impl_->context.materialize(result.id, 0);
+  const cache::TreeView view = result.id.empty() ? cache::TreeView({}, true) : cache::open_view(store, result.id);
+  std::vector<cache::KeyPart> found;
+  static const PathPatternList kNothing;
+  const Digest digest = cache::digest_tree(view, to_selection(selector), kNothing, parts ? &found : nullptr);
+  if (!result.id.empty()) store.set_memo(result.id, selection, digest);
+  append_parts(parts, found);
+  return digest;
+}
+
+Outcome StoreExecutor::Impl::run(const ExecuteRequest& request) {
+  try {
+    const Op& op = request.vertex->op;
+    if (const auto* image = std::get_if<ImageSource>(&op)) return image_result(context.services.store, *image);
+    if (const auto* file = std::get_if<FileOp>(&op)) return run_file_op(context, request, *file);
+    if (std::holds_alternative<MergeOp>(op)) return run_merge(context, request);
+    if (std::holds_alternative<DiffOp>(op)) return run_diff(context, request);
+    throw Error(ErrorCode::internal, cat("no way to carry out ", request.vertex->name));
+  } catch (Error& error) {
+    return StepFailure{error, 0, {}};
+  } catch (const std::exception& error) {
+    return StepFailure{Error(ErrorCode::internal, error.what()), 0, {}};
+  }
+}
+
+void StoreExecutor::Impl::start_exec(const ExecuteRequest& request, Completion done) {
+  std::call_once(resolv_conf_read, [this] { context.resolv_conf = read_resolv_conf(context.services.dns); });
+  auto step = std::make_shared<ExecStep>(context, request, std::move(done));
+  {
+    const std::lock_guard lock(mutex);
+    std::erase_if(running, [](const auto& weak) { return weak.expired(); });
+    running.push_back(step);
+    if (cancelled) step->stop();
+  }
+  step->start();
+}
+
+void StoreExecutor::execute(const ExecuteRequest& request, Completion done) {
+  Impl& impl = *impl_;
+  const bool exec = std::holds_alternative<ExecOp>(request.vertex->op);
+  auto work = [&impl, exec, request, done = std::move(done)]() mutable {
+    if (exec)
+      impl.start_exec(request, std::move(done));
+    else
+      done(impl.run(request));
+  };
+  const bool at_hand = std::all_of(request.inputs.begin(), request.inputs.end(), [&](const Result& input) {
+    return impl.context.is_materialized(input.id);
+  });
+  // What may have to be downloaded waits on a thread of its own, never on a TBB worker.
+  if (at_hand || is_source(request.vertex->op))
+    work();
+  else
+    impl.context.pool.post(std::move(work));
+}
+
+void StoreExecutor::cancel() {
+  std::vector<std::shared_ptr<ExecStep>> steps;
+  {
+    const std::lock_guard lock(impl_->mutex);
+    impl_->cancelled = true;
+    for (const auto& weak : impl_->running)
+      if (auto step = weak.lock()) steps.push_back(std::move(step));
+  }
+  for (const auto& step : steps) step->stop();
+}
+
+void StoreExecutor::save_scans() noexcept { impl_->context.local_trees.save(); }
+
+std::string StoreExecutor::log_path(VertexId id) const {
+  return cat(impl_->context.services.log_directory, "/", id, ".log");
+}
+
+}  // namespace cbuild::solver::ops

@@ -1,0 +1,77 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include <functional>
+#include <map>
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "base/cancel.h"
+#include "base/progress.h"
+#include "cache/store.h"
+#include "cache/unpacker.h"
+#include "sandbox/runner.h"
+#include "solver/executor.h"
+
+namespace cbuild::solver::ops {
+
+/// A secret or an agent socket the user offered, by id.
+struct Secret {
+  std::string id;
+  std::function<std::string()> read;  ///< the value; called when a step needs it. Throws Error.
+};
+struct SshAgent { std::string id, socket_path; };
+
+/// What steps share in one build.
+struct BuildServices {
+  cache::Store& store;
+  /// Makes the runner on first use, so that a cached build never probes the machine. Throws Error{unsupported}.
+  std::function<sandbox::Runner&()> runner;
+  cache::BlobFetcher fetch_blob;
+  ProgressSink* progress = nullptr;
+  const CancelSource* cancel = nullptr;
+  std::vector<Secret> secrets;
+  std::vector<SshAgent> ssh_agents;
+  std::string log_directory;  ///< full log of every step as <vertex>.log
+  std::vector<std::string> dns;  ///< overrides resolv.conf
+  const Graph* graph = nullptr;  ///< the graph being solved: how an op finds its sources
+};
+
+/// Carries out ops on a store: solver::Executor for real.
+class StoreExecutor final : public Executor {
+ public:
+  explicit StoreExecutor(BuildServices services);
+  ~StoreExecutor() override;
+
+  Digest digest_local(const Vertex& source, const Selector& selector, std::vector<KeyPart>* parts) override;
+  Digest digest_result(const Result& result, const Selector& selector, std::vector<KeyPart>* parts) override;
+  void execute(const ExecuteRequest& request, Completion done) override;
+  void cancel() override;
+  /// Writes what local scans learnt back to the store.
+  void save_scans() noexcept;
+  /// Where the log of a step lies.
+  std::string log_path(VertexId id) const;
+
+  struct Impl;
+
+ private:
+  std::unique_ptr<Impl> impl_;
+};
+
+/// solver::ResultStore on a cache::Store.
+class CacheResultStore final : public ResultStore {
+ public:
+  explicit CacheResultStore(cache::Store& store) : store_(store) {}
+  std::optional<Record> find(const Digest& key) override;
+  void publish(const Publication& publication) override;
+  std::unique_ptr<Claim> try_claim(const Digest& key) override;
+  std::unique_ptr<Claim> wait_claim(const Digest& key, const std::function<bool()>& cancelled) override;
+  std::string explain_miss(const Publication& wanted) override;
+
+ private:
+  cache::Store& store_;
+};
+
+}  // namespace cbuild::solver::ops

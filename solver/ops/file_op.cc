@@ -1,0 +1,209 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "solver/ops/file_op.h"
+
+#include <fcntl.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "base/error.h"
+#include "base/text.h"
+#include "cache/tree_digest.h"
+#include "oci/layer/unpack.h"
+#include "sandbox/users.h"
+#include "solver/ops/dest_tree.h"
+#include "solver/ops/tree_copy.h"
+
+namespace cbuild::solver::ops {
+namespace {
+
+constexpr std::size_t kMaxUserFile = 4u << 20;
+constexpr std::int64_t kNsPerSecond = 1'000'000'000;
+
+std::string relative(const std::string& absolute) {
+  std::string path = clean_path(absolute);
+  while (path.starts_with('/')) path.erase(0, 1);
+  return path == "." ? std::string() : path;
+}
+
+std::string child(const std::string& directory, const std::string& name) {
+  return directory.empty() ? name : cat(directory, '/', name);
+}
+
+std::string parent_of(const std::string& path) {
+  const std::size_t slash = path.rfind('/');
+  return slash == std::string::npos ? std::string() : path.substr(0, slash);
+}
+
+class FileActions {
+ public:
+  FileActions(const cache::TreeView* base, int upper_fd, const std::vector<CopySource>& sources, cache::Store& store,
+              const CancelSource* cancel)
+      : base_(base), sources_(sources), store_(store), cancel_(cancel), destination_(base, upper_fd) {}
+
+  void run(const FileAction& action) {
+    std::visit([this](const auto& what) { (*this)(what); }, action);
+  }
+  void finish() { destination_.finish(); }
+
+ private:
+  void operator()(const CopyAction& copy);
+  void operator()(const MakeFileAction& file);
+  void operator()(const MakeDirAction& directory);
+
+  void copy_selected(const CopyAction& copy, const cache::Selected& selected);
+  std::string target_of(const CopyAction& copy, const cache::Selected& selected, bool source_is_dir) const;
+  bool unpack_archive(const CopyAction& copy, const std::string& from);
+  CopyRules rules_for(const CopyAction& copy, const CopySource& source) const;
+  Ownership owner_of(const std::string& chown) const;
+  void make_parents(const CopyAction& copy, const std::string& path);
+
+  const cache::TreeView* base_;
+  const std::vector<CopySource>& sources_;
+  cache::Store& store_;
+  const CancelSource* cancel_;
+  DestTree destination_;
+};
+
+Ownership FileActions::owner_of(const std::string& chown) const {
+  const auto [uid, gid] = sandbox::resolve_chown(chown, [this](const std::string& path) -> std::optional<std::string> {
+    return base_ ? base_->read_file(relative(path), kMaxUserFile) : std::nullopt;
+  });
+  return {uid, gid};
+}
+
+CopyRules FileActions::rules_for(const CopyAction& copy, const CopySource& source) const {
+  CopyRules rules;
+  if (!copy.chown.empty())
+    rules.owner = owner_of(copy.chown);
+  else if (source.local)
+    rules.owner = Ownership{};
+  if (!copy.chmod.empty()) rules.mode = parse_mode_change(copy.chmod);
+  if (copy.mtime_s) rules.mtime_ns = *copy.mtime_s * kNsPerSecond;
+  rules.ignore = source.ignore;
+  rules.cancel = cancel_;
+  return rules;
+}
+
+/// Parents that a copy creates: 0755, or the octal mode; root, or the new owner.
+void FileActions::make_parents(const CopyAction& copy, const std::string& path) {
+  const mode_t mode = is_octal_mode(copy.chmod) ? parse_mode_change(copy.chmod)(0, true) : 0755;
+  const Ownership owner = copy.chown.empty() ? Ownership{} : owner_of(copy.chown);
+  const std::optional<std::int64_t> mtime =
+      copy.mtime_s ? std::optional(*copy.mtime_s * kNsPerSecond) : std::nullopt;
+  destination_.make_dirs(path, mode, owner, mtime);
+}
+
+void FileActions::operator()(const CopyAction& copy) {
+  const CopySource& source = sources_.at(static_cast<std::size_t>(copy.input));
+  const cache::Selection selection{.paths = copy.sources,
+                                   .excludes = copy.excludes,
+                                   .parents = copy.parents,
+                                   .required = copy.required};
+  static const PathPatternList kNothing;
+  const auto selected = cache::select(*source.tree, selection, source.ignore ? *source.ignore : kNothing);
+  for (const cache::Selected& one : selected) copy_selected(copy, one);
+}
+
+std::string FileActions::target_of(const CopyAction& copy, const cache::Selected& selected, bool source_is_dir) const {
+  const std::string destination = destination_.resolve(relative(copy.destination));
+  if (copy.parents) {
+    const std::size_t pivot = selected.as.find("/./");
+    return destination_.resolve(
+        child(destination, relative(pivot == std::string::npos ? selected.as : selected.as.substr(pivot + 3))));
+  }
+  if (source_is_dir) return destination;
+  const bool into = copy.destination.ends_with('/') || copy.destination.ends_with("/.") || destination.empty() ||
+                    destination_.kind(destination) == DestTree::Kind::directory;
+  return into ? child(destination, base_name(selected.as)) : destination;
+}
+
+void FileActions::copy_selected(const CopyAction& copy, const cache::Selected& selected) {
+  const CopySource& source = sources_.at(static_cast<std::size_t>(copy.input));
+  const auto entry = source.tree->lookup(selected.path);
+  if (!entry) throw Error(ErrorCode::not_found, cat("\"/", selected.as, "\": not found"));
+  const bool directory = S_ISDIR(entry->st.st_mode);
+  if (!directory && copy.unpack && unpack_archive(copy, selected.path)) return;
+
+  const PathPatternList excludes(copy.excludes);
+  CopyRules rules = rules_for(copy, source);
+  if (!copy.excludes.empty()) rules.excludes = &excludes;
+  TreeCopier copier(*source.tree, destination_, std::move(rules));
+  const std::string target = target_of(copy, selected, directory);
+  if (directory) {
+    const DestTree::Kind had = destination_.kind(target);
+    if (had != DestTree::Kind::missing && had != DestTree::Kind::directory)
+      throw Error(ErrorCode::input, cat("cannot copy to non-directory: /", target));
+    make_parents(copy, target);
+    copier.copy_contents(selected.path, target);
+  } else {
+    make_parents(copy, parent_of(target));
+    copier.copy_file(selected.path, target);
+  }
+  copier.flush();
+}
+
+bool FileActions::unpack_archive(const CopyAction& copy, const std::string& from) {
+  const CopySource& source = sources_.at(static_cast<std::size_t>(copy.input));
+  const UniqueFd archive = source.tree->open(from, O_RDONLY);
+  if (!oci::layer::is_archive(archive.get())) return false;
+  oci::layer::UnpackOptions options;
+  options.whiteouts = oci::layer::Whiteouts::keep;
+  options.cancel = cancel_;
+  CopyRules rules;
+  if (!copy.chown.empty()) {
+    rules.owner = owner_of(copy.chown);
+    options.owner = std::pair(rules.owner->uid, rules.owner->gid);
+  }
+  const std::string target = destination_.resolve(relative(copy.destination));
+  make_parents(copy, target);
+  // Through a directory of its own: what the archive holds must meet symlinks and directories of the base by the same rules
+  // as a copy does.
+  const cache::Staging staging = store_.stage("unpack");
+  oci::layer::unpack(archive.get(), staging.tree_fd(), options);
+  std::vector<UniqueFd> root;
+  root.push_back(sys::open_at(staging.tree_fd(), ".", O_RDONLY | O_DIRECTORY));
+  const cache::TreeView tree(std::move(root), false);
+  rules.cancel = cancel_;
+  rules.through_links = true;
+  TreeCopier copier(tree, destination_, std::move(rules));
+  copier.copy_contents("", target);
+  copier.flush();
+  return true;
+}
+
+void FileActions::operator()(const MakeFileAction& file) {
+  const std::string path = destination_.resolve(relative(file.path));
+  const Ownership owner = file.chown.empty() ? Ownership{} : owner_of(file.chown);
+  destination_.make_dirs(parent_of(path), 0755, owner, std::nullopt);
+  destination_.clear_for_file(path);
+  UniqueFd out = destination_.create_file(path);
+  sys::write_all(out.get(), file.content);
+  const mode_t mode = file.chmod.empty() ? file.mode : parse_mode_change(file.chmod)(file.mode, false);
+  if (fchown(out.get(), owner.uid, owner.gid) != 0) throw_errno(errno, cat("chown /", path));
+  if (fchmod(out.get(), mode) != 0) throw_errno(errno, cat("chmod /", path));
+  const struct timespec epoch[2] = {};
+  if (futimens(out.get(), epoch) != 0) throw_errno(errno, cat("utimens /", path));
+  out.close_checked();
+}
+
+void FileActions::operator()(const MakeDirAction& directory) {
+  const std::string path = destination_.resolve(relative(directory.path));
+  const std::optional<std::int64_t> mtime =
+      directory.mtime_s ? std::optional(*directory.mtime_s * kNsPerSecond) : std::nullopt;
+  const Ownership owner = directory.owner.empty() ? Ownership{} : owner_of(directory.owner);
+  destination_.make_dirs(path, directory.mode, owner, mtime);
+}
+
+}  // namespace
+
+void run_file_actions(const FileOp& op, const cache::TreeView* base, int upper_fd,
+                      const std::vector<CopySource>& sources, cache::Store& store, const CancelSource* cancel) {
+  FileActions actions(base, upper_fd, sources, store, cancel);
+  for (const FileAction& action : op.actions) {
+    if (cancel) cancel->check();
+    actions.run(action);
+  }
+  actions.finish();
+}
+
+}  // namespace cbuild::solver::ops

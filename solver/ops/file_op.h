@@ -1,0 +1,29 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include <functional>
+#include <string>
+#include <vector>
+
+#include "base/cancel.h"
+#include "base/path_pattern.h"
+#include "cache/store.h"
+#include "cache/tree.h"
+#include "solver/op.h"
+
+namespace cbuild::solver::ops {
+
+/// A tree to copy from, as the executor opened it.
+struct CopySource {
+  const cache::TreeView* tree = nullptr;
+  const PathPatternList* ignore = nullptr;  ///< nullptr: nothing is ignored
+  bool local = false;                       ///< owners count as 0:0
+};
+
+/// Carries out file actions into `upper_fd` on top of `base` (null: empty root). `sources` by input index; entry 0 is unused.
+/// Semantics: Dockerfile reference, COPY and ADD, as BuildKit's file op does them (docs/dockerfile-reference.md lists our
+/// differences). Throws Error{input} for what the instruction got wrong, {io} for the rest.
+void run_file_actions(const FileOp& op, const cache::TreeView* base, int upper_fd,
+                      const std::vector<CopySource>& sources, cache::Store& store, const CancelSource* cancel);
+
+}  // namespace cbuild::solver::ops

@@ -1,0 +1,73 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "solver/ops/sources.h"
+
+#include "base/error.h"
+#include "base/text.h"
+#include "oci/image_config.h"
+#include "oci/manifest.h"
+
+namespace cbuild::solver::ops {
+
+cache::Selection to_selection(const Selector& selector) {
+  return {.paths = selector.paths,
+          .excludes = selector.excludes,
+          .ignore_mode = selector.ignore_mode,
+          .ignore_owner = selector.ignore_owner,
+          .parents = selector.parents,
+          .required = true};
+}
+
+void append_parts(std::vector<KeyPart>* to, const std::vector<cache::KeyPart>& from) {
+  if (to == nullptr) return;
+  for (const cache::KeyPart& part : from) to->push_back({part.label, part.value});
+}
+
+cache::LocalTree& LocalTrees::tree(const LocalSource& source) {
+  const std::string key = cat(source.path, '\n', join(source.ignore, "\n"));
+  const std::lock_guard lock(mutex_);
+  std::unique_ptr<cache::LocalTree>& tree = trees_[key];
+  if (!tree) tree = std::make_unique<cache::LocalTree>(store_, source.path, source.ignore);
+  return *tree;
+}
+
+void LocalTrees::save() noexcept {
+  const std::lock_guard lock(mutex_);
+  for (auto& [key, tree] : trees_) tree->save();
+}
+
+namespace {
+
+/// The layer with that diff id: one that was made or unpacked here, or a lazy one.
+Digest base_layer(cache::Store& store, const std::string& locator, const Digest& diff_id, const oci::Descriptor& blob) {
+  if (const auto known = store.layer_by_diff_id(diff_id); known && known->has_tree) return known->id;
+  cache::Layer layer;
+  layer.id = layer.diff_id = diff_id;
+  layer.blob = blob;
+  layer.fetch_from = locator;
+  layer.description = cat("layer of ", locator);
+  store.add_lazy_layer(layer);
+  return layer.id;
+}
+
+}  // namespace
+
+Result image_result(cache::Store& store, const ImageSource& image) {
+  const auto document = oci::parse_manifest(oci::read_blob(store.blobs(), image.manifest));
+  const auto* manifest = std::get_if<oci::Manifest>(&document);
+  if (manifest == nullptr) throw Error(ErrorCode::corrupt, cat(image.locator, ": an index where a manifest was expected"));
+  const oci::ImageConfig config = oci::parse_image_config(oci::read_blob(store.blobs(), manifest->config.digest));
+  if (config.diff_ids.size() != manifest->layers.size())
+    throw Error(ErrorCode::corrupt, cat(image.locator, ": ", manifest->layers.size(), " layers but ",
+                                        config.diff_ids.size(), " diff ids"));
+  Result result;
+  std::vector<Digest> prefix;
+  for (std::size_t i = 0; i < manifest->layers.size(); ++i) {
+    prefix.push_back(config.diff_ids[i]);
+    const Digest layer = base_layer(store, image.locator, config.diff_ids[i], manifest->layers[i]);
+    const cache::Chain chain = store.extend(result.id, layer, oci::chain_id(prefix));
+    result = {chain.id, chain.identity};
+  }
+  return result;
+}
+
+}  // namespace cbuild::solver::ops

@@ -1,0 +1,71 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include <cstdint>
+#include <functional>
+#include <map>
+#include <optional>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "base/cancel.h"
+#include "base/path_pattern.h"
+#include "cache/tree.h"
+#include "solver/ops/dest_tree.h"
+#include "solver/ops/mode_spec.h"
+
+namespace cbuild::solver::ops {
+
+/// How copied entries look.
+struct CopyRules {
+  std::optional<Ownership> owner;        ///< nullopt: keep the source's
+  ModeChange mode;                       ///< applied to files and directories
+  std::optional<std::int64_t> mtime_ns;  ///< nullopt: keep the source's
+  const PathPatternList* ignore = nullptr;    ///< of the source root (a local context's ignore file)
+  const PathPatternList* excludes = nullptr;  ///< relative to the copied directory
+  bool through_links = false;  ///< a directory that meets a symlink goes where the link points (archives)
+  const CancelSource* cancel = nullptr;
+};
+
+/// Copies from one tree into a DestTree: files, directories, symlinks, devices, FIFOs; sockets become empty files; hard links
+/// among what one copier copies survive; holes stay holes. Data of many files is copied in parallel, names and metadata in
+/// order.
+class TreeCopier {
+ public:
+  TreeCopier(const cache::TreeView& source, DestTree& destination, CopyRules rules);
+
+  /// One entry that is no directory, to a resolved path whose parent exists in the upper.
+  void copy_file(const std::string& from, const std::string& to);
+  /// The content of directory `from` into directory `to`, merging; `to` exists in the upper. Nested directories that exist are given the
+  /// source's mode and owner again; an existing top one keeps its own but gets the source's time.
+  void copy_contents(const std::string& from, const std::string& to);
+  /// Copies the data of regular files that were queued. Must be called before the destination is finished.
+  void flush();
+
+ private:
+  struct Pending { std::string from, to; struct stat st; };
+
+  void walk(const std::string& from, const std::string& to, const std::string& top);
+  void copy_entry(const cache::TreeView::Entry& entry, const std::string& from, const std::string& to);
+  void copy_directory(const struct stat& st, const std::string& from, const std::string& to, const std::string& top);
+  void copy_special(const cache::TreeView::Entry& entry, const std::string& from, const std::string& to);
+  void copy_regular(const Pending& file) const;
+  bool link_to_copied(const cache::TreeView::Entry& entry, const std::string& to);
+  void set_directory_metadata(const struct stat& st, const std::string& from, const std::string& to);
+  bool excluded(const std::string& path, const std::string& top) const;
+  bool holds_included(const std::string& directory, const std::string& top) const;
+  bool any_negation() const;
+  mode_t new_mode(const struct stat& st) const;
+  Ownership new_owner(const struct stat& st) const;
+  struct timespec new_mtime(const struct stat& st) const;
+
+  const cache::TreeView& source_;
+  DestTree& destination_;
+  CopyRules rules_;
+  std::vector<Pending> pending_;
+  std::vector<std::pair<std::string, std::string>> links_;  ///< (existing, new) made after the data is there
+  std::map<std::pair<std::size_t, std::pair<dev_t, ino_t>>, std::string> hard_links_;
+};
+
+}  // namespace cbuild::solver::ops
