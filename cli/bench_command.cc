@@ -1,0 +1,144 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "cli/bench_command.h"
+
+#include <fcntl.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <cstdio>
+#include <iostream>
+#include <nlohmann/json.hpp>
+
+#include "base/error.h"
+#include "base/files.h"
+#include "base/sys.h"
+#include "base/text.h"
+#include "cache/tree.h"
+#include "cli/build.h"
+#include "cli/exit_codes.h"
+#include "cli/inputs.h"
+#include "solver/ops/tree_copy.h"
+
+namespace cbuild::cli {
+namespace {
+
+using Json = nlohmann::ordered_json;
+
+struct Sample { double total_s = 0; BuildOutcome outcome; };
+struct Kind { std::string name; std::vector<Sample> samples; };
+
+cache::TreeView view_of(const std::string& path) {
+  std::vector<UniqueFd> root;
+  root.push_back(sys::open_at(AT_FDCWD, path, O_RDONLY | O_DIRECTORY));
+  return cache::TreeView(std::move(root), false);
+}
+
+void copy_context(const std::string& from, const std::vector<std::string>& ignore, const TempDir& to) {
+  const cache::TreeView view = view_of(from);
+  const PathPatternList patterns(ignore);
+  solver::ops::DestTree destination(nullptr, to.fd());
+  solver::ops::CopyRules rules;
+  rules.ignore = &patterns;
+  solver::ops::TreeCopier copier(view, destination, std::move(rules));
+  copier.copy_contents("", "");
+  copier.flush();
+  destination.finish();
+}
+
+/// The smallest non-empty regular file, as the likeliest source file; the Dockerfile itself is left alone.
+void find_smallest(const cache::TreeView& view, const std::string& directory, std::string& best, std::int64_t& size) {
+  for (const auto& entry : view.list(directory)) {
+    const std::string path = directory.empty() ? entry.name : cat(directory, '/', entry.name);
+    if (S_ISDIR(entry.st.st_mode)) {
+      find_smallest(view, path, best, size);
+    } else if (S_ISREG(entry.st.st_mode) && entry.st.st_size > 0 && !entry.name.starts_with('.') &&
+               entry.name.find("ockerfile") == std::string::npos && (best.empty() || entry.st.st_size < size)) {
+      best = path;
+      size = entry.st.st_size;
+    }
+  }
+}
+
+void edit_file(const std::string& context, const std::string& file, unsigned run) {
+  const UniqueFd fd = sys::open_at(AT_FDCWD, cat(context, '/', file), O_WRONLY | O_APPEND);
+  sys::write_all(fd.get(), cat("\n# edit ", run, ' ', sys::now_ns(), "\n"));
+}
+
+Sample measure(const BuildOptions& options, Session& session) {
+  NullProgress silent;
+  CancelSource cancel;
+  const Interrupts interrupts(cancel);
+  const std::int64_t begin = sys::monotonic_ns();
+  Sample sample;
+  sample.outcome = run_build(options, session, silent, cancel);
+  sample.total_s = static_cast<double>(sys::monotonic_ns() - begin) / 1e9;
+  if (sample.outcome.exit_code != 0) throw Error(ErrorCode::step_failed, "the build failed; nothing to measure");
+  return sample;
+}
+
+const Sample& median(Kind& kind) {
+  std::sort(kind.samples.begin(), kind.samples.end(),
+            [](const Sample& a, const Sample& b) { return a.total_s < b.total_s; });
+  return kind.samples[kind.samples.size() / 2];
+}
+
+void print_table(std::vector<Kind>& kinds, const std::string& edited) {
+  std::printf("%-8s %9s %9s %9s %9s %9s %13s\n", "", "median", "min", "lowering", "steps", "export", "steps cached");
+  for (Kind& kind : kinds) {
+    const Sample& mid = median(kind);
+    const BuildOutcome& o = mid.outcome;
+    std::printf("%-8s %8.3fs %8.3fs %8.3fs %8.3fs %8.3fs %7u of %u\n", kind.name.c_str(), mid.total_s,
+                kind.samples.front().total_s, o.lower_s, o.solve_s, o.export_s, o.steps_cached, o.steps_total);
+  }
+  if (!edited.empty()) std::printf("edited: %s\n", edited.c_str());
+}
+
+void print_json(std::vector<Kind>& kinds, const std::string& edited) {
+  Json json = Json::object();
+  json["edited"] = edited;
+  for (Kind& kind : kinds) {
+    const Sample& mid = median(kind);
+    json[kind.name] = {{"median_s", mid.total_s},          {"min_s", kind.samples.front().total_s},
+                       {"lowering_s", mid.outcome.lower_s}, {"steps_s", mid.outcome.solve_s},
+                       {"export_s", mid.outcome.export_s},  {"steps", mid.outcome.steps_total},
+                       {"cached", mid.outcome.steps_cached}};
+  }
+  std::cout << json.dump(2) << "\n";
+}
+
+}  // namespace
+
+int bench_command(const BuildOptions& build, const BenchOptions& bench, Session& session) {
+  const BuildInputs inputs = read_inputs(build);
+  const TempDir copy = TempDir::in_tmp("cbuild-bench-");
+  BuildOptions options = build;
+  if (!inputs.context_path.empty()) {
+    copy_context(inputs.context_path, inputs.ignore, copy);
+    options.context = copy.path();
+    if (options.file.empty()) options.file = cat(inputs.context_path, '/', inputs.dockerfile->name());
+  }
+  std::string edited = bench.edit;
+  std::int64_t size = 0;
+  if (edited.empty()) find_smallest(view_of(copy.path()), "", edited, size);
+
+  std::vector<Kind> kinds{{"cold", {}}, {"no-op", {}}, {"edit", {}}};
+  BuildOptions cold = options;
+  cold.no_cache = true;
+  for (unsigned run = 0; run < bench.runs; ++run) {
+    kinds[0].samples.push_back(measure(cold, session));
+    if (run == 0) measure(options, session);
+    kinds[1].samples.push_back(measure(options, session));
+    if (edited.empty()) continue;
+    edit_file(options.context, edited, run);
+    kinds[2].samples.push_back(measure(options, session));
+  }
+  std::erase_if(kinds, [](const Kind& kind) { return kind.samples.empty(); });
+  if (bench.json)
+    print_json(kinds, edited);
+  else
+    print_table(kinds, edited);
+  return exit_code::kSuccess;
+}
+
+}  // namespace cbuild::cli

@@ -1,0 +1,362 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "cli/build.h"
+
+#include <fcntl.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <cstdlib>
+#include <iostream>
+#include <nlohmann/json.hpp>
+#include <unordered_set>
+
+#include "base/error.h"
+#include "base/sys.h"
+#include "base/text.h"
+#include "cache/gc.h"
+#include "cache/packer.h"
+#include "cli/exit_codes.h"
+#include "cli/inputs.h"
+#include "cli/progress_views.h"
+#include "cli/remote.h"
+#include "exporter/image_builder.h"
+#include "exporter/outputs.h"
+#include "frontend/parser.h"
+#include "solver/ops/executor.h"
+#include "solver/scheduler.h"
+
+namespace cbuild::cli {
+namespace {
+
+using Json = nlohmann::ordered_json;
+
+double seconds_since(std::int64_t start_ns) { return static_cast<double>(sys::monotonic_ns() - start_ns) / 1e9; }
+
+bool wants_image(const BuildOptions& options) {
+  const auto needs = [](const exporter::Output& output) {
+    return output.type != exporter::OutputType::local && output.type != exporter::OutputType::tar &&
+           output.type != exporter::OutputType::cacheonly;
+  };
+  return std::any_of(options.outputs.begin(), options.outputs.end(), needs) || !options.iid_file.empty() ||
+         !options.metadata_file.empty();
+}
+
+std::vector<solver::ops::Secret> make_secrets(const BuildOptions& options) {
+  constexpr std::size_t kMaxSecret = 512u << 10;
+  std::vector<solver::ops::Secret> secrets;
+  for (const SecretOption& option : options.secrets) {
+    secrets.push_back({option.id, [option]() -> std::string {
+                         if (option.env.empty()) return sys::read_file_at(AT_FDCWD, option.file, kMaxSecret);
+                         const char* value = std::getenv(option.env.c_str());
+                         if (value == nullptr)
+                           throw Error(ErrorCode::not_found, cat("secret ", option.id, ": ", option.env, " is not set"));
+                         return value;
+                       }});
+  }
+  return secrets;
+}
+
+sandbox::Mode choose_mode(const BuildOptions& options, const Session& session, ProgressSink& progress) {
+  for (const sandbox::Mode mode : {sandbox::Mode::root, sandbox::Mode::user_namespace, sandbox::Mode::masked_proc,
+                                   sandbox::Mode::chroot, sandbox::Mode::none})
+    if (options.isolation == sandbox::to_string(mode)) return mode;
+  if (!options.isolation.empty())
+    throw Error(ErrorCode::usage, cat("--isolation: unknown mode '", options.isolation, "'"));
+  const sandbox::ProbeResult probe = sandbox::probe(session.unprivileged);
+  if (probe.mode != sandbox::Mode::root || options.debug)
+    progress.on_event(RunNote{Severity::note, cat("isolation: ", sandbox::to_string(probe.mode),
+                                                  probe.why.empty() ? "" : cat(" (", probe.why, ")"))});
+  return probe.mode;
+}
+
+/// Leaves local directories out of the picture: they are read in place, there is nothing to wait for.
+class StepEvents final : public ProgressSink {
+ public:
+  StepEvents(ProgressSink& next, const solver::Graph& graph) : next_(next), graph_(graph) {}
+  void on_event(const ProgressEvent& event) override {
+    const bool hidden = std::visit(
+        [this](const auto& e) {
+          if constexpr (requires { e.id; })
+            return e.id < graph_.size() &&
+                   std::holds_alternative<solver::LocalSource>(graph_[static_cast<solver::VertexId>(e.id)].op);
+          else
+            return false;
+        },
+        event);
+    if (!hidden) next_.on_event(event);
+  }
+
+ private:
+  ProgressSink& next_;
+  const solver::Graph& graph_;
+};
+
+/// One build; the passes of run() in order.
+class Build {
+ public:
+  Build(const BuildOptions& options, Session& session, ProgressSink& progress, CancelSource& cancel)
+      : options_(options),
+        session_(session),
+        progress_(progress),
+        cancel_(cancel),
+        store_({.root = session.root, .user_xattr = session.unprivileged}),
+        remote_(store_, options, progress, cancel),
+        packer_(store_, pack_options()) {}
+
+  BuildOutcome run() {
+    started_ns_ = sys::now_ns();
+    for (const std::string& note : store_.notes()) progress_.on_event(RunNote{Severity::warning, note});
+    const std::int64_t begin = sys::monotonic_ns();
+    lower_dockerfile();
+    outcome_.lower_s = seconds_since(begin);
+    const std::int64_t solving = sys::monotonic_ns();
+    const bool solved = solve();
+    outcome_.solve_s = seconds_since(solving);
+    if (solved) {
+      const std::int64_t exporting = sys::monotonic_ns();
+      export_outputs();
+      outcome_.export_s = seconds_since(exporting);
+    }
+    finish();
+    return outcome_;
+  }
+
+  const std::string& failure_text() const { return failure_text_; }
+
+ private:
+  oci::layer::PackOptions pack_options() const {
+    oci::layer::PackOptions pack;
+    pack.cancel = &cancel_;
+    for (const exporter::Output& output : options_.outputs) {
+      pack.compression = output.image.compression;
+      pack.level = output.image.compression_level;
+    }
+    return pack;
+  }
+
+  void lower_dockerfile();
+  bool solve();
+  void count_steps();
+  sandbox::Runner& runner();
+  solver::ops::BuildServices services();
+  void report_failure(const solver::SolveReport& report, const solver::ops::StoreExecutor& executor);
+  exporter::ImageResult image_result() const;
+  void export_outputs();
+  void write_files(const exporter::BuiltImage& image) const;
+  void finish();
+
+  const BuildOptions& options_;
+  Session& session_;
+  ProgressSink& progress_;
+  CancelSource& cancel_;
+  cache::Store store_;
+  Remote remote_;
+  cache::Packer packer_;
+  std::mutex runner_mutex_;
+  std::unique_ptr<sandbox::Runner> runner_;
+  frontend::Lowered lowered_;
+  std::string dockerfile_name_, log_directory_;
+  solver::SolveReport report_;
+  BuildOutcome outcome_;
+  std::string failure_text_;
+  std::int64_t started_ns_ = 0;
+};
+
+void Build::lower_dockerfile() {
+  const BuildInputs inputs = read_inputs(options_);
+  dockerfile_name_ = inputs.dockerfile->name();
+  const frontend::Dockerfile dockerfile = frontend::parse_dockerfile(inputs.dockerfile);
+  StoreImageResolver images(store_, remote_, options_.pull);
+  lowered_ = frontend::lower(dockerfile, lower_options(options_, inputs), images);
+  for (const Diagnostic& warning : dockerfile.warnings) progress_.on_event(RunDiagnostic{warning});
+  for (const Diagnostic& warning : lowered_.warnings) progress_.on_event(RunDiagnostic{warning});
+  for (const std::string& note : lowered_.notes) progress_.on_event(RunNote{Severity::note, note});
+}
+
+sandbox::Runner& Build::runner() {
+  const std::lock_guard lock(runner_mutex_);
+  if (!runner_) {
+    if (session_.unprivileged) progress_.on_event(RunNote{Severity::note, session_.user_namespace});
+    runner_ = sandbox::make_namespace_runner(*session_.zygote, choose_mode(options_, session_, progress_));
+    cache::sweep_leftovers(store_);
+  }
+  return *runner_;
+}
+
+solver::ops::BuildServices Build::services() {
+  log_directory_ = cat(session_.root, "/logs/", started_ns_, "-", getpid());
+  solver::ops::BuildServices services{.store = store_,
+                                      .runner = [this]() -> sandbox::Runner& { return runner(); },
+                                      .fetch_blob = remote_.fetcher()};
+  services.progress = &progress_;
+  services.cancel = &cancel_;
+  services.secrets = make_secrets(options_);
+  for (const SshOption& ssh : options_.ssh) services.ssh_agents.push_back({ssh.id, ssh.socket});
+  services.log_directory = log_directory_;
+  services.dns = options_.dns;
+  services.graph = &lowered_.graph;
+  return services;
+}
+
+void Build::count_steps() {
+  for (const solver::VertexId id : lowered_.graph.reachable({lowered_.target.result})) {
+    if (std::holds_alternative<solver::LocalSource>(lowered_.graph[id].op)) continue;
+    ++outcome_.steps_total;
+    outcome_.steps_cached += report_.vertices[id].state == solver::VertexState::cached;
+  }
+}
+
+bool Build::solve() {
+  if (lowered_.target.result == solver::kNoInput) return true;
+  solver::ops::StoreExecutor executor(services());
+  solver::ops::CacheResultStore results(store_);
+  const std::unordered_set<solver::VertexId> layers(lowered_.target.layer_vertices.begin(),
+                                                    lowered_.target.layer_vertices.end());
+  solver::SolveOptions solve_options;
+  solve_options.max_running_steps = options_.jobs;
+  solve_options.cancel = &cancel_;
+  StepEvents steps(progress_, lowered_.graph);
+  solve_options.progress = &steps;
+  if (wants_image(options_))
+    solve_options.on_result = [&](solver::VertexId id, const solver::Result& result, bool cached) {
+      if (!cached && layers.contains(id)) packer_.start(result.id);
+    };
+  report_ = solver::solve(lowered_.graph, {lowered_.target.result}, executor, results, solve_options);
+  executor.save_scans();
+  count_steps();
+  if (report_.failure || report_.cancelled) report_failure(report_, executor);
+  return !report_.failure && !report_.cancelled;
+}
+
+void Build::report_failure(const solver::SolveReport& report, const solver::ops::StoreExecutor&) {
+  if (!report.failure || cancel_.cancelled()) {
+    outcome_.exit_code = exit_code::kInterrupted;
+    failure_text_ = "cancelled\n";
+    return;
+  }
+  const solver::Vertex& vertex = lowered_.graph[report.failure->vertex];
+  const solver::StepFailure& failure = report.failure->failure;
+  outcome_.exit_code = failure.error.code() == ErrorCode::unsupported || failure.error.code() == ErrorCode::internal
+                           ? exit_code::kInternal
+                           : exit_code::kBuildFailed;
+  failure_text_ = cat("------\n > ", display_name(vertex.name, 0), ":\n");
+  if (!failure.log_path.empty()) {
+    const auto log = sys::try_open_at(AT_FDCWD, failure.log_path, O_RDONLY);
+    constexpr std::size_t kMaxLog = 1u << 30;
+    if (log) failure_text_ += sanitize_for_terminal(sys::read_all(log->get(), kMaxLog));
+    if (!failure_text_.ends_with('\n')) failure_text_ += '\n';
+  }
+  failure_text_ += "------\n";
+  for (const Span& span : vertex.spans) {
+    const SourceText::Position at = span.source->position(span.begin);
+    failure_text_ += cat(span.source->name(), ":", at.line, "\n--------------------\n", render_excerpt(span), "--------------------\n");
+  }
+  failure_text_ += cat("ERROR: ", sanitize_for_terminal(failure.error.what()), "\n");
+  if (!failure.error.hint().empty()) failure_text_ += cat("hint: ", failure.error.hint(), "\n");
+  if (!failure.log_path.empty()) failure_text_ += cat("full log: ", failure.log_path, "\n");
+}
+
+exporter::ImageResult Build::image_result() const {
+  exporter::ImageResult result;
+  if (lowered_.target.result != solver::kNoInput) result.chain = report_.vertices[lowered_.target.result].result.id;
+  result.config = lowered_.target.config;
+  result.base_history = lowered_.target.base_history;
+  result.source_date_epoch = lowered_.target.source_date_epoch;
+  return result;
+}
+
+void Build::export_outputs() {
+  const TaskId task = lowered_.graph.size();
+  progress_.on_event(TaskAdded{task, "exporting the image", {}});
+  progress_.on_event(TaskStarted{task, sys::monotonic_ns(), {}});
+  try {
+    exporter::ExportContext context{store_, nullptr, remote_.fetcher(), &progress_, task, &cancel_};
+    exporter::ImageResult result = image_result();
+    std::optional<exporter::BuiltImage> image;
+    for (const exporter::Output& output : options_.outputs) {
+      result.annotations = output.annotations;
+      if (output.push) context.registry = &remote_.registry();
+      const bool bare = output.type == exporter::OutputType::local || output.type == exporter::OutputType::tar;
+      if (!bare && output.type != exporter::OutputType::cacheonly)
+        image = exporter::build_image(store_, packer_, result, output.image);
+      exporter::export_image(output, image.value_or(exporter::BuiltImage{}), result, context);
+    }
+    if (!image && wants_image(options_)) image = exporter::build_image(store_, packer_, result, {});
+    if (image) {
+      outcome_.image_digest = image->manifest.digest.str();
+      write_files(*image);
+    }
+    progress_.on_event(TaskFinished{task, sys::monotonic_ns(), TaskState::ok, {}});
+  } catch (const Error& error) {
+    const bool cancelled = cancel_.cancelled();
+    outcome_.exit_code = cancelled ? exit_code::kInterrupted : exit_code::kExportFailed;
+    progress_.on_event(TaskFinished{task, sys::monotonic_ns(), cancelled ? TaskState::cancelled : TaskState::failed, error.what()});
+    failure_text_ = cat("ERROR: ", sanitize_for_terminal(error.what()), "\n");
+    if (!error.hint().empty()) failure_text_ += cat("hint: ", error.hint(), "\n");
+  }
+}
+
+void Build::write_files(const exporter::BuiltImage& image) const {
+  if (!options_.iid_file.empty()) sys::write_file_at(AT_FDCWD, options_.iid_file, image.config.digest.str());
+  if (options_.metadata_file.empty()) return;
+  Json json = Json::object();
+  json["containerimage.config.digest"] = image.config.digest.str();
+  json["containerimage.descriptor"] = Json::parse(oci::to_json(image.manifest));
+  json["containerimage.digest"] = image.manifest.digest.str();
+  std::vector<std::string> names;
+  for (const exporter::Output& output : options_.outputs) names.insert(names.end(), output.names.begin(), output.names.end());
+  if (!names.empty()) json["image.name"] = join(names, ",");
+  sys::write_file_at(AT_FDCWD, options_.metadata_file, json.dump(2) + "\n");
+}
+
+void Build::finish() {
+  if (outcome_.steps_cached == outcome_.steps_total && outcome_.exit_code == 0) return;
+  store_.make_durable();
+}
+
+/// Everything that can go wrong before and around the passes, as text and exit code.
+BuildOutcome guarded(const BuildOptions& options, Session& session, ProgressSink& progress, CancelSource& cancel,
+                     std::string& text) {
+  BuildOutcome outcome;
+  try {
+    Build build(options, session, progress, cancel);
+    outcome = build.run();
+    text = build.failure_text();
+  } catch (const DiagnosticError& error) {
+    for (const Diagnostic& diagnostic : error.diagnostics()) text += render(diagnostic);
+    outcome.exit_code = exit_code::kBuildFailed;
+  } catch (const Error& error) {
+    text = cat("ERROR: ", sanitize_for_terminal(error.what()), "\n");
+    if (!error.hint().empty()) text += cat("hint: ", error.hint(), "\n");
+    outcome.exit_code = error.code() == ErrorCode::usage      ? exit_code::kUsage
+                        : error.code() == ErrorCode::internal ? exit_code::kInternal
+                        : cancel.cancelled()                  ? exit_code::kInterrupted
+                                                              : exit_code::kBuildFailed;
+  }
+  return outcome;
+}
+
+}  // namespace
+
+BuildOutcome run_build(const BuildOptions& options, Session& session, ProgressSink& progress, CancelSource& cancel) {
+  std::string text;
+  const BuildOutcome outcome = guarded(options, session, progress, cancel, text);
+  std::cerr << text;
+  return outcome;
+}
+
+int build_command(const BuildOptions& options, Session& session) {
+  CancelSource cancel;
+  const Interrupts interrupts(cancel);
+  std::string text;
+  BuildOutcome outcome;
+  {
+    const auto progress = make_progress_view(options.progress, STDERR_FILENO);
+    outcome = guarded(options, session, *progress, cancel, text);
+  }
+  std::cerr << text;
+  if (options.progress == ProgressMode::quiet && outcome.exit_code == 0) std::cout << outcome.image_digest << "\n";
+  return outcome.exit_code;
+}
+
+}  // namespace cbuild::cli

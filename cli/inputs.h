@@ -1,0 +1,28 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "base/diagnostic.h"
+#include "cli/options.h"
+#include "frontend/lower.h"
+
+namespace cbuild::cli {
+
+/// The Dockerfile and context as the user named them.
+struct BuildInputs {
+  std::shared_ptr<const SourceText> dockerfile;
+  std::string context_path;                 ///< absolute; empty: none
+  std::vector<std::string> ignore;          ///< patterns
+};
+
+/// Reads the Dockerfile (with the reference's fall-back to "dockerfile") and the ignore file beside it or in the context. Throws
+/// Error{not_found} or {usage} saying what was looked for.
+BuildInputs read_inputs(const BuildOptions& options);
+
+/// The options of lowering that follow from the command line. Throws Error{usage} for build contexts that do not exist.
+frontend::LowerOptions lower_options(const BuildOptions& options, const BuildInputs& inputs);
+
+}  // namespace cbuild::cli

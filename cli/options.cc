@@ -1,0 +1,273 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "cli/options.h"
+
+#include <unistd.h>
+
+#include <CLI/CLI.hpp>
+#include <algorithm>
+#include <cstdlib>
+#include <iostream>
+
+#include "base/error.h"
+#include "base/text.h"
+
+namespace cbuild::cli {
+namespace {
+
+/// What CLI11 fills before it is checked and converted.
+struct Raw {
+  std::vector<std::string> build_args, labels, build_contexts, annotations, outputs, secrets, ssh, ulimits, add_hosts;
+  std::string platform, progress = "auto", shm_size, pull_policy;
+  bool push = false, load = false, quiet = false;
+};
+
+[[noreturn]] void usage(const std::string& message, const std::string& hint = {}) {
+  throw Error(ErrorCode::usage, message).with_hint(hint);
+}
+
+/// "K=V", or "K" alone, which takes the value of the environment and is dropped when it has none.
+void add_pairs(const std::vector<std::string>& from, const std::string& flag, bool from_environment,
+               std::map<std::string, std::string>& to) {
+  for (const std::string& text : from) {
+    const std::size_t equals = text.find('=');
+    if (equals == 0 || text.empty()) usage(cat(flag, ": '", text, "' has no name"));
+    if (equals != std::string::npos) {
+      to[text.substr(0, equals)] = text.substr(equals + 1);
+    } else if (!from_environment) {
+      to[text] = "";
+    } else if (const char* value = std::getenv(text.c_str())) {
+      to[text] = value;
+    }
+  }
+}
+
+std::map<std::string, std::string> csv(const std::string& text, const std::string& flag) {
+  std::map<std::string, std::string> fields;
+  for (const std::string& field : split(text, ',')) {
+    const std::size_t equals = field.find('=');
+    if (equals == std::string::npos) usage(cat(flag, ": '", field, "' is not key=value"));
+    fields[field.substr(0, equals)] = field.substr(equals + 1);
+  }
+  return fields;
+}
+
+SecretOption parse_secret(const std::string& text) {
+  SecretOption secret;
+  std::string type;
+  for (const auto& [key, value] : csv(text, "--secret")) {
+    if (key == "id") secret.id = value;
+    else if (key == "src" || key == "source") secret.file = value;
+    else if (key == "env") secret.env = value;
+    else if (key == "type") type = value;
+    else usage(cat("--secret: unknown key '", key, "'"), "keys: id, src, env, type");
+  }
+  if (secret.id.empty()) usage("--secret: id is required", "--secret id=NAME,src=FILE or --secret id=NAME,env=VARIABLE");
+  if (type != "" && type != "file" && type != "env") usage(cat("--secret: unknown type '", type, "'"), "file or env");
+  if (type == "env" && secret.env.empty()) secret.env = std::exchange(secret.file, "");
+  if (secret.env.empty() && secret.file.empty()) {
+    if (type != "file" && std::getenv(secret.id.c_str())) secret.env = secret.id;
+    else secret.file = secret.id;
+  }
+  return secret;
+}
+
+SshOption parse_ssh(const std::string& text) {
+  const std::size_t equals = text.find('=');
+  SshOption ssh{text.substr(0, equals), equals == std::string::npos ? std::string() : text.substr(equals + 1)};
+  if (ssh.socket.empty())
+    if (const char* agent = std::getenv("SSH_AUTH_SOCK")) ssh.socket = agent;
+  if (ssh.socket.empty()) usage(cat("--ssh ", text, ": no agent"), "start ssh-agent, or give --ssh ID=SOCKET");
+  return ssh;
+}
+
+solver::Ulimit parse_ulimit(const std::string& text) {
+  const auto parts = split(text, '=');
+  const auto limits = parts.size() == 2 ? split(parts[1], ':') : std::vector<std::string>{};
+  const auto soft = limits.empty() ? std::nullopt : parse_int(limits[0]);
+  const auto hard = limits.size() == 2 ? parse_int(limits[1]) : soft;
+  if (!soft || !hard || limits.size() > 2) usage(cat("--ulimit: '", text, "' is not NAME=SOFT[:HARD]"));
+  return {parts[0], *soft, *hard};
+}
+
+/// "host:ip" or "host=ip" (an IPv6 address perhaps in brackets) as "host=ip".
+std::string parse_host(const std::string& text) {
+  std::size_t at = text.find('=');
+  if (at == std::string::npos) at = text.find(':');
+  if (at == std::string::npos || at == 0 || at + 1 == text.size())
+    usage(cat("--add-host: '", text, "' is not HOST:IP"));
+  std::string ip = text.substr(at + 1);
+  if (ip.starts_with('[') && ip.ends_with(']')) ip = ip.substr(1, ip.size() - 2);
+  return cat(text.substr(0, at), '=', ip);
+}
+
+ProgressMode parse_progress(const std::string& name) {
+  static const std::map<std::string, ProgressMode> modes = {{"auto", ProgressMode::automatic},
+                                                            {"tty", ProgressMode::tty},
+                                                            {"plain", ProgressMode::plain},
+                                                            {"quiet", ProgressMode::quiet},
+                                                            {"none", ProgressMode::quiet},
+                                                            {"rawjson", ProgressMode::rawjson}};
+  const auto mode = modes.find(name);
+  if (mode == modes.end()) usage(cat("--progress: unknown mode '", name, "'"), "auto, tty, plain, quiet or rawjson");
+  return mode->second;
+}
+
+PullPolicy parse_pull(const Raw& raw) {
+  if (raw.pull_policy == "always" || raw.pull_policy == "true") return PullPolicy::always;
+  if (raw.pull_policy.empty() || raw.pull_policy == "missing" || raw.pull_policy == "false") return PullPolicy::missing;
+  if (raw.pull_policy == "never") return PullPolicy::never;
+  usage(cat("--pull: unknown policy '", raw.pull_policy, "'"), "always, missing or never");
+}
+
+void convert_outputs(const Raw& raw, BuildOptions& build) {
+  const bool terminal = isatty(STDOUT_FILENO) != 0;
+  for (const std::string& text : raw.outputs) build.outputs.push_back(exporter::parse_output(text, terminal));
+  if (raw.load) build.outputs.push_back(exporter::parse_output("type=docker", false));
+  if (raw.push) {
+    const auto image = std::find_if(build.outputs.begin(), build.outputs.end(),
+                                    [](const auto& o) { return o.type == exporter::OutputType::image; });
+    if (image == build.outputs.end())
+      build.outputs.push_back(exporter::parse_output("type=image,push=true", false));
+    else
+      image->push = true;
+  }
+  if (build.outputs.empty()) build.outputs.push_back(exporter::parse_output("type=image", false));
+  for (exporter::Output& output : build.outputs) {
+    if (output.names.empty()) output.names = build.tags;
+    output.annotations.insert(build.annotations.begin(), build.annotations.end());
+    if (output.push && output.names.empty()) usage("a push needs a name", "add -t REGISTRY/REPOSITORY:TAG");
+  }
+}
+
+void convert(const Raw& raw, BuildOptions& build) {
+  add_pairs(raw.build_args, "--build-arg", true, build.build_args);
+  add_pairs(raw.labels, "--label", false, build.labels);
+  add_pairs(raw.annotations, "--annotation", false, build.annotations);
+  add_pairs(raw.build_contexts, "--build-context", false, build.build_contexts);
+  for (const std::string& text : raw.secrets) build.secrets.push_back(parse_secret(text));
+  for (const std::string& text : raw.ssh) build.ssh.push_back(parse_ssh(text));
+  for (const std::string& text : raw.ulimits) build.ulimits.push_back(parse_ulimit(text));
+  for (const std::string& text : raw.add_hosts) build.extra_hosts.push_back(parse_host(text));
+  if (!raw.platform.empty()) {
+    build.platform = oci::parse_platform(raw.platform);
+    if (!build.platform) usage(cat("--platform: unknown platform '", raw.platform, "'"), "for example linux/arm64");
+  }
+  if (!raw.shm_size.empty()) {
+    const auto size = parse_size(raw.shm_size);
+    if (!size) usage(cat("--shm-size: '", raw.shm_size, "' is not a size"), "for example 128m");
+    build.shm_size = *size;
+  }
+  if (!build.network.empty() && build.network != "default" && build.network != "host" && build.network != "none")
+    usage(cat("--network: unknown mode '", build.network, "'"), "default, host or none");
+  build.progress = raw.quiet ? ProgressMode::quiet : parse_progress(raw.progress);
+  build.pull = parse_pull(raw);
+  convert_outputs(raw, build);
+}
+
+void add_input_flags(CLI::App& app, BuildOptions& build, Raw& raw) {
+  app.add_option("context", build.context, "Directory that COPY and ADD read from")->type_name("CONTEXT");
+  app.add_option("-f,--file", build.file, "Dockerfile (default: CONTEXT/Dockerfile, - for stdin)");
+  app.add_option("--target", build.target, "Stage to build (default: the last one)");
+  app.add_option("--build-arg", raw.build_args, "NAME=VALUE, or NAME to take it from the environment")->allow_extra_args(false);
+  app.add_option("--build-context", raw.build_contexts, "NAME=SOURCE: more contexts (a directory, oci-layout://, docker-image://)")->allow_extra_args(false);
+  app.add_option("--label", raw.labels, "NAME=VALUE to add to the image's labels")->allow_extra_args(false);
+  app.add_option("--platform", raw.platform, "Platform of the result (default: this machine's)");
+  app.add_option("--secret", raw.secrets, "id=NAME[,src=FILE|,env=VARIABLE]: secret for RUN --mount=type=secret")->allow_extra_args(false);
+  app.add_option("--ssh", raw.ssh, "default or ID=SOCKET: agent for RUN --mount=type=ssh")->allow_extra_args(false);
+}
+
+void add_step_flags(CLI::App& app, BuildOptions& build, Raw& raw) {
+  app.add_option("--network", build.network, "Network of RUN steps: default (the host's), host, none");
+  app.add_option("--add-host", raw.add_hosts, "HOST:IP for the hosts file of RUN steps")->allow_extra_args(false);
+  app.add_option("--dns", build.dns, "Name server for RUN steps instead of the host's")->allow_extra_args(false);
+  app.add_option("--allow", build.allow, "Entitlement: network.host, security.insecure")->allow_extra_args(false);
+  app.add_option("--shm-size", raw.shm_size, "Size of /dev/shm in RUN steps");
+  app.add_option("--ulimit", raw.ulimits, "NAME=SOFT[:HARD] for RUN steps")->allow_extra_args(false);
+  app.add_option("--cgroup-parent", build.cgroup_parent, "Parent cgroup of RUN steps");
+  app.add_option("--isolation", build.isolation, "Force a sandbox mode: root, user-namespace, masked-proc, chroot");
+  app.add_option("-j,--jobs", build.jobs, "Steps that run at once (default: 4 per core, at least 16)");
+}
+
+void add_cache_flags(CLI::App& app, BuildOptions& build, Raw& raw) {
+  app.add_flag("--no-cache", build.no_cache, "Run every step again");
+  app.add_option("--no-cache-filter", build.no_cache_filter, "Stages to run again")->delimiter(',')->allow_extra_args(false);
+  app.add_option("--pull", raw.pull_policy, "Ask for newer base images: --pull or --pull=always; also =missing, =never");
+}
+
+void add_output_flags(CLI::App& app, BuildOptions& build, Raw& raw) {
+  app.add_option("-t,--tag", build.tags, "Name of the image (REGISTRY/REPOSITORY:TAG)")->allow_extra_args(false);
+  app.add_option("-o,--output", raw.outputs, "type=oci|docker|local|tar|image|registry[,dest=...], a directory, or - for a tar on stdout")->allow_extra_args(false);
+  app.add_flag("--push", raw.push, "Push the image under its names");
+  app.add_flag("--load", raw.load, "Load the image into the docker engine");
+  app.add_option("--annotation", raw.annotations, "NAME=VALUE for the image's manifest")->allow_extra_args(false);
+  app.add_option("--metadata-file", build.metadata_file, "Write digests and names of the result as JSON");
+  app.add_option("--iidfile", build.iid_file, "Write the image's config digest");
+  app.add_option("--insecure-registry", build.insecure_registries, "HOST[:PORT] to reach without verified TLS")->allow_extra_args(false);
+  app.add_option("--authfile", build.auth_file, "Registry credentials instead of docker's and podman's files");
+  app.add_option("--progress", raw.progress, "auto, tty, plain, quiet, rawjson");
+  app.add_flag("-q,--quiet", raw.quiet, "Print only the image's digest");
+  app.add_flag("-D,--debug", build.debug, "Say more about what is done and why");
+}
+
+void add_build_flags(CLI::App& app, BuildOptions& build, Raw& raw) {
+  add_input_flags(app, build, raw);
+  add_step_flags(app, build, raw);
+  add_cache_flags(app, build, raw);
+  add_output_flags(app, build, raw);
+}
+
+[[noreturn]] void rethrow_as_usage(const CLI::ParseError& error) {
+  usage(error.what(), "cbuild --help lists all flags");
+}
+
+}  // namespace
+
+std::optional<CommandLine> parse_command_line(int argc, char** argv) {
+  CommandLine line;
+  Raw raw;
+  CLI::App app{"cbuild turns a Dockerfile into an OCI image, without a daemon", "cbuild"};
+  app.set_version_flag("--version", "cbuild " CBUILD_VERSION);
+  app.add_option("--root", line.root, "Directory of the store (default: $CBUILD_ROOT, /var/lib/cbuild, ~/.local/share/cbuild)");
+  const bool is_bench = argc > 1 && std::string_view(argv[1]) == "bench";
+  const bool is_images = argc > 1 && std::string_view(argv[1]) == "images";
+  const bool is_build = argc > 1 && (std::string_view(argv[1]) == "build" || std::string_view(argv[1]) == "b");
+  if (is_bench || is_images || is_build) {
+    argv[1] = argv[0];
+    --argc;
+    ++argv;
+  }
+  if (is_images) {
+    line.command = Command::images;
+    app.description("List the images kept in the store");
+  } else {
+    add_build_flags(app, line.build, raw);
+    app.footer("Commands: cbuild [build] CONTEXT, cbuild bench CONTEXT, cbuild images. Exit codes: 0 built, 1 build failed,\n"
+               "2 wrong usage, 3 output or push failed, 4 internal, 130 interrupted.");
+  }
+  if (is_bench) {
+    line.command = Command::bench;
+    app.description("Measure cold, no-op and one-file-edit builds of a Dockerfile");
+    app.add_option("--runs", line.bench.runs, "Runs of each kind (default: 3)")->check(CLI::Range(1, 100));
+    app.add_option("--edit", line.bench.edit, "File of the context to change for the edit runs");
+    app.add_flag("--json", line.bench.json, "Print JSON instead of a table");
+  }
+  for (CLI::Option* option : app.get_options())  // as docker: the last one of a repeated flag wins
+    if (option->get_items_expected_max() == 1) option->multi_option_policy(CLI::MultiOptionPolicy::TakeLast);
+  // A bare --pull is a flag, as docker has it; CLI11 would take the next word for its value.
+  std::vector<std::string> arguments(argv + 1, argv + argc);
+  for (std::string& argument : arguments)
+    if (argument == "--pull") argument = "--pull=always";
+  std::reverse(arguments.begin(), arguments.end());  // the order CLI11's vector overload wants
+  try {
+    app.parse(arguments);
+  } catch (const CLI::Success& success) {
+    app.exit(success);
+    return std::nullopt;
+  } catch (const CLI::ParseError& error) {
+    rethrow_as_usage(error);
+  }
+  if (line.command != Command::images) convert(raw, line.build);
+  return line;
+}
+
+}  // namespace cbuild::cli

@@ -1,0 +1,70 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include <cstdint>
+#include <map>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "exporter/outputs.h"
+#include "oci/platform.h"
+#include "solver/op.h"
+
+namespace cbuild::cli {
+
+enum class ProgressMode { automatic, tty, plain, quiet, rawjson };
+enum class PullPolicy { missing, always, never };
+
+/// `--secret id=x,src=file` or `env=NAME`.
+struct SecretOption { std::string id, file, env; };
+struct SshOption { std::string id, socket; };
+
+/// Everything `cbuild [build]` takes, checked for form but not for existence.
+struct BuildOptions {
+  std::string context = ".";
+  std::string file;  ///< -f; empty: Dockerfile of the context; "-": stdin
+  std::vector<std::string> tags;
+  std::string target;
+  std::map<std::string, std::string> build_args, labels, build_contexts, annotations;
+  std::optional<oci::Platform> platform;
+  bool no_cache = false;
+  std::vector<std::string> no_cache_filter;
+  PullPolicy pull = PullPolicy::missing;
+  std::string network;
+  std::vector<std::string> extra_hosts, allow, dns;
+  std::vector<SecretOption> secrets;
+  std::vector<SshOption> ssh;
+  std::uint64_t shm_size = 0;
+  std::vector<solver::Ulimit> ulimits;
+  std::string cgroup_parent;
+  std::vector<exporter::Output> outputs;
+  std::string metadata_file, iid_file;
+  ProgressMode progress = ProgressMode::automatic;
+  bool debug = false;
+  unsigned jobs = 0;
+  std::string isolation;  ///< "", "root", "rootless", "chroot", ...
+  std::vector<std::string> insecure_registries;
+  std::optional<std::string> auth_file;
+};
+
+enum class Command { build, bench, images };
+
+/// What `cbuild bench` adds to a build.
+struct BenchOptions {
+  unsigned runs = 3;
+  std::string edit;  ///< file of the context to change for the edit run; empty: the smallest one that a COPY reads
+  bool json = false;
+};
+
+struct CommandLine {
+  Command command = Command::build;
+  std::string root;  ///< --root: the store
+  BuildOptions build;
+  BenchOptions bench;
+};
+
+/// Parses argv. Throws Error{usage}; prints help or version itself and returns nullopt for those.
+std::optional<CommandLine> parse_command_line(int argc, char** argv);
+
+}  // namespace cbuild::cli

@@ -1,0 +1,86 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "cli/options.h"
+
+#include <doctest/doctest.h>
+
+#include <cstdlib>
+
+#include "base/error.h"
+
+namespace cbuild::cli {
+namespace {
+
+CommandLine parse(std::vector<std::string> arguments) {
+  arguments.insert(arguments.begin(), "cbuild");
+  std::vector<char*> argv;
+  for (std::string& argument : arguments) argv.push_back(argument.data());
+  auto line = parse_command_line(static_cast<int>(argv.size()), argv.data());
+  REQUIRE(line.has_value());
+  return *line;
+}
+
+}  // namespace
+
+TEST_CASE("a plain call builds the current directory into the store") {
+  const CommandLine line = parse({"."});
+  CHECK(line.command == Command::build);
+  CHECK(line.build.context == ".");
+  REQUIRE(line.build.outputs.size() == 1);
+  CHECK(line.build.outputs[0].type == exporter::OutputType::image);
+  CHECK_FALSE(line.build.outputs[0].push);
+}
+
+TEST_CASE("flags reach their fields") {
+  setenv("CBUILD_TEST_ARG", "from env", 1);
+  unsetenv("CBUILD_TEST_NONE");
+  const CommandLine line =
+      parse({"build", "-f", "D", "-t", "r/x:1", "-t", "y", "--target", "T", "--build-arg", "A=b=c", "--build-arg",
+             "CBUILD_TEST_ARG", "--build-arg", "CBUILD_TEST_NONE", "--label", "l=v", "--platform", "linux/arm64",
+             "--no-cache-filter", "a,b", "--add-host", "h:1.2.3.4", "--add-host", "v6=[::1]", "--shm-size", "1m",
+             "--ulimit", "nofile=10:20", "--secret", "id=s,src=f", "--secret", "id=e,env=E", "-j", "3", "--push",
+             "ctx"});
+  const BuildOptions& b = line.build;
+  CHECK(b.context == "ctx");
+  CHECK(b.file == "D");
+  CHECK(b.tags == std::vector<std::string>{"r/x:1", "y"});
+  CHECK(b.build_args == std::map<std::string, std::string>{{"A", "b=c"}, {"CBUILD_TEST_ARG", "from env"}});
+  CHECK(b.platform->str() == "linux/arm64");
+  CHECK(b.no_cache_filter == std::vector<std::string>{"a", "b"});
+  CHECK(b.extra_hosts == std::vector<std::string>{"h=1.2.3.4", "v6=::1"});
+  CHECK(b.shm_size == 1024 * 1024);
+  CHECK(b.ulimits == std::vector<solver::Ulimit>{{"nofile", 10, 20}});
+  CHECK(b.secrets[0].file == "f");
+  CHECK(b.secrets[1].env == "E");
+  CHECK(b.jobs == 3);
+  REQUIRE(b.outputs.size() == 1);
+  CHECK(b.outputs[0].push);
+  CHECK(b.outputs[0].names == b.tags);
+}
+
+TEST_CASE("--pull works with and without a policy") {
+  CHECK(parse({"."}).build.pull == PullPolicy::missing);
+  CHECK(parse({".", "--pull"}).build.pull == PullPolicy::always);
+  CHECK(parse({".", "--pull=never"}).build.pull == PullPolicy::never);
+}
+
+TEST_CASE("the last one of a repeated flag wins") {
+  CHECK(parse({"--progress", "plain", "--progress", "tty", "--target", "a", "--target", "b", "."}).build.target == "b");
+}
+
+TEST_CASE("wrong flags are usage errors") {
+  const std::vector<std::vector<std::string>> rows = {
+      {".", "--bogus"},          {".", "--progress", "loud"},      {".", "--platform", "a/b/c/d/e"}, {".", "--push"},
+      {".", "--secret", "src=x"}, {".", "--ulimit", "nofile"},      {".", "--add-host", "nohost"},    {".", "--network", "bridge"},
+      {".", "--shm-size", "big"}, {".", "--build-arg", "=x"},       {".", "-o", "type=nope"},         {"a", "b"}};
+  for (const auto& row : rows) {
+    CAPTURE(row.back());
+    try {
+      parse(row);
+      FAIL("accepted");
+    } catch (const Error& error) {
+      CHECK(error.code() == ErrorCode::usage);
+    }
+  }
+}
+
+}  // namespace cbuild::cli

@@ -1,0 +1,86 @@
+// SPDX-License-Identifier: Apache-2.0
+#include <doctest/doctest.h>
+#include <fcntl.h>
+#include <unistd.h>
+
+#include "base/files.h"
+#include "base/sys.h"
+#include "cli/progress_plain.h"
+#include "cli/progress_tty.h"
+
+namespace cbuild::cli {
+namespace {
+
+constexpr std::int64_t kSecond = 1'000'000'000;
+
+TaskView finished(const std::string& name, TaskState state, std::int64_t seconds) {
+  TaskView view;
+  view.phase = TaskView::Phase::done;
+  view.name = name;
+  view.state = state;
+  view.finished_ns = seconds * kSecond;
+  return view;
+}
+
+}  // namespace
+
+TEST_CASE("the picture shows state, time and the tail of what runs") {
+  Picture picture;
+  picture.elapsed_ns = picture.now_ns = 12 * kSecond;
+  picture.tasks.push_back(finished("[1/3] FROM x", TaskState::cached, 0));
+  TaskView running;
+  running.phase = TaskView::Phase::running;
+  running.name = "[2/3] RUN make";
+  running.note = "src/a.c changed";
+  running.tail = {"cc a.c", "cc b.c"};
+  picture.tasks.push_back(running);
+  picture.tasks.push_back({});
+  const std::vector<std::string> lines = draw(picture, 40, 0, false);
+  const std::vector<std::string> expected = {"[+] Building 12.0s (1/3)",
+                                             " => CACHED [1/3] FROM x             0.0s",
+                                             " => [2/3] RUN make                 12.0s",
+                                             " => => why: src/a.c changed",
+                                             " => => # cc a.c",
+                                             " => => # cc b.c"};
+  CHECK(lines == expected);
+}
+
+TEST_CASE("the picture never exceeds the window") {
+  Picture picture;
+  for (int i = 0; i < 50; ++i) picture.tasks.push_back(finished("step with a rather long name", TaskState::ok, 1));
+  for (int i = 0; i < 3; ++i) {
+    TaskView view;
+    view.phase = TaskView::Phase::running;
+    view.name = "running";
+    for (int line = 0; line < 20; ++line) view.tail.push_back("output");
+    picture.tasks.push_back(view);
+  }
+  for (const std::size_t height : {4u, 10u, 24u}) {
+    const auto lines = draw(picture, 20, height, false);
+    CHECK(lines.size() <= height);
+    for (const std::string& line : lines) CHECK(line.size() <= 22);  // an ellipsis is three bytes in one column
+  }
+}
+
+TEST_CASE("plain progress writes numbered lines and closes what is cut") {
+  const TempDir dir = TempDir::in_tmp("progress-");
+  const UniqueFd file = sys::open_at(dir.fd(), "log", O_RDWR | O_CREAT, 0600);
+  {
+    PlainProgress plain(file.get());
+    plain.on_event(TaskAdded{7, "[1/2] RUN a", {}});
+    plain.on_event(TaskAdded{9, "[2/2] RUN b", {}});
+    plain.on_event(TaskStarted{7, 0, "never built"});
+    plain.on_event(TaskLog{7, 500'000'000, LogStream::out, "one\ntw"});
+    plain.on_event(TaskLog{7, 600'000'000, LogStream::out, "o\n\x1b[31mred"});
+    plain.on_event(TaskFinished{7, kSecond, TaskState::ok, {}});
+    plain.on_event(TaskStarted{9, kSecond, {}});
+    plain.on_event(TaskFinished{9, kSecond, TaskState::cached, {}});
+  }
+  lseek(file.get(), 0, SEEK_SET);
+  const std::string text = sys::read_all(file.get(), 1 << 20);
+  CHECK(text.find("#1 [1/2] RUN a\n#1 runs because: never built\n#1 0.500 one\n#1 0.600 two\n") == 0);
+  CHECK(text.find('\x1b') == std::string::npos);
+  CHECK(text.find("#1 DONE 1.0s\n\n#2 [2/2] RUN b\n#2 CACHED\n") != std::string::npos);
+}
+
+}  // namespace cbuild::cli

@@ -1,0 +1,224 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// The picture is computed as a value (draw) and put on the screen in one write: cursor up over the last picture, new lines,
+// each cleared to its end. The tail of running steps shrinks first when the window is small.
+#include "cli/progress_tty.h"
+
+#include <sys/ioctl.h>
+#include <unistd.h>
+
+#include <algorithm>
+
+#include "base/error.h"
+#include "base/sys.h"
+#include "base/text.h"
+#include "cli/progress_views.h"
+
+namespace cbuild::cli {
+namespace {
+
+constexpr std::size_t kTailLines = 6;
+constexpr auto kFrame = std::chrono::milliseconds(100);
+
+struct Colors { std::string_view blue, red, yellow, dim, reset; };
+constexpr Colors kColors{"\x1b[34m", "\x1b[31m", "\x1b[33m", "\x1b[2m", "\x1b[0m"};
+constexpr Colors kPlain{"", "", "", "", ""};
+
+/// Columns that a UTF-8 text takes, counting code points; wide glyphs are rare in build output.
+std::size_t columns(std::string_view text) {
+  return static_cast<std::size_t>(std::count_if(text.begin(), text.end(), [](char c) { return (c & 0xC0) != 0x80; }));
+}
+
+std::string clip(std::string_view text, std::size_t width) {
+  if (columns(text) <= width) return std::string(text);
+  std::string out;
+  std::size_t used = 0;
+  for (const char c : text) {
+    if ((c & 0xC0) != 0x80 && ++used >= width) break;
+    out += c;
+  }
+  return out + "…";
+}
+
+std::string with_right(std::string left, const std::string& right, std::size_t width) {
+  const std::size_t room = width > right.size() + 1 ? width - right.size() - 1 : 0;
+  left = clip(left, room);
+  return cat(left, std::string(room - columns(left) + 1, ' '), right);
+}
+
+std::string counter_line(const TaskCounter& counter) {
+  std::string item = counter.item;
+  if (const std::size_t at = item.find("sha256:"); at != std::string::npos) item.resize(std::min(item.size(), at + 19));
+  std::string line = cat(item, ' ', counter.bytes ? format_size(counter.current) : std::to_string(counter.current));
+  if (counter.total != 0) line += cat(" / ", counter.bytes ? format_size(counter.total) : std::to_string(counter.total));
+  return line;
+}
+
+std::string head_line(const TaskView& task, const Picture& picture, std::size_t width, const Colors& c) {
+  const bool cached = task.phase == TaskView::Phase::done && task.state == TaskState::cached;
+  const std::int64_t end = task.phase == TaskView::Phase::done ? task.finished_ns : picture.now_ns;
+  std::string label = cached ? cat("CACHED ", task.name) : task.name;
+  if (task.phase == TaskView::Phase::done && task.state == TaskState::failed) label = cat("ERROR ", label);
+  if (task.phase == TaskView::Phase::done && task.state == TaskState::cancelled) label = cat("CANCELED ", label);
+  const std::string time = format_seconds(cached ? 0 : end - task.started_ns);
+  const std::string line = with_right(cat(" => ", label), time, width);
+  if (task.phase == TaskView::Phase::running) return line;
+  if (task.state == TaskState::failed) return cat(c.red, line, c.reset);
+  return cat(task.state == TaskState::ok || cached ? c.blue : c.yellow, line, c.reset);
+}
+
+std::vector<std::string> detail_lines(const TaskView& task, std::size_t width, std::size_t room, const Colors& c) {
+  std::vector<std::string> lines;
+  if (task.phase == TaskView::Phase::running && !task.note.empty())
+    lines.push_back(cat(c.dim, clip(cat(" => => why: ", task.note), width), c.reset));
+  for (const auto& [item, counter] : task.counters) lines.push_back(clip(cat(" => => ", counter_line(counter)), width));
+  std::vector<std::string> tail(task.tail.begin(), task.tail.end());
+  if (!task.partial.empty()) tail.push_back(sanitize_for_terminal(task.partial));
+  const std::size_t skip = tail.size() > kTailLines ? tail.size() - kTailLines : 0;
+  for (std::size_t i = skip; i < tail.size(); ++i) lines.push_back(cat(c.dim, clip(cat(" => => # ", tail[i]), width), c.reset));
+  if (lines.size() > room) lines.erase(lines.begin(), lines.end() - static_cast<std::ptrdiff_t>(room));
+  return lines;
+}
+
+std::string title(const Picture& picture, std::size_t done, std::size_t width) {
+  const auto failed = std::any_of(picture.tasks.begin(), picture.tasks.end(), [](const TaskView& t) {
+    return t.phase == TaskView::Phase::done && t.state == TaskState::failed;
+  });
+  std::string text = cat("[+] Building ", format_seconds(picture.elapsed_ns), " (", done, '/', picture.tasks.size(), ')');
+  if (picture.final) text += failed ? " FAILED" : " FINISHED";
+  return clip(text, width);
+}
+
+bool visible(const TaskView& task) { return task.phase != TaskView::Phase::waiting; }
+
+}  // namespace
+
+std::vector<std::string> draw(const Picture& picture, std::size_t width, std::size_t height, bool color) {
+  const Colors& c = color ? kColors : kPlain;
+  std::vector<const TaskView*> shown;
+  std::size_t done = 0, running = 0;
+  for (const TaskView& task : picture.tasks) {
+    if (visible(task)) shown.push_back(&task);
+    done += task.phase == TaskView::Phase::done;
+    running += task.phase == TaskView::Phase::running;
+  }
+  std::vector<std::string> lines{title(picture, done, width)};
+  for (const std::string& note : picture.notes) lines.push_back(cat(c.yellow, clip(note, width), c.reset));
+  const std::size_t fixed = lines.size() + running;
+  const std::size_t room = height == 0 || height > fixed + shown.size() ? shown.size() : (height > fixed ? height - fixed : 1);
+  std::size_t finished_to_skip = shown.size() > room ? shown.size() - room : 0;
+  std::size_t spare = height == 0 ? SIZE_MAX : (height > lines.size() + shown.size() ? height - lines.size() - shown.size() : 0);
+  for (const TaskView* task : shown) {
+    if (task->phase == TaskView::Phase::done && finished_to_skip > 0) {
+      --finished_to_skip;  // a small window keeps the newest
+      continue;
+    }
+    lines.push_back(head_line(*task, picture, width, c));
+    if (task->phase != TaskView::Phase::running) continue;
+    const std::size_t share = height == 0 || running == 0 ? kTailLines + 4 : std::min(spare, kTailLines + 4);
+    for (std::string& detail : detail_lines(*task, width, share, c)) {
+      lines.push_back(std::move(detail));
+      if (spare != SIZE_MAX && spare > 0) --spare;
+    }
+  }
+  if (height != 0 && lines.size() > height) lines.resize(height);
+  return lines;
+}
+
+TtyProgress::TtyProgress(int fd) : fd_(fd), start_ns_(sys::monotonic_ns()) {}
+
+TtyProgress::~TtyProgress() {
+  {
+    const std::lock_guard lock(mutex_);
+    stopping_ = true;
+  }
+  stop_.notify_all();
+  if (ticker_.joinable()) ticker_.join();
+  redraw(true);
+}
+
+void TtyProgress::tick() {
+  std::unique_lock lock(mutex_);
+  while (!stop_.wait_for(lock, kFrame, [this] { return stopping_; })) redraw(false);
+}
+
+void TtyProgress::on_event(const ProgressEvent& event) {
+  const std::lock_guard lock(mutex_);
+  std::visit([this](const auto& e) { handle(e); }, event);
+}
+
+TaskView& TtyProgress::task(TaskId id) {
+  const auto [it, fresh] = tasks_.try_emplace(id);
+  if (fresh) order_.push_back(id);
+  return it->second;
+}
+
+void TtyProgress::handle(const TaskAdded& event) { task(event.id).name = display_name(event.name, 0); }
+
+void TtyProgress::handle(const TaskStarted& event) {
+  TaskView& view = task(event.id);
+  view.phase = TaskView::Phase::running;
+  view.started_ns = event.time_ns;
+  view.note = sanitize_for_terminal(event.note);
+  if (!ticker_.joinable() && !stopping_) ticker_ = std::thread([this] { tick(); });
+}
+
+void TtyProgress::handle(const TaskFinished& event) {
+  TaskView& view = task(event.id);
+  if (view.phase == TaskView::Phase::waiting) view.started_ns = event.time_ns;
+  view.phase = TaskView::Phase::done;
+  view.finished_ns = event.time_ns;
+  view.state = event.state;
+  view.error = event.error;
+}
+
+void TtyProgress::handle(const TaskLog& event) {
+  TaskView& view = task(event.id);
+  view.partial += event.data;
+  for (std::size_t end = view.partial.find('\n'); end != std::string::npos; end = view.partial.find('\n')) {
+    view.tail.push_back(sanitize_for_terminal(view.partial.substr(0, end)));
+    if (view.tail.size() > kTailLines) view.tail.pop_front();
+    view.partial.erase(0, end + 1);
+  }
+  if (view.partial.size() > 4096) view.partial.erase(0, view.partial.size() - 4096);
+}
+
+void TtyProgress::handle(const TaskCounter& event) {
+  TaskView& view = task(event.id);
+  if (event.done)
+    view.counters.erase(event.item);
+  else
+    view.counters.insert_or_assign(event.item, event);
+}
+
+void TtyProgress::handle(const RunNote& event) { notes_.push_back(sanitize_for_terminal(event.text)); }
+
+void TtyProgress::handle(const RunDiagnostic& event) {
+  for (const std::string& line : split(render(event.diagnostic), '\n'))
+    if (!line.empty()) notes_.push_back(line);
+}
+
+void TtyProgress::redraw(bool final) {
+  struct winsize size {};
+  if (ioctl(fd_, TIOCGWINSZ, &size) != 0 || size.ws_col == 0) size = {.ws_row = 24, .ws_col = 80, .ws_xpixel = 0, .ws_ypixel = 0};
+  Picture picture;
+  picture.now_ns = sys::monotonic_ns();
+  picture.elapsed_ns = picture.now_ns - start_ns_;
+  picture.notes = notes_;
+  picture.final = final;
+  for (const TaskId id : order_) picture.tasks.push_back(tasks_[id]);
+  const std::vector<std::string> lines =
+      draw(picture, size.ws_col, final ? 0 : std::max<std::size_t>(size.ws_row, 4) - 1, true);
+  std::string out;
+  if (drawn_lines_ > 0) out += cat("\x1b[", drawn_lines_, "A\r");
+  for (const std::string& line : lines) out += cat(line, "\x1b[K\n");
+  out += "\x1b[J";
+  drawn_lines_ = lines.size();
+  try {
+    sys::write_all(fd_, out);
+  } catch (const Error&) {
+    // The terminal is gone; the build goes on.
+  }
+}
+
+}  // namespace cbuild::cli

@@ -1,0 +1,183 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "cli/remote.h"
+
+#include <fcntl.h>
+#include <unistd.h>
+
+#include "base/error.h"
+#include "base/sys.h"
+#include "base/text.h"
+#include "oci/image_config.h"
+#include "oci/layout.h"
+#include "oci/manifest.h"
+
+namespace cbuild::cli {
+namespace {
+
+constexpr std::string_view kImageScheme = "docker-image://";
+constexpr std::string_view kLayoutScheme = "oci-layout://";
+constexpr TaskId kFirstFetchTask = TaskId{1} << 40;
+constexpr std::size_t kCopyBuffer = 1u << 20;
+constexpr unsigned kMaxIndexDepth = 4;
+
+void copy_blob(oci::BlobStore& from, oci::BlobStore& to, const oci::Descriptor& blob) {
+  const UniqueFd in = from.open(blob.digest);
+  const auto out = to.create();
+  std::vector<std::byte> buffer(kCopyBuffer);
+  while (const std::size_t got = sys::read_some(in.get(), buffer)) out->write(std::span(buffer).first(got));
+  out->commit(blob.digest, blob.size);
+}
+
+std::string platforms_of(const oci::Index& index) {
+  std::vector<std::string> names;
+  for (const oci::Descriptor& entry : index.manifests)
+    if (entry.platform && entry.platform->os != "unknown") names.push_back(entry.platform->str());
+  return names.empty() ? "none" : join(names, ", ");
+}
+
+[[noreturn]] void no_platform(const std::string& name, const oci::Platform& wanted, const std::string& has) {
+  throw Error(ErrorCode::unsupported, cat("no image for platform ", wanted.str(), " in ", name))
+      .with_hint(cat("it has: ", has, "; choose one with --platform"));
+}
+
+/// Reads a document by descriptor and walks indexes down to the manifest for a platform.
+using DocumentReader = std::function<std::string(const oci::Descriptor&)>;
+
+struct FoundManifest { oci::Manifest manifest; Digest digest; std::string body; };
+
+FoundManifest find_manifest(std::string body, Digest digest, const std::string& content_type, const oci::Platform& wanted,
+                            const std::string& name, const DocumentReader& read) {
+  std::string type = content_type;
+  for (unsigned depth = 0; depth < kMaxIndexDepth; ++depth) {
+    auto document = oci::parse_manifest(body, type);
+    if (auto* manifest = std::get_if<oci::Manifest>(&document)) return {std::move(*manifest), digest, std::move(body)};
+    const auto& index = std::get<oci::Index>(document);
+    const oci::Descriptor* chosen = oci::select_platform(index, wanted);
+    if (chosen == nullptr && index.manifests.size() == 1 && !index.manifests[0].platform) chosen = &index.manifests[0];
+    if (chosen == nullptr) no_platform(name, wanted, platforms_of(index));
+    const oci::Descriptor next = *chosen;
+    body = read(next);
+    digest = next.digest;
+    type = next.media_type;
+  }
+  throw Error(ErrorCode::corrupt, cat(name, ": indexes nested too deeply"));
+}
+
+}  // namespace
+
+LayoutLocator parse_layout_locator(const std::string& locator) {
+  std::string rest = locator.substr(kLayoutScheme.size());
+  if (const std::size_t at = rest.rfind('@'); at != std::string::npos) return {rest.substr(0, at), rest.substr(at)};
+  const std::size_t colon = rest.rfind(':');
+  const std::size_t slash = rest.rfind('/');
+  if (colon != std::string::npos && (slash == std::string::npos || colon > slash))
+    return {rest.substr(0, colon), rest.substr(colon + 1)};
+  return {rest, ""};
+}
+
+Remote::Remote(cache::Store& store, const BuildOptions& options, ProgressSink& progress, const CancelSource& cancel)
+    : store_(store), options_(options), progress_(progress), cancel_(cancel), next_task_(kFirstFetchTask) {}
+Remote::~Remote() = default;
+
+oci::registry::Client& Remote::registry() {
+  const std::lock_guard lock(mutex_);
+  if (!client_) {
+    oci::registry::Options options;
+    options.insecure = options_.insecure_registries;
+    options.auth_file = options_.auth_file;
+    options.cancel = &cancel_;
+    options.warn = [this](const std::string& text) { progress_.on_event(RunNote{Severity::warning, text}); };
+    client_ = std::make_unique<oci::registry::Client>(std::move(options));
+  }
+  return *client_;
+}
+
+void Remote::fetch_from_layout(const std::string& locator, const oci::Descriptor& blob) {
+  copy_blob(oci::ImageLayout::open(parse_layout_locator(locator).path).blobs(), store_.blobs(), blob);
+}
+
+void Remote::fetch(const cache::Layer& layer) {
+  if (!layer.blob || layer.fetch_from.empty())
+    throw Error(ErrorCode::corrupt, cat("layer ", layer.id.str(), " is gone and cannot be fetched again"))
+        .with_hint("build again with --no-cache");
+  const oci::Descriptor& blob = *layer.blob;
+  const TaskId task = next_task_++;
+  progress_.on_event(TaskAdded{task, cat("pull ", blob.digest.str()), {}});
+  progress_.on_event(TaskStarted{task, sys::monotonic_ns(), {}});
+  try {
+    if (layer.fetch_from.starts_with(kLayoutScheme)) {
+      fetch_from_layout(layer.fetch_from, blob);
+    } else {
+      const oci::Reference reference = oci::parse_reference(layer.fetch_from.substr(kImageScheme.size()));
+      registry().fetch_blob(reference, blob, store_.blobs(), [&](std::uint64_t bytes, std::uint64_t total) {
+        progress_.on_event(TaskCounter{task, blob.digest.str(), bytes, total, true, bytes == total});
+      });
+    }
+  } catch (const std::exception& error) {
+    progress_.on_event(TaskFinished{task, sys::monotonic_ns(), TaskState::failed, error.what()});
+    throw;
+  }
+  progress_.on_event(TaskFinished{task, sys::monotonic_ns(), TaskState::ok, {}});
+}
+
+std::optional<frontend::ResolvedImage> StoreImageResolver::from_store(const std::string& name, const std::string& locator) {
+  const auto image = store_.image(name);
+  if (!image || !store_.blobs().size(image->manifest)) return std::nullopt;
+  const auto document = oci::parse_manifest(oci::read_blob(store_.blobs(), image->manifest));
+  const auto* manifest = std::get_if<oci::Manifest>(&document);
+  if (manifest == nullptr || !store_.blobs().size(manifest->config.digest)) return std::nullopt;
+  return frontend::ResolvedImage{image->manifest,
+                                 oci::parse_image_config(oci::read_blob(store_.blobs(), manifest->config.digest)),
+                                 cat(locator, "@", image->manifest.str())};
+}
+
+frontend::ResolvedImage StoreImageResolver::from_layout(const std::string& locator, const oci::Platform& platform) {
+  const auto [path, selector] = parse_layout_locator(locator);
+  oci::ImageLayout layout = oci::ImageLayout::open(path);
+  const oci::Descriptor top = layout.find(selector);
+  const auto read = [&](const oci::Descriptor& d) { return oci::read_blob(layout.blobs(), d.digest); };
+  const FoundManifest found = find_manifest(read(top), top.digest, top.media_type, platform, locator, read);
+  const std::string config = oci::read_blob(layout.blobs(), found.manifest.config.digest);
+  oci::put_blob(store_.blobs(), found.body, found.manifest.media_type);
+  oci::put_blob(store_.blobs(), config, found.manifest.config.media_type);
+  return {found.digest, oci::parse_image_config(config), cat(kLayoutScheme, path, "@", found.digest.str())};
+}
+
+frontend::ResolvedImage StoreImageResolver::from_registry(const oci::Reference& reference, const oci::Platform& platform) {
+  oci::registry::Client& client = remote_.registry();
+  const oci::registry::FetchedManifest top = client.manifest(reference);
+  const auto read = [&](const oci::Descriptor& d) {
+    oci::Reference child = reference;
+    child.tag.clear();
+    child.digest = d.digest;
+    return client.manifest(child).body;
+  };
+  const FoundManifest found = find_manifest(top.body, top.digest, top.media_type, platform, reference.familiar(), read);
+  const std::string config = client.fetch_small_blob(reference, found.manifest.config);
+  oci::put_blob(store_.blobs(), found.body, found.manifest.media_type);
+  oci::put_blob(store_.blobs(), config, found.manifest.config.media_type);
+  oci::Reference pinned = reference;
+  pinned.digest = found.digest;
+  return {found.digest, oci::parse_image_config(config), cat(kImageScheme, pinned.str())};
+}
+
+frontend::ResolvedImage StoreImageResolver::resolve(const std::string& text, const oci::Platform& platform) {
+  if (text.starts_with(kLayoutScheme)) return from_layout(text, platform);
+  const oci::Reference reference =
+      oci::parse_reference(text.starts_with(kImageScheme) ? text.substr(kImageScheme.size()) : text);
+  // The host's platform is kept under the plain name, others beside it.
+  const bool native = oci::match_score(platform, oci::host_platform()) > 0;
+  const std::string name = native ? reference.str() : cat(reference.str(), " ", platform.str());
+  oci::Reference bare = reference;
+  bare.digest.reset();
+  if (pull_ != PullPolicy::always)
+    if (auto known = from_store(name, cat(kImageScheme, bare.str()))) return std::move(*known);
+  if (pull_ == PullPolicy::never)
+    throw Error(ErrorCode::not_found, cat(reference.familiar(), " is not in the store, and --pull=never forbids to ask a registry"));
+  frontend::ResolvedImage image = from_registry(reference, platform);
+  if (oci::match_score(platform, image.config.platform) > 0)
+    store_.set_image({name, image.manifest, sys::now_ns()});
+  return image;
+}
+
+}  // namespace cbuild::cli

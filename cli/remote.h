@@ -1,0 +1,66 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include <atomic>
+#include <memory>
+#include <mutex>
+#include <string>
+
+#include "base/cancel.h"
+#include "base/progress.h"
+#include "cache/store.h"
+#include "cache/unpacker.h"
+#include "cli/options.h"
+#include "frontend/lower.h"
+#include "oci/registry/client.h"
+
+namespace cbuild::cli {
+
+/// Where images come from outside the store: registries and OCI layouts. The registry client is made on first use, so that a cached
+/// build never loads it. Thread-safe.
+class Remote {
+ public:
+  Remote(cache::Store& store, const BuildOptions& options, ProgressSink& progress, const CancelSource& cancel);
+  ~Remote();
+
+  oci::registry::Client& registry();
+  /// Brings the blob of a base layer into the store, from where its locator says; shown as a task of its own.
+  void fetch(const cache::Layer& layer);
+  cache::BlobFetcher fetcher() {
+    return [this](const cache::Layer& layer) { fetch(layer); };
+  }
+
+ private:
+  void fetch_from_layout(const std::string& locator, const oci::Descriptor& blob);
+
+  cache::Store& store_;
+  const BuildOptions& options_;
+  ProgressSink& progress_;
+  const CancelSource& cancel_;
+  std::mutex mutex_;  // guards client_
+  std::unique_ptr<oci::registry::Client> client_;
+  std::atomic<TaskId> next_task_;
+};
+
+/// Resolves base images: the store by name first (a build's own results and what was pulled before; `--pull` asks the registry), then
+/// OCI layouts and registries. Manifest and config of what it found are in the store afterwards.
+class StoreImageResolver final : public frontend::ImageResolver {
+ public:
+  StoreImageResolver(cache::Store& store, Remote& remote, PullPolicy pull) : store_(store), remote_(remote), pull_(pull) {}
+  frontend::ResolvedImage resolve(const std::string& reference, const oci::Platform& platform) override;
+
+ private:
+  frontend::ResolvedImage from_layout(const std::string& locator, const oci::Platform& platform);
+  frontend::ResolvedImage from_registry(const oci::Reference& reference, const oci::Platform& platform);
+  std::optional<frontend::ResolvedImage> from_store(const std::string& name, const std::string& locator);
+
+  cache::Store& store_;
+  Remote& remote_;
+  PullPolicy pull_;
+};
+
+/// "PATH", "TAG" or "@DIGEST" of "oci-layout://PATH[:TAG|@DIGEST]".
+struct LayoutLocator { std::string path, selector; };
+LayoutLocator parse_layout_locator(const std::string& locator);
+
+}  // namespace cbuild::cli

@@ -1,0 +1,35 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "base/cancel.h"
+#include "base/progress.h"
+#include "cli/options.h"
+#include "sandbox/runner.h"
+
+namespace cbuild::cli {
+
+/// What the process owns besides one build: the store's place, the process that clones steps, the way it was made root.
+struct Session {
+  std::string root;                          ///< directory of the store
+  bool unprivileged = false;                 ///< runs in a user namespace of its own
+  std::string user_namespace;                ///< what was mapped, for the progress output
+  std::unique_ptr<sandbox::Zygote> zygote;   ///< forked before any thread
+};
+
+/// Must run before any thread exists: enters a user namespace for ordinary users and forks the zygote.
+Session start_session(const CommandLine& line);
+
+/// SIGINT, SIGTERM and SIGHUP cancel `source`; a second one ends the process at once. Restores the old handlers at the end.
+class Interrupts {
+ public:
+  explicit Interrupts(CancelSource& source);
+  ~Interrupts();
+  Interrupts(const Interrupts&) = delete;
+  Interrupts& operator=(const Interrupts&) = delete;
+};
+
+}  // namespace cbuild::cli
