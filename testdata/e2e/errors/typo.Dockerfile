@@ -1,0 +1,3 @@
+FROM base
+RUNN x
+COPPY a b

@@ -1,0 +1,257 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: Apache-2.0
+"""Runs one end-to-end case: a folder with case.json and the files of its context.
+
+    run.py CBUILD CASE_DIR WORK_DIR
+
+The folder is copied, a store of its own is made, and the steps of case.json run in order:
+
+  {"build": [arguments], "exit": 0, "stderr": [regex...], "no_stderr": [regex...], "ran": [...], "cached": [...]}
+       runs cbuild with --progress plain; "ran" and "cached" are parts of step names and must match exactly the RUN, COPY, ADD
+       and WORKDIR steps ("ran": [] says that nothing ran).
+  {"write": {"path": "content"}}, {"chmod": {"path": "755"}}, {"remove": ["path"]}, {"touch": ["path"]}
+       change the context.
+  {"config": "layout-dir", "is": {...}}        the image config holds this (sub-objects are compared key by key).
+  {"tree": "rootfs.tar", "has": [lines], "hasnt": [paths]}
+       lines are "type mode uid:gid path[ -> target][ = content]", as list() prints them.
+  {"reference": "docker"|"buildah", "layout": "layout-dir", "differs": {field: why}}
+       the same context built by a foreign builder (its base is the argument BASE, named "base") gives the same "config" object, except
+       for the fields named with a reason.
+  {"sh": "script", "exit": 0, "stdout": [regex...]}   a foreign tool's view; $CBUILD, $BASES, $WORK are set.
+
+"registry": true starts a docker-registry for the case; its address is ${REGISTRY}. ${BASES} in arguments is the folder of base images (OCI layouts: busybox, debian). "as_user": true runs the whole case as an ordinary
+user. After the last step no mount, process or temporary file of the case may be left.
+"""
+import contextlib
+import json
+import os
+import pathlib
+import re
+import shutil
+import signal
+import subprocess
+import sys
+import tarfile
+import tempfile
+
+import bases
+import reference
+
+STEP = re.compile(r"^#(\d+) \[[^\]]*?\d+/\d+\] (.*)$")
+
+
+class Failure(Exception):
+    pass
+
+
+def check(condition, message):
+    if not condition:
+        raise Failure(message)
+
+
+def listing(archive):
+    """The entries of a tar as comparable lines by path."""
+    kinds = {tarfile.DIRTYPE: "d", tarfile.SYMTYPE: "l", tarfile.LNKTYPE: "h", tarfile.CHRTYPE: "c", tarfile.FIFOTYPE: "p"}
+    lines = {}
+    with tarfile.open(archive) as tar:
+        for m in tar:
+            line = f"{kinds.get(m.type, 'f')} {m.mode:04o} {m.uid}:{m.gid} {m.name}"
+            if m.issym() or m.islnk():
+                line += f" -> {m.linkname}"
+            lines[m.name] = (line, tar.extractfile(m).read().decode(errors="replace") if m.isreg() and m.size < 4096 else None)
+    return lines
+
+
+def subset(want, have, where=""):
+    if isinstance(want, dict):
+        check(isinstance(have, dict), f"{where}: {have!r} is no object")
+        for key, value in want.items():
+            if value is None:
+                check(key not in have or have[key] is None, f"{where}.{key}: should be absent, is {have.get(key)!r}")
+            else:
+                check(key in have, f"{where}.{key}: missing in {json.dumps(have)}")
+                subset(value, have[key], f"{where}.{key}")
+    else:
+        check(want == have, f"{where}: expected {want!r}, found {have!r}")
+
+
+def read_config(layout):
+    def blob(digest):
+        return json.loads((layout / "blobs" / digest.replace(":", "/")).read_text())
+    index = json.loads((layout / "index.json").read_text())
+    return blob(blob(index["manifests"][-1]["digest"])["config"]["digest"])
+
+
+class Case:
+    def __init__(self, cbuild, folder, work):
+        self.spec = json.loads((folder / "case.json").read_text())
+        self.work = work
+        self.context = work / "context"
+        shutil.copytree(folder, self.context, symlinks=True)
+        self.store = work / "store"
+        bases_dir = bases.make(self.spec.get("bases", []), pathlib.Path(os.environ.get("CBUILD_E2E_BASES", "/var/tmp/cbuild-e2e-bases")))
+        self.names = {"CBUILD": str(cbuild), "BASES": str(bases_dir), "WORK": str(work), "CBUILD_ROOT": str(self.store)}
+        self.user = bases.test_user() if self.spec.get("as_user") else None
+        if self.user:
+            for path in [work, *work.rglob("*")]:
+                os.lchown(path, self.user.pw_uid, self.user.pw_gid)
+
+    @contextlib.contextmanager
+    def services(self):
+        if not self.spec.get("registry"):
+            yield
+            return
+        with reference.registry(self.work) as address:
+            self.names["REGISTRY"] = address
+            yield
+
+    def command(self, argv):
+        if self.user:
+            return ["setpriv", f"--reuid={self.user.pw_uid}", f"--regid={self.user.pw_gid}", "--init-groups", "--reset-env", "env",
+                    *[f"{k}={v}" for k, v in self.names.items()], *argv]
+        return argv
+
+    def run(self, argv, **more):
+        env = {**os.environ, **self.names}
+        return subprocess.run(self.command(argv), cwd=self.context, env=env, stdin=subprocess.DEVNULL, capture_output=True, text=True,
+                              errors="replace", timeout=self.spec.get("timeout", 600), **more)
+
+    def expand(self, text):
+        for key, value in self.names.items():
+            text = text.replace("${%s}" % key, value)
+        return text
+
+    def build(self, step):
+        argv = [self.names["CBUILD"], "--progress", "plain", *[self.expand(a) for a in step["build"]]]
+        done = self.run(argv)
+        shown = f"$ {' '.join(argv)}\n{done.stdout}{done.stderr}"
+        check(done.returncode == step.get("exit", 0), f"exit code {done.returncode}, expected {step.get('exit', 0)}\n{shown}")
+        for pattern in step.get("stderr", []):
+            check(re.search(pattern, done.stderr, re.M), f"no /{pattern}/ in\n{shown}")
+        for pattern in step.get("no_stderr", []):
+            check(not re.search(pattern, done.stderr, re.M), f"/{pattern}/ in\n{shown}")
+        self.check_steps(step, done.stderr, shown)
+
+    def check_steps(self, step, stderr, shown):
+        names, cached = {}, set()
+        for line in stderr.splitlines():
+            if found := STEP.match(line):
+                names.setdefault(found.group(1), found.group(2))
+            elif found := re.match(r"^#(\d+) CACHED$", line):
+                cached.add(found.group(1))
+        names = {n: s for n, s in names.items() if not s.startswith("FROM ")}
+        for key, have in (("ran", [s for n, s in names.items() if n not in cached]),
+                          ("cached", [s for n, s in names.items() if n in cached])):
+            if key not in step:
+                continue
+            rest = list(have)
+            for want in step[key]:
+                match = next((s for s in rest if want in s), None)
+                check(match is not None, f"{key}: no step with {want!r} in {have}\n{shown}")
+                rest.remove(match)
+            check(not rest, f"{key}: unexpected {rest}\n{shown}")
+
+    def change(self, step):
+        for path, text in step.get("write", {}).items():
+            (self.context / path).parent.mkdir(parents=True, exist_ok=True)
+            (self.context / path).write_text(text)
+        for path, mode in step.get("chmod", {}).items():
+            (self.context / path).chmod(int(mode, 8))
+        for path in step.get("remove", []):
+            target = self.context / path
+            shutil.rmtree(target) if target.is_dir() and not target.is_symlink() else target.unlink()
+        for path in step.get("touch", []):
+            os.utime(self.context / path)
+
+    def tree(self, step):
+        lines = listing(self.context / step["tree"])
+        for want in step.get("has", []):
+            line, _, content = want.partition(" = ")
+            name = line.split(" ", 3)[3].split(" -> ")[0]
+            check(name in lines, f"{name} is not in {step['tree']}: {sorted(lines)[:50]}")
+            check(lines[name][0] == line, f"expected {line!r}, found {lines[name][0]!r}")
+            if content:
+                check(lines[name][1] == json.loads(content), f"{name}: expected {content}, found {lines[name][1]!r}")
+        for path in step.get("hasnt", []):
+            check(path not in lines, f"{path} is in {step['tree']}")
+
+    def shell(self, step):
+        done = self.run(["bash", "-euo", "pipefail", "-c", step["sh"]])
+        shown = f"$ {step['sh']}\n{done.stdout}{done.stderr}"
+        check(done.returncode == step.get("exit", 0), f"exit code {done.returncode}\n{shown}")
+        for pattern in step.get("stdout", []):
+            check(re.search(pattern, done.stdout, re.M), f"no /{pattern}/ in\n{shown}")
+
+    def step(self, step):
+        if "build" in step:
+            self.build(step)
+        elif "config" in step:
+            subset(step["is"], read_config(self.context / step["config"]), "config")
+        elif "tree" in step:
+            self.tree(step)
+        elif "reference" in step:
+            self.compare(step)
+        elif "sh" in step:
+            self.shell(step)
+        else:
+            self.change(step)
+
+    def compare(self, step):
+        build = {"docker": reference.docker_config, "buildah": reference.buildah_config}[step["reference"]]
+        scratch = self.work / step["reference"]
+        scratch.mkdir()
+        theirs = build(self.context, pathlib.Path(self.names["BASES"]) / "busybox", scratch)["config"]
+        ours = read_config(self.context / step["layout"])["config"]
+        # What Docker's own formats add and the image-spec does not know.
+        unknown = {"Hostname", "Domainname", "AttachStdin", "AttachStdout", "AttachStderr", "Tty", "OpenStdin", "StdinOnce", "Image"}
+        problems = []
+        for field in sorted((set(ours) | set(theirs)) - unknown):
+            mine, other = ours.get(field) or None, theirs.get(field) or None
+            if (mine == other) == (field in step.get("differs", {})):
+                problems.append(f"{field}: {mine!r}, {step['reference']} has {other!r}")
+        check(not problems, "\n".join(problems))
+        shutil.rmtree(scratch, ignore_errors=True)
+
+    def leftovers(self):
+        with open("/proc/self/mountinfo") as mounts:
+            left = [line for line in mounts if str(self.work) in line]
+        check(not left, f"mounts left: {left}")
+        tmp = self.store / "tmp"
+        left = os.listdir(tmp) if tmp.is_dir() else []
+        check(not left, f"left in the store's tmp: {left}")
+        for pid in filter(str.isdigit, os.listdir("/proc")):
+            try:
+                environment = pathlib.Path(f"/proc/{pid}/environ").read_bytes()
+            except OSError:
+                continue
+            check(int(pid) == os.getpid() or f"CBUILD_ROOT={self.store}".encode() not in environment.split(b"\0"),
+                  f"process {pid} left")
+
+
+def main():
+    cbuild, folder, work_root = (pathlib.Path(p).resolve() for p in sys.argv[1:4])
+    work_root.mkdir(parents=True, exist_ok=True)
+    work = pathlib.Path(tempfile.mkdtemp(prefix=folder.name + "-", dir=work_root))
+    work.chmod(0o755)
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))
+    try:
+        case = Case(cbuild, folder, work)
+        with case.services():
+            for number, step in enumerate(case.spec["steps"], 1):
+                try:
+                    case.step(step)
+                except (Failure, RuntimeError) as failure:
+                    print(f"{folder.name}: step {number}: {failure}")
+                    return 1
+        case.leftovers()
+    except Failure as failure:
+        print(f"{folder.name}: {failure}")
+        return 1
+    finally:
+        shutil.rmtree(work, ignore_errors=True)
+    print(f"{folder.name}: {len(case.spec['steps'])} steps ok")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

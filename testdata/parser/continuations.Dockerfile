@@ -1,0 +1,17 @@
+FROM x
+RUN one\
+two\
+   three \  	
+four
+
+RUN blank \
+
+    lines \
+	
+    inside
+RUN escaped\\
+RUN three\\\
+RUN \
+  \
+ alone
+RUN end \

@@ -1,0 +1,4 @@
+# escape=x
+# check=skip=all
+# check=error=true
+FROM x

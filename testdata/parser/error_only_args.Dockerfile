@@ -1,0 +1,2 @@
+# nothing to build
+ARG a=1

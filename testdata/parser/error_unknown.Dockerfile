@@ -1,0 +1,4 @@
+FROM x
+RNU make
+copi a b
+Run.x

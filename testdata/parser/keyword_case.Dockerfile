@@ -1,0 +1,3 @@
+from x
+Run a
+cMd ["b"]
