@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "base/files.h"
 
+#include <fcntl.h>
 #include <sys/file.h>
 #include <unistd.h>
 
@@ -45,6 +46,25 @@ std::optional<UniqueFd> lock_file(int dirfd, const std::string& name, int op) {
       throw_errno(errno, cat("lock ", name));
     }
     if (still_named(fd.get(), dirfd, name)) return fd;
+  }
+}
+
+struct flock byte_request(short type, std::uint64_t offset) {
+  struct flock request {};
+  request.l_type = type;
+  request.l_whence = SEEK_SET;
+  request.l_start = static_cast<off_t>(offset);
+  request.l_len = 1;
+  return request;
+}
+
+/// Asks again and again, less and less often, since no call waits for a lock and for a predicate.
+template <typename Try>
+std::optional<FileLock> poll_lock(const std::function<bool()>& cancelled, Try&& attempt) {
+  for (milliseconds pause = kFirstPoll;; pause = std::min(2 * pause, kLongestPoll)) {
+    if (cancelled && cancelled()) return std::nullopt;
+    if (auto lock = attempt()) return lock;
+    std::this_thread::sleep_for(pause);
   }
 }
 
@@ -108,17 +128,27 @@ std::optional<FileLock> FileLock::try_lock(int dirfd, const std::string& name, M
 std::optional<FileLock> FileLock::wait(int dirfd, const std::string& name, Mode mode,
                                        const std::function<bool()>& cancelled) {
   if (!cancelled) return FileLock(std::move(*lock_file(dirfd, name, operation(mode))));
-  for (milliseconds pause = kFirstPoll;; pause = std::min(2 * pause, kLongestPoll)) {
-    if (cancelled()) return std::nullopt;
-    if (auto lock = try_lock(dirfd, name, mode)) return lock;
-    std::this_thread::sleep_for(pause);
-  }
+  return poll_lock(cancelled, [&] { return try_lock(dirfd, name, mode); });
+}
+
+std::optional<FileLock> FileLock::try_lock_byte(int dirfd, const std::string& name, std::uint64_t offset) {
+  UniqueFd fd = open_lock_file(dirfd, name);
+  struct flock request = byte_request(F_WRLCK, offset);
+  if (sys::detail::retry([&] { return ::fcntl(fd.get(), F_OFD_SETLK, &request); }) == 0) return FileLock(std::move(fd), offset);
+  if (errno == EAGAIN || errno == EACCES) return std::nullopt;
+  throw_errno(errno, cat("lock ", name));
+}
+
+std::optional<FileLock> FileLock::wait_byte(int dirfd, const std::string& name, std::uint64_t offset,
+                                            const std::function<bool()>& cancelled) {
+  return poll_lock(cancelled, [&] { return try_lock_byte(dirfd, name, offset); });
 }
 
 FileLock& FileLock::operator=(FileLock&& other) noexcept {
   if (this != &other) {
     release();
     fd_ = std::move(other.fd_);
+    offset_ = other.offset_;
   }
   return *this;
 }
@@ -128,7 +158,12 @@ FileLock::~FileLock() { release(); }
 // Unlocked and not only closed: a child between fork and exec holds a copy of the descriptor for a moment.
 void FileLock::release() noexcept {
   if (!fd_) return;
-  ::flock(fd_.get(), LOCK_UN);
+  if (offset_) {
+    struct flock request = byte_request(F_UNLCK, *offset_);
+    ::fcntl(fd_.get(), F_OFD_SETLK, &request);
+  } else {
+    ::flock(fd_.get(), LOCK_UN);
+  }
   fd_.reset();
 }
 

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
+#include <cstdint>
 #include <functional>
 #include <optional>
 #include <string>
@@ -57,14 +58,20 @@ class FileLock {
   /// Waits. Polls a cancelled() predicate, if given, at least every 50 ms and returns nullopt when it says true.
   static std::optional<FileLock> wait(int dirfd, const std::string& name, Mode mode,
                                       const std::function<bool()>& cancelled = nullptr);
+  /// An exclusive lock on one byte of the file (fcntl F_OFD_SETLK), which need not have that many: any number of locks with one
+  /// file, and none to create and remove. `offset` < 2^63. Does not mix with the whole-file locks above.
+  static std::optional<FileLock> try_lock_byte(int dirfd, const std::string& name, std::uint64_t offset);
+  static std::optional<FileLock> wait_byte(int dirfd, const std::string& name, std::uint64_t offset,
+                                           const std::function<bool()>& cancelled = nullptr);
   FileLock(FileLock&&) noexcept = default;
   FileLock& operator=(FileLock&& other) noexcept;
   ~FileLock();
 
  private:
-  explicit FileLock(UniqueFd fd) : fd_(std::move(fd)) {}
+  explicit FileLock(UniqueFd fd, std::optional<std::uint64_t> offset = std::nullopt) : fd_(std::move(fd)), offset_(offset) {}
   void release() noexcept;
   UniqueFd fd_;
+  std::optional<std::uint64_t> offset_;  ///< of a byte lock
 };
 
 }  // namespace cbuild

@@ -172,6 +172,34 @@ TEST_CASE("locks exclude as they should") {
   CHECK_THROWS_AS(FileLock::try_lock(dir.fd(), "no/l", kShared), Error);
 }
 
+TEST_CASE("byte locks exclude the same byte only") {
+  TempDir dir = TempDir::in_tmp("files-");
+  constexpr std::uint64_t kFar = 0x0fff'ffff'ffff'ffff;
+  auto held = FileLock::try_lock_byte(dir.fd(), "l", kFar);
+  REQUIRE(held);
+  CHECK_FALSE(FileLock::try_lock_byte(dir.fd(), "l", kFar).has_value());
+  CHECK(FileLock::try_lock_byte(dir.fd(), "l", kFar - 1).has_value());
+  CHECK(FileLock::try_lock_byte(dir.fd(), "l", 0).has_value());
+  CHECK_FALSE(FileLock::wait_byte(dir.fd(), "l", kFar, [calls = 0]() mutable { return ++calls > 3; }).has_value());
+  auto moved = std::move(held);
+  held.reset();
+  CHECK_FALSE(FileLock::try_lock_byte(dir.fd(), "l", kFar).has_value());
+  moved.reset();
+  CHECK(FileLock::wait_byte(dir.fd(), "l", kFar).has_value());
+}
+
+TEST_CASE("a byte lock dies with its holder") {
+  TempDir dir = TempDir::in_tmp("files-");
+  const pid_t child = ::fork();
+  if (child == 0) {
+    const auto lock = FileLock::try_lock_byte(dir.fd(), "l", 7);
+    ::raise(SIGKILL);
+  }
+  int status = 0;
+  REQUIRE(::waitpid(child, &status, 0) == child);
+  CHECK(FileLock::try_lock_byte(dir.fd(), "l", 7).has_value());
+}
+
 TEST_CASE("assigning a lock releases the old one") {
   TempDir dir = TempDir::in_tmp("files-");
   auto a = FileLock::try_lock(dir.fd(), "a", kExclusive), b = FileLock::try_lock(dir.fd(), "b", kExclusive);

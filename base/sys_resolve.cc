@@ -132,7 +132,9 @@ int openat2(int dirfd, const char* path, int flags, std::uint64_t resolve) {
   for (int attempt = 0;; ++attempt) {
     const long fd = ::syscall(SYS_openat2, dirfd, path, &how, sizeof how);
     if (fd >= 0) return static_cast<int>(fd);
-    if (errno != EINTR && (errno != EAGAIN || attempt >= kMaxRetries)) return -1;
+    // With RESOLVE_IN_ROOT nothing leads out, unless a directory was moved out while the kernel walked through it.
+    const bool moved = errno == EAGAIN || (errno == EXDEV && (resolve & RESOLVE_IN_ROOT) != 0);
+    if (errno != EINTR && (!moved || attempt >= kMaxRetries)) return -1;
   }
 }
 
