@@ -158,7 +158,7 @@ void sweep_leftovers(Store& store) {
     }
   }
   for (const std::string& name : lock_names) {
-    if (!name.starts_with("k-") && !name.starts_with("mount-")) continue;
+    if (!name.starts_with("mount-")) continue;
     // Who waits for it notices that the name is gone and locks a new one.
     if (FileLock::try_lock(locks, name, FileLock::Mode::exclusive)) ::unlinkat(locks, name.c_str(), 0);
   }

@@ -11,9 +11,11 @@
 #include <deque>
 #include <exception>
 #include <map>
+#include <limits>
 #include <mutex>
 #include <set>
 #include <thread>
+#include <unordered_set>
 
 #include "base/error.h"
 #include "base/sys.h"
@@ -26,6 +28,7 @@ namespace cbuild::cache {
 namespace {
 
 constexpr std::size_t kAtOnce = 2;
+constexpr std::size_t kAll = std::numeric_limits<std::int32_t>::max();
 
 /// A layer of a chain and how it would be exported.
 struct Wanted {
@@ -100,7 +103,9 @@ struct Packer::Impl {
   }
   ~Impl();
 
-  std::vector<Wanted> wanted(const Digest& chain);
+  /// The topmost `count` layers of a chain, bottom first.
+  std::vector<Wanted> wanted(const Digest& chain, std::size_t count);
+  std::size_t count_new(const Digest& chain);
   void add(const std::vector<Wanted>& layers);
   bool work_once(std::unique_lock<std::mutex>& lock);
   void pack(const Digest& layer, bool wait);
@@ -116,6 +121,7 @@ struct Packer::Impl {
   std::condition_variable changed;
   std::deque<Digest> waiting;
   std::set<Digest> running, known;
+  std::unordered_set<Digest> considered;  ///< layers that start() has looked at
   std::map<Digest, std::exception_ptr> failed;
   std::vector<std::thread> threads;
   bool closed = false;
@@ -132,11 +138,20 @@ Packer::Impl::~Impl() {
   for (std::thread& thread : threads) thread.join();
 }
 
-std::vector<Wanted> Packer::Impl::wanted(const Digest& chain) {
-  if (chain.empty()) return {};
+/// How many layers from the top start() has not looked at: below the first that it has, it has seen all.
+std::size_t Packer::Impl::count_new(const Digest& chain) {
+  const std::vector<Digest> layers = store.chain_layers(chain);
+  const std::scoped_lock lock(mutex);
+  std::size_t count = 0;
+  while (count < layers.size() && considered.insert(layers[layers.size() - 1 - count]).second) ++count;
+  return count;
+}
+
+std::vector<Wanted> Packer::Impl::wanted(const Digest& chain, std::size_t count) {
+  if (chain.empty() || count == 0) return {};
   static const std::string kSql = cat(
       "WITH RECURSIVE down(n, parent, layer) AS (SELECT 0, parent, layer FROM chains WHERE id = ?1 UNION ALL"
-      " SELECT n + 1, c.parent, c.layer FROM chains c JOIN down ON c.id = down.parent) SELECT ",
+      " SELECT n + 1, c.parent, c.layer FROM chains c JOIN down ON c.id = down.parent WHERE n + 1 < ?4) SELECT ",
       kLayerColumns,
       ", p.diff_id, p.media_type, p.digest, p.size, p.extra, pb.digest IS NOT NULL FROM down JOIN layers l "
       "ON l.id = down.layer"
@@ -145,7 +160,7 @@ std::vector<Wanted> Packer::Impl::wanted(const Digest& chain) {
       " LEFT JOIN blobs pb ON pb.digest = p.digest ORDER BY n DESC");
   auto out = store.impl().index.read([&](Database& db) {
     std::vector<Wanted> rows;
-    Query query = db.query(kSql, chain, variant, media_type);
+    Query query = db.query(kSql, chain, variant, media_type, static_cast<std::int64_t>(count));
     while (query.next()) rows.push_back(read_wanted(query));
     return rows;
   });
@@ -223,7 +238,7 @@ Packer::Packer(Store& store, oci::layer::PackOptions options)
 Packer::~Packer() = default;
 
 void Packer::start(const Digest& chain) {
-  impl_->add(impl_->wanted(chain));
+  impl_->add(impl_->wanted(chain, impl_->count_new(chain)));
   std::scoped_lock lock(impl_->mutex);
   while (impl_->threads.size() < std::min(kAtOnce, impl_->waiting.size())) {
     impl_->threads.emplace_back([impl = impl_.get()] {
@@ -237,7 +252,7 @@ void Packer::start(const Digest& chain) {
 }
 
 std::vector<Layer> Packer::finish(const Digest& chain) {
-  std::vector<Wanted> wanted = impl_->wanted(chain);
+  std::vector<Wanted> wanted = impl_->wanted(chain, kAll);
   const auto is_missing = [](const Wanted& one) { return !one.ready; };
   if (std::any_of(wanted.begin(), wanted.end(), is_missing)) {
     impl_->add(wanted);
@@ -258,7 +273,7 @@ std::vector<Layer> Packer::finish(const Digest& chain) {
       lock.unlock();
       impl_->pack(one.layer.id, true);  // at once unless another process has it
     }
-    wanted = impl_->wanted(chain);
+    wanted = impl_->wanted(chain, kAll);
   }
   std::vector<Layer> out;
   for (Wanted& one : wanted) {

@@ -38,12 +38,11 @@ UniqueFd open_root(const std::string& root) {
   return sys::open_at(AT_FDCWD, root, kFlags);
 }
 
-/// Lock names come from keys and from people; what is no plain file name is hashed.
-std::string lock_file(const std::string& name) {
-  constexpr std::string_view kPlain = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_-";
-  const bool plain =
-      !name.empty() && name.size() <= 200 && name.find_first_not_of(kPlain) == std::string::npos;
-  return "k-" + (plain ? name : sha256(name).hex());
+/// All named locks are bytes of one file.
+constexpr char kStepLocks[] = "steps";
+
+std::uint64_t lock_offset(const std::string& name) {
+  return std::stoull(sha256(name).hex().substr(0, 15), nullptr, 16);
 }
 
 }  // namespace
@@ -164,11 +163,11 @@ const std::vector<std::string>& Store::notes() const {
 }
 
 std::optional<FileLock> Store::try_lock(const std::string& name) {
-  return FileLock::try_lock(impl_->dir(Dir::locks), lock_file(name), FileLock::Mode::exclusive);
+  return FileLock::try_lock_byte(impl_->dir(Dir::locks), kStepLocks, lock_offset(name));
 }
 
 std::optional<FileLock> Store::wait_lock(const std::string& name, const std::function<bool()>& cancelled) {
-  return FileLock::wait(impl_->dir(Dir::locks), lock_file(name), FileLock::Mode::exclusive, cancelled);
+  return FileLock::wait_byte(impl_->dir(Dir::locks), kStepLocks, lock_offset(name), cancelled);
 }
 
 void Store::pin_chain(const Digest& chain) {

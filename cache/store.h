@@ -69,6 +69,7 @@ struct StoreOptions {
 
 /// A directory under construction: tmp/<random>, removed unless published.
 class Staging;
+class LayerDir;
 
 /// Thread-safe handle. Opening costs the same whatever the store holds; no thread is started, nothing is
 /// scanned.
@@ -102,6 +103,8 @@ class Store {
   /// O_PATH|O_DIRECTORY descriptor of a layer's tree. Throws Error{corrupt} when the directory is gone.
   /// What depended on it has been forgotten then, so that a rebuild works.
   UniqueFd open_tree(const Digest& layer);
+  /// The same tree, shared by everybody in this process that reads it.
+  std::shared_ptr<const LayerDir> layer_dir(const Digest& layer);
   std::string tree_path(const Digest& layer) const;
   /// Drops a blob whose content turned out to be wrong; the next use has to bring it again.
   void forget_blob(const Digest& digest);
@@ -171,8 +174,8 @@ class Staging {
  public:
   /// tmp/<name>/fs: the tree itself (0755), as an overlay upper if wanted.
   int tree_fd() const;
-  /// tmp/<name>/work: overlay's work directory.
-  int work_fd() const;
+  /// tmp/<name>/work: overlay's work directory, made on first use.
+  int work_fd();
   std::string path() const;
   Staging(Staging&&) noexcept;
   Staging& operator=(Staging&&) noexcept;

@@ -61,6 +61,10 @@ struct Store::Impl {
   void restore_chain(Database& db, const Digest& chain);
   void remember(const Chain& chain);
 
+  std::vector<Digest> layers_of(const Digest& chain);
+  std::shared_ptr<const LayerDir> shared_dir(Store& store, const Digest& layer);
+  void drop_shared_dir(const Digest& layer);
+
   /// The staging directory's name in tmp/.
   static const std::string& name_of(const Staging& staging);
 
@@ -78,6 +82,8 @@ struct Store::Impl {
   std::atomic<unsigned> counter_{0};
   std::unordered_set<Digest> touched_;
   std::unordered_map<Digest, Chain> seen_;
+  std::unordered_map<Digest, std::shared_ptr<const LayerDir>> layer_dirs_;
+  std::unordered_map<Digest, std::vector<Digest>> chain_layers_;  ///< of chains used lately
 };
 
 struct Staging::Impl {

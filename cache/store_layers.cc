@@ -8,6 +8,7 @@
 #include "base/sys.h"
 #include "base/text.h"
 #include "cache/codec.h"
+#include "cache/layer_dir.h"
 #include "cache/random.h"
 #include "cache/schema.h"
 #include "cache/store.h"
@@ -18,6 +19,8 @@ namespace cbuild::cache {
 namespace {
 
 constexpr std::size_t kMaxMeta = 1u << 20;
+constexpr std::size_t kMaxLayerDirs = 2048;
+constexpr std::size_t kMaxChainLists = 256;
 
 Chain read_chain(const Query& query) {
   Chain chain{query.digest(0), query.digest(1), query.digest(2), query.digest(3), 0};
@@ -50,6 +53,19 @@ std::optional<Layer> select_layer(Database& db, const Digest& id) {
                          id);
   if (!query.next()) return std::nullopt;
   return read_layer(query);
+}
+
+/// Bottom first; empty if the chain is not known.
+std::vector<Digest> select_chain_layers(Database& db, const Digest& id) {
+  std::vector<Digest> layers;
+  Query query = db.query(
+      "WITH RECURSIVE down(parent, layer) AS (SELECT parent, layer FROM chains WHERE id = ?"
+      " UNION ALL SELECT c.parent, c.layer FROM chains c JOIN down ON c.id = down.parent) SELECT layer "
+      "FROM down",
+      id);
+  while (query.next()) layers.push_back(query.digest(0));
+  std::reverse(layers.begin(), layers.end());
+  return layers;
 }
 
 Chain select_or_insert(Database& db, Chain chain) {
@@ -212,8 +228,10 @@ void Store::add_tree(Layer layer, Staging staging) {
   layer.has_tree = true;
   const int tmp = impl_->dir(Dir::tmp);
   const std::string name = staging.impl_->name;
-  staging.impl_->work.reset();
-  sys::remove_all_at(tmp, name + "/work");
+  if (staging.impl_->work) {
+    staging.impl_->work.reset();
+    sys::remove_all_at(tmp, name + "/work");
+  }
   sys::write_all(sys::open_at(tmp, name + "/meta", O_WRONLY | O_CREAT | O_TRUNC, 0600).get(),
                  encode_meta(layer));
   const Pin pin = impl_->pin(Pinned::layer, layer.id);
@@ -275,19 +293,47 @@ std::optional<Chain> Store::chain(const Digest& id) {
 
 std::vector<Digest> Store::chain_layers(const Digest& id) {
   if (id.empty()) return {};
-  auto layers = impl_->index.read([&](Database& db) {
-    std::vector<Digest> out;
-    Query query = db.query(
-        "WITH RECURSIVE down(parent, layer) AS (SELECT parent, layer FROM chains WHERE id = ?"
-        " UNION ALL SELECT c.parent, c.layer FROM chains c JOIN down ON c.id = down.parent) SELECT layer "
-        "FROM down",
-        id);
-    while (query.next()) out.push_back(query.digest(0));
-    return out;
-  });
-  if (layers.empty()) throw Error(ErrorCode::corrupt, cat("store: chain ", id.str(), " is gone"));
-  std::reverse(layers.begin(), layers.end());
+  return impl_->layers_of(id);
+}
+
+// A long chain grows by one layer at a time, so the list of the chain below is nearly always at hand.
+std::vector<Digest> Store::Impl::layers_of(const Digest& chain) {
+  std::scoped_lock lock(mutex_);
+  if (const auto known = chain_layers_.find(chain); known != chain_layers_.end()) return known->second;
+  std::vector<Digest> layers;
+  const auto seen = seen_.find(chain);
+  const auto below = seen == seen_.end() ? chain_layers_.end() : chain_layers_.find(seen->second.parent);
+  if (below != chain_layers_.end()) {
+    layers = below->second;
+    layers.push_back(seen->second.layer);
+  } else {
+    layers = index.read([&](Database& db) { return select_chain_layers(db, chain); });
+  }
+  if (layers.empty()) throw Error(ErrorCode::corrupt, cat("store: chain ", chain.str(), " is gone"));
+  if (chain_layers_.size() >= kMaxChainLists) chain_layers_.clear();
+  chain_layers_.emplace(chain, layers);
   return layers;
+}
+
+std::shared_ptr<const LayerDir> Store::layer_dir(const Digest& layer) {
+  return impl_->shared_dir(*this, layer);
+}
+
+std::shared_ptr<const LayerDir> Store::Impl::shared_dir(Store& store, const Digest& layer) {
+  {
+    std::scoped_lock lock(mutex_);
+    if (const auto known = layer_dirs_.find(layer); known != layer_dirs_.end()) return known->second;
+  }
+  auto made = std::make_shared<const LayerDir>(store.open_tree(layer));
+  std::scoped_lock lock(mutex_);
+  if (layer_dirs_.size() >= kMaxLayerDirs)
+    std::erase_if(layer_dirs_, [](const auto& entry) { return entry.second.use_count() == 1; });
+  return layer_dirs_.emplace(layer, std::move(made)).first->second;
+}
+
+void Store::Impl::drop_shared_dir(const Digest& layer) {
+  std::scoped_lock lock(mutex_);
+  layer_dirs_.erase(layer);
 }
 
 UniqueFd Store::open_tree(const Digest& layer) {
@@ -305,6 +351,7 @@ std::string Store::tree_path(const Digest& layer) const {
 
 // A layer that can be had from its blob only loses its tree; any other takes its chains and records with it.
 void Store::Impl::forget_tree(const Digest& layer) {
+  drop_shared_dir(layer);
   index.write([&](Database& db) {
     const auto known = select_layer(db, layer);
     if (!known) return;
@@ -322,11 +369,8 @@ Staging Store::stage(const std::string& purpose) {
   const int tmp = impl_->dir(Dir::tmp);
   impl->name = cat(impl_->temp_name(), purpose.empty() ? "" : ".", replace_all(purpose, "/", "-"));
   sys::mkdir_at(tmp, impl->name, 0700);
-  for (const char* part : {"/fs", "/work"}) {
-    sys::mkdir_at(tmp, impl->name + part, 0755);
-  }
+  sys::mkdir_at(tmp, impl->name + "/fs", 0755);
   impl->tree = sys::open_at(tmp, impl->name + "/fs", O_RDONLY | O_DIRECTORY);
-  impl->work = sys::open_at(tmp, impl->name + "/work", O_RDONLY | O_DIRECTORY);
   // mkdir obeys the umask, and this is the root directory of an image.
   if (::fchmod(impl->tree.get(), 0755) != 0) throw_errno(errno, "chmod of a new tree");
   return Staging(std::move(impl));
@@ -343,7 +387,12 @@ Staging::~Staging() = default;
 int Staging::tree_fd() const {
   return impl_->tree.get();
 }
-int Staging::work_fd() const {
+int Staging::work_fd() {
+  if (!impl_->work) {
+    const int tmp = impl_->store->dir(Dir::tmp);
+    sys::mkdir_at(tmp, impl_->name + "/work", 0755);
+    impl_->work = sys::open_at(tmp, impl_->name + "/work", O_RDONLY | O_DIRECTORY);
+  }
   return impl_->work.get();
 }
 std::string Staging::path() const {

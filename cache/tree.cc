@@ -2,8 +2,8 @@
 // A directory of the merged view is the list of layers whose directory of that name takes part, topmost
 // first: it ends at the first layer that has something else there, or whose directory is opaque. Such lists
 // are kept, so a lookup below costs one stat in each layer that really has the parent. The root takes part in
-// every layer; where a stack is deep, the names of a directory are read once into an index instead of asking
-// each layer for each name.
+// every layer; where a stack is deep, the names of each layer's directory are read once, for all views that
+// share the layer, and only the layers that may hold a name are asked for it.
 #include "cache/tree.h"
 
 #include <fcntl.h>
@@ -11,7 +11,6 @@
 #include <unistd.h>
 
 #include <algorithm>
-#include <atomic>
 #include <cerrno>
 #include <mutex>
 #include <shared_mutex>
@@ -20,14 +19,14 @@
 
 #include "base/error.h"
 #include "base/text.h"
+#include "cache/layer_dir.h"
 #include "cache/open_real.h"
 
 namespace cbuild::cache {
 
 namespace {
 
-constexpr std::size_t kDeep = 12;  ///< layers in a directory that make an index of names pay
-constexpr unsigned kLookupsBeforeIndex = 2;
+constexpr std::size_t kDeep = 12;  ///< layers in a directory that make reading their names pay
 constexpr std::size_t kMaxKeptDirectories = 1u << 16;
 
 std::string parent_of(const std::string& path) {
@@ -59,10 +58,8 @@ using Members = std::vector<std::uint32_t>;  ///< layer numbers, topmost first
 
 struct Directory {
   Members members;
-  std::atomic<unsigned> lookups{0};
-  std::once_flag indexed;
-  std::atomic<bool> has_index{false};
-  std::unordered_map<std::string, Members> names;  ///< valid once has_index
+  std::once_flag named;
+  std::vector<const NameSet*> names;  ///< of the members; only read where the stack is deep
 };
 
 struct Found {
@@ -74,17 +71,16 @@ struct Found {
 }  // namespace
 
 struct TreeView::Impl {
-  std::vector<UniqueFd> layers;
+  std::vector<std::shared_ptr<const LayerDir>> layers;
   bool overlay = false;
   const char* opaque_xattr = "trusted.overlay.opaque";
   std::shared_mutex mutex;
   std::unordered_map<std::string, std::shared_ptr<Directory>> directories;
 
-  int fd(std::uint32_t layer) const { return layers[layer].get(); }
+  int fd(std::uint32_t layer) const { return layers[layer]->fd(); }
   std::optional<struct stat> stat_in(std::uint32_t layer, const std::string& path) const;
   bool is_opaque(std::uint32_t layer, const std::string& path) const;
-  void build_index(Directory& directory, const std::string& path) const;
-  const Members* candidates(Directory& parent, const std::string& parent_path, const std::string& name) const;
+  void read_names(Directory& directory, const std::string& path) const;
   std::optional<Found> find(const std::string& path);
   std::shared_ptr<Directory> directory(const std::string& path);
   std::optional<Found> find_plain(const std::string& path) const;
@@ -107,25 +103,10 @@ bool TreeView::Impl::is_opaque(std::uint32_t layer, const std::string& path) con
   return dir && ::fgetxattr(dir->get(), opaque_xattr, &value, 1) == 1 && value == 'y';
 }
 
-void TreeView::Impl::build_index(Directory& directory, const std::string& path) const {
-  for (const std::uint32_t layer : directory.members) {
-    const auto dir = open_real(fd(layer), path, O_RDONLY | O_DIRECTORY);
-    if (!dir) continue;
-    for (std::string& name : sys::list_dir(dir->get())) directory.names[std::move(name)].push_back(layer);
-  }
-  directory.has_index.store(true, std::memory_order_release);
-}
-
-/// Layers that may hold `name`; nullptr if none does.
-const Members* TreeView::Impl::candidates(Directory& parent, const std::string& parent_path,
-                                          const std::string& name) const {
-  if (parent.members.size() < kDeep) return &parent.members;
-  if (!parent.has_index.load(std::memory_order_acquire)) {
-    if (parent.lookups.fetch_add(1, std::memory_order_relaxed) < kLookupsBeforeIndex) return &parent.members;
-    std::call_once(parent.indexed, [&] { build_index(parent, parent_path); });
-  }
-  const auto found = parent.names.find(name);
-  return found == parent.names.end() ? nullptr : &found->second;
+void TreeView::Impl::read_names(Directory& directory, const std::string& path) const {
+  std::call_once(directory.named, [&] {
+    for (const std::uint32_t layer : directory.members) directory.names.push_back(&layers[layer]->names(path));
+  });
 }
 
 std::optional<Found> TreeView::Impl::find_plain(const std::string& path) const {
@@ -142,10 +123,14 @@ std::optional<Found> TreeView::Impl::find(const std::string& path) {
   if (path.empty()) return Found{sys::stat_fd(fd(0)), 0, directory(path)->members};
   const std::string parent_path = parent_of(path);
   const auto parent = directory(parent_path);
-  const Members* members = parent ? candidates(*parent, parent_path, name_of(path)) : nullptr;
-  if (members == nullptr) return std::nullopt;
+  if (!parent) return std::nullopt;
+  const bool deep = parent->members.size() >= kDeep;
+  if (deep) read_names(*parent, parent_path);
+  const std::uint64_t hash = deep ? NameSet::hash(name_of(path)) : 0;
   std::optional<Found> found;
-  for (const std::uint32_t layer : *members) {
+  for (std::size_t i = 0; i < parent->members.size(); ++i) {
+    if (deep && !parent->names[i]->may_hold(hash)) continue;
+    const std::uint32_t layer = parent->members[i];
     const auto st = stat_in(layer, path);
     if (!st) continue;
     if (is_whiteout(*st)) break;
@@ -188,9 +173,14 @@ std::uint32_t TreeView::Impl::layer_of(const std::string& path) {
 
 TreeView::TreeView(std::vector<UniqueFd> layers, bool overlay, bool user_xattr)
     : impl_(std::make_unique<Impl>()) {
-  impl_->layers = std::move(layers);
+  for (UniqueFd& fd : layers) impl_->layers.push_back(std::make_shared<const LayerDir>(std::move(fd)));
   impl_->overlay = overlay;
   if (user_xattr) impl_->opaque_xattr = "user.overlay.opaque";
+}
+TreeView TreeView::of_shared(std::vector<std::shared_ptr<const LayerDir>> layers, bool user_xattr) {
+  TreeView view({}, true, user_xattr);
+  view.impl_->layers = std::move(layers);
+  return view;
 }
 TreeView::~TreeView() = default;
 TreeView::TreeView(TreeView&&) noexcept = default;

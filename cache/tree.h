@@ -17,6 +17,8 @@
 
 namespace cbuild::cache {
 
+class LayerDir;
+
 /// The merged view of a stack of overlay directories, or of one plain directory, read without a mount. Walked
 /// by descriptor; symlinks resolve inside the root. Immutable trees only (or a local context, which may
 /// change under us: every use takes what it opened). Thread-safe.
@@ -26,6 +28,8 @@ class TreeView {
   /// whiteout rule. `user_xattr`: opaque directories are marked by user.overlay.opaque, as the mount of such
   /// a store reads it.
   TreeView(std::vector<UniqueFd> layers, bool overlay, bool user_xattr = false);
+  /// An overlay of layers that other views share.
+  static TreeView of_shared(std::vector<std::shared_ptr<const LayerDir>> layers, bool user_xattr);
   ~TreeView();
   TreeView(TreeView&&) noexcept;
   TreeView& operator=(TreeView&&) noexcept;

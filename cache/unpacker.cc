@@ -120,14 +120,14 @@ TreeView open_view(Store& store, const Digest& chain) {
   const bool user_xattr = store.impl().user_xattr;
   store.pin_chain(chain);
   const std::vector<Digest> layers = store.chain_layers(chain);
-  std::vector<UniqueFd> trees;
+  std::vector<std::shared_ptr<const LayerDir>> trees;
   try {
-    for (std::size_t i = layers.size(); i-- > 0;) trees.push_back(store.open_tree(layers[i]));
+    for (std::size_t i = layers.size(); i-- > 0;) trees.push_back(store.layer_dir(layers[i]));
   } catch (const Error& error) {
     if (error.sys_errno() != EMFILE) throw;
-    trees = open_lowers(store, chain);
+    return {open_lowers(store, chain), true, user_xattr};
   }
-  return {std::move(trees), true, user_xattr};
+  return TreeView::of_shared(std::move(trees), user_xattr);
 }
 
 }  // namespace cbuild::cache
