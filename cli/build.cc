@@ -15,6 +15,7 @@
 #include "base/text.h"
 #include "cache/gc.h"
 #include "cache/packer.h"
+#include "cli/error_text.h"
 #include "cli/exit_codes.h"
 #include "cli/inputs.h"
 #include "cli/progress_views.h"
@@ -251,8 +252,7 @@ void Build::report_failure(const solver::SolveReport& report, const solver::ops:
     const SourceText::Position at = span.source->position(span.begin);
     failure_text_ += cat(span.source->name(), ":", at.line, "\n--------------------\n", render_excerpt(span), "--------------------\n");
   }
-  failure_text_ += cat("ERROR: ", sanitize_for_terminal(failure.error.what()), "\n");
-  if (!failure.error.hint().empty()) failure_text_ += cat("hint: ", failure.error.hint(), "\n");
+  failure_text_ += error_text(failure.error, session_.root);
   if (!failure.log_path.empty()) failure_text_ += cat("full log: ", failure.log_path, "\n");
 }
 
@@ -291,8 +291,7 @@ void Build::export_outputs() {
     const bool cancelled = cancel_.cancelled();
     outcome_.exit_code = cancelled ? exit_code::kInterrupted : exit_code::kExportFailed;
     progress_.on_event(TaskFinished{task, sys::monotonic_ns(), cancelled ? TaskState::cancelled : TaskState::failed, error.what()});
-    failure_text_ = cat("ERROR: ", sanitize_for_terminal(error.what()), "\n");
-    if (!error.hint().empty()) failure_text_ += cat("hint: ", error.hint(), "\n");
+    failure_text_ = error_text(error, session_.root);
   }
 }
 
@@ -326,8 +325,7 @@ BuildOutcome guarded(const BuildOptions& options, Session& session, ProgressSink
     for (const Diagnostic& diagnostic : error.diagnostics()) text += render(diagnostic);
     outcome.exit_code = exit_code::kBuildFailed;
   } catch (const Error& error) {
-    text = cat("ERROR: ", sanitize_for_terminal(error.what()), "\n");
-    if (!error.hint().empty()) text += cat("hint: ", error.hint(), "\n");
+    text = error_text(error, session.root);
     outcome.exit_code = error.code() == ErrorCode::usage      ? exit_code::kUsage
                         : error.code() == ErrorCode::internal ? exit_code::kInternal
                         : cancel.cancelled()                  ? exit_code::kInterrupted

@@ -4,7 +4,7 @@
 # One folder = one module = one static library `cbuild_<name>` = one test binary `<name>_test`. DEPS are module
 # names and must be arrows of CBUILD_ARROWS. FUZZ: each foo_fuzz.cc becomes a libFuzzer binary under the fuzz preset.
 # BENCH: each foo_bench.cc becomes an executable with -DCBUILD_BENCH=ON; it is no test.
-add_library(cbuild_doctest_main OBJECT "${CMAKE_CURRENT_LIST_DIR}/doctest_main.cc")
+add_library(cbuild_doctest_main OBJECT EXCLUDE_FROM_ALL "${CMAKE_CURRENT_LIST_DIR}/doctest_main.cc")
 target_link_libraries(cbuild_doctest_main PRIVATE cbuild_options lib::doctest)
 
 function(cbuild_check_arrows name)

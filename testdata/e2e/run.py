@@ -213,8 +213,7 @@ class Case:
         shutil.rmtree(scratch, ignore_errors=True)
 
     def leftovers(self):
-        with open("/proc/self/mountinfo") as mounts:
-            left = [line for line in mounts if str(self.work) in line]
+        left = mounts_below(self.work)
         check(not left, f"mounts left: {left}")
         tmp = self.store / "tmp"
         left = os.listdir(tmp) if tmp.is_dir() else []
@@ -226,6 +225,11 @@ class Case:
                 continue
             check(int(pid) == os.getpid() or f"CBUILD_ROOT={self.store}".encode() not in environment.split(b"\0"),
                   f"process {pid} left")
+
+
+def mounts_below(work):
+    with open("/proc/self/mountinfo") as mounts:
+        return [line.split()[4] for line in mounts if str(work) in line][::-1]
 
 
 def main():
@@ -248,6 +252,8 @@ def main():
         print(f"{folder.name}: {failure}")
         return 1
     finally:
+        for mount in mounts_below(work):
+            subprocess.run(["umount", mount], check=False)
         shutil.rmtree(work, ignore_errors=True)
     print(f"{folder.name}: {len(case.spec['steps'])} steps ok")
     return 0
