@@ -18,6 +18,8 @@
 #include "cli/build.h"
 #include "cli/exit_codes.h"
 #include "cli/inputs.h"
+#include "cli/options.h"
+#include "cli/session.h"
 #include "solver/ops/tree_copy.h"
 
 namespace cbuild::cli {
@@ -109,7 +111,12 @@ void print_json(std::vector<Kind>& kinds, const std::string& edited) {
 
 }  // namespace
 
-int bench_command(const BuildOptions& build, const BenchOptions& bench, Session& session) {
+int bench_command(Arguments arguments) {
+  const auto line = parse_bench_line(std::move(arguments));
+  if (!line) return exit_code::kSuccess;
+  const auto& [build_line, bench] = *line;
+  const BuildOptions& build = build_line.build;
+  Session session = start_session(build_line.root);
   const BuildInputs inputs = read_inputs(build);
   const TempDir copy = TempDir::in_tmp("cbuild-bench-");
   BuildOptions options = build;

@@ -343,7 +343,11 @@ BuildOutcome run_build(const BuildOptions& options, Session& session, ProgressSi
   return outcome;
 }
 
-int build_command(const BuildOptions& options, Session& session) {
+int build_command(Arguments arguments) {
+  const auto line = parse_build_line(std::move(arguments));
+  if (!line) return exit_code::kSuccess;
+  const BuildOptions& options = line->build;
+  Session session = start_session(line->root);
   CancelSource cancel;
   const Interrupts interrupts(cancel);
   std::string text;

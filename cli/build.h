@@ -5,6 +5,7 @@
 
 #include "base/cancel.h"
 #include "base/progress.h"
+#include "cli/command.h"
 #include "cli/options.h"
 #include "cli/session.h"
 
@@ -23,6 +24,6 @@ struct BuildOutcome {
 BuildOutcome run_build(const BuildOptions& options, Session& session, ProgressSink& progress, CancelSource& cancel);
 
 /// As the command: with a progress view, signal handling and the digest on stdout for --quiet.
-int build_command(const BuildOptions& options, Session& session);
+int build_command(Arguments arguments);
 
 }  // namespace cbuild::cli

@@ -1,16 +1,23 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "cli/images_command.h"
 
+#include <CLI/CLI.hpp>
 #include <iomanip>
 #include <iostream>
 
 #include "base/text.h"
 #include "cache/store.h"
 #include "cli/exit_codes.h"
+#include "cli/flags.h"
+#include "cli/session.h"
 
 namespace cbuild::cli {
 
-int images_command(const Session& session) {
+int images_command(Arguments arguments) {
+  std::string root;
+  CLI::App app{"List the images kept in the store", "cbuild images"};
+  if (!parse_flags(app, root, std::move(arguments))) return exit_code::kSuccess;
+  const Session session = start_session(root);
   cache::Store store({.root = session.root, .user_xattr = session.unprivileged});
   const std::vector<cache::Image> images = store.images();
   std::size_t width = 4;

@@ -1,11 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
-#include "cli/session.h"
+#include "cli/command.h"
 
 namespace cbuild::cli {
 
 /// `cbuild images`: the names kept in the store with manifest digest and age.
-int images_command(const Session& session);
+int images_command(Arguments arguments);
 
 }  // namespace cbuild::cli

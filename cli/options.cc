@@ -6,10 +6,10 @@
 #include <CLI/CLI.hpp>
 #include <algorithm>
 #include <cstdlib>
-#include <iostream>
 
 #include "base/error.h"
 #include "base/text.h"
+#include "cli/flags.h"
 
 namespace cbuild::cli {
 namespace {
@@ -216,58 +216,42 @@ void add_build_flags(CLI::App& app, BuildOptions& build, Raw& raw) {
   add_output_flags(app, build, raw);
 }
 
-[[noreturn]] void rethrow_as_usage(const CLI::ParseError& error) {
-  usage(error.what(), "cbuild --help lists all flags");
+void describe_build(CLI::App& app, BuildLine& line, Raw& raw) {
+  add_build_flags(app, line.build, raw);
+  app.footer("cbuild help lists the other commands. Exit codes: 0 built, 1 build failed, 2 wrong usage, 3 output or push failed,\n"
+             "4 internal, 130 interrupted.");
+}
+
+// A bare --pull is a flag, as docker has it; CLI11 would take the next word for its value.
+Arguments with_plain_pull(Arguments arguments) {
+  for (std::string& argument : arguments)
+    if (argument == "--pull") argument = "--pull=always";
+  return arguments;
 }
 
 }  // namespace
 
-std::optional<CommandLine> parse_command_line(int argc, char** argv) {
-  CommandLine line;
+std::optional<BuildLine> parse_build_line(Arguments arguments) {
+  BuildLine line;
   Raw raw;
   CLI::App app{"cbuild turns a Dockerfile into an OCI image, without a daemon", "cbuild"};
-  app.set_version_flag("--version", "cbuild " CBUILD_VERSION);
-  app.add_option("--root", line.root, "Directory of the store (default: $CBUILD_ROOT, /var/lib/cbuild, ~/.local/share/cbuild)");
-  const bool is_bench = argc > 1 && std::string_view(argv[1]) == "bench";
-  const bool is_images = argc > 1 && std::string_view(argv[1]) == "images";
-  const bool is_build = argc > 1 && (std::string_view(argv[1]) == "build" || std::string_view(argv[1]) == "b");
-  if (is_bench || is_images || is_build) {
-    argv[1] = argv[0];
-    --argc;
-    ++argv;
-  }
-  if (is_images) {
-    line.command = Command::images;
-    app.description("List the images kept in the store");
-  } else {
-    add_build_flags(app, line.build, raw);
-    app.footer("Commands: cbuild [build] CONTEXT, cbuild bench CONTEXT, cbuild images. Exit codes: 0 built, 1 build failed,\n"
-               "2 wrong usage, 3 output or push failed, 4 internal, 130 interrupted.");
-  }
-  if (is_bench) {
-    line.command = Command::bench;
-    app.description("Measure cold, no-op and one-file-edit builds of a Dockerfile");
-    app.add_option("--runs", line.bench.runs, "Runs of each kind (default: 3)")->check(CLI::Range(1, 100));
-    app.add_option("--edit", line.bench.edit, "File of the context to change for the edit runs");
-    app.add_flag("--json", line.bench.json, "Print JSON instead of a table");
-  }
-  for (CLI::Option* option : app.get_options())  // as docker: the last one of a repeated flag wins
-    if (option->get_items_expected_max() == 1) option->multi_option_policy(CLI::MultiOptionPolicy::TakeLast);
-  // A bare --pull is a flag, as docker has it; CLI11 would take the next word for its value.
-  std::vector<std::string> arguments(argv + 1, argv + argc);
-  for (std::string& argument : arguments)
-    if (argument == "--pull") argument = "--pull=always";
-  std::reverse(arguments.begin(), arguments.end());  // the order CLI11's vector overload wants
-  try {
-    app.parse(arguments);
-  } catch (const CLI::Success& success) {
-    app.exit(success);
-    return std::nullopt;
-  } catch (const CLI::ParseError& error) {
-    rethrow_as_usage(error);
-  }
-  if (line.command != Command::images) convert(raw, line.build);
+  describe_build(app, line, raw);
+  if (!parse_flags(app, line.root, with_plain_pull(std::move(arguments)))) return std::nullopt;
+  convert(raw, line.build);
   return line;
+}
+
+std::optional<BenchLine> parse_bench_line(Arguments arguments) {
+  BenchLine bench;
+  Raw raw;
+  CLI::App app{"Measure cold, no-op and one-file-edit builds of a Dockerfile", "cbuild bench"};
+  describe_build(app, bench.line, raw);
+  app.add_option("--runs", bench.bench.runs, "Runs of each kind (default: 3)")->check(CLI::Range(1, 100));
+  app.add_option("--edit", bench.bench.edit, "File of the context to change for the edit runs");
+  app.add_flag("--json", bench.bench.json, "Print JSON instead of a table");
+  if (!parse_flags(app, bench.line.root, with_plain_pull(std::move(arguments)))) return std::nullopt;
+  convert(raw, bench.line.build);
+  return bench;
 }
 
 }  // namespace cbuild::cli

@@ -7,6 +7,7 @@
 #include <string>
 #include <vector>
 
+#include "cli/command.h"
 #include "exporter/outputs.h"
 #include "oci/platform.h"
 #include "solver/op.h"
@@ -48,7 +49,11 @@ struct BuildOptions {
   std::optional<std::string> auth_file;
 };
 
-enum class Command { build, bench, images };
+/// A build as the command line has it.
+struct BuildLine {
+  std::string root;  ///< --root: the store; empty: the default
+  BuildOptions build;
+};
 
 /// What `cbuild bench` adds to a build.
 struct BenchOptions {
@@ -57,14 +62,13 @@ struct BenchOptions {
   bool json = false;
 };
 
-struct CommandLine {
-  Command command = Command::build;
-  std::string root;  ///< --root: the store
-  BuildOptions build;
+struct BenchLine {
+  BuildLine line;
   BenchOptions bench;
 };
 
-/// Parses argv. Throws Error{usage}; prints help or version itself and returns nullopt for those.
-std::optional<CommandLine> parse_command_line(int argc, char** argv);
+/// Parse the words behind the command's name. Throw Error{usage}; nullopt when help or the version was asked for and is printed.
+std::optional<BuildLine> parse_build_line(Arguments arguments);
+std::optional<BenchLine> parse_bench_line(Arguments arguments);
 
 }  // namespace cbuild::cli

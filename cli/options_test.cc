@@ -10,11 +10,8 @@
 namespace cbuild::cli {
 namespace {
 
-CommandLine parse(std::vector<std::string> arguments) {
-  arguments.insert(arguments.begin(), "cbuild");
-  std::vector<char*> argv;
-  for (std::string& argument : arguments) argv.push_back(argument.data());
-  auto line = parse_command_line(static_cast<int>(argv.size()), argv.data());
+BuildLine parse(std::vector<std::string> arguments) {
+  auto line = parse_build_line(std::move(arguments));
   REQUIRE(line.has_value());
   return *line;
 }
@@ -22,8 +19,7 @@ CommandLine parse(std::vector<std::string> arguments) {
 }  // namespace
 
 TEST_CASE("a plain call builds the current directory into the store") {
-  const CommandLine line = parse({"."});
-  CHECK(line.command == Command::build);
+  const BuildLine line = parse({"."});
   CHECK(line.build.context == ".");
   REQUIRE(line.build.outputs.size() == 1);
   CHECK(line.build.outputs[0].type == exporter::OutputType::image);
@@ -33,8 +29,8 @@ TEST_CASE("a plain call builds the current directory into the store") {
 TEST_CASE("flags reach their fields") {
   setenv("CBUILD_TEST_ARG", "from env", 1);
   unsetenv("CBUILD_TEST_NONE");
-  const CommandLine line =
-      parse({"build", "-f", "D", "-t", "r/x:1", "-t", "y", "--target", "T", "--build-arg", "A=b=c", "--build-arg",
+  const BuildLine line =
+      parse({"-f", "D", "-t", "r/x:1", "-t", "y", "--target", "T", "--build-arg", "A=b=c", "--build-arg",
              "CBUILD_TEST_ARG", "--build-arg", "CBUILD_TEST_NONE", "--label", "l=v", "--platform", "linux/arm64",
              "--no-cache-filter", "a,b", "--add-host", "h:1.2.3.4", "--add-host", "v6=[::1]", "--shm-size", "1m",
              "--ulimit", "nofile=10:20", "--secret", "id=s,src=f", "--secret", "id=e,env=E", "-j", "3", "--push",

@@ -28,9 +28,9 @@ void on_signal(int signal) {
 
 }  // namespace
 
-Session start_session(const CommandLine& line) {
+Session start_session(const std::string& root) {
   Session session;
-  session.root = line.root.empty() ? cache::default_root() : line.root;
+  session.root = root.empty() ? cache::default_root() : root;
   signal(SIGPIPE, SIG_IGN);
   if (geteuid() != 0) {
     session.user_namespace = sandbox::enter_user_namespace();

@@ -7,7 +7,6 @@
 
 #include "base/cancel.h"
 #include "base/progress.h"
-#include "cli/options.h"
 #include "sandbox/runner.h"
 
 namespace cbuild::cli {
@@ -20,8 +19,9 @@ struct Session {
   std::unique_ptr<sandbox::Zygote> zygote;   ///< forked before any thread
 };
 
-/// Must run before any thread exists: enters a user namespace for ordinary users and forks the zygote.
-Session start_session(const CommandLine& line);
+/// Must run before any thread exists: enters a user namespace for ordinary users and forks the zygote. An empty `root` means the
+/// user's default store.
+Session start_session(const std::string& root);
 
 /// SIGINT, SIGTERM and SIGHUP cancel `source`; a second one ends the process at once. Restores the old handlers at the end.
 class Interrupts {

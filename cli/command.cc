@@ -1,0 +1,41 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "cli/command.h"
+
+#include <algorithm>
+#include <iomanip>
+#include <iostream>
+#include <iterator>
+
+#include "cli/bench_command.h"
+#include "cli/build.h"
+#include "cli/exit_codes.h"
+#include "cli/images_command.h"
+
+namespace cbuild::cli {
+namespace {
+
+constexpr Command kCommands[] = {
+    {"build", "Build an image from a Dockerfile (the default)", build_command},
+    {"bench", "Measure cold, no-op and one-file-edit builds of a Dockerfile", bench_command},
+    {"images", "List the images kept in the store", images_command},
+};
+
+int print_commands() {
+  std::cout << "cbuild turns a Dockerfile into an OCI image, without a daemon.\n\nCommands:\n" << std::left;
+  for (const Command& command : kCommands) std::cout << "  " << std::setw(10) << command.name << command.summary << "\n";
+  std::cout << "\ncbuild COMMAND --help says more about each.\n";
+  return exit_code::kSuccess;
+}
+
+}  // namespace
+
+int run_command(Arguments words) {
+  const std::string first = words.empty() ? "" : words.front();
+  if (first == "help") return print_commands();
+  const auto command = std::find_if(std::begin(kCommands), std::end(kCommands), [&](const Command& c) { return c.name == first; });
+  if (command == std::end(kCommands)) return build_command(std::move(words));
+  words.erase(words.begin());
+  return command->run(std::move(words));
+}
+
+}  // namespace cbuild::cli

@@ -1,0 +1,22 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include <string>
+#include <string_view>
+#include <vector>
+
+namespace cbuild::cli {
+
+/// The words behind the name of a command.
+using Arguments = std::vector<std::string>;
+
+/// One command of the program. `run` returns the exit code and throws Error for what went wrong before there was anything to report.
+struct Command {
+  std::string_view name, summary;
+  int (*run)(Arguments arguments);
+};
+
+/// What `words` (the program's arguments) ask for: carries out the command that the first word names, else a build.
+int run_command(Arguments words);
+
+}  // namespace cbuild::cli
