@@ -4,10 +4,8 @@
 #include <fcntl.h>
 #include <unistd.h>
 
-#include <algorithm>
 #include <cstdlib>
 #include <iostream>
-#include <nlohmann/json.hpp>
 #include <unordered_set>
 
 #include "base/error.h"
@@ -15,13 +13,12 @@
 #include "base/text.h"
 #include "cache/gc.h"
 #include "cache/packer.h"
+#include "cli/build_outputs.h"
 #include "cli/error_text.h"
 #include "cli/exit_codes.h"
 #include "cli/inputs.h"
 #include "cli/progress_views.h"
 #include "cli/remote.h"
-#include "exporter/image_builder.h"
-#include "exporter/outputs.h"
 #include "frontend/parser.h"
 #include "solver/ops/executor.h"
 #include "solver/scheduler.h"
@@ -29,18 +26,7 @@
 namespace cbuild::cli {
 namespace {
 
-using Json = nlohmann::ordered_json;
-
 double seconds_since(std::int64_t start_ns) { return static_cast<double>(sys::monotonic_ns() - start_ns) / 1e9; }
-
-bool wants_image(const BuildOptions& options) {
-  const auto needs = [](const exporter::Output& output) {
-    return output.type != exporter::OutputType::local && output.type != exporter::OutputType::tar &&
-           output.type != exporter::OutputType::cacheonly;
-  };
-  return std::any_of(options.outputs.begin(), options.outputs.end(), needs) || !options.iid_file.empty() ||
-         !options.metadata_file.empty();
-}
 
 std::vector<solver::ops::Secret> make_secrets(const BuildOptions& options) {
   constexpr std::size_t kMaxSecret = 512u << 10;
@@ -141,9 +127,10 @@ class Build {
   sandbox::Runner& runner();
   solver::ops::BuildServices services();
   void report_failure(const solver::SolveReport& report, const solver::ops::StoreExecutor& executor);
-  exporter::ImageResult image_result() const;
+  std::vector<solver::VertexId> results() const;
+  std::unordered_set<solver::VertexId> layers_to_pack() const;
+  exporter::ImageResult image_result(const frontend::LoweredTarget& target) const;
   void export_outputs();
-  void write_files(const exporter::BuiltImage& image) const;
   void finish();
 
   const BuildOptions& options_;
@@ -155,7 +142,7 @@ class Build {
   cache::Packer packer_;
   std::mutex runner_mutex_;
   std::unique_ptr<sandbox::Runner> runner_;
-  frontend::Lowered lowered_;
+  frontend::LoweredTargets lowered_;
   std::string dockerfile_name_, log_directory_;
   solver::SolveReport report_;
   BuildOutcome outcome_;
@@ -168,7 +155,7 @@ void Build::lower_dockerfile() {
   dockerfile_name_ = inputs.dockerfile->name();
   const frontend::Dockerfile dockerfile = frontend::parse_dockerfile(inputs.dockerfile);
   StoreImageResolver images(store_, remote_, options_.pull);
-  lowered_ = frontend::lower(dockerfile, lower_options(options_, inputs), images);
+  lowered_ = frontend::lower_targets(dockerfile, lower_options(options_, inputs), options_.targets, images);
   for (const Diagnostic& warning : dockerfile.warnings) progress_.on_event(RunDiagnostic{warning});
   for (const Diagnostic& warning : lowered_.warnings) progress_.on_event(RunDiagnostic{warning});
   for (const std::string& note : lowered_.notes) progress_.on_event(RunNote{Severity::note, note});
@@ -199,8 +186,24 @@ solver::ops::BuildServices Build::services() {
   return services;
 }
 
+std::vector<solver::VertexId> Build::results() const {
+  std::vector<solver::VertexId> ids;
+  for (const frontend::LoweredTarget& target : lowered_.targets)
+    if (target.result != solver::kNoInput) ids.push_back(target.result);
+  return ids;
+}
+
+std::unordered_set<solver::VertexId> Build::layers_to_pack() const {
+  std::unordered_set<solver::VertexId> layers;
+  for (std::size_t i = 0; i < lowered_.targets.size(); ++i) {
+    const std::vector<solver::VertexId>& own = lowered_.targets[i].layer_vertices;
+    if (wants_image(options_, options_.targets[i])) layers.insert(own.begin(), own.end());
+  }
+  return layers;
+}
+
 void Build::count_steps() {
-  for (const solver::VertexId id : lowered_.graph.reachable({lowered_.target.result})) {
+  for (const solver::VertexId id : lowered_.graph.reachable(results())) {
     if (std::holds_alternative<solver::LocalSource>(lowered_.graph[id].op)) continue;
     ++outcome_.steps_total;
     outcome_.steps_cached += report_.vertices[id].state == solver::VertexState::cached;
@@ -208,21 +211,19 @@ void Build::count_steps() {
 }
 
 bool Build::solve() {
-  if (lowered_.target.result == solver::kNoInput) return true;
+  if (results().empty()) return true;
   solver::ops::StoreExecutor executor(services());
-  solver::ops::CacheResultStore results(store_);
-  const std::unordered_set<solver::VertexId> layers(lowered_.target.layer_vertices.begin(),
-                                                    lowered_.target.layer_vertices.end());
+  solver::ops::CacheResultStore records(store_);
+  const std::unordered_set<solver::VertexId> layers = layers_to_pack();
   solver::SolveOptions solve_options;
   solve_options.max_running_steps = options_.jobs;
   solve_options.cancel = &cancel_;
   StepEvents steps(progress_, lowered_.graph);
   solve_options.progress = &steps;
-  if (wants_image(options_))
-    solve_options.on_result = [&](solver::VertexId id, const solver::Result& result, bool cached) {
-      if (!cached && layers.contains(id)) packer_.start(result.id);
-    };
-  report_ = solver::solve(lowered_.graph, {lowered_.target.result}, executor, results, solve_options);
+  solve_options.on_result = [&](solver::VertexId id, const solver::Result& result, bool cached) {
+    if (!cached && layers.contains(id)) packer_.start(result.id);
+  };
+  report_ = solver::solve(lowered_.graph, results(), executor, records, solve_options);
   executor.save_scans();
   count_steps();
   if (report_.failure || report_.cancelled) report_failure(report_, executor);
@@ -256,56 +257,27 @@ void Build::report_failure(const solver::SolveReport& report, const solver::ops:
   if (!failure.log_path.empty()) failure_text_ += cat("full log: ", failure.log_path, "\n");
 }
 
-exporter::ImageResult Build::image_result() const {
+exporter::ImageResult Build::image_result(const frontend::LoweredTarget& target) const {
   exporter::ImageResult result;
-  if (lowered_.target.result != solver::kNoInput) result.chain = report_.vertices[lowered_.target.result].result.id;
-  result.config = lowered_.target.config;
-  result.base_history = lowered_.target.base_history;
-  result.source_date_epoch = lowered_.target.source_date_epoch;
+  if (target.result != solver::kNoInput) result.chain = report_.vertices[target.result].result.id;
+  result.config = target.config;
+  result.base_history = target.base_history;
+  result.source_date_epoch = target.source_date_epoch;
   return result;
 }
 
 void Build::export_outputs() {
-  const TaskId task = lowered_.graph.size();
-  progress_.on_event(TaskAdded{task, "exporting the image", {}});
-  progress_.on_event(TaskStarted{task, sys::monotonic_ns(), {}});
+  std::vector<TargetResult> targets;
+  for (std::size_t i = 0; i < lowered_.targets.size(); ++i)
+    targets.push_back({options_.targets[i], image_result(lowered_.targets[i]), std::nullopt});
   try {
-    exporter::ExportContext context{store_, nullptr, remote_.fetcher(), &progress_, task, &cancel_};
-    exporter::ImageResult result = image_result();
-    std::optional<exporter::BuiltImage> image;
-    for (const exporter::Output& output : options_.outputs) {
-      result.annotations = output.annotations;
-      if (output.push) context.registry = &remote_.registry();
-      const bool bare = output.type == exporter::OutputType::local || output.type == exporter::OutputType::tar;
-      if (!bare && output.type != exporter::OutputType::cacheonly)
-        image = exporter::build_image(store_, packer_, result, output.image);
-      exporter::export_image(output, image.value_or(exporter::BuiltImage{}), result, context);
-    }
-    if (!image && wants_image(options_)) image = exporter::build_image(store_, packer_, result, {});
-    if (image) {
-      outcome_.image_digest = image->manifest.digest.str();
-      write_files(*image);
-    }
-    progress_.on_event(TaskFinished{task, sys::monotonic_ns(), TaskState::ok, {}});
+    write_outputs(options_, targets, {store_, packer_, remote_, progress_, cancel_, lowered_.graph.size()});
   } catch (const Error& error) {
-    const bool cancelled = cancel_.cancelled();
-    outcome_.exit_code = cancelled ? exit_code::kInterrupted : exit_code::kExportFailed;
-    progress_.on_event(TaskFinished{task, sys::monotonic_ns(), cancelled ? TaskState::cancelled : TaskState::failed, error.what()});
+    outcome_.exit_code = cancel_.cancelled() ? exit_code::kInterrupted : exit_code::kExportFailed;
     failure_text_ = error_text(error, session_.root);
   }
-}
-
-void Build::write_files(const exporter::BuiltImage& image) const {
-  if (!options_.iid_file.empty()) sys::write_file_at(AT_FDCWD, options_.iid_file, image.config.digest.str());
-  if (options_.metadata_file.empty()) return;
-  Json json = Json::object();
-  json["containerimage.config.digest"] = image.config.digest.str();
-  json["containerimage.descriptor"] = Json::parse(oci::to_json(image.manifest));
-  json["containerimage.digest"] = image.manifest.digest.str();
-  std::vector<std::string> names;
-  for (const exporter::Output& output : options_.outputs) names.insert(names.end(), output.names.begin(), output.names.end());
-  if (!names.empty()) json["image.name"] = join(names, ",");
-  sys::write_file_at(AT_FDCWD, options_.metadata_file, json.dump(2) + "\n");
+  for (const TargetResult& target : targets)
+    if (target.image) outcome_.image_digests.push_back(target.image->manifest.digest.str());
 }
 
 void Build::finish() {
@@ -357,7 +329,8 @@ int build_command(Arguments arguments) {
     outcome = guarded(options, session, *progress, cancel, text);
   }
   std::cerr << text;
-  if (options.progress == ProgressMode::quiet && outcome.exit_code == 0) std::cout << outcome.image_digest << "\n";
+  if (options.progress == ProgressMode::quiet && outcome.exit_code == 0)
+    for (const std::string& digest : outcome.image_digests) std::cout << digest << "\n";
   return outcome.exit_code;
 }
 

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <string>
+#include <vector>
 
 #include "base/cancel.h"
 #include "base/progress.h"
@@ -15,7 +16,7 @@ namespace cbuild::cli {
 struct BuildOutcome {
   int exit_code = 0;
   unsigned steps_total = 0, steps_cached = 0;
-  std::string image_digest;     ///< manifest, if an image was made
+  std::vector<std::string> image_digests;  ///< manifests of the images that were made, in the order of the targets
   double lower_s = 0, solve_s = 0, export_s = 0;  ///< where the time went
 };
 

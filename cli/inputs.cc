@@ -98,7 +98,6 @@ BuildInputs read_inputs(const BuildOptions& options) {
 
 frontend::LowerOptions lower_options(const BuildOptions& options, const BuildInputs& inputs) {
   frontend::LowerOptions lower;
-  lower.target = options.target;
   lower.build_args = options.build_args;
   lower.labels = options.labels;
   for (const auto& [name, value] : options.build_contexts) lower.named_contexts[name] = resolve_context(name, value);

@@ -22,7 +22,7 @@ struct BuildInputs {
 /// Error{not_found} or {usage} saying what was looked for.
 BuildInputs read_inputs(const BuildOptions& options);
 
-/// The options of lowering that follow from the command line. Throws Error{usage} for build contexts that do not exist.
+/// The options of lowering that follow from the command line, all but the target. Throws Error{usage} for build contexts that do not exist.
 frontend::LowerOptions lower_options(const BuildOptions& options, const BuildInputs& inputs);
 
 }  // namespace cbuild::cli

@@ -10,13 +10,14 @@
 #include "base/error.h"
 #include "base/text.h"
 #include "cli/flags.h"
+#include "cli/target_outputs.h"
 
 namespace cbuild::cli {
 namespace {
 
 /// What CLI11 fills before it is checked and converted.
 struct Raw {
-  std::vector<std::string> build_args, labels, build_contexts, annotations, outputs, secrets, ssh, ulimits, add_hosts;
+  std::vector<std::string> targets, tags, build_args, labels, build_contexts, annotations, outputs, secrets, ssh, ulimits, add_hosts;
   std::string platform, progress = "auto", shm_size, pull_policy;
   bool push = false, load = false, quiet = false;
 };
@@ -123,19 +124,22 @@ void convert_outputs(const Raw& raw, BuildOptions& build) {
   const bool terminal = isatty(STDOUT_FILENO) != 0;
   for (const std::string& text : raw.outputs) build.outputs.push_back(exporter::parse_output(text, terminal));
   if (raw.load) build.outputs.push_back(exporter::parse_output("type=docker", false));
-  if (raw.push) {
-    const auto image = std::find_if(build.outputs.begin(), build.outputs.end(),
-                                    [](const auto& o) { return o.type == exporter::OutputType::image; });
-    if (image == build.outputs.end())
-      build.outputs.push_back(exporter::parse_output("type=image,push=true", false));
-    else
-      image->push = true;
-  }
-  if (build.outputs.empty()) build.outputs.push_back(exporter::parse_output("type=image", false));
+  bool pushed = !raw.push;
   for (exporter::Output& output : build.outputs) {
-    if (output.names.empty()) output.names = build.tags;
+    if (!raw.push || output.type != exporter::OutputType::image) continue;
+    output.push = pushed = true;
+  }
+  exporter::Output image = exporter::parse_output("type=image", false);
+  image.push = raw.push;
+  if (!pushed) build.outputs.push_back(image);
+  build.targets = parse_targets(raw.targets);
+  build.outputs = spread_outputs(build.outputs, raw.tags, build.targets, image);
+  for (exporter::Output& output : build.outputs) {
     output.annotations.insert(build.annotations.begin(), build.annotations.end());
-    if (output.push && output.names.empty()) usage("a push needs a name", "add -t REGISTRY/REPOSITORY:TAG");
+    if (!output.push || !output.names.empty()) continue;
+    const std::string target = build.targets.size() > 1 ? cat(output.target, "=") : "";
+    usage(target.empty() ? "a push needs a name" : cat("a push of target ", output.target, " needs a name"),
+          cat("add -t ", target, "REGISTRY/REPOSITORY:TAG"));
   }
 }
 
@@ -167,7 +171,7 @@ void convert(const Raw& raw, BuildOptions& build) {
 void add_input_flags(CLI::App& app, BuildOptions& build, Raw& raw) {
   app.add_option("context", build.context, "Directory that COPY and ADD read from")->type_name("CONTEXT");
   app.add_option("-f,--file", build.file, "Dockerfile (default: CONTEXT/Dockerfile, - for stdin)");
-  app.add_option("--target", build.target, "Stage to build (default: the last one)");
+  app.add_option("--target", raw.targets, "Stage to build (default: the last one); repeated or with commas: several in one build")->allow_extra_args(false);
   app.add_option("--build-arg", raw.build_args, "NAME=VALUE, or NAME to take it from the environment")->allow_extra_args(false);
   app.add_option("--build-context", raw.build_contexts, "NAME=SOURCE: more contexts (a directory, oci-layout://, docker-image://)")->allow_extra_args(false);
   app.add_option("--label", raw.labels, "NAME=VALUE to add to the image's labels")->allow_extra_args(false);
@@ -195,7 +199,7 @@ void add_cache_flags(CLI::App& app, BuildOptions& build, Raw& raw) {
 }
 
 void add_output_flags(CLI::App& app, BuildOptions& build, Raw& raw) {
-  app.add_option("-t,--tag", build.tags, "Name of the image (REGISTRY/REPOSITORY:TAG)")->allow_extra_args(false);
+  app.add_option("-t,--tag", raw.tags, "Name of the image (REGISTRY/REPOSITORY:TAG); TARGET=NAME with several targets")->allow_extra_args(false);
   app.add_option("-o,--output", raw.outputs, "type=oci|docker|local|tar|image|registry[,dest=...], a directory, or - for a tar on stdout")->allow_extra_args(false);
   app.add_flag("--push", raw.push, "Push the image under its names");
   app.add_flag("--load", raw.load, "Load the image into the docker engine");

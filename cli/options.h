@@ -25,8 +25,7 @@ struct SshOption { std::string id, socket; };
 struct BuildOptions {
   std::string context = ".";
   std::string file;  ///< -f; empty: Dockerfile of the context; "-": stdin
-  std::vector<std::string> tags;
-  std::string target;
+  std::vector<std::string> targets = {""};  ///< stages to build, each once, as the user spells them; "": the last one of the file
   std::map<std::string, std::string> build_args, labels, build_contexts, annotations;
   std::optional<oci::Platform> platform;
   bool no_cache = false;
@@ -39,7 +38,7 @@ struct BuildOptions {
   std::uint64_t shm_size = 0;
   std::vector<solver::Ulimit> ulimits;
   std::string cgroup_parent;
-  std::vector<exporter::Output> outputs;
+  std::vector<exporter::Output> outputs;  ///< each for the one target it names, grouped by `targets`
   std::string metadata_file, iid_file;
   ProgressMode progress = ProgressMode::automatic;
   bool debug = false;

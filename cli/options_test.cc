@@ -38,7 +38,7 @@ TEST_CASE("flags reach their fields") {
   const BuildOptions& b = line.build;
   CHECK(b.context == "ctx");
   CHECK(b.file == "D");
-  CHECK(b.tags == std::vector<std::string>{"r/x:1", "y"});
+  CHECK(b.targets == std::vector<std::string>{"T"});
   CHECK(b.build_args == std::map<std::string, std::string>{{"A", "b=c"}, {"CBUILD_TEST_ARG", "from env"}});
   CHECK(b.platform->str() == "linux/arm64");
   CHECK(b.no_cache_filter == std::vector<std::string>{"a", "b"});
@@ -50,7 +50,7 @@ TEST_CASE("flags reach their fields") {
   CHECK(b.jobs == 3);
   REQUIRE(b.outputs.size() == 1);
   CHECK(b.outputs[0].push);
-  CHECK(b.outputs[0].names == b.tags);
+  CHECK(b.outputs[0].names == std::vector<std::string>{"r/x:1", "y"});
 }
 
 TEST_CASE("--pull works with and without a policy") {
@@ -60,7 +60,9 @@ TEST_CASE("--pull works with and without a policy") {
 }
 
 TEST_CASE("the last one of a repeated flag wins") {
-  CHECK(parse({"--progress", "plain", "--progress", "tty", "--target", "a", "--target", "b", "."}).build.target == "b");
+  const BuildLine line = parse({"--progress", "plain", "--progress", "tty", "--iidfile", "a", "--iidfile", "b", "."});
+  CHECK(line.build.progress == ProgressMode::tty);
+  CHECK(line.build.iid_file == "b");
 }
 
 TEST_CASE("wrong flags are usage errors") {

@@ -42,6 +42,7 @@ const std::map<std::string, Setter>& setters() {
   static const std::map<std::string, Setter> table = {
       {"type", [](Output& o, const std::string& v) { o.type = parse_type(v); }},
       {"dest", [](Output& o, const std::string& v) { o.dest = v; }},
+      {"target", [](Output& o, const std::string& v) { o.target = v; }},
       {"name", [](Output& o, const std::string& v) { o.names = split(v, ','); }},
       {"push", [](Output& o, const std::string& v) { o.push = parse_bool("push", v); }},
       {"push-by-digest", [](Output& o, const std::string& v) { o.push_by_digest = parse_bool("push-by-digest", v); }},

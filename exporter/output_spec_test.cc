@@ -10,9 +10,10 @@ TEST_CASE("an output is a path, a dash, or key=value pairs") {
   CHECK(parse_output("out", false).type == OutputType::local);
   CHECK(parse_output("out", false).dest == "out");
   CHECK(parse_output("-", false).type == OutputType::tar);
-  const Output oci = parse_output("type=oci,dest=a.tar,name=x:1,compression=zstd,compression-level=3", false);
+  const Output oci = parse_output("type=oci,dest=a.tar,target=app,name=x:1,compression=zstd,compression-level=3", false);
   CHECK(oci.type == OutputType::oci);
   CHECK(oci.dest == "a.tar");
+  CHECK(oci.target == "app");
   CHECK(oci.names == std::vector<std::string>{"x:1"});
   CHECK(oci.image.compression == oci::layer::Compression::zstd);
   CHECK(oci.image.compression_level == 3);

@@ -23,6 +23,7 @@ enum class OutputType { local, tar, oci, docker, image, registry, cacheonly };
 struct Output {
   OutputType type = OutputType::image;
   std::string dest;
+  std::string target;              ///< stage whose result it takes; empty: of the build's only target, or of each
   std::vector<std::string> names;  ///< from name=; else the -t names of the build
   bool push = false, push_by_digest = false, insecure = false, as_tar = true, oci_media_types = true;
   ImageOptions image;

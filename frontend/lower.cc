@@ -1,6 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "frontend/lower.h"
 
+#include <algorithm>
+
+#include "base/error.h"
 #include "base/text.h"
 #include "frontend/lower_diagnostic.h"
 #include "frontend/lower_plan.h"
@@ -68,27 +71,59 @@ LoweredTarget finish_target(BuildState& build, std::size_t index) {
   return out;
 }
 
+/// Reports every name that is no stage, before any image is asked for.
+void check_targets(const StageTable& table, const std::vector<std::string>& targets) {
+  std::vector<Diagnostic> wrong;
+  for (const std::string& target : targets) {
+    try {
+      table.target(target);
+    } catch (const DiagnosticError& e) {
+      wrong.insert(wrong.end(), e.diagnostics().begin(), e.diagnostics().end());
+    }
+  }
+  if (!wrong.empty()) throw DiagnosticError(std::move(wrong));
+}
+
+/// Adds what `options.target` reaches to `graph`. `triggers` gains the number of ONBUILD triggers by stage.
+LoweredTarget lower_target(const Dockerfile& dockerfile, const LowerOptions& options, Sources& sources,
+                           const NamedContexts& contexts, solver::Graph& graph, std::vector<std::size_t>& triggers) {
+  const GlobalScope globals = make_global_scope(dockerfile, options);
+  const StageTable table(dockerfile, options, contexts, globals.args);
+  const std::size_t target = table.target(options.target);
+  BuildState build{dockerfile, options, globals, table, sources, graph, plan_stages(table, target, sources),
+                   std::vector<StageState>(table.stages().size())};
+  lower_stages(build);
+  for (std::size_t i = 0; i < build.plan.size(); ++i) triggers[i] = std::max(triggers[i], build.plan[i].triggers.size());
+  return finish_target(build, target);
+}
+
 }  // namespace
 
-Lowered lower(const Dockerfile& dockerfile, const LowerOptions& options, ImageResolver& images) {
+LoweredTargets lower_targets(const Dockerfile& dockerfile, const LowerOptions& options,
+                             const std::vector<std::string>& targets, ImageResolver& images) {
+  CBUILD_CHECK(!targets.empty());
   if (dockerfile.stages.empty()) reject({}, "dockerfile contains no stages to build");
   validate_build_args(options.build_args);
   validate_stages(dockerfile);
-  const GlobalScope globals = make_global_scope(dockerfile, options);
+  LoweredTargets out;
   const NamedContexts contexts(options.named_contexts);
-  const StageTable table(dockerfile, options, contexts, globals.args);
-  const std::size_t target = table.target(options.target);
-
-  Lowered out;
   Sources sources(options, contexts, images, out.graph);
-  BuildState build{dockerfile, options,   globals,
-                   table,      sources,   out.graph,
-                   plan_stages(table, target, sources), std::vector<StageState>(table.stages().size())};
-  lower_stages(build);
-  out.target = finish_target(build, target);
-  out.notes = trigger_notes(build.plan);
+  LowerOptions own = options;
+  own.target = targets.front();
+  check_targets(StageTable(dockerfile, own, contexts, make_global_scope(dockerfile, own).args), targets);
+  std::vector<std::size_t> triggers(dockerfile.stages.size());
+  for (const std::string& target : targets) {
+    own.target = target;
+    out.targets.push_back(lower_target(dockerfile, own, sources, contexts, out.graph, triggers));
+  }
+  out.notes = trigger_notes(triggers);
   out.warnings = dockerfile.warnings;
   return out;
+}
+
+Lowered lower(const Dockerfile& dockerfile, const LowerOptions& options, ImageResolver& images) {
+  LoweredTargets all = lower_targets(dockerfile, options, {options.target}, images);
+  return {std::move(all.graph), std::move(all.targets.front()), std::move(all.notes), std::move(all.warnings)};
 }
 
 }  // namespace cbuild::frontend

@@ -104,6 +104,19 @@ struct Lowered {
   std::vector<Diagnostic> warnings;
 };
 
+/// Several targets of one file over one graph: what two of them share is one vertex.
+struct LoweredTargets {
+  solver::Graph graph;
+  std::vector<LoweredTarget> targets;  ///< in the order they were asked for
+  std::vector<std::string> notes;      ///< as Lowered::notes; a stage that several targets reach counts once
+  std::vector<Diagnostic> warnings;
+};
+
+/// As lower(), for each of `targets` (at least one) in place of `options.target`; each target has its own TARGETSTAGE. Names
+/// that are no stage are reported together.
+LoweredTargets lower_targets(const Dockerfile& dockerfile, const LowerOptions& options,
+                             const std::vector<std::string>& targets, ImageResolver& images);
+
 /// Turns the tree into the graph of what `options.target` reaches. Throws DiagnosticError for what the user wrote wrong, Error for
 /// bases that cannot be resolved (with the FROM line as context).
 Lowered lower(const Dockerfile& dockerfile, const LowerOptions& options, ImageResolver& images);

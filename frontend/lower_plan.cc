@@ -104,10 +104,9 @@ std::vector<PlannedStage> plan_stages(const StageTable& table, std::size_t targe
   return Planner(table, sources).run(target);
 }
 
-std::vector<std::string> trigger_notes(const std::vector<PlannedStage>& plan) {
+std::vector<std::string> trigger_notes(const std::vector<std::size_t>& triggers) {
   std::vector<std::string> out;
-  for (const PlannedStage& stage : plan) {
-    const std::size_t count = stage.triggers.size();
+  for (const std::size_t count : triggers) {
     if (count > 0) out.push_back(cat("# Executing ", count, " build trigger", count == 1 ? "" : "s"));
   }
   return out;

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <cstddef>
+#include <string>
 #include <vector>
 
 #include "frontend/lower_stage.h"
@@ -12,7 +13,7 @@ namespace cbuild::frontend {
 /// may need further stages. What is not reached is not resolved. By stage index.
 std::vector<PlannedStage> plan_stages(const StageTable& table, std::size_t target, Sources& sources);
 
-/// "# Executing 2 build triggers" for each stage that has some, in order.
-std::vector<std::string> trigger_notes(const std::vector<PlannedStage>& plan);
+/// "# Executing 2 build triggers" for each stage that has some, in order; `triggers`: their number by stage index.
+std::vector<std::string> trigger_notes(const std::vector<std::size_t>& triggers);
 
 }  // namespace cbuild::frontend

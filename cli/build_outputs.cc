@@ -1,0 +1,107 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "cli/build_outputs.h"
+
+#include <fcntl.h>
+
+#include <algorithm>
+#include <nlohmann/json.hpp>
+
+#include "base/error.h"
+#include "base/sys.h"
+#include "base/text.h"
+#include "cli/target_outputs.h"
+#include "exporter/outputs.h"
+
+namespace cbuild::cli {
+namespace {
+
+using Json = nlohmann::ordered_json;
+
+bool needs_image(const exporter::Output& output) {
+  return output.type != exporter::OutputType::local && output.type != exporter::OutputType::tar &&
+         output.type != exporter::OutputType::cacheonly;
+}
+
+void write_target(const BuildOptions& options, TargetResult& target, const OutputServices& services, TaskId task) {
+  exporter::ExportContext context{services.store,     nullptr, services.remote.fetcher(),
+                                  &services.progress, task,    &services.cancel};
+  exporter::ImageResult result = target.result;
+  for (const exporter::Output& output : options.outputs) {
+    if (output.target != target.name) continue;
+    result.annotations = output.annotations;
+    if (output.push) context.registry = &services.remote.registry();
+    if (needs_image(output)) target.image = exporter::build_image(services.store, services.packer, result, output.image);
+    exporter::export_image(output, target.image.value_or(exporter::BuiltImage{}), result, context);
+  }
+  if (!target.image && wants_image(options, target.name))
+    target.image = exporter::build_image(services.store, services.packer, result, {});
+}
+
+/// write_target() as a task that is shown.
+void show_target(const BuildOptions& options, TargetResult& target, const OutputServices& services, TaskId task) {
+  ProgressSink& progress = services.progress;
+  const bool several = options.targets.size() > 1;
+  progress.on_event(TaskAdded{task, several ? cat("exporting the image of ", target.name) : "exporting the image", {}});
+  progress.on_event(TaskStarted{task, sys::monotonic_ns(), {}});
+  try {
+    write_target(options, target, services, task);
+    progress.on_event(TaskFinished{task, sys::monotonic_ns(), TaskState::ok, {}});
+  } catch (Error& error) {
+    const TaskState state = services.cancel.cancelled() ? TaskState::cancelled : TaskState::failed;
+    progress.on_event(TaskFinished{task, sys::monotonic_ns(), state, error.what()});
+    if (several) error.add_context(cat("target ", target.name));
+    throw;
+  }
+}
+
+Json metadata(const BuildOptions& options, const TargetResult& target) {
+  const exporter::BuiltImage& image = *target.image;
+  Json json = Json::object();
+  json["containerimage.config.digest"] = image.config.digest.str();
+  json["containerimage.descriptor"] = Json::parse(oci::to_json(image.manifest));
+  json["containerimage.digest"] = image.manifest.digest.str();
+  std::vector<std::string> names;
+  for (const exporter::Output& output : options.outputs)
+    if (output.target == target.name) names.insert(names.end(), output.names.begin(), output.names.end());
+  if (!names.empty()) json["image.name"] = join(names, ",");
+  return json;
+}
+
+void write_metadata(const BuildOptions& options, const std::vector<TargetResult>& targets) {
+  Json json = Json::object();
+  if (targets.size() == 1) {
+    json = metadata(options, targets.front());
+  } else {
+    for (const TargetResult& target : targets) json[target.name] = metadata(options, target);
+  }
+  sys::write_file_at(AT_FDCWD, options.metadata_file, json.dump(2) + "\n");
+}
+
+/// One file with a line for each target, or with the placeholder in its name a file for each.
+void write_image_ids(const BuildOptions& options, const std::vector<TargetResult>& targets) {
+  std::vector<std::string> ids;
+  for (const TargetResult& target : targets) {
+    ids.push_back(target.image->config.digest.str());
+    const std::string path = for_target(options.iid_file, target.name);
+    if (path != options.iid_file) sys::write_file_at(AT_FDCWD, path, ids.back());
+  }
+  if (for_target(options.iid_file, targets.front().name) != options.iid_file) return;
+  sys::write_file_at(AT_FDCWD, options.iid_file, ids.size() == 1 ? ids.front() : cat(join(ids, "\n"), "\n"));
+}
+
+}  // namespace
+
+bool wants_image(const BuildOptions& options, const std::string& target) {
+  if (!options.iid_file.empty() || !options.metadata_file.empty()) return true;
+  return std::any_of(options.outputs.begin(), options.outputs.end(), [&](const exporter::Output& output) {
+    return output.target == target && needs_image(output);
+  });
+}
+
+void write_outputs(const BuildOptions& options, std::vector<TargetResult>& targets, const OutputServices& services) {
+  for (std::size_t i = 0; i < targets.size(); ++i) show_target(options, targets[i], services, services.first_task + i);
+  if (!options.iid_file.empty()) write_image_ids(options, targets);
+  if (!options.metadata_file.empty()) write_metadata(options, targets);
+}
+
+}  // namespace cbuild::cli

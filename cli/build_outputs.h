@@ -1,0 +1,41 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "base/cancel.h"
+#include "base/progress.h"
+#include "cache/packer.h"
+#include "cache/store.h"
+#include "cli/options.h"
+#include "cli/remote.h"
+#include "exporter/image_builder.h"
+
+namespace cbuild::cli {
+
+/// One target after its steps are done, and what became of it.
+struct TargetResult {
+  std::string name;  ///< as BuildOptions::targets has it
+  exporter::ImageResult result;
+  std::optional<exporter::BuiltImage> image;  ///< set by write_outputs() where one was made
+};
+
+struct OutputServices {
+  cache::Store& store;
+  cache::Packer& packer;
+  Remote& remote;
+  ProgressSink& progress;
+  const CancelSource& cancel;
+  TaskId first_task = 0;  ///< each target is shown as one task, with ids from here on
+};
+
+/// Whether a target's layers have to be packed: for an output, or for --iidfile and --metadata-file.
+bool wants_image(const BuildOptions& options, const std::string& target);
+
+/// Carries out the outputs of every target, in order, then writes --iidfile and --metadata-file. The first failure ends it: throws Error
+/// with the target as context where there are several.
+void write_outputs(const BuildOptions& options, std::vector<TargetResult>& targets, const OutputServices& services);
+
+}  // namespace cbuild::cli
