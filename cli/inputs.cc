@@ -119,6 +119,8 @@ frontend::LowerOptions lower_options(const BuildOptions& options, const BuildInp
   lower.ulimits = options.ulimits;
   lower.shm_size = options.shm_size;
   lower.cgroup_parent = options.cgroup_parent;
+  lower.step_timeout_ns = options.step_timeout_ns;
+  lower.step_retries = options.step_retries;
   return lower;
 }
 

@@ -10,6 +10,7 @@
 #include "base/error.h"
 #include "base/text.h"
 #include "cli/flags.h"
+#include "cli/step_limits.h"
 #include "cli/target_outputs.h"
 
 namespace cbuild::cli {
@@ -18,7 +19,7 @@ namespace {
 /// What CLI11 fills before it is checked and converted.
 struct Raw {
   std::vector<std::string> targets, tags, build_args, labels, build_contexts, annotations, outputs, secrets, ssh, ulimits, add_hosts;
-  std::string platform, progress = "auto", shm_size, pull_policy;
+  std::string platform, progress = "auto", shm_size, pull_policy, step_timeout;
   bool push = false, load = false, quiet = false;
 };
 
@@ -90,17 +91,6 @@ solver::Ulimit parse_ulimit(const std::string& text) {
   return {parts[0], *soft, *hard};
 }
 
-/// "host:ip" or "host=ip" (an IPv6 address perhaps in brackets) as "host=ip".
-std::string parse_host(const std::string& text) {
-  std::size_t at = text.find('=');
-  if (at == std::string::npos) at = text.find(':');
-  if (at == std::string::npos || at == 0 || at + 1 == text.size())
-    usage(cat("--add-host: '", text, "' is not HOST:IP"));
-  std::string ip = text.substr(at + 1);
-  if (ip.starts_with('[') && ip.ends_with(']')) ip = ip.substr(1, ip.size() - 2);
-  return cat(text.substr(0, at), '=', ip);
-}
-
 ProgressMode parse_progress(const std::string& name) {
   static const std::map<std::string, ProgressMode> modes = {{"auto", ProgressMode::automatic},
                                                             {"tty", ProgressMode::tty},
@@ -151,7 +141,9 @@ void convert(const Raw& raw, BuildOptions& build) {
   for (const std::string& text : raw.secrets) build.secrets.push_back(parse_secret(text));
   for (const std::string& text : raw.ssh) build.ssh.push_back(parse_ssh(text));
   for (const std::string& text : raw.ulimits) build.ulimits.push_back(parse_ulimit(text));
-  for (const std::string& text : raw.add_hosts) build.extra_hosts.push_back(parse_host(text));
+  for (const std::string& text : raw.add_hosts) build.extra_hosts.push_back(parse_extra_host(text));
+  for (const std::string& text : build.allow) check_entitlement(text);
+  if (!raw.step_timeout.empty()) build.step_timeout_ns = parse_step_timeout(raw.step_timeout);
   if (!raw.platform.empty()) {
     build.platform = oci::parse_platform(raw.platform);
     if (!build.platform) usage(cat("--platform: unknown platform '", raw.platform, "'"), "for example linux/arm64");
@@ -184,10 +176,12 @@ void add_step_flags(CLI::App& app, BuildOptions& build, Raw& raw) {
   app.add_option("--network", build.network, "Network of RUN steps: default (the host's), host, none");
   app.add_option("--add-host", raw.add_hosts, "HOST:IP for the hosts file of RUN steps")->allow_extra_args(false);
   app.add_option("--dns", build.dns, "Name server for RUN steps instead of the host's")->allow_extra_args(false);
-  app.add_option("--allow", build.allow, "Entitlement: network.host, security.insecure")->allow_extra_args(false);
+  app.add_option("--allow", build.allow, "Entitlement: network.host, security.insecure, device[=NAME]")->allow_extra_args(false);
   app.add_option("--shm-size", raw.shm_size, "Size of /dev/shm in RUN steps");
   app.add_option("--ulimit", raw.ulimits, "NAME=SOFT[:HARD] for RUN steps")->allow_extra_args(false);
   app.add_option("--cgroup-parent", build.cgroup_parent, "Parent cgroup of RUN steps");
+  app.add_option("--step-timeout", raw.step_timeout, "Time limit for a RUN without --timeout, for example 10m");
+  app.add_option("--step-retry", build.step_retries, "Further tries for a failed RUN without --retry")->check(CLI::Range(0, 100));
   app.add_option("--isolation", build.isolation, "Force a sandbox mode: root, user-namespace, masked-proc, chroot");
   app.add_option("-j,--jobs", build.jobs, "Steps that run at once (default: 4 per core, at least 16)");
 }

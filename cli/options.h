@@ -38,6 +38,8 @@ struct BuildOptions {
   std::uint64_t shm_size = 0;
   std::vector<solver::Ulimit> ulimits;
   std::string cgroup_parent;
+  std::int64_t step_timeout_ns = 0;
+  unsigned step_retries = 0;
   std::vector<exporter::Output> outputs;  ///< each for the one target it names, grouped by `targets`
   std::string metadata_file, iid_file;
   ProgressMode progress = ProgressMode::automatic;

@@ -79,6 +79,8 @@ struct LowerOptions {
   std::vector<solver::Ulimit> ulimits;
   std::uint64_t shm_size = 0;
   std::string cgroup_parent, hostname;
+  std::int64_t step_timeout_ns = 0;                 ///< for a RUN without --timeout; 0: none
+  unsigned step_retries = 0;                        ///< for a RUN without --retry
   bool multi_platform = false;      ///< several platforms are built: step names say which
   SourcePinner* pinner = nullptr;   ///< borrowed; nullptr: this call has no network sources
 };

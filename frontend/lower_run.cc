@@ -8,6 +8,7 @@
 #include "frontend/lower_heredoc.h"
 #include "frontend/lower_instructions.h"
 #include "frontend/lower_mounts.h"
+#include "frontend/mount_spec.h"
 
 namespace cbuild::frontend {
 
@@ -43,8 +44,8 @@ bool is_insecure(const StageLowering& stage, const RunInstruction& run) {
   return true;
 }
 
-std::int64_t timeout_ns(const RunInstruction& run) {
-  if (!run.timeout) return 0;
+std::int64_t timeout_ns(const RunInstruction& run, std::int64_t otherwise) {
+  if (!run.timeout) return otherwise;
   const std::optional<std::int64_t> ns = parse_duration_ns(run.timeout->value);
   if (!ns || *ns < 0) {
     reject(run.timeout->span, cat("invalid value ", go_quote(run.timeout->value), " for --timeout"),
@@ -53,8 +54,8 @@ std::int64_t timeout_ns(const RunInstruction& run) {
   return *ns;
 }
 
-unsigned retry_count(const RunInstruction& run) {
-  if (!run.retry) return 0;
+unsigned retry_count(const RunInstruction& run, unsigned otherwise) {
+  if (!run.retry) return otherwise;
   const std::optional<std::int64_t> count = parse_int(run.retry->value);
   if (!count || *count < 0 || *count > 100) {
     reject(run.retry->span, cat("invalid value ", go_quote(run.retry->value), " for --retry"), "use 0 to 100");
@@ -110,9 +111,12 @@ solver::ExecOp make_exec(const StageLowering& stage, const RunInstruction& run, 
   op.platform = stage.state.platform.str();
   op.network = network_mode(stage, run);
   op.insecure = is_insecure(stage, run);
-  for (const Text& device : run.devices) op.devices.push_back(device.value);
-  op.timeout_ns = timeout_ns(run);
-  op.retries = retry_count(run);
+  for (const Text& device : run.devices) {
+    const DeviceSpec wanted = at(device.span, [&] { return parse_device(device.value); });
+    op.devices.push_back(cat(wanted.name, wanted.required ? ",required" : ""));
+  }
+  op.timeout_ns = timeout_ns(run, stage.build.options.step_timeout_ns);
+  op.retries = retry_count(run, stage.build.options.step_retries);
   add_build_settings(stage, op);
   return op;
 }

@@ -306,6 +306,12 @@ TEST_CASE("timeout and retry") {
   const solver::ExecOp op = exec_of(build.run("FROM a\nRUN --timeout=90s --retry=3 x\n"));
   CHECK(op.timeout_ns == 90'000'000'000);
   CHECK(op.retries == 3);
+  build.options.step_timeout_ns = 5;
+  build.options.step_retries = 2;
+  CHECK(exec_of(build.run("FROM a\nRUN --timeout=0 --retry=0 x\n")).timeout_ns == 0);
+  CHECK(exec_of(build.run("FROM a\nRUN --timeout=0 --retry=0 x\n")).retries == 0);
+  CHECK(exec_of(build.run("FROM a\nRUN x\n")).timeout_ns == 5);
+  CHECK(exec_of(build.run("FROM a\nRUN x\n")).retries == 2);
   CHECK(build.message("FROM a\nRUN --timeout=soon x\n") == "invalid value \"soon\" for --timeout");
   CHECK(build.message("FROM a\nRUN --retry=-1 x\n") == "invalid value \"-1\" for --retry");
 }

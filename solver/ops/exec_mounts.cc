@@ -32,6 +32,10 @@ std::vector<int> borrow(const std::vector<UniqueFd>& fds) {
   return out;
 }
 
+Error missing_source(const std::string& source) {
+  return Error(ErrorCode::not_found, cat("failed to compute cache key: \"", source, "\": not found"));
+}
+
 class MountBuilder {
  public:
   MountBuilder(StepContext& context, const ExecuteRequest& request, sandbox::Spec& spec, ExecStep::Inputs& inputs)
@@ -74,16 +78,20 @@ Result MountBuilder::input_result(int input, const std::string& path) {
 
 void MountBuilder::operator()(const BindMount& bind) {
   const Result from = input_result(bind.input, bind.source);
-  sandbox::OverlaySource source;
-  source.path = bind.source;
-  source.writable = !bind.read_only;
-  if (!from.id.empty()) {
-    inputs_.fds.push_back(cache::open_lowers(context_.services.store, from.id));
-    source.lower_fds = borrow(inputs_.fds.back());
-    const cache::TreeView view = cache::open_view(context_.services.store, from.id);
-    if (!view.resolve(relative(bind.source)))
-      throw Error(ErrorCode::not_found, cat("failed to compute cache key: \"", bind.source, "\": not found"));
+  const std::string path = relative(bind.source);
+  if (from.id.empty()) {  // scratch, or a build without context
+    if (!path.empty()) throw missing_source(bind.source);
+    spec_.mounts.push_back(
+        {.target = target_, .source = sandbox::TmpfsSource{0, 0755}, .read_only = bind.read_only});
+    return;
   }
+  const cache::TreeView view = cache::open_view(context_.services.store, from.id);
+  const auto resolved = view.resolve(path);
+  if (!resolved) throw missing_source(bind.source);
+  const auto entry = view.lookup(*resolved);
+  if (entry && !S_ISDIR(entry->st.st_mode)) inputs_.file_targets.insert(target_);
+  inputs_.fds.push_back(cache::open_lowers(context_.services.store, from.id));
+  sandbox::OverlaySource source{borrow(inputs_.fds.back()), bind.source, !bind.read_only};
   spec_.mounts.push_back({.target = target_, .source = std::move(source), .read_only = bind.read_only});
 }
 

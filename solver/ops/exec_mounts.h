@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
+#include <set>
 #include <string>
 #include <vector>
 
@@ -15,6 +16,7 @@ namespace cbuild::solver::ops {
 struct ExecStep::Inputs {
   std::vector<std::vector<UniqueFd>> fds;
   std::vector<FileLock> locks;
+  std::set<std::string> file_targets;  ///< of binds that show a single file
 };
 
 /// Adds the mounts of `op` to `spec`, and secrets given as environment variables. Throws Error{not_found} for a required secret or agent

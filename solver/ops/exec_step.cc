@@ -46,32 +46,15 @@ std::string hosts_text(const std::string& hostname, const std::vector<std::strin
   return text;
 }
 
-std::vector<MountTarget> all_targets(const sandbox::Spec& spec) {
+std::vector<MountTarget> all_targets(const sandbox::Spec& spec, const ExecStep::Inputs& inputs) {
   std::vector<MountTarget> targets = sandbox::standard_targets();
   for (const sandbox::Mount& mount : spec.mounts) {
-    bool directory = !std::holds_alternative<sandbox::ContentSource>(mount.source);
+    bool directory = !std::holds_alternative<sandbox::ContentSource>(mount.source) && !inputs.file_targets.contains(mount.target);
     if (const auto* bind = std::get_if<sandbox::BindSource>(&mount.source))
       directory = S_ISDIR(sys::stat_fd(bind->fd).st_mode);
     targets.emplace_back(mount.target, directory);
   }
   return targets;
-}
-
-/// A bind of a single file needs a file to go on.
-void fix_bind_kinds(StepContext& context, const ExecuteRequest& request, const ExecOp& op,
-                    std::vector<MountTarget>& targets) {
-  for (const ExecMount& mount : op.mounts) {
-    const auto* bind = std::get_if<BindMount>(&mount.what);
-    if (bind == nullptr || bind->input < 0) continue;
-    const Result& from = request.inputs.at(static_cast<std::size_t>(bind->input));
-    if (from.id.empty()) continue;
-    const cache::TreeView view = cache::open_view(context.services.store, from.id);
-    const auto path = view.resolve(relative(bind->source));
-    const auto entry = path ? view.lookup(*path) : std::nullopt;
-    if (!entry || S_ISDIR(entry->st.st_mode)) continue;
-    for (auto& [target, directory] : targets)
-      if (target == mount.target) directory = false;
-  }
 }
 
 void set_user(sandbox::Spec& spec, const std::string& user, const cache::TreeView* root) {
@@ -113,6 +96,11 @@ void copy_root_metadata(const cache::TreeView& root, int upper) {
 
 std::string command_text(const ExecOp& op) { return join(op.argv, " "); }
 
+std::string how_it_ended(const ExecOp& op, const sandbox::Exit& exit) {
+  if (exit.timed_out) return cat("stopped after its time limit of ", format_go_duration(op.timeout_ns));
+  return cat("exit code: ", exit.code, exit.oom_killed ? " (killed: out of memory)" : "");
+}
+
 }  // namespace
 
 ExecStep::ExecStep(StepContext& context, const ExecuteRequest& request, Completion done)
@@ -152,8 +140,7 @@ void ExecStep::launch() {
   spec.resolv_conf = context_.resolv_conf;
   add_mounts(context_, request_, op_, spec, *inputs_);
 
-  std::vector<MountTarget> targets = all_targets(spec);
-  fix_bind_kinds(context_, request_, op_, targets);
+  const std::vector<MountTarget> targets = all_targets(spec, *inputs_);
   const cache::TreeView empty({}, true);
   spec.skeleton_fd = context_.skeletons.directory(skeleton_for(view ? *view : empty, targets));
   spec.upper_fd = staging_->tree_fd();
@@ -201,7 +188,8 @@ void ExecStep::finish(const sandbox::Exit& exit) {
     const bool failed = exit.code != 0 || !exit.setup_error.empty();
     if (failed && attempts_left_ > 0 && !exit.cancelled && exit.setup_error.empty()) {
       --attempts_left_;
-      on_output(LogStream::err, cat("exit code ", exit.code, ", trying again\n"));
+      const unsigned attempt = op_.retries - attempts_left_ + 1;
+      on_output(LogStream::err, cat("[cbuild] ", how_it_ended(op_, exit), "; try ", attempt, " of ", op_.retries + 1, "\n"));
       staging_.reset();
       return launch();
     }
@@ -209,10 +197,8 @@ void ExecStep::finish(const sandbox::Exit& exit) {
     if (!exit.setup_error.empty())
       return fail(Error(ErrorCode::unsupported, cat("cannot start the step: ", exit.setup_error)), exit.code);
     if (failed) {
-      std::string text =
-          cat("process \"", command_text(op_), "\" did not complete successfully: exit code: ", exit.code);
-      if (exit.oom_killed) text += " (killed: out of memory)";
-      if (exit.timed_out) text += " (stopped: the step's --timeout has passed)";
+      std::string text = cat("process \"", command_text(op_), "\" did not complete successfully: ", how_it_ended(op_, exit));
+      if (op_.retries > 0) text += cat(", ", op_.retries + 1, " tries");
       return fail(Error(ErrorCode::step_failed, text), exit.code);
     }
     const Result result = publish();
