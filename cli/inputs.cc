@@ -88,7 +88,7 @@ BuildInputs read_inputs(const BuildOptions& options) {
   } else if (options.file == "-") {
     throw Error(ErrorCode::usage, "the context and the Dockerfile cannot both come from stdin");
   }
-  std::string path;
+  std::string& path = inputs.dockerfile_path;
   inputs.dockerfile = read_dockerfile(options, inputs.context_path, path);
   bool found = false;
   if (!path.empty()) inputs.ignore = read_ignore(cat(path, ".dockerignore"), found);
@@ -103,6 +103,12 @@ frontend::LowerOptions lower_options(const BuildOptions& options, const BuildInp
   for (const auto& [name, value] : options.build_contexts) lower.named_contexts[name] = resolve_context(name, value);
   lower.context_path = inputs.context_path;
   lower.context_ignore = inputs.ignore;
+  if (!inputs.dockerfile_path.empty() && !inputs.context_path.empty())
+    lower.stage_ignore = [path = inputs.dockerfile_path](const std::string& stage) -> std::optional<std::vector<std::string>> {
+      bool found = false;
+      std::vector<std::string> patterns = read_ignore(cat(path, ".dockerignore.", stage), found);
+      return found ? std::optional(std::move(patterns)) : std::nullopt;
+    };
   lower.named_context_ignore = [](const std::string& directory) {
     bool found = false;
     return read_ignore(cat(directory, "/.dockerignore"), found);

@@ -16,6 +16,7 @@ struct BuildInputs {
   std::shared_ptr<const SourceText> dockerfile;
   std::string context_path;                 ///< absolute; empty: none
   std::vector<std::string> ignore;          ///< patterns
+  std::string dockerfile_path;              ///< empty: from stdin
 };
 
 /// Reads the Dockerfile (with the reference's fall-back to "dockerfile") and the ignore file beside it or in the context. Throws

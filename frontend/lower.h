@@ -67,6 +67,8 @@ struct LowerOptions {
   std::map<std::string, std::string> named_contexts;  ///< name -> value as given; local directories as absolute paths "local:/dir"
   std::string context_path;                         ///< absolute directory of the main context; empty: none (stdin Dockerfile)
   std::vector<std::string> context_ignore;          ///< patterns of its ignore file
+  /// Patterns that stand in their place for what the stage of that name reads of the main context; nullopt: no others.
+  std::function<std::optional<std::vector<std::string>>(const std::string& stage)> stage_ignore;
   std::function<std::vector<std::string>(const std::string& directory)> named_context_ignore;  ///< the same for local named contexts
   std::string dockerfile_name = "Dockerfile";       ///< for messages
   oci::Platform target_platform, build_platform;

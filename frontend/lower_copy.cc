@@ -181,7 +181,7 @@ void CopyBuilder::add_path(solver::VertexId from, std::string path, bool unpack,
 /// What --from names, else the build context.
 solver::VertexId CopyBuilder::tree() {
   const std::optional<Origin> origin = stage_.build.table.copy_origin(request_.syntax);
-  if (!origin) return stage_.build.sources.build_context(stage_.span());
+  if (!origin) return stage_.build.sources.build_context(stage_.info.syntax->name, stage_.span());
   if (origin->stage && !stage_.build.states[*origin->stage].done) {
     reject(request_.syntax.from->span,
            cat("cannot copy from stage ", go_quote(request_.syntax.from->value),

@@ -48,6 +48,24 @@ TEST_CASE("the build context is a vertex of its own") {
   CHECK(context.name == "[internal] load build context");
 }
 
+TEST_CASE("a stage with patterns of its own reads the context by them") {
+  Build build;
+  build.options.context_ignore = {"*.o"};
+  build.options.stage_ignore = [](const std::string& stage) {
+    return stage == "own" ? std::optional(std::vector<std::string>{"*.md"}) : std::nullopt;
+  };
+  const auto patterns = [&](const std::string& text) {
+    const Lowered lowered = build.run(text);
+    return std::get<solver::LocalSource>(lowered.graph[result_vertex(lowered).inputs.at(1)].op).ignore;
+  };
+  using Patterns = std::vector<std::string>;
+  CHECK(patterns("FROM a AS Own\nCOPY x /\n") == Patterns{"*.md"});
+  CHECK(patterns("FROM a AS own\nRUN --mount=target=/m x\n") == Patterns{"*.md"});
+  CHECK(patterns("FROM a AS other\nCOPY x /\n") == Patterns{"*.o"});
+  CHECK(patterns("FROM a\nCOPY x /\n") == Patterns{"*.o"});
+  CHECK(patterns("FROM a AS own\nFROM own\nCOPY x /\n") == Patterns{"*.o"});
+}
+
 TEST_CASE("without a build context there is nothing to copy from") {
   Build build;
   build.options.context_path.clear();

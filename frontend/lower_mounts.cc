@@ -47,7 +47,8 @@ std::string rooted(const std::string& target) { return join_path("/", target); }
 solver::BindMount make_bind(StageLowering& stage, const MountSpec& spec, const Span& span,
                             std::vector<solver::VertexId>& inputs) {
   const solver::VertexId source =
-      spec.from.empty() ? stage.build.sources.build_context(stage.span()) : mount_source(stage, spec, span);
+      spec.from.empty() ? stage.build.sources.build_context(stage.info.syntax->name, stage.span())
+                        : mount_source(stage, spec, span);
   return {add_input(inputs, source), clean_source(spec.source), spec.read_only};
 }
 

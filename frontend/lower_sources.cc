@@ -152,10 +152,19 @@ solver::VertexId Sources::add_root(const ResolvedBase& base, const std::string& 
   return graph_.add(std::move(vertex));
 }
 
-solver::VertexId Sources::build_context(const Span& span) {
+const std::vector<std::string>& Sources::context_patterns(const std::string& stage) {
+  if (stage.empty() || !options_.stage_ignore) return options_.context_ignore;
+  const auto known = stage_ignores_.find(stage);
+  const auto& own = known != stage_ignores_.end()
+                        ? known->second
+                        : stage_ignores_.emplace(stage, options_.stage_ignore(stage)).first->second;
+  return own ? *own : options_.context_ignore;
+}
+
+solver::VertexId Sources::build_context(const std::string& stage, const Span& span) {
   if (options_.context_path.empty()) return solver::kNoInput;
   solver::Vertex vertex;
-  vertex.op = solver::LocalSource{"context", options_.context_path, options_.context_ignore};
+  vertex.op = solver::LocalSource{"context", options_.context_path, context_patterns(stage)};
   vertex.name = "[internal] load build context";
   vertex.spans = {span};
   return graph_.add(std::move(vertex));

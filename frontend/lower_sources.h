@@ -44,8 +44,8 @@ class Sources {
   solver::VertexId add(const ResolvedBase& base, const std::string& step_name, const Span& span);
   /// The same as a root file system: what is read in place becomes a layer.
   solver::VertexId add_root(const ResolvedBase& base, const std::string& step_name, const Span& span);
-  /// The build context. kNoInput: the build has none.
-  solver::VertexId build_context(const Span& span);
+  /// The build context as the stage of that name (maybe none) reads it. kNoInput: the build has none.
+  solver::VertexId build_context(const std::string& stage, const Span& span);
 
   solver::VertexId add_git(const GitRef& ref, bool keep_git_dir, const std::string& step_name, const Span& span);
   /// `checksum`: "sha256:..." or empty. Throws Error{input} when the content differs.
@@ -64,7 +64,10 @@ class Sources {
   ImageResolver& images_;
   solver::Graph& graph_;
   std::map<std::pair<std::string, std::string>, ResolvedImage> resolved_;  // by reference and platform
+  const std::vector<std::string>& context_patterns(const std::string& stage);
+
   std::map<std::string, std::vector<std::string>> ignores_;  // of local contexts, by directory
+  std::map<std::string, std::optional<std::vector<std::string>>> stage_ignores_;  // of the main context, by stage
 };
 
 /// How progress shows a named context ("[context deps] load from client").
