@@ -28,13 +28,15 @@ void ensure_path(oci::ImageConfig& image, const oci::Platform& platform) {
   if (!has_path) env.emplace_back(kDefaultPath);
 }
 
-void set_config_env(std::vector<std::string>& env, std::string_view name, std::string_view value) {
-  for (std::string& entry : env) {
-    if (split_assignment(entry).first != name) continue;
-    entry = cat(name, "=", value);
-    return;
+void set_config_env(std::vector<std::string>& env, EnvPlaces& places, const std::string& name, std::string_view value) {
+  if (places.size != env.size()) {
+    places.by_name.clear();
+    for (std::size_t i = 0; i < env.size(); ++i) places.by_name.emplace(split_assignment(env[i]).first, i);
   }
-  env.push_back(cat(name, "=", value));
+  const auto [place, is_new] = places.by_name.emplace(name, env.size());
+  if (is_new) env.emplace_back();
+  env[place->second] = cat(name, "=", value);
+  places.size = env.size();
 }
 
 std::string join_workdir(std::string_view parent, std::string_view path) {

@@ -132,9 +132,11 @@ TEST_CASE("an existing PATH is left alone") {
 
 TEST_CASE("config environment is replaced in place") {
   Texts env = {"A=1", "B=2", "A=3", "C"};
-  set_config_env(env, "A", "x");
-  set_config_env(env, "C", "y");
-  set_config_env(env, "D", "z");
+  EnvPlaces places;
+  set_config_env(env, places, "A", "x");
+  set_config_env(env, places, "C", "y");
+  set_config_env(env, places, "D", "?");
+  set_config_env(env, places, "D", "z");
   CHECK(env == Texts{"A=x", "B=2", "A=3", "C=y", "D=z"});
 }
 

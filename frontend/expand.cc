@@ -4,6 +4,7 @@
 #include "frontend/expand.h"
 
 #include <algorithm>
+#include <unordered_set>
 #include <utility>
 
 #include "base/error.h"
@@ -94,6 +95,7 @@ class Expander {
   bool limit_hit_ = false;
   Words* words_ = nullptr;
   std::vector<std::string> unset_;
+  std::unordered_set<std::string> known_unset_;
 };
 
 std::string_view Expander::take_rune() {
@@ -227,7 +229,7 @@ std::optional<std::string> Expander::lookup(std::string_view name) {
   auto value = environment_(name);
   if (value) {
     spend(value->size());
-  } else if (std::find(unset_.begin(), unset_.end(), name) == unset_.end()) {
+  } else if (known_unset_.emplace(name).second) {
     unset_.emplace_back(name);
   }
   return value;

@@ -21,7 +21,7 @@ struct ExpandOptions {
 };
 
 /// How deep `${a:-${b:-...}}` may go.
-inline constexpr int kMaxNesting = 100;
+inline constexpr int kMaxNesting = 1000;
 
 struct Expansion {
   std::string text;

@@ -220,10 +220,10 @@ TEST_CASE("nesting is bounded") {
     return text + "x" + std::string(static_cast<std::size_t>(depth), '}');
   };
   CHECK(expand(nested(kMaxNesting)) == "x");
-  CHECK(failure(nested(kMaxNesting + 1)) == "variable substitutions are nested more than 100 deep");
+  CHECK(failure(nested(kMaxNesting + 1)) == "variable substitutions are nested more than 1000 deep");
   std::string open;
   for (int i = 0; i < 200'000; ++i) open += "${A:-";
-  CHECK(failure(open) == "variable substitutions are nested more than 100 deep");
+  CHECK(failure(open) == "variable substitutions are nested more than 1000 deep");
 }
 
 TEST_CASE("output is bounded, wherever it goes") {

@@ -2,6 +2,7 @@
 #include "frontend/history.h"
 
 #include <algorithm>
+#include <unordered_map>
 #include <utility>
 
 #include "base/text.h"
@@ -20,13 +21,14 @@ std::string current_value(const DeclaredArg& arg, const Variables& variables) {
 
 std::vector<std::string> arg_words(const StageScope& scope) {
   std::vector<std::pair<std::string, std::string>> args;  // in order of the first declaration
+  std::unordered_map<std::string_view, std::size_t> places;
   for (const DeclaredArg& arg : scope.declared) {
     std::string value = current_value(arg, scope.variables);
-    const auto known = std::find_if(args.begin(), args.end(), [&](const auto& a) { return a.first == arg.name; });
-    if (known == args.end()) {
+    const auto [place, is_new] = places.emplace(arg.name, args.size());
+    if (is_new) {
       args.emplace_back(arg.name, std::move(value));
     } else {
-      known->second = std::move(value);
+      args[place->second].second = std::move(value);
     }
   }
   std::vector<std::string> out;

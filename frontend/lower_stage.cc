@@ -127,7 +127,7 @@ std::string StageLowering::expand_heredoc(const Heredoc& heredoc) const {
 
 void StageLowering::set_variable(const std::string& name, const std::string& value) {
   state.scope.variables.set(name, value);
-  set_config_env(state.image.config.env, name, value);
+  set_config_env(state.image.config.env, state.env_places, name, value);
 }
 
 std::string StageLowering::platform_prefix() const {

@@ -6,6 +6,7 @@
 #include <string>
 #include <vector>
 
+#include "frontend/config_base.h"
 #include "frontend/lower_sources.h"
 #include "frontend/scope.h"
 #include "frontend/stages.h"
@@ -22,6 +23,7 @@ struct StageState {
   oci::Platform platform;
   StageScope scope;
   std::vector<solver::VertexId> layer_vertices;
+  EnvPlaces env_places;  ///< of the image's Env
   std::size_t base_history = 0;
   std::string base_name;
   Digest base_digest;

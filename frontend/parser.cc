@@ -32,7 +32,7 @@ class InstructionReader {
 
  private:
   InstructionBody build(Statement& statement, Instruction& instruction);
-  bool takes_heredocs(const Statement& statement) const;
+  bool takes_heredocs(const Statement& statement, bool in_trigger = false) const;
   void read_heredocs(Statement& statement, Instruction& instruction);
   void read_body(HeredocOnLine& announced, const Statement& statement, Instruction& instruction);
 
@@ -69,12 +69,13 @@ InstructionBody InstructionReader::build(Statement& statement, Instruction& inst
   return kind->build(statement, report_);
 }
 
-bool InstructionReader::takes_heredocs(const Statement& statement) const {
+/// A trigger may take them; what stands behind a second ONBUILD is refused anyway.
+bool InstructionReader::takes_heredocs(const Statement& statement, bool in_trigger) const {
   if (statement.line->text.find("<<") == std::string::npos) return false;
   const InstructionKind* kind = find_instruction(statement.view(statement.keyword));
   if (kind != nullptr && kind->name == "ONBUILD") {
-    return statement.rest.begin < statement.rest.end &&
-           takes_heredocs(split_statement(source_, *statement.line, statement.rest, escape_));
+    return !in_trigger && statement.rest.begin < statement.rest.end &&
+           takes_heredocs(split_statement(source_, *statement.line, statement.rest, escape_), true);
   }
   if (kind == nullptr || !kind->heredocs) return false;
   try {

@@ -3,7 +3,6 @@
 
 #include <algorithm>
 #include <array>
-#include <unordered_set>
 
 #include "base/text.h"
 #include "frontend/lower_diagnostic.h"
@@ -106,42 +105,49 @@ void resolve_epoch(GlobalScope& scope, const Dockerfile& dockerfile) {
 
 void Variables::set(std::string_view name, std::string value) {
   erase(name);
-  entries_.emplace_back(std::string(name), std::move(value));
+  places_.emplace(name, entries_.size());
+  entries_.emplace_back(std::in_place, std::string(name), std::move(value));
 }
 
 void Variables::set_all(std::span<const std::string> assignments) {
-  std::unordered_set<std::string_view> names;
-  std::vector<std::string_view> last;  // of each name, newest first
-  for (auto entry = assignments.rbegin(); entry != assignments.rend(); ++entry) {
-    if (names.insert(split_assignment(*entry).first).second) last.push_back(*entry);
-  }
-  std::erase_if(entries_, [&](const auto& entry) { return names.contains(entry.first); });
-  for (auto entry = last.rbegin(); entry != last.rend(); ++entry) {
-    const auto [name, value] = split_assignment(*entry);
-    entries_.emplace_back(std::string(name), std::string(value));
+  for (const std::string& assignment : assignments) {
+    const auto [name, value] = split_assignment(assignment);
+    set(name, std::string(value));
   }
 }
 
 void Variables::erase(std::string_view name) {
-  std::erase_if(entries_, [&](const auto& entry) { return entry.first == name; });
+  const auto place = places_.find(std::string(name));
+  if (place == places_.end()) return;
+  entries_[place->second].reset();
+  places_.erase(place);
+  constexpr std::size_t kFewGaps = 64;
+  if (entries_.size() > 2 * places_.size() + kFewGaps) drop_gaps();
+}
+
+void Variables::drop_gaps() {
+  std::erase_if(entries_, [](const auto& entry) { return !entry; });
+  for (std::size_t i = 0; i < entries_.size(); ++i) places_[entries_[i]->first] = i;
 }
 
 const std::string* Variables::find(std::string_view name) const {
-  const auto found = std::find_if(entries_.begin(), entries_.end(), [&](const auto& e) { return e.first == name; });
-  return found == entries_.end() ? nullptr : &found->second;
+  const auto place = places_.find(std::string(name));
+  return place == places_.end() ? nullptr : &entries_[place->second]->second;
 }
 
 std::vector<std::string> Variables::names() const {
   std::vector<std::string> out;
-  out.reserve(entries_.size());
-  for (const auto& [name, value] : entries_) out.push_back(name);
+  out.reserve(places_.size());
+  for (const auto& entry : entries_)
+    if (entry) out.push_back(entry->first);
   return out;
 }
 
 std::vector<std::string> Variables::assignments() const {
   std::vector<std::string> out;
-  out.reserve(entries_.size());
-  for (const auto& [name, value] : entries_) out.push_back(cat(name, "=", value));
+  out.reserve(places_.size());
+  for (const auto& entry : entries_)
+    if (entry) out.push_back(cat(entry->first, "=", entry->second));
   return out;
 }
 

@@ -7,6 +7,7 @@
 #include <span>
 #include <string>
 #include <string_view>
+#include <unordered_map>
 #include <utility>
 #include <vector>
 
@@ -16,7 +17,8 @@
 
 namespace cbuild::frontend {
 
-/// Variables in the order they were last set, which is the order a command finds in its environment.
+/// Variables in the order they were last set, which is the order a command finds in its environment. Setting and finding one takes
+/// the same time however many there are.
 class Variables {
  public:
   void set(std::string_view name, std::string value);
@@ -31,10 +33,13 @@ class Variables {
   /// A view for expansion; lives as long as this object.
   Environment environment() const;
 
-  bool operator==(const Variables&) const = default;
+  bool operator==(const Variables& other) const { return assignments() == other.assignments(); }
 
  private:
-  std::vector<std::pair<std::string, std::string>> entries_;
+  void drop_gaps();
+
+  std::vector<std::optional<std::pair<std::string, std::string>>> entries_;  // empty: was set again later, or erased
+  std::unordered_map<std::string, std::size_t> places_;                      // of those that are not empty
 };
 
 /// Name and value of "NAME=value"; the value is empty where there is no "=".
