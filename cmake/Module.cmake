@@ -2,10 +2,15 @@
 # cbuild_module(NAME SOURCES ... [DEPS modules...] [PRIVATE_LIBS lib::...] [TESTS ...] [TEST_LIBS ...] [FUZZ ...] [BENCH ...])
 #
 # One folder = one module = one static library `cbuild_<name>` = one test binary `<name>_test`. DEPS are module
-# names and must be arrows of CBUILD_ARROWS. FUZZ: each foo_fuzz.cc becomes a libFuzzer binary under the fuzz preset.
+# names and must be arrows of CBUILD_ARROWS. FUZZ: each foo_fuzz.cc becomes a libFuzzer binary under the fuzz preset,
+# in build/fuzz/fuzzers; its corpus is testdata/fuzz/foo_fuzz.
 # BENCH: each foo_bench.cc becomes an executable with -DCBUILD_BENCH=ON; it is no test.
 add_library(cbuild_doctest_main OBJECT EXCLUDE_FROM_ALL "${CMAKE_CURRENT_LIST_DIR}/doctest_main.cc")
 target_link_libraries(cbuild_doctest_main PRIVATE cbuild_options lib::doctest)
+
+if(CBUILD_FUZZ)
+  add_custom_target(cbuild_fuzzers)
+endif()
 
 function(cbuild_check_arrows name)
   foreach(row IN LISTS CBUILD_ARROWS)
@@ -50,6 +55,8 @@ function(cbuild_module name)
       add_executable(${fuzzer} ${source})
       target_link_libraries(${fuzzer} PRIVATE cbuild_${id})
       target_link_options(${fuzzer} PRIVATE -fsanitize=fuzzer)
+      set_target_properties(${fuzzer} PROPERTIES RUNTIME_OUTPUT_DIRECTORY "${CMAKE_BINARY_DIR}/fuzzers")
+      add_dependencies(cbuild_fuzzers ${fuzzer})
     endforeach()
   endif()
   if(CBUILD_BENCH)
