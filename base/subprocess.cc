@@ -155,14 +155,18 @@ class Collector {
 
 /// Reads both pipes until the child has ended; false at the timeout. Pipes that a process left behind by the child keeps
 /// open are not waited for.
-bool collect_until_exit(int pidfd, Collector& out, Collector& err, steady_clock::time_point deadline) {
+bool collect_until_exit(int pidfd, Collector& out, Collector& err, steady_clock::time_point deadline,
+                        const CancelSource* cancel) {
+  const int cancel_fd = cancel == nullptr ? -1 : cancel->event_fd();
   for (;;) {
     const auto left = std::chrono::ceil<milliseconds>(deadline - steady_clock::now()).count();
     if (left <= 0) return false;
-    std::array<pollfd, 3> fds = {pollfd{pidfd, POLLIN, 0}, pollfd{out.fd(), POLLIN, 0}, pollfd{err.fd(), POLLIN, 0}};
+    std::array<pollfd, 4> fds = {pollfd{pidfd, POLLIN, 0}, pollfd{out.fd(), POLLIN, 0}, pollfd{err.fd(), POLLIN, 0},
+                                 pollfd{cancel_fd, POLLIN, 0}};
     const int ready = ::poll(fds.data(), fds.size(), static_cast<int>(std::min<decltype(left)>(left, 1 << 30)));
     if (ready < 0 && errno != EINTR) throw_errno(errno, "poll");
     if (ready <= 0) continue;
+    if (cancel != nullptr) cancel->check();
     if (fds[1].revents != 0) out.drain();
     if (fds[2].revents != 0) err.drain();
     if (fds[0].revents == 0) continue;
@@ -235,20 +239,26 @@ void Child::signal(int signo) noexcept {
   if (pid_ > 0) ::kill(own_group_ ? -pid_ : pid_, signo);
 }
 
-CommandResult run_command(const std::vector<std::string>& argv, std::string_view input, milliseconds timeout,
-                          std::size_t limit, const std::optional<std::vector<std::string>>& environment) {
-  const UniqueFd in = input_file(input);
+CommandResult run_command(const std::vector<std::string>& argv, const CommandOptions& options) {
+  const UniqueFd in = input_file(options.input);
   Pipe out = make_pipe(), err = make_pipe();
-  Child::Options options{.argv = argv, .environment = environment, .directory = {}, .stdin_fd = in.get(),
-                         .stdout_fd = out.write.get(), .stderr_fd = err.write.get()};
-  const auto deadline = steady_clock::now() + timeout;
-  Child child = Child::spawn(options);
+  const Child::Options spawn{.argv = argv, .environment = options.environment, .directory = options.directory,
+                             .stdin_fd = in.get(), .stdout_fd = out.write.get(), .stderr_fd = err.write.get()};
+  const auto deadline = steady_clock::now() + options.timeout;
+  Child child = Child::spawn(spawn);
   out.write.reset();
   err.write.reset();
-  Collector out_text(std::move(out.read), limit), err_text(std::move(err.read), limit);
-  if (!collect_until_exit(child.pidfd(), out_text, err_text, deadline))
-    throw Error(ErrorCode::io, cat(argv[0], " did not end within ", format_go_duration(timeout.count() * 1'000'000)));
+  Collector out_text(std::move(out.read), options.limit), err_text(std::move(err.read), options.limit);
+  if (!collect_until_exit(child.pidfd(), out_text, err_text, deadline, options.cancel))
+    throw Error(ErrorCode::io,
+                cat(argv[0], " did not end within ", format_go_duration(options.timeout.count() * 1'000'000)));
   return {child.wait(), out_text.take(), err_text.take()};
+}
+
+CommandResult run_command(const std::vector<std::string>& argv, std::string_view input, milliseconds timeout,
+                          std::size_t limit, const std::optional<std::vector<std::string>>& environment) {
+  return run_command(
+      argv, CommandOptions{.input = input, .timeout = timeout, .limit = limit, .environment = environment});
 }
 
 }  // namespace cbuild

@@ -55,6 +55,15 @@ TEST_CASE("run_command collects both streams and the exit code") {
   CHECK(shell("kill -9 $$").exit_code == 128 + SIGKILL);
 }
 
+TEST_CASE("run_command in a directory, and cancelled") {
+  CHECK(run_command({"pwd"}, CommandOptions{.directory = "/"}).out == "/\n");
+  CancelSource cancel;
+  cancel.cancel();
+  const auto start = steady_clock::now();
+  CHECK_THROWS_AS(run_command({"sleep", "60"}, CommandOptions{.cancel = &cancel}), Error);
+  CHECK(steady_clock::now() - start < std::chrono::seconds(30));
+}
+
 TEST_CASE("run_command gives input and takes much output") {
   const std::string large(3'000'000, 'x');
   CHECK(run_command({"cat"}, large).out == large);
