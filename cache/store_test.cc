@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
+#include "cache/facts.h"
 #include "cache/store.h"
 
 #include <doctest/doctest.h>
@@ -105,6 +106,26 @@ TEST_CASE("a newer record replaces an older one, and other definitions keep lead
   REQUIRE(store.newest_of_step("step"));
   CHECK(store.newest_of_step("step")->created_ns == 200);
   CHECK_FALSE(store.newest_of_step("unknown"));
+}
+
+TEST_CASE("facts are kept until they are damaged") {
+  TempStore temp;
+  {
+    Store store(temp.options());
+    CHECK_FALSE(read_fact(store, digest_of("url")).has_value());
+    write_fact(store, digest_of("url"), "one");
+    write_fact(store, digest_of("url"), "two\nlines");
+    write_fact(store, digest_of("other"), "");
+  }
+  Store store(temp.options());
+  CHECK(read_fact(store, digest_of("url")) == "two\nlines");
+  CHECK(read_fact(store, digest_of("other")) == "");
+  const UniqueFd scans = sys::open_at(store.root_fd(), "scans", O_RDONLY | O_DIRECTORY);
+  for (const std::string& name : sys::list_dir(scans.get())) {
+    const std::string whole = sys::read_file_at(scans.get(), name, 1 << 20);
+    sys::write_file_at(scans.get(), name, whole.substr(0, whole.size() - 1));
+  }
+  CHECK_FALSE(read_fact(store, digest_of("url")).has_value());
 }
 
 TEST_CASE("lazy layers are known without content") {

@@ -1,0 +1,19 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include <optional>
+#include <string>
+#include <string_view>
+
+#include "base/digest.h"
+
+namespace cbuild::cache {
+
+class Store;
+
+/// What was learnt about a source outside the store (validators of a URL, the time of a commit), by a key of the caller's.
+/// Small texts, which may be forgotten at any time and are never seen half written. Thread-safe, across processes too.
+std::optional<std::string> read_fact(Store& store, const Digest& key);
+void write_fact(Store& store, const Digest& key, std::string_view text);
+
+}  // namespace cbuild::cache
