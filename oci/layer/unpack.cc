@@ -77,23 +77,50 @@ UnpackResult unpack(int source_fd, int target_dirfd, const UnpackOptions& option
   return result;
 }
 
-bool is_archive(int fd) {
+namespace {
+
+/// Reads the members of an archive in a regular file, from its offset, until `take` says false. False: it is no archive, or breaks.
+bool scan_members(int fd, const std::function<bool(const TarMember&)>& take) {
   if (!S_ISREG(sys::stat_fd(fd).st_mode)) return false;
   const off_t offset = lseek(fd, 0, SEEK_CUR);
   if (offset < 0) throw_errno(errno, "seek");
-  bool found = false;
+  bool whole = false;
   try {
     SourceReader source(fd);
     Decoder decoder(source);
     std::array<std::byte, kProbeSize> chunk;
     TarReader reader([&] { return std::span<const std::byte>(chunk).first(decoder.read(chunk)); });
     TarMember member;
-    found = reader.next(member);
+    while (reader.next(member) && take(member)) {
+    }
+    whole = true;
   } catch (const Error& error) {
     if (error.code() != ErrorCode::corrupt) throw;
   }
   if (lseek(fd, offset, SEEK_SET) < 0) throw_errno(errno, "seek");
-  return found;
+  return whole;
+}
+
+}  // namespace
+
+bool is_archive(int fd) {
+  bool found = false;
+  return scan_members(fd, [&](const TarMember&) {
+           found = true;
+           return false;
+         }) &&
+         found;
+}
+
+std::optional<std::int64_t> newest_file_time(int fd) {
+  std::optional<std::int64_t> newest;
+  const bool whole = scan_members(fd, [&](const TarMember& member) {
+    const TarEntry& entry = member.entry;
+    if (entry.type == EntryType::file || entry.type == EntryType::hardlink)
+      newest = std::max(newest.value_or(entry.mtime_s), entry.mtime_s);
+    return true;
+  });
+  return whole ? newest : std::nullopt;
 }
 
 }  // namespace cbuild::oci::layer

@@ -51,4 +51,8 @@ UnpackResult unpack(int source_fd, int target_dirfd, const UnpackOptions& option
 /// only; the descriptor's offset is left alone.
 bool is_archive(int fd);
 
+/// Newest modification time, in seconds since the epoch, of the regular files in such an archive; nullopt if there is none, or the
+/// content is no archive or a broken one. The descriptor's offset is left alone.
+std::optional<std::int64_t> newest_file_time(int fd);
+
 }  // namespace cbuild::oci::layer

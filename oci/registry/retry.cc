@@ -27,17 +27,6 @@ std::optional<int> month_number(std::string_view name) {
   return static_cast<int>(it - kMonths.begin()) + 1;
 }
 
-/// "Sun, 06 Nov 1994 08:49:37 GMT" as seconds since the epoch.
-std::optional<std::int64_t> parse_http_date(std::string_view text) {
-  const std::vector<std::string> parts = split(text, ' ');
-  if (parts.size() != 6 || parts[5] != "GMT") return std::nullopt;
-  const std::optional<int> month = month_number(parts[2]);
-  if (!month) return std::nullopt;
-  const std::string iso = cat(parts[3], *month < 10 ? "-0" : "-", *month, '-', parts[1], 'T', parts[4], 'Z');
-  const auto ns = parse_rfc3339_ns(iso);
-  return ns ? std::optional(*ns / 1'000'000'000) : std::nullopt;
-}
-
 /// How many attempts a kind of failure is worth at most.
 unsigned worth(const HttpResponse& response, unsigned max_attempts) {
   using Kind = TransportFailure::Kind;
@@ -76,6 +65,16 @@ double random01() {
 }
 
 }  // namespace
+
+std::optional<std::int64_t> parse_http_date(std::string_view text) {
+  const std::vector<std::string> parts = split(text, ' ');
+  if (parts.size() != 6 || parts[5] != "GMT") return std::nullopt;
+  const std::optional<int> month = month_number(parts[2]);
+  if (!month) return std::nullopt;
+  const std::string iso = cat(parts[3], *month < 10 ? "-0" : "-", *month, '-', parts[1], 'T', parts[4], 'Z');
+  const auto ns = parse_rfc3339_ns(iso);
+  return ns ? std::optional(*ns / 1'000'000'000) : std::nullopt;
+}
 
 std::optional<std::int64_t> parse_retry_after(std::string_view value, std::int64_t now_s) {
   value = trim(value);

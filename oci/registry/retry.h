@@ -15,6 +15,9 @@
 
 namespace cbuild::oci::registry {
 
+/// "Sun, 06 Nov 1994 08:49:37 GMT" (RFC 9110, 5.6.7) as seconds since the epoch; nullopt for anything else.
+std::optional<std::int64_t> parse_http_date(std::string_view text);
+
 /// Value of a Retry-After header (RFC 9110, 10.2.3), in milliseconds from `now_s` (seconds since the epoch).
 std::optional<std::int64_t> parse_retry_after(std::string_view value, std::int64_t now_s);
 
