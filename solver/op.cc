@@ -155,7 +155,7 @@ struct OpWriter {
 
   /// The commit pins the tree; remote and ref show only inside a kept .git directory.
   void operator()(const GitSource& git) const {
-    writer.text(git.commit).text(git.subdir).tag(git.keep_git_dir).tag(git.submodules);
+    writer.text(git.commit).text(git.subdir).tag(git.keep_git_dir).tag(git.submodules).tag(git.commit_mtime);
     if (git.keep_git_dir) writer.text(git.remote).text(git.ref);
   }
 

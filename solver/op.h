@@ -38,6 +38,7 @@ struct LocalSource {
 struct GitSource {
   std::string remote, commit, ref, subdir;
   bool keep_git_dir = false, submodules = true;
+  bool commit_mtime = true;  ///< all entries have the commit's time; else that of the checkout
 
   bool operator==(const GitSource&) const = default;
 };

@@ -176,6 +176,7 @@ struct OpJson {
         .add("subdir", git.subdir)
         .add("keep_git_dir", git.keep_git_dir)
         .add("submodules", git.submodules, true)
+        .add("commit_mtime", git.commit_mtime, true)
         .out;
   }
   Json operator()(const HttpSource& http) const {

@@ -250,7 +250,7 @@ TEST_CASE("canonical bytes are golden") {
   CHECK(sha256(canonical(LocalSource{"context", "/c", {"*.o"}})).hex() ==
         "764b4ba31daacd5a83c8ca38cea8046bc26f47be9c0cd54c98f17676fd3f6afe");
   CHECK(sha256(canonical(GitSource{"r", "abc", "main", "sub", true, true})).hex() ==
-        "b9c762966f2d0b752087257b4e965e39a8868e3a08a46969fb4df42686bc3e08");
+        "3c13734127428247e543fc867815b887d4201b6fcab6a8376cea94a88ebdc6b4");
   CHECK(sha256(canonical(HttpSource{"u", "f", sha256("f"), 1, true})).hex() ==
         "0c19fd4e9ef0037b3d61c9911e0900c21ee2711028696621bcb79835a35dc58f");
   CHECK(sha256(canonical(selector(FileOp{{sample_copy()}}, 1))).hex() ==

@@ -94,6 +94,28 @@ Result run_merge(StepContext& context, const ExecuteRequest& request) {
   return merged;
 }
 
+Result run_http(StepContext& context, const ExecuteRequest& request, const HttpSource& op) {
+  CBUILD_CHECK(context.services.urls != nullptr);
+  cache::Store& store = context.services.store;
+  context.services.urls->fetch(op.url, op.content);
+  cache::Staging staging = store.stage("url");
+  make_url_tree(store, op, staging.tree_fd(), context.services.cancel);
+  const Digest identity = CanonicalWriter().tag('u').digest(request.key).hash();
+  return context.add_layer({}, std::move(staging), identity, request.vertex->name);
+}
+
+Result run_git(StepContext& context, const ExecuteRequest& request, const GitSource& op) {
+  CBUILD_CHECK(context.services.git != nullptr);
+  cache::Staging staging = context.services.store.stage("checkout");
+  context.services.git->check_out(op, staging);
+  const Digest identity = CanonicalWriter().tag('g').digest(request.key).hash();
+  return context.add_layer({}, std::move(staging), identity, request.vertex->name);
+}
+
+bool may_wait_for_network(const Op& op) {
+  return std::holds_alternative<HttpSource>(op) || std::holds_alternative<GitSource>(op);
+}
+
 /// The layers of input 1 above input 0, as a stack of their own.
 Result run_diff(StepContext& context, const ExecuteRequest& request) {
   cache::Store& store = context.services.store;
@@ -220,6 +242,8 @@ Outcome StoreExecutor::Impl::run(const ExecuteRequest& request) {
     const Op& op = request.vertex->op;
     if (const auto* image = std::get_if<ImageSource>(&op)) return image_result(context.services.store, *image);
     if (const auto* file = std::get_if<FileOp>(&op)) return run_file_op(context, request, *file);
+    if (const auto* http = std::get_if<HttpSource>(&op)) return run_http(context, request, *http);
+    if (const auto* git = std::get_if<GitSource>(&op)) return run_git(context, request, *git);
     if (std::holds_alternative<MergeOp>(op)) return run_merge(context, request);
     if (std::holds_alternative<DiffOp>(op)) return run_diff(context, request);
     throw Error(ErrorCode::internal, cat("no way to carry out ", request.vertex->name));
@@ -255,7 +279,8 @@ void StoreExecutor::execute(const ExecuteRequest& request, Completion done) {
     return impl.context.is_materialized(input.id);
   });
   // What may have to be downloaded waits on a thread of its own, never on a TBB worker.
-  if (at_hand || is_source(request.vertex->op))
+  const Op& op = request.vertex->op;
+  if (!may_wait_for_network(op) && (at_hand || is_source(op)))
     work();
   else
     impl.context.pool.post(std::move(work));

@@ -14,6 +14,8 @@
 #include "cache/unpacker.h"
 #include "sandbox/runner.h"
 #include "solver/executor.h"
+#include "solver/ops/git_source.h"
+#include "solver/ops/url_source.h"
 
 namespace cbuild::solver::ops {
 
@@ -36,6 +38,8 @@ struct BuildServices {
   std::vector<SshAgent> ssh_agents;
   std::string log_directory;  ///< full log of every step as <vertex>.log
   std::vector<std::string> dns;  ///< overrides resolv.conf
+  UrlSources* urls = nullptr;  ///< needed by graphs with HttpSource ops
+  GitSources* git = nullptr;   ///< needed by graphs with GitSource ops
   const Graph* graph = nullptr;  ///< the graph being solved: how an op finds its sources
 };
 

@@ -1,0 +1,154 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "solver/ops/git_program.h"
+
+#include <algorithm>
+#include <cstdlib>
+
+#include "base/error.h"
+#include "base/text.h"
+
+namespace cbuild::solver::ops {
+
+namespace {
+
+constexpr std::chrono::hours kTimeout{6};
+constexpr std::size_t kMaxOutput = 16u << 20, kMostText = 1000;
+
+/// What holds for every command. A repository cannot change it: the environment beats its config file.
+const std::vector<std::pair<std::string, std::string>>& hardening() {
+  static const std::vector<std::pair<std::string, std::string>> kTable = {
+      {"advice.detachedHead", "false"},
+      {"core.fsmonitor", "false"},
+      {"core.hooksPath", "/dev/null"},
+      {"core.logAllRefUpdates", "false"},
+      {"core.protectHFS", "true"},
+      {"core.protectNTFS", "true"},
+      {"credential.helper", ""},
+      {"gc.auto", "0"},
+      {"http.followRedirects", "initial"},
+      {"http.lowSpeedLimit", "1"},
+      {"http.lowSpeedTime", "60"},
+      {"init.defaultBranch", "master"},
+      {"maintenance.auto", "false"},
+      {"protocol.allow", "never"},
+      {"protocol.file.allow", "user"},
+      {"protocol.git.allow", "always"},
+      {"protocol.http.allow", "always"},
+      {"protocol.https.allow", "always"},
+      {"protocol.ssh.allow", "always"},
+      {"submodule.recurse", "false"},
+      {"transfer.bundleURI", "false"},
+      {"uploadpack.allowAnySHA1InWant", "true"},
+  };
+  return kTable;
+}
+
+constexpr const char* kInherited[] = {"PATH",        "HTTP_PROXY",  "HTTPS_PROXY", "NO_PROXY",      "ALL_PROXY",
+                                      "http_proxy",  "https_proxy", "no_proxy",    "all_proxy",     "SSL_CERT_FILE",
+                                      "SSL_CERT_DIR", "GIT_SSL_CAINFO"};
+
+/// Of what git said, the lines that matter.
+std::string said(const CommandResult& result) {
+  std::vector<std::string> lines;
+  for (const std::string& line : split(result.err, '\n')) {
+    const std::string_view text = trim(line);
+    if (!text.empty() && !text.starts_with("hint:")) lines.emplace_back(text);
+  }
+  std::string out = join(lines, "; ");
+  if (out.size() > kMostText) out = cat(out.substr(0, kMostText), "...");
+  return out;
+}
+
+bool has(const std::string& text, std::initializer_list<std::string_view> parts) {
+  return std::any_of(parts.begin(), parts.end(), [&](std::string_view part) { return text.find(part) != std::string::npos; });
+}
+
+}  // namespace
+
+void GitProgram::authorize(const std::string& scope, const std::string& header) {
+  authorized_ = true;
+  secrets_.push_back(header);
+  for (const std::string& word : split(header, ' '))
+    if (word.size() >= 8) secrets_.push_back(word);
+  configure(cat("http.", scope, ".extraHeader"), cat("Authorization: ", header));
+  // git asks the server it was redirected to with all its headers.
+  configure("http.followRedirects", "false");
+}
+
+void GitProgram::use_ssh(std::string agent_socket, std::string known_hosts) {
+  agent_socket_ = std::move(agent_socket);
+  known_hosts_ = std::move(known_hosts);
+}
+
+std::vector<std::string> GitProgram::environment() const {
+  std::vector<std::string> out = {"GIT_CONFIG_NOSYSTEM=1", "GIT_CONFIG_GLOBAL=/dev/null", "HOME=/dev/null",
+                                  "GIT_TERMINAL_PROMPT=0", "GIT_ASKPASS=/bin/false",      "SSH_ASKPASS=/bin/false",
+                                  "GIT_ATTR_NOSYSTEM=1",   "GIT_TEMPLATE_DIR=",           "LC_ALL=C"};
+  for (const char* name : kInherited)
+    if (const char* value = std::getenv(name)) out.push_back(cat(name, "=", value));
+  std::string ssh = "ssh -F /dev/null -o BatchMode=yes -o StrictHostKeyChecking=accept-new";
+  if (!known_hosts_.empty()) ssh += cat(" -o UserKnownHostsFile=", known_hosts_);
+  if (agent_socket_.empty()) ssh += " -o IdentityAgent=none -o IdentityFile=/dev/null";
+  else out.push_back(cat("SSH_AUTH_SOCK=", agent_socket_));
+  out.push_back(cat("GIT_SSH_COMMAND=", ssh));
+  std::size_t count = 0;
+  for (const auto* table : {&hardening(), &config_}) {
+    for (const auto& [key, value] : *table) {
+      out.push_back(cat("GIT_CONFIG_KEY_", count, "=", key));
+      out.push_back(cat("GIT_CONFIG_VALUE_", count, "=", value));
+      ++count;
+    }
+  }
+  out.push_back(cat("GIT_CONFIG_COUNT=", count));
+  return out;
+}
+
+std::string GitProgram::redact(std::string text) const {
+  for (const std::string& secret : secrets_) text = replace_all(std::move(text), secret, "***");
+  return sanitize_for_terminal(text);
+}
+
+CommandResult GitProgram::try_run(const std::vector<std::string>& arguments, const Place& place) const {
+  std::vector<std::string> argv = {"git"};
+  if (!place.git_dir.empty()) argv.push_back(cat("--git-dir=", place.git_dir));
+  if (!place.work_tree.empty()) argv.push_back(cat("--work-tree=", place.work_tree));
+  argv.insert(argv.end(), arguments.begin(), arguments.end());
+  try {
+    return run_command(argv, CommandOptions{.timeout = kTimeout,
+                                            .limit = kMaxOutput,
+                                            .environment = environment(),
+                                            .directory = place.work_tree.empty() ? "/" : place.work_tree,
+                                            .cancel = cancel_});
+  } catch (Error& error) {
+    if (error.code() == ErrorCode::not_found) error.with_hint("git sources need the git program; install it");
+    throw;
+  }
+}
+
+std::string GitProgram::run(const std::vector<std::string>& arguments, const Place& place) const {
+  CommandResult result = try_run(arguments, place);
+  if (result.exit_code != 0) fail(result, cat("git ", arguments.empty() ? "" : arguments.front()));
+  return std::move(result.out);
+}
+
+void GitProgram::fail(const CommandResult& result, const std::string& doing) const {
+  const std::string text = said(result);
+  ErrorCode code = ErrorCode::network;
+  std::string hint;
+  if (authorized_ && has(text, {"returned error: 30", "redirect"})) {
+    hint = "the server redirects, and credentials are not taken along; give the URL that it redirects to";
+  } else if (has(text, {"Authentication failed", "could not read Username", "returned error: 401", "returned error: 403",
+                        "Permission denied", "terminal prompts disabled"})) {
+    code = ErrorCode::denied;
+    hint = "private repositories need --secret id=GIT_AUTH_TOKEN,... for https, or --ssh default for ssh";
+  } else if (has(text, {"not found", "does not exist", "not appear to be a git repository"})) {
+    code = ErrorCode::not_found;
+    hint = "is the URL right? servers also hide private repositories: --secret id=GIT_AUTH_TOKEN,...";
+  } else if (has(text, {"transport '"})) {
+    code = ErrorCode::input;
+    hint = "repositories are read over https, http, ssh and git only";
+  }
+  throw Error(code, redact(cat(doing, ": ", text.empty() ? cat("exit code ", result.exit_code) : text))).with_hint(hint);
+}
+
+}  // namespace cbuild::solver::ops

@@ -1,0 +1,55 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include <atomic>
+#include <functional>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "base/cancel.h"
+#include "base/progress.h"
+#include "cache/store.h"
+
+namespace cbuild::solver::ops {
+
+/// What all kinds of remote sources need of a build.
+struct SourceAccess {
+  cache::Store& store;
+  ProgressSink* progress = nullptr;
+  const CancelSource* cancel = nullptr;
+  std::function<TaskId()> next_task;  ///< ids for what progress shows; needed with `progress`
+  /// The value of a secret the user offered; nullopt if there is none of that id.
+  std::function<std::optional<std::string>(const std::string& id)> secret;
+  std::string ssh_agent;  ///< socket of the agent "default"; empty: none
+};
+
+/// One unit of work in the progress output, from construction to the end of the scope.
+class SourceTask {
+ public:
+  SourceTask(const SourceAccess& access, const std::string& name);
+  SourceTask(const SourceTask&) = delete;
+  SourceTask& operator=(const SourceTask&) = delete;
+  /// Failed, unless done() was called.
+  ~SourceTask();
+
+  void count(std::uint64_t bytes, std::uint64_t total);
+  void done(bool cached);
+
+ private:
+  const SourceAccess& access_;
+  const TaskId id_;
+  bool ended_ = false;
+};
+
+/// A remote as messages may show it: no user, no password, no query values.
+std::string shown_url(std::string_view url);
+
+/// "user:password" of a URL; empty if it has none.
+std::string user_info(std::string_view url);
+/// The same URL without it.
+std::string without_user_info(std::string_view url);
+/// "host" of a URL or of git's "user@host:path", without port; with it if `port`.
+std::string host_of(std::string_view url, bool port);
+
+}  // namespace cbuild::solver::ops
