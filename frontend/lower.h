@@ -36,13 +36,14 @@ class ImageResolver {
 /// What a URL gives at the moment.
 struct PinnedFile {
   Digest content;
-  std::int64_t mtime_s = 0;  ///< Last-Modified, else 0
+  std::optional<std::int64_t> last_modified_s;
 };
 
 /// Where a ref of a git remote points at the moment.
 struct PinnedCommit {
   std::string commit;      ///< full object name of the commit
   std::string tag_object;  ///< object name of the annotated tag on the way; empty if there is none
+  std::string ref;         ///< full name of the ref ("refs/heads/main"); may be empty
 };
 
 /// Ties remote sources (ADD of URLs and repositories, named contexts) to content before anything is built, so that they have a
@@ -55,6 +56,9 @@ class SourcePinner {
   virtual PinnedFile pin_url(const std::string& url, const Digest& expected) = 0;
   /// `ref` empty means the remote's HEAD; never a full commit id, that needs no pinning. Throws Error.
   virtual PinnedCommit pin_git(const std::string& remote, const std::string& ref) = 0;
+  /// The time that a pinned source carries, in seconds since the epoch: a commit's, a file's Last-Modified, that of the newest
+  /// regular file in an archive. nullopt: it has none. Throws Error.
+  virtual std::optional<std::int64_t> source_time(const solver::Op& source) = 0;
 };
 
 /// Reads small files of a local context: ignore files. nullopt if missing.
@@ -69,6 +73,7 @@ struct LowerOptions {
   std::vector<std::string> context_ignore;          ///< patterns of its ignore file
   /// Patterns that stand in their place for what the stage of that name reads of the main context; nullopt: no others.
   std::function<std::optional<std::vector<std::string>>(const std::string& stage)> stage_ignore;
+  std::optional<solver::Op> context_source;         ///< the main context is no directory: a GitSource or HttpSource
   std::function<std::vector<std::string>(const std::string& directory)> named_context_ignore;  ///< the same for local named contexts
   std::string dockerfile_name = "Dockerfile";       ///< for messages
   oci::Platform target_platform, build_platform;

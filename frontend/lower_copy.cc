@@ -113,10 +113,9 @@ std::string escape_glob(std::string_view name) {
 /// an action.
 class CopyBuilder {
  public:
-  CopyBuilder(StageLowering& stage, const CopyRequest& request, std::string step_name)
+  CopyBuilder(StageLowering& stage, const CopyRequest& request)
       : stage_(stage),
         request_(request),
-        step_name_(std::move(step_name)),
         destination_(absolute_destination(stage, request.destination)) {}
 
   void add_sources() {
@@ -144,7 +143,6 @@ class CopyBuilder {
 
   StageLowering& stage_;
   const CopyRequest& request_;
-  const std::string step_name_;
   const std::string destination_;
   std::vector<solver::CopyAction> actions_;
   std::vector<solver::VertexId> sources_;
@@ -218,13 +216,13 @@ void CopyBuilder::add_git(GitRef ref, const Span& span) {
     ref.checksum = request_.checksum;
   }
   const bool keep = ref.keep_git_dir.value_or(flag);
-  add_path(stage_.build.sources.add_git(ref, keep, step_name_, stage_.span()), ".", false, false);
+  add_path(stage_.build.sources.add_git(ref, keep, cat("load ", ref.remote), stage_.span()), ".", false, false);
 }
 
 void CopyBuilder::add_url(const std::string& url, const Span& span) {
   const std::string name = url_file_name(url);
   const solver::VertexId file =
-      at(span, [&] { return stage_.build.sources.add_url(url, name, request_.checksum, step_name_, stage_.span()); });
+      at(span, [&] { return stage_.build.sources.add_url(url, name, request_.checksum, cat("load ", url), stage_.span()); });
   add_path(file, escape_glob(name), request_.syntax.unpack.value_or(false), false);
 }
 
@@ -274,7 +272,7 @@ void apply(StageLowering& stage, const CopyInstruction& copy) {
   const CopyRequest request = expand_copy(stage, copy);
   const std::string text = stage.instruction_text();
   const std::string step_name = stage.next_step(text);
-  CopyBuilder builder(stage, request, step_name);
+  CopyBuilder builder(stage, request);
   builder.add_sources();
   if (makes_link(request)) {
     add_link(stage, builder, step_name, text);

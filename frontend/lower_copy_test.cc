@@ -275,6 +275,38 @@ TEST_CASE("a commit id needs no network") {
         cat("expected checksum to match b, got ", commit));
 }
 
+TEST_CASE("a commit by checksum alone, and refs that are none") {
+  Build build;
+  const std::string commit(40, 'a');
+  const auto git = [&](const std::string& query) { return build.message(cat("FROM a\nADD https://h/x.git", query, " /\n")); };
+  CHECK(git("?fetch-by-commit=1") == "fetch-by-commit requires a checksum or a commit SHA ref");
+  CHECK(git("?fetch-by-commit=1&checksum=abc") ==
+        "fetch-by-commit requires a full commit SHA checksum, got \"abc\"");
+  CHECK(git("?checksum=xyz") == "invalid checksum xyz for Git URL, expected hex commit hash");
+  CHECK(git("#--upload-pack=x") == "invalid git ref \"--upload-pack=x\"");
+  const Lowered by_branch =
+      build.run(cat("FROM a\nADD https://h/x.git?ref=main&fetch-by-commit&checksum=", commit, " /\n"));
+  CHECK(last_op<solver::GitSource>(by_branch).ref == "refs/heads/main");
+}
+
+TEST_CASE("times of a checkout") {
+  Build build;
+  build.options.pinner = &build.pinner;
+  build.pinner.commits["https://h/x.git#"] = {std::string(40, 'c'), "", "refs/heads/main"};
+  CHECK(last_op<solver::GitSource>(build.run("FROM a\nADD https://h/x.git /\n")).commit_mtime);
+  CHECK(last_op<solver::GitSource>(build.run("FROM a\nADD https://h/x.git?mtime=commit /\n")).commit_mtime);
+  const Lowered lowered = build.run("FROM a\nADD https://h/x.git?mtime=checkout /\n");
+  CHECK_FALSE(last_op<solver::GitSource>(lowered).commit_mtime);
+  CHECK(last_op<solver::GitSource>(lowered).ref == "refs/heads/main");
+}
+
+TEST_CASE("what the network says names the line") {
+  Build build;
+  build.options.pinner = &build.pinner;
+  CHECK(build.message("FROM a\nADD https://h/missing /\n") ==
+        "Dockerfile:2: ADD https://h/missing /: https://h/missing: 404");
+}
+
 TEST_CASE("remote sources are refused without a network, and for COPY") {
   Build build;
   CHECK(build.message("FROM a\nADD https://h/x /\n") ==

@@ -3,6 +3,7 @@
 
 #include <map>
 #include <memory>
+#include <optional>
 #include <string>
 #include <utility>
 #include <vector>
@@ -55,6 +56,7 @@ class FakePinner final : public SourcePinner {
   std::map<std::string, PinnedFile> files;
   std::map<std::string, PinnedCommit> commits;  ///< by "remote#ref"
   std::vector<std::pair<std::string, Digest>> expectations;
+  std::map<std::string, std::int64_t> times;  ///< by commit or URL
 
   PinnedFile pin_url(const std::string& url, const Digest& expected) override {
     expectations.emplace_back(url, expected);
@@ -66,6 +68,12 @@ class FakePinner final : public SourcePinner {
     const auto found = commits.find(cat(remote, "#", ref));
     if (found == commits.end()) throw Error(ErrorCode::not_found, cat("repository ", remote, " has no ref ", ref));
     return found->second;
+  }
+  std::optional<std::int64_t> source_time(const solver::Op& source) override {
+    const auto* git = std::get_if<solver::GitSource>(&source);
+    const std::string key = git != nullptr ? git->commit : std::get<solver::HttpSource>(source).url;
+    const auto found = times.find(key);
+    return found == times.end() ? std::nullopt : std::optional(found->second);
   }
 };
 

@@ -5,6 +5,7 @@
 #include "base/text.h"
 #include "frontend/config_base.h"
 #include "frontend/lower_diagnostic.h"
+#include "frontend/source_pin.h"
 #include "oci/reference.h"
 
 namespace cbuild::frontend {
@@ -47,10 +48,6 @@ oci::Platform chosen_platform(const oci::Platform& wanted, bool explicitly, cons
   if (explicitly || found.architecture.empty()) return wanted;
   if (found.os == wanted.os && found.architecture == wanted.architecture) return wanted;
   return oci::normalize(found);
-}
-
-bool is_commit(const std::string& object, const std::string& wanted) {
-  return !object.empty() && object.starts_with(wanted);
 }
 
 }  // namespace
@@ -162,6 +159,11 @@ const std::vector<std::string>& Sources::context_patterns(const std::string& sta
 }
 
 solver::VertexId Sources::build_context(const std::string& stage, const Span& span) {
+  if (options_.context_source) {
+    const bool git = std::holds_alternative<solver::GitSource>(*options_.context_source);
+    return add_source(*options_.context_source,
+                      git ? "[internal] load git source" : "[internal] load remote build context", span);
+  }
   if (options_.context_path.empty()) return solver::kNoInput;
   solver::Vertex vertex;
   vertex.op = solver::LocalSource{"context", options_.context_path, context_patterns(stage)};
@@ -194,58 +196,34 @@ const std::vector<std::string>& Sources::ignore_patterns(const std::string& dire
   return ignores_.emplace(directory, std::move(patterns)).first->second;
 }
 
-SourcePinner& Sources::pinner(const std::string& url) const {
-  if (options_.pinner == nullptr) {
-    throw Error(ErrorCode::input, cat("no network sources are available in this call, and ", url, " is one"));
+/// What the network says is shown with the line that asked.
+template <typename Body>
+auto Sources::pinned_at(const Span& span, Body&& body) const {
+  try {
+    return at(span, std::forward<Body>(body));
+  } catch (Error& e) {
+    if (e.code() != ErrorCode::cancelled) e.add_context(place(span, options_.dockerfile_name));
+    throw;
   }
-  return *options_.pinner;
 }
 
-std::string Sources::pin(const GitRef& ref) {
-  const auto mismatch = [&](const std::string& got) {
-    throw Error(ErrorCode::input, cat("expected checksum to match ", ref.checksum, ", got ", got));
-  };
-  if (ref.fetch_by_commit && is_commit_id(ref.checksum)) return ref.checksum;
-  if (is_commit_id(ref.ref)) {
-    if (!ref.ref.starts_with(ref.checksum)) mismatch(ref.ref);
-    return ref.ref;
-  }
-  const PinnedCommit pinned = pinner(ref.remote).pin_git(ref.remote, ref.ref);
-  if (!is_commit(pinned.commit, ref.checksum) && !is_commit(pinned.tag_object, ref.checksum)) {
-    mismatch(pinned.tag_object.empty() ? pinned.commit : cat(pinned.tag_object, " or ", pinned.commit));
-  }
-  return pinned.commit;
+solver::VertexId Sources::add_source(solver::Op source, const std::string& step_name, const Span& span) {
+  solver::Vertex vertex;
+  vertex.op = std::move(source);
+  vertex.name = step_name;
+  vertex.spans = {span};
+  return graph_.add(std::move(vertex));
 }
 
 solver::VertexId Sources::add_git(const GitRef& ref, bool keep_git_dir, const std::string& step_name,
                                   const Span& span) {
-  solver::Vertex vertex;
-  vertex.op = solver::GitSource{ref.remote, at(span, [&] { return pin(ref); }), ref.ref, ref.subdir, keep_git_dir,
-                                ref.submodules.value_or(true)};
-  vertex.name = step_name;
-  vertex.spans = {span};
-  return graph_.add(std::move(vertex));
+  return add_source(pinned_at(span, [&] { return pin_git_source(ref, keep_git_dir, options_.pinner); }), step_name, span);
 }
 
 solver::VertexId Sources::add_url(const std::string& url, const std::string& file_name, const std::string& checksum,
                                   const std::string& step_name, const Span& span) {
-  Digest expected;
-  if (!checksum.empty()) {
-    const std::optional<Digest> parsed = Digest::parse(checksum);
-    const bool sha256 = checksum.starts_with("sha256:");
-    if (!parsed) reject(span, sha256 ? "invalid checksum digest length" : "unsupported digest algorithm",
-                        "only sha256:<64 hexadecimal digits> can be checked");
-    expected = *parsed;
-  }
-  const PinnedFile pinned = at(span, [&] { return pinner(url).pin_url(url, expected); });
-  if (!expected.empty() && pinned.content != expected) {
-    reject(span, cat("digest mismatch for ", url, ": ", pinned.content.str(), " (expected: ", expected.str(), ")"));
-  }
-  solver::Vertex vertex;
-  vertex.op = solver::HttpSource{url, file_name, pinned.content, pinned.mtime_s, false};
-  vertex.name = step_name;
-  vertex.spans = {span};
-  return graph_.add(std::move(vertex));
+  return add_source(pinned_at(span, [&] { return pin_http_source(url, file_name, checksum, options_.pinner); }), step_name,
+                    span);
 }
 
 }  // namespace cbuild::frontend

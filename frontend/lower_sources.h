@@ -56,8 +56,9 @@ class Sources {
   const ResolvedImage& image(const std::string& reference, const oci::Platform& platform);
   solver::VertexId add_context(const NamedContext& context, const std::string& step_name, const Span& span);
   const std::vector<std::string>& ignore_patterns(const std::string& directory);
-  std::string pin(const GitRef& ref);
-  SourcePinner& pinner(const std::string& url) const;
+  solver::VertexId add_source(solver::Op source, const std::string& step_name, const Span& span);
+  template <typename Body>
+  auto pinned_at(const Span& span, Body&& body) const;
 
   const LowerOptions& options_;
   const NamedContexts& contexts_;

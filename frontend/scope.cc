@@ -6,6 +6,7 @@
 
 #include "base/text.h"
 #include "frontend/lower_diagnostic.h"
+#include "frontend/source_epoch.h"
 
 namespace cbuild::frontend {
 
@@ -85,17 +86,16 @@ Span epoch_span(const Dockerfile& dockerfile) {
   return {};
 }
 
-/// A local directory as the context has no time of its own, so "context" leaves the epoch unset.
-void resolve_epoch(GlobalScope& scope, const Dockerfile& dockerfile) {
+void resolve_epoch(GlobalScope& scope, const Dockerfile& dockerfile, const LowerOptions& options) {
   const std::optional<std::string> text = epoch_text(scope);
   if (!text) return;
-  if (!text->empty() && *text != "context") {
+  if (!text->empty()) {
     std::string_view digits = *text;
     if (digits.starts_with('+')) digits.remove_prefix(1);
     scope.source_date_epoch = parse_int(digits);
     if (!scope.source_date_epoch) {
-      reject(epoch_span(dockerfile), cat("invalid SOURCE_DATE_EPOCH: ", *text),
-             "give the seconds since 1970-01-01 as an integer");
+      scope.source_date_epoch =
+          at(epoch_span(dockerfile), [&] { return source_epoch(*text, scope.args, dockerfile, options); });
     }
   }
   set_epoch(scope);
@@ -172,7 +172,7 @@ GlobalScope make_global_scope(const Dockerfile& dockerfile, const LowerOptions& 
       evaluate_global(scope, item, dockerfile.escape);
     }
   }
-  resolve_epoch(scope, dockerfile);
+  resolve_epoch(scope, dockerfile, options);
   return scope;
 }
 
