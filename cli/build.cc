@@ -17,8 +17,10 @@
 #include "cli/error_text.h"
 #include "cli/exit_codes.h"
 #include "cli/inputs.h"
+#include "cli/network_sources.h"
 #include "cli/progress_views.h"
 #include "cli/remote.h"
+#include "cli/remote_contexts.h"
 #include "frontend/parser.h"
 #include "solver/ops/executor.h"
 #include "solver/scheduler.h"
@@ -88,6 +90,7 @@ class Build {
         cancel_(cancel),
         store_({.root = session.root, .user_xattr = session.unprivileged}),
         remote_(store_, options, progress, cancel),
+        sources_(store_, make_secrets(options), options.ssh, progress, cancel),
         packer_(store_, pack_options()) {}
 
   BuildOutcome run() {
@@ -139,6 +142,7 @@ class Build {
   CancelSource& cancel_;
   cache::Store store_;
   Remote remote_;
+  NetworkSources sources_;
   cache::Packer packer_;
   std::mutex runner_mutex_;
   std::unique_ptr<sandbox::Runner> runner_;
@@ -151,11 +155,14 @@ class Build {
 };
 
 void Build::lower_dockerfile() {
-  const BuildInputs inputs = read_inputs(options_);
+  RemoteContexts contexts(store_, sources_, [this](const solver::Op& source) { return bring_source(services(), source); });
+  const BuildInputs inputs = read_inputs(options_, &contexts);
   dockerfile_name_ = inputs.dockerfile->name();
   const frontend::Dockerfile dockerfile = frontend::parse_dockerfile(inputs.dockerfile);
   StoreImageResolver images(store_, remote_, options_.pull);
-  lowered_ = frontend::lower_targets(dockerfile, lower_options(options_, inputs), options_.targets, images);
+  frontend::LowerOptions lower = lower_options(options_, inputs);
+  lower.pinner = &sources_;
+  lowered_ = frontend::lower_targets(dockerfile, lower, options_.targets, images);
   for (const Diagnostic& warning : dockerfile.warnings) progress_.on_event(RunDiagnostic{warning});
   for (const Diagnostic& warning : lowered_.warnings) progress_.on_event(RunDiagnostic{warning});
   for (const std::string& note : lowered_.notes) progress_.on_event(RunNote{Severity::note, note});
@@ -182,6 +189,7 @@ solver::ops::BuildServices Build::services() {
   for (const SshOption& ssh : options_.ssh) services.ssh_agents.push_back({ssh.id, ssh.socket});
   services.log_directory = log_directory_;
   services.dns = options_.dns;
+  sources_.offer_to(services);
   services.graph = &lowered_.graph;
   return services;
 }

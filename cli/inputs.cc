@@ -11,6 +11,7 @@
 #include "base/sys.h"
 #include "base/text.h"
 #include "frontend/ignore_file.h"
+#include "frontend/lower_remote.h"
 
 namespace cbuild::cli {
 namespace {
@@ -34,25 +35,75 @@ bool is_directory(const std::string& path) {
   return stat(path.c_str(), &st) == 0 && S_ISDIR(st.st_mode);
 }
 
-std::shared_ptr<const SourceText> read_dockerfile(const BuildOptions& options, const std::string& context,
-                                                  std::string& path) {
-  if (options.file == "-" || (options.file.empty() && context.empty()))
-    return std::make_shared<SourceText>("Dockerfile", sys::read_all(STDIN_FILENO, kMaxDockerfile));
-  if (options.file.starts_with("http://") || options.file.starts_with("https://"))
-    throw Error(ErrorCode::usage, cat("-f ", options.file, ": a Dockerfile by URL is not read"))
-        .with_hint("download it, or pipe it in with -f -");
-  path = options.file.empty() ? cat(context, "/Dockerfile") : options.file;
-  auto fd = sys::try_open_at(AT_FDCWD, path, O_RDONLY);
-  if (!fd && options.file.empty()) {
-    path = cat(context, "/dockerfile");
-    fd = sys::try_open_at(AT_FDCWD, path, O_RDONLY);
-    if (!fd)
-      throw Error(ErrorCode::not_found, cat("no Dockerfile in ", context))
-          .with_hint("name it with -f, or give another context directory");
-  }
+/// BUILDKIT_CONTEXT_KEEP_GIT_DIR, as far as it is a truth value.
+bool keeps_git_dir(const BuildOptions& options) {
+  const auto given = options.build_args.find("BUILDKIT_CONTEXT_KEEP_GIT_DIR");
+  return given != options.build_args.end() && frontend::parse_bool(given->second).value_or(false);
+}
+
+using DockerfileText = std::shared_ptr<const SourceText>;
+
+DockerfileText make_text(const std::string& path, std::string text) {
+  return std::make_shared<SourceText>(base_name(path), std::move(text));
+}
+
+bool is_url(const std::string& text) { return text.starts_with("http://") || text.starts_with("https://"); }
+
+DockerfileText read_local_file(const std::string& path) {
+  const auto fd = sys::try_open_at(AT_FDCWD, path, O_RDONLY);
   if (!fd) throw Error(ErrorCode::not_found, cat("Dockerfile ", path, " does not exist"));
   if (S_ISDIR(sys::stat_fd(fd->get()).st_mode)) throw Error(ErrorCode::input, cat(path, " is a directory, not a Dockerfile"));
-  return std::make_shared<SourceText>(base_name(path), sys::read_all(fd->get(), kMaxDockerfile));
+  return make_text(path, sys::read_all(fd->get(), kMaxDockerfile));
+}
+
+/// Looks for both spellings where the user named none; `path` becomes the one that was found.
+DockerfileText read_local_dockerfile(const BuildOptions& options, const std::string& context, std::string& path) {
+  path = options.file;
+  if (!path.empty()) return read_local_file(path);
+  for (const char* name : {"Dockerfile", "dockerfile"}) {
+    path = cat(context, "/", name);
+    if (sys::try_stat_at(AT_FDCWD, path)) return read_local_file(path);
+  }
+  throw Error(ErrorCode::not_found, cat("no Dockerfile in ", context))
+      .with_hint("name it with -f, or give another context directory");
+}
+
+DockerfileText read_remote_dockerfile(const BuildOptions& options, const solver::Op& context, RemoteContexts& remote) {
+  std::vector<std::string> names = {options.file};
+  if (options.file.empty()) names = {"Dockerfile", "dockerfile"};
+  if (is_dockerfile_only(context)) names = {"context"};
+  for (const std::string& name : names)
+    if (auto text = remote.read(context, name, kMaxDockerfile)) return make_text(name, std::move(*text));
+  throw Error(ErrorCode::not_found, cat("no ", names.front(), " in ", options.context == "-" ? "the archive on stdin" : options.context))
+      .with_hint("name it with -f; an absolute path is a file of this machine");
+}
+
+RemoteContexts& need(RemoteContexts* remote, const std::string& what) {
+  if (remote != nullptr) return *remote;
+  throw Error(ErrorCode::usage, cat(what, " is not on this machine's disk")).with_hint("this command needs a local directory");
+}
+
+/// `-` as the context: an archive, or the Dockerfile with no context at all.
+void read_stdin(const BuildOptions& options, RemoteContexts* remote, BuildInputs& inputs) {
+  if (options.file == "-") throw Error(ErrorCode::usage, "the context and the Dockerfile cannot both come from stdin");
+  std::string text;
+  inputs.context_source = need(remote, "stdin").from_stdin(text, kMaxDockerfile);
+  if (inputs.context_source) return;
+  if (!options.file.empty())
+    throw Error(ErrorCode::usage, "ambiguous Dockerfile source: both stdin and flag correspond to Dockerfiles");
+  inputs.dockerfile = make_text("Dockerfile", std::move(text));
+}
+
+/// Finds the context: an existing directory first, as names of directories may look like anything.
+void read_context(const BuildOptions& options, RemoteContexts* remote, BuildInputs& inputs) {
+  if (options.context == "-") return read_stdin(options, remote, inputs);
+  if (!is_directory(options.context) && RemoteContexts::is_remote(options.context)) {
+    inputs.context_source = need(remote, options.context).by_url(options.context, keeps_git_dir(options));
+    return;
+  }
+  inputs.context_path = absolute(options.context, "context");
+  if (!is_directory(inputs.context_path))
+    throw Error(ErrorCode::usage, cat("context ", options.context, " is no directory"));
 }
 
 std::vector<std::string> read_ignore(const std::string& path, bool& found) {
@@ -71,7 +122,7 @@ std::string resolve_context(const std::string& name, const std::string& value) {
     if (end == std::string::npos || (slash != std::string::npos && end < slash)) end = rest.size();
     return cat(kLayoutScheme, absolute(rest.substr(0, end), cat("build context ", name, ":")), rest.substr(end));
   }
-  if (value.find("://") != std::string::npos || value.starts_with("git@")) return value;
+  if (value.find("://") != std::string::npos || (!is_directory(value) && RemoteContexts::is_remote(value))) return value;
   const std::string path = absolute(value.starts_with("local:") ? value.substr(6) : value, cat("build context ", name, ":"));
   if (!is_directory(path)) throw Error(ErrorCode::usage, cat("build context ", name, ": ", path, " is no directory"));
   return cat("local:", path);
@@ -79,20 +130,25 @@ std::string resolve_context(const std::string& name, const std::string& value) {
 
 }  // namespace
 
-BuildInputs read_inputs(const BuildOptions& options) {
+BuildInputs read_inputs(const BuildOptions& options, RemoteContexts* remote) {
   BuildInputs inputs;
-  if (options.context != "-") {
-    inputs.context_path = absolute(options.context, "context");
-    if (!is_directory(inputs.context_path))
-      throw Error(ErrorCode::usage, cat("context ", options.context, " is no directory"));
-  } else if (options.file == "-") {
-    throw Error(ErrorCode::usage, "the context and the Dockerfile cannot both come from stdin");
-  }
+  read_context(options, remote, inputs);
   std::string& path = inputs.dockerfile_path;
-  inputs.dockerfile = read_dockerfile(options, inputs.context_path, path);
+  if (inputs.dockerfile) {
+    // came with the context
+  } else if (options.file == "-") {
+    inputs.dockerfile = make_text("Dockerfile", sys::read_all(STDIN_FILENO, kMaxDockerfile));
+  } else if (is_url(options.file)) {
+    inputs.dockerfile = make_text("Dockerfile", need(remote, options.file).read_url(options.file, kMaxDockerfile));
+  } else if (inputs.context_source && !options.file.starts_with('/')) {
+    inputs.dockerfile = read_remote_dockerfile(options, *inputs.context_source, *remote);
+  } else {
+    inputs.dockerfile = read_local_dockerfile(options, inputs.context_path, path);
+  }
+  if (inputs.context_path.empty()) return inputs;
   bool found = false;
   if (!path.empty()) inputs.ignore = read_ignore(cat(path, ".dockerignore"), found);
-  if (!found && !inputs.context_path.empty()) inputs.ignore = read_ignore(cat(inputs.context_path, "/.dockerignore"), found);
+  if (!found) inputs.ignore = read_ignore(cat(inputs.context_path, "/.dockerignore"), found);
   return inputs;
 }
 
@@ -109,6 +165,7 @@ frontend::LowerOptions lower_options(const BuildOptions& options, const BuildInp
       std::vector<std::string> patterns = read_ignore(cat(path, ".dockerignore.", stage), found);
       return found ? std::optional(std::move(patterns)) : std::nullopt;
     };
+  lower.context_source = inputs.context_source;
   lower.named_context_ignore = [](const std::string& directory) {
     bool found = false;
     return read_ignore(cat(directory, "/.dockerignore"), found);

@@ -2,11 +2,13 @@
 #pragma once
 
 #include <memory>
+#include <optional>
 #include <string>
 #include <vector>
 
 #include "base/diagnostic.h"
 #include "cli/options.h"
+#include "cli/remote_contexts.h"
 #include "frontend/lower.h"
 
 namespace cbuild::cli {
@@ -14,14 +16,16 @@ namespace cbuild::cli {
 /// The Dockerfile and context as the user named them.
 struct BuildInputs {
   std::shared_ptr<const SourceText> dockerfile;
-  std::string context_path;                 ///< absolute; empty: none
+  std::string context_path;                 ///< absolute; empty: none, or not a directory
   std::vector<std::string> ignore;          ///< patterns
-  std::string dockerfile_path;              ///< empty: from stdin
+  std::string dockerfile_path;              ///< empty: no file of this machine
+  std::optional<solver::Op> context_source; ///< a context that is no directory of this machine
 };
 
-/// Reads the Dockerfile (with the reference's fall-back to "dockerfile") and the ignore file beside it or in the context. Throws
+/// Reads the Dockerfile (with the reference's fall-back to "dockerfile") and the ignore file beside it or in the context, which
+/// holds for local directories only. `remote` reads what is not on this machine; nullptr: such contexts are refused. Throws
 /// Error{not_found} or {usage} saying what was looked for.
-BuildInputs read_inputs(const BuildOptions& options);
+BuildInputs read_inputs(const BuildOptions& options, RemoteContexts* remote);
 
 /// The options of lowering that follow from the command line, all but the target. Throws Error{usage} for build contexts that do not exist.
 frontend::LowerOptions lower_options(const BuildOptions& options, const BuildInputs& inputs);
