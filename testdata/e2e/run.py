@@ -6,7 +6,7 @@
 
 The folder is copied, a store of its own is made, and the steps of case.json run in order:
 
-  {"build": [arguments], "exit": 0, "stderr": [regex...], "no_stderr": [regex...], "ran": [...], "cached": [...]}
+  {"build": [arguments], "stdin": "file", "exit": 0, "stderr": [regex...], "no_stderr": [regex...], "ran": [...], "cached": [...]}
        runs cbuild with --progress plain; "ran" and "cached" are parts of step names and must match exactly the RUN, COPY, ADD
        and WORKDIR steps ("ran": [] says that nothing ran).
   {"write": {"path": "content"}}, {"chmod": {"path": "755"}}, {"remove": ["path"]}, {"touch": ["path"]}
@@ -19,6 +19,9 @@ The folder is copied, a store of its own is made, and the steps of case.json run
        for the fields named with a reason.
   {"sh": "script", "exit": 0, "stdout": [regex...]}   a foreign tool's view; $CBUILD, $BASES, $WORK are set.
 
+  {"requests": ["GET /f 200", ...]}   what came to the case's HTTP servers since the last such step, in any order; "only": those that match a regex.
+
+"http": true starts two HTTP servers (servers.py) at ${HTTP} and ${HTTP2}, "git_daemon": true a git daemon at ${GIT}.
 "registry": true starts a docker-registry for the case; its address is ${REGISTRY}. ${BASES} in arguments is the folder of base images (OCI layouts: busybox, debian). "as_user": true runs the whole case as an ordinary
 user. After the last step no mount, process or temporary file of the case may be left.
 """
@@ -36,6 +39,7 @@ import tempfile
 
 import bases
 import reference
+import servers
 
 STEP = re.compile(r"^#(\d+) \[[^\]]*?\d+/\d+\] (.*)$")
 
@@ -98,11 +102,16 @@ class Case:
 
     @contextlib.contextmanager
     def services(self):
-        if not self.spec.get("registry"):
-            yield
-            return
-        with reference.registry(self.work) as address:
-            self.names["REGISTRY"] = address
+        with contextlib.ExitStack() as stack:
+            if self.spec.get("registry"):
+                self.names["REGISTRY"] = stack.enter_context(reference.registry(self.work))
+            if self.spec.get("http"):
+                self.http = stack.enter_context(servers.http_servers(self.context))
+                for name, server in zip(("HTTP", "HTTP2"), self.http):
+                    self.names[name] = f"http://127.0.0.1:{server.port}"
+            if self.spec.get("git_daemon"):
+                (self.context / "repos").mkdir(exist_ok=True)
+                self.names["GIT"] = f"git://127.0.0.1:{stack.enter_context(servers.git_daemon(self.context / 'repos'))}"
             yield
 
     def command(self, argv):
@@ -111,10 +120,11 @@ class Case:
                     *[f"{k}={v}" for k, v in self.names.items()], *argv]
         return argv
 
-    def run(self, argv, **more):
+    def run(self, argv, stdin=os.devnull, **more):
         env = {**os.environ, **self.names}
-        return subprocess.run(self.command(argv), cwd=self.context, env=env, stdin=subprocess.DEVNULL, capture_output=True, text=True,
-                              errors="replace", timeout=self.spec.get("timeout", 600), **more)
+        with open(self.context / stdin, "rb") as source:
+            return subprocess.run(self.command(argv), cwd=self.context, env=env, stdin=source, capture_output=True, text=True,
+                                  errors="replace", timeout=self.spec.get("timeout", 600), **more)
 
     def expand(self, text):
         for key, value in self.names.items():
@@ -123,11 +133,11 @@ class Case:
 
     def build(self, step):
         argv = [self.names["CBUILD"], "--progress", "plain", *[self.expand(a) for a in step["build"]]]
-        done = self.run(argv)
+        done = self.run(argv, self.expand(step.get("stdin", os.devnull)))
         shown = f"$ {' '.join(argv)}\n{done.stdout}{done.stderr}"
         check(done.returncode == step.get("exit", 0), f"exit code {done.returncode}, expected {step.get('exit', 0)}\n{shown}")
         for pattern in step.get("stderr", []):
-            check(re.search(pattern, done.stderr, re.M), f"no /{pattern}/ in\n{shown}")
+            check(re.search(self.expand(pattern), done.stderr, re.M), f"no /{pattern}/ in\n{shown}")
         for pattern in step.get("no_stderr", []):
             check(not re.search(pattern, done.stderr, re.M), f"/{pattern}/ in\n{shown}")
         self.check_steps(step, done.stderr, shown)
@@ -154,7 +164,7 @@ class Case:
     def change(self, step):
         for path, text in step.get("write", {}).items():
             (self.context / path).parent.mkdir(parents=True, exist_ok=True)
-            (self.context / path).write_text(text)
+            (self.context / path).write_text(self.expand(text))
         for path, mode in step.get("chmod", {}).items():
             (self.context / path).chmod(int(mode, 8))
         for path in step.get("remove", []):
@@ -182,6 +192,15 @@ class Case:
         for pattern in step.get("stdout", []):
             check(re.search(pattern, done.stdout, re.M), f"no /{pattern}/ in\n{shown}")
 
+    def requests(self, step):
+        seen = [line for server in self.http for line in server.take_log() if re.search(step.get("only", ""), line)]
+        rest = list(seen)
+        for want in step["requests"]:
+            match = want if want in rest else None
+            check(match is not None, f"no request {want!r} in {seen}")
+            rest.remove(match)
+        check(not rest, f"unexpected requests {rest}")
+
     def step(self, step):
         if "build" in step:
             self.build(step)
@@ -191,6 +210,8 @@ class Case:
             self.tree(step)
         elif "reference" in step:
             self.compare(step)
+        elif "requests" in step:
+            self.requests(step)
         elif "sh" in step:
             self.shell(step)
         else:

@@ -1,0 +1,175 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Loopback servers of a case: files over HTTP, repositories over smart and dumb HTTP and the git protocol.
+
+/PATH             the file www/PATH, as www/PATH.meta (JSON) says:
+  etag, last_modified   validators; conditional requests get 304
+  authorization         what the Authorization header must be, else 401
+  status, location      another answer than 200
+  cut                   the connection ends after so many bytes of the announced body
+/git/NAME.git/…   git http-backend on repos/NAME.git, behind what repos/NAME.meta says about authorization
+/dumb/NAME.git/…  the same as plain files, for which git update-server-info must have run
+"""
+import contextlib
+import http.server
+import json
+import os
+import pathlib
+import socket
+import subprocess
+import threading
+import time
+import urllib.parse
+
+
+class Server(http.server.ThreadingHTTPServer):
+    daemon_threads = True
+
+    def __init__(self, www, repos):
+        super().__init__(("127.0.0.1", 0), Handler)
+        self.www, self.repos, self.log = www, repos, []
+
+    @property
+    def port(self):
+        return self.server_address[1]
+
+    def take_log(self):
+        log, self.log = self.log, []
+        return log
+
+
+class Handler(http.server.BaseHTTPRequestHandler):
+    protocol_version = "HTTP/1.1"
+
+    def log_message(self, *_):
+        pass
+
+    def do_GET(self):
+        path, _, query = self.path.partition("?")
+        path = urllib.parse.unquote(path)
+        if path.startswith("/git/"):
+            return self.backend(path[5:], query)
+        root = self.server.repos if path.startswith("/dumb/") else self.server.www
+        self.file(root / path.removeprefix("/dumb/").lstrip("/"))
+
+    do_POST = do_GET
+    do_HEAD = do_GET
+
+    def answer(self, status, body=b"", headers=(), length=None):
+        self.server.log.append(f"{self.command} {self.path.partition('?')[0]} {status}"
+                               + (" authorized" if "Authorization" in self.headers else ""))
+        self.send_response(status)
+        for name, value in headers:
+            self.send_header(name, value)
+        if status != 304:
+            self.send_header("Content-Length", str(len(body) if length is None else length))
+        self.end_headers()
+        if self.command != "HEAD" and status != 304:
+            self.wfile.write(body)
+
+    def allowed(self, meta):
+        wanted = meta.get("authorization")
+        if wanted is None or self.headers.get("Authorization") == wanted:
+            return True
+        self.answer(401, b"who are you?", [("WWW-Authenticate", 'Basic realm="test"')])
+        return False
+
+    def file(self, path):
+        meta = read_meta(path)
+        if not self.allowed(meta):
+            return None
+        headers = [(name, meta[key]) for key, name in (("etag", "ETag"), ("last_modified", "Last-Modified"), ("location", "Location"))
+                   if key in meta]
+        if "status" in meta:
+            return self.answer(meta["status"], b"", headers)
+        if not path.is_file():
+            return self.answer(404, b"<html>no such file</html>")
+        if self.is_known(meta):
+            return self.answer(304, b"", headers)
+        body = path.read_bytes()
+        if "cut" in meta:
+            self.answer(200, body[:meta["cut"]], headers, length=len(body))
+            self.close_connection = True
+            return None
+        return self.answer(200, body, headers)
+
+    def is_known(self, meta):
+        tags = self.headers.get("If-None-Match")
+        if tags is not None:
+            return meta.get("etag") in [tag.strip() for tag in tags.split(",")]
+        since = self.headers.get("If-Modified-Since")
+        return since is not None and since == meta.get("last_modified")
+
+    def backend(self, path, query):
+        name = path.partition(".git")[0]
+        if not self.allowed(read_meta(self.server.repos / name)):
+            return
+        length = int(self.headers.get("Content-Length") or 0)
+        body = self.read_chunks() if self.headers.get("Transfer-Encoding") == "chunked" else self.rfile.read(length)
+        env = {"PATH": os.environ["PATH"], "GIT_PROJECT_ROOT": str(self.server.repos), "GIT_HTTP_EXPORT_ALL": "1", "PATH_INFO": "/" + path,
+               "QUERY_STRING": query, "REQUEST_METHOD": self.command, "CONTENT_TYPE": self.headers.get("Content-Type", ""),
+               "CONTENT_LENGTH": str(len(body)), "HTTP_CONTENT_ENCODING": self.headers.get("Content-Encoding", ""),
+               "GIT_PROTOCOL": self.headers.get("Git-Protocol", ""), "REMOTE_USER": "test", "REMOTE_ADDR": "127.0.0.1",
+               "GIT_CONFIG_COUNT": "1", "GIT_CONFIG_KEY_0": "safe.directory", "GIT_CONFIG_VALUE_0": "*"}
+        done = subprocess.run(["git", "http-backend"], input=body, env=env, capture_output=True, check=False)
+        head, _, content = done.stdout.partition(b"\r\n\r\n")
+        headers = [line.split(": ", 1) for line in head.decode().split("\r\n") if ": " in line]
+        status = next((int(value.split()[0]) for name, value in headers if name == "Status"), 200)
+        self.answer(status, content, [(name, value) for name, value in headers if name != "Status"])
+
+    def read_chunks(self):
+        body = b""
+        while size := int(self.rfile.readline().strip(), 16):
+            body += self.rfile.read(size)
+            self.rfile.readline()
+        self.rfile.readline()
+        return body
+
+
+def read_meta(path):
+    meta = path.with_name(path.name + ".meta")
+    return json.loads(meta.read_text()) if meta.is_file() else {}
+
+
+@contextlib.contextmanager
+def http_servers(context):
+    """Two servers on the same files, so that a redirect can lead to another origin."""
+    servers = [Server(context / "www", context / "repos") for _ in range(2)]
+    threads = [threading.Thread(target=server.serve_forever, args=(0.05,), daemon=True) for server in servers]
+    for thread in threads:
+        thread.start()
+    try:
+        yield servers
+    finally:
+        for server, thread in zip(servers, threads):
+            server.shutdown()
+            thread.join()
+            server.server_close()
+
+
+@contextlib.contextmanager
+def git_daemon(repos):
+    """git://127.0.0.1:PORT on the same repositories."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = probe.getsockname()[1]
+    argv = ["git", "daemon", "--reuseaddr", "--export-all", "--listen=127.0.0.1", f"--port={port}", f"--base-path={repos}", str(repos)]
+    daemon = subprocess.Popen(argv, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
+                              env={**os.environ, "GIT_CONFIG_COUNT": "1", "GIT_CONFIG_KEY_0": "safe.directory", "GIT_CONFIG_VALUE_0": "*"},
+                              start_new_session=True)
+    try:
+        wait_for(port, daemon)
+        yield port
+    finally:
+        os.killpg(daemon.pid, 15)
+        daemon.wait()
+
+
+def wait_for(port, process):
+    for _ in range(600):
+        with socket.socket() as probe:
+            if probe.connect_ex(("127.0.0.1", port)) == 0:
+                return
+        if process.poll() is not None:
+            break
+        time.sleep(0.05)
+    raise RuntimeError("the server did not start")
