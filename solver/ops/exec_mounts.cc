@@ -7,9 +7,12 @@
 
 #include <algorithm>
 #include <chrono>
+#include <functional>
+#include <map>
 #include <thread>
 
 #include "base/error.h"
+#include "base/sys.h"
 #include "base/text.h"
 #include "cache/unpacker.h"
 #include "solver/ops/dest_tree.h"
@@ -41,9 +44,12 @@ class MountBuilder {
   MountBuilder(StepContext& context, const ExecuteRequest& request, sandbox::Spec& spec, ExecStep::Inputs& inputs)
       : context_(context), request_(request), spec_(spec), inputs_(inputs) {}
 
-  void add(const ExecMount& mount) {
-    target_ = mount.target;
-    std::visit([this](const auto& what) { (*this)(what); }, mount.what);
+  void add(const std::vector<ExecMount>& mounts) {
+    acquire_caches(mounts);
+    for (const ExecMount& mount : mounts) {
+      target_ = mount.target;
+      std::visit([this](const auto& what) { (*this)(what); }, mount.what);
+    }
   }
 
  private:
@@ -54,7 +60,13 @@ class MountBuilder {
   void operator()(const SshMount& ssh);
 
   Result input_result(int input, const std::string& path);
-  cache::Store::CacheMountDir acquire(const CacheMount& cache, const Digest& base);
+  void acquire_caches(const std::vector<ExecMount>& mounts);
+  Result cache_content(const CacheMount& cache);
+  Digest cache_base(const CacheMount& cache);
+  std::string cache_name(const CacheMount& cache);
+  void empty(const std::string& name, const CacheMount& cache);
+  std::function<void(int)> filler(const CacheMount& cache);
+  cache::Store::CacheMountDir acquire(const CacheMount& cache);
   void fill(const CacheMount& cache, const Result& from, int directory);
 
   StepContext& context_;
@@ -62,6 +74,7 @@ class MountBuilder {
   sandbox::Spec& spec_;
   ExecStep::Inputs& inputs_;
   std::string target_;
+  std::map<std::string, int> caches_;  // directories by cache_name()
   unsigned ssh_count_ = 0;
 };
 
@@ -95,11 +108,62 @@ void MountBuilder::operator()(const BindMount& bind) {
   spec_.mounts.push_back({.target = target_, .source = std::move(source), .read_only = bind.read_only});
 }
 
-cache::Store::CacheMountDir MountBuilder::acquire(const CacheMount& cache, const Digest& base) {
+/// In one order for all steps, so that no two wait for each other; a directory that several mounts of the step show is taken once.
+void MountBuilder::acquire_caches(const std::vector<ExecMount>& mounts) {
+  std::map<std::string, const CacheMount*> wanted;
+  for (const ExecMount& mount : mounts)
+    if (const auto* cache = std::get_if<CacheMount>(&mount.what)) wanted.emplace(cache_name(*cache), cache);
+  for (const auto& [name, cache] : wanted) {
+    if (request_.vertex->ignore_cache) empty(name, *cache);
+    cache::Store::CacheMountDir mount = acquire(*cache);
+    caches_[name] = mount.dir.get();
+    inputs_.fds.emplace_back().push_back(std::move(mount.dir));
+    if (mount.lock) inputs_.locks.push_back(std::move(*mount.lock));
+  }
+}
+
+Result MountBuilder::cache_content(const CacheMount& cache) {
+  return cache.input < 0 ? Result{} : input_result(cache.input, cache.source);
+}
+
+/// What tells caches of one id apart: content to begin with, else owner and mode.
+Digest MountBuilder::cache_base(const CacheMount& cache) {
+  const Result from = cache_content(cache);
+  CanonicalWriter base;
+  base.digest(from.identity).text(from.id.empty() ? "" : cache.source);
+  if (from.id.empty()) base.number(cache.mode).number(cache.uid).number(cache.gid);
+  return base.hash();
+}
+
+std::string MountBuilder::cache_name(const CacheMount& cache) { return cat(cache.id, '\n', cache_base(cache).hex()); }
+
+/// A step that must not use what was cached begins with empty cache mounts, once in a build, and if nobody else uses them.
+void MountBuilder::empty(const std::string& name, const CacheMount& cache) {
+  {
+    const std::lock_guard lock(context_.emptied_mutex);
+    if (!context_.emptied.insert(name).second) return;
+  }
+  const int alone = static_cast<int>(Sharing::locked);
+  const auto mount = context_.services.store.try_cache_mount(cache.id, cache_base(cache), alone, 0, filler(cache));
+  if (!mount || mount->fresh) return;
+  for (const std::string& entry : sys::list_dir(mount->dir.get())) sys::remove_all_at(mount->dir.get(), entry);
+  filler(cache)(mount->dir.get());
+}
+
+std::function<void(int)> MountBuilder::filler(const CacheMount& cache) {
+  return [this, &cache](int directory) {
+    if (fchown(directory, cache.uid, cache.gid) != 0) throw_errno(errno, "chown of a cache mount");
+    if (fchmod(directory, cache.mode) != 0) throw_errno(errno, "chmod of a cache mount");
+    fill(cache, cache_content(cache), directory);
+  };
+}
+
+cache::Store::CacheMountDir MountBuilder::acquire(const CacheMount& cache) {
   const int mode = static_cast<int>(cache.sharing);
+  const Digest base = cache_base(cache);
   for (unsigned instance = 0;;) {
-    context_.services.cancel ? context_.services.cancel->check() : void();
-    auto mount = context_.services.store.try_cache_mount(cache.id, base, mode, instance);
+    if (context_.services.cancel) context_.services.cancel->check();
+    auto mount = context_.services.store.try_cache_mount(cache.id, base, mode, instance, filler(cache));
     if (mount) return std::move(*mount);
     if (cache.sharing == Sharing::private_)
       ++instance;  // the next one that nobody holds
@@ -121,20 +185,9 @@ void MountBuilder::fill(const CacheMount& cache, const Result& from, int directo
 }
 
 void MountBuilder::operator()(const CacheMount& cache) {
-  const Result from = cache.input < 0 ? Result{} : input_result(cache.input, cache.source);
-  CanonicalWriter base;
-  base.digest(from.identity).text(from.id.empty() ? "" : cache.source);
-  if (from.id.empty()) base.number(cache.mode).number(cache.uid).number(cache.gid);
-  cache::Store::CacheMountDir mount = acquire(cache, base.hash());
-  if (mount.fresh) {
-    if (fchown(mount.dir.get(), cache.uid, cache.gid) != 0) throw_errno(errno, "chown of a cache mount");
-    if (fchmod(mount.dir.get(), cache.mode) != 0) throw_errno(errno, "chmod of a cache mount");
-    fill(cache, from, mount.dir.get());
-  }
-  spec_.mounts.push_back(
-      {.target = target_, .source = sandbox::BindSource{mount.dir.get()}, .read_only = cache.read_only});
-  inputs_.fds.emplace_back().push_back(std::move(mount.dir));
-  if (mount.lock) inputs_.locks.push_back(std::move(*mount.lock));
+  spec_.mounts.push_back({.target = target_,
+                          .source = sandbox::BindSource{caches_.at(cache_name(cache))},
+                          .read_only = cache.read_only});
 }
 
 void MountBuilder::operator()(const TmpfsMount& tmpfs) {
@@ -185,7 +238,7 @@ void MountBuilder::operator()(const SshMount& ssh) {
 void add_mounts(StepContext& context, const ExecuteRequest& request, const ExecOp& op, sandbox::Spec& spec,
                 ExecStep::Inputs& inputs) {
   MountBuilder builder(context, request, spec, inputs);
-  for (const ExecMount& mount : op.mounts) builder.add(mount);
+  builder.add(op.mounts);
   for (const InlineFile& file : op.files)
     spec.mounts.push_back(
         {.target = file.path, .source = sandbox::ContentSource{file.content, 0, 0, file.mode}, .read_only = true});

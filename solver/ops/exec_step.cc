@@ -150,7 +150,7 @@ void ExecStep::launch() {
   auto running = context_.services.runner().run(
       spec, {.output = [self](LogStream stream, std::string_view data) { self->on_output(stream, data); },
              .done = [self](const sandbox::Exit& exit) {
-               self->context_.pool.post([self, exit] { self->finish(exit); });
+               self->context_.finishers.post([self, exit] { self->finish(exit); });
              }});
   const std::lock_guard lock(mutex_);
   running_ = std::move(running);
@@ -191,7 +191,8 @@ void ExecStep::finish(const sandbox::Exit& exit) {
       const unsigned attempt = op_.retries - attempts_left_ + 1;
       on_output(LogStream::err, cat("[cbuild] ", how_it_ended(op_, exit), "; try ", attempt, " of ", op_.retries + 1, "\n"));
       staging_.reset();
-      return launch();
+      inputs_.reset();
+      return context_.pool.post([self = shared_from_this()] { self->start(); });
     }
     if (exit.cancelled) return fail(Error(ErrorCode::cancelled, "cancelled"), exit.code);
     if (!exit.setup_error.empty())

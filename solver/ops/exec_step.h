@@ -5,6 +5,7 @@
 #include <memory>
 #include <mutex>
 #include <optional>
+#include <set>
 #include <string>
 #include <unordered_set>
 #include <vector>
@@ -28,7 +29,10 @@ struct StepContext {
   std::mutex materialized_mutex;
   std::unordered_set<Digest> materialized;  ///< chains known to have all their trees
   std::string resolv_conf;
-  WorkPool pool{16};  ///< last: its threads use all above
+  std::mutex emptied_mutex;  // guards emptied
+  std::set<std::string> emptied;  ///< cache mounts that a step without cache has begun afresh in this build
+  WorkPool pool{16};       ///< last: its threads use all above
+  WorkPool finishers{16};  ///< for what frees the locks that work in `pool` may wait for
 
   explicit StepContext(BuildServices given);
 

@@ -132,6 +132,13 @@ Result run_diff(StepContext& context, const ExecuteRequest& request) {
   return diff;
 }
 
+bool may_wait_for_lock(const Op& op) {
+  const auto* exec = std::get_if<ExecOp>(&op);
+  return exec != nullptr && std::any_of(exec->mounts.begin(), exec->mounts.end(), [](const ExecMount& mount) {
+           return std::holds_alternative<CacheMount>(mount.what);
+         });
+}
+
 }  // namespace
 
 StepContext::StepContext(BuildServices given)
@@ -275,10 +282,10 @@ void StoreExecutor::execute(const ExecuteRequest& request, Completion done) {
     else
       done(impl.run(request));
   };
-  const bool at_hand = std::all_of(request.inputs.begin(), request.inputs.end(), [&](const Result& input) {
+  // What may have to be downloaded, or to wait for the network or a lock, does so on a thread of its own, never on a TBB worker.
+  const bool at_hand = !may_wait_for_lock(request.vertex->op) && std::all_of(request.inputs.begin(), request.inputs.end(), [&](const Result& input) {
     return impl.context.is_materialized(input.id);
   });
-  // What may have to be downloaded waits on a thread of its own, never on a TBB worker.
   const Op& op = request.vertex->op;
   if (!may_wait_for_network(op) && (at_hand || is_source(op)))
     work();
