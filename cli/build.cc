@@ -190,6 +190,9 @@ solver::ops::BuildServices Build::services() {
   services.log_directory = log_directory_;
   services.dns = options_.dns;
   sources_.offer_to(services);
+  services.allow = options_.allow;
+  services.cdi_directories = options_.cdi_directories;
+  services.resources = options_.resources;
   services.graph = &lowered_.graph;
   return services;
 }

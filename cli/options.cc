@@ -18,7 +18,7 @@ namespace {
 
 /// What CLI11 fills before it is checked and converted.
 struct Raw {
-  std::vector<std::string> targets, tags, build_args, labels, build_contexts, annotations, outputs, secrets, ssh, ulimits, add_hosts;
+  std::vector<std::string> targets, tags, build_args, labels, build_contexts, annotations, outputs, secrets, ssh, ulimits, add_hosts, resources;
   std::string platform, progress = "auto", shm_size, pull_policy, step_timeout;
   bool push = false, load = false, quiet = false;
 };
@@ -143,6 +143,7 @@ void convert(const Raw& raw, BuildOptions& build) {
   for (const std::string& text : raw.ulimits) build.ulimits.push_back(parse_ulimit(text));
   for (const std::string& text : raw.add_hosts) build.extra_hosts.push_back(parse_extra_host(text));
   for (const std::string& text : build.allow) check_entitlement(text);
+  for (const std::string& text : raw.resources) add_resources(text, build.resources);
   if (!raw.step_timeout.empty()) build.step_timeout_ns = parse_step_timeout(raw.step_timeout);
   if (!raw.platform.empty()) {
     build.platform = oci::parse_platform(raw.platform);
@@ -180,6 +181,8 @@ void add_step_flags(CLI::App& app, BuildOptions& build, Raw& raw) {
   app.add_option("--shm-size", raw.shm_size, "Size of /dev/shm in RUN steps");
   app.add_option("--ulimit", raw.ulimits, "NAME=SOFT[:HARD] for RUN steps")->allow_extra_args(false);
   app.add_option("--cgroup-parent", build.cgroup_parent, "Parent cgroup of RUN steps");
+  app.add_option("--cdi-dir", build.cdi_directories, "Directory of CDI device files instead of /etc/cdi and /var/run/cdi")->allow_extra_args(false);
+  app.add_option("--resource", raw.resources, "KEY=VALUE limit for RUN steps: memory, memory-swap, cpu-shares, cpu-period, cpu-quota, cpuset-cpus, cpuset-mems")->allow_extra_args(false);
   app.add_option("--step-timeout", raw.step_timeout, "Time limit for a RUN without --timeout, for example 10m");
   app.add_option("--step-retry", build.step_retries, "Further tries for a failed RUN without --retry")->check(CLI::Range(0, 100));
   app.add_option("--isolation", build.isolation, "Force a sandbox mode: root, user-namespace, masked-proc, chroot");

@@ -10,6 +10,7 @@
 #include "cli/command.h"
 #include "exporter/outputs.h"
 #include "oci/platform.h"
+#include "sandbox/spec.h"
 #include "solver/op.h"
 
 namespace cbuild::cli {
@@ -38,6 +39,8 @@ struct BuildOptions {
   std::uint64_t shm_size = 0;
   std::vector<solver::Ulimit> ulimits;
   std::string cgroup_parent;
+  std::vector<std::string> cdi_directories;
+  sandbox::Resources resources;
   std::int64_t step_timeout_ns = 0;
   unsigned step_retries = 0;
   std::vector<exporter::Output> outputs;  ///< each for the one target it names, grouped by `targets`

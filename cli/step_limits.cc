@@ -5,16 +5,68 @@
 
 #include <algorithm>
 #include <array>
-#include <vector>
+#include <map>
 
 #include "base/error.h"
 #include "base/text.h"
+#include "frontend/grammar.h"
 
 namespace cbuild::cli {
 namespace {
 
+using sandbox::Resources;
+
 [[noreturn]] void usage(const std::string& message, const std::string& hint = {}) {
   throw Error(ErrorCode::usage, message).with_hint(hint);
+}
+
+std::int64_t bytes(const std::string& key, const std::string& value) {
+  const auto size = parse_size(value);
+  if (!size) usage(cat("--resource: ", key, " '", value, "' is not a size"), "for example 512m or 2g");
+  return static_cast<std::int64_t>(*size);
+}
+
+std::int64_t number(const std::string& key, const std::string& value, std::int64_t low, std::int64_t high) {
+  const auto count = parse_int(value);
+  if (!count || *count < low || *count > high)
+    usage(cat("--resource: ", key, " '", value, "' is not a number from ", low, " to ", high));
+  return *count;
+}
+
+/// A list of numbers and ranges, as the kernel reads it.
+std::string cpu_list(const std::string& key, const std::string& value) {
+  const auto is_list_character = [](char c) { return (c >= '0' && c <= '9') || c == '-' || c == ','; };
+  if (value.empty() || !std::all_of(value.begin(), value.end(), is_list_character))
+    usage(cat("--resource: ", key, " '", value, "' is not a list such as 0-2,5"), "with commas: quote the field, '\"cpuset-cpus=0,2\"'");
+  return value;
+}
+
+using Setter = void (*)(Resources&, const std::string& key, const std::string& value);
+
+const std::map<std::string, Setter>& setters() {
+  static const std::map<std::string, Setter> table = {
+      {"memory", [](Resources& r, const std::string& k, const std::string& v) { r.memory_bytes = bytes(k, v); }},
+      {"memory-swap",
+       [](Resources& r, const std::string& k, const std::string& v) { r.memory_swap_bytes = v == "-1" ? -1 : bytes(k, v); }},
+      {"cpu-shares",
+       [](Resources& r, const std::string& k, const std::string& v) {
+         r.cpu_shares = static_cast<std::uint64_t>(number(k, v, 2, 262'144));
+       }},
+      {"cpu-period",
+       [](Resources& r, const std::string& k, const std::string& v) { r.cpu_period_us = number(k, v, 1'000, 1'000'000); }},
+      {"cpu-quota",
+       [](Resources& r, const std::string& k, const std::string& v) { r.cpu_quota_us = number(k, v, 1'000, 1'000'000'000'000); }},
+      {"cpuset-cpus", [](Resources& r, const std::string& k, const std::string& v) { r.cpuset_cpus = cpu_list(k, v); }},
+      {"cpuset-mems", [](Resources& r, const std::string& k, const std::string& v) { r.cpuset_mems = cpu_list(k, v); }}};
+  return table;
+}
+
+std::vector<std::string> fields_of(const std::string& text) {
+  try {
+    return frontend::parse_csv(text);
+  } catch (const Error& error) {
+    usage(cat("--resource: ", error.message()));
+  }
 }
 
 bool is_address(const std::string& text) {
@@ -23,6 +75,24 @@ bool is_address(const std::string& text) {
 }
 
 }  // namespace
+
+void add_resources(const std::string& text, Resources& resources) {
+  for (const std::string& field : fields_of(text)) {
+    const std::size_t equals = field.find('=');
+    if (equals == std::string::npos) usage(cat("--resource: '", field, "' is not KEY=VALUE"));
+    const std::string key = to_lower(trim(field.substr(0, equals)));
+    const auto setter = setters().find(key);
+    if (setter == setters().end()) {
+      std::vector<std::string> known;
+      for (const auto& [name, unused] : setters()) known.push_back(name);
+      const auto near = suggest(key, known);
+      usage(cat("--resource: unknown key '", key, "'"), near ? cat("did you mean ", *near, "?") : cat("keys: ", join(known, ", ")));
+    }
+    setter->second(resources, key, field.substr(equals + 1));
+  }
+  if (resources.memory_swap_bytes > 0 && resources.memory_swap_bytes < resources.memory_bytes)
+    usage("--resource: memory-swap is memory and swap together, it cannot be less than memory");
+}
 
 std::int64_t parse_step_timeout(const std::string& text) {
   const auto ns = parse_duration_ns(text);

@@ -4,7 +4,13 @@
 #include <cstdint>
 #include <string>
 
+#include "sandbox/spec.h"
+
 namespace cbuild::cli {
+
+/// Adds "KEY=VALUE[,KEY=VALUE...]" of --resource (memory, memory-swap, cpu-shares, cpu-period, cpu-quota, cpuset-cpus, cpuset-mems; the
+/// meaning is that of `docker run`'s flags of these names). Throws Error{usage} with a suggestion for unknown keys.
+void add_resources(const std::string& text, sandbox::Resources& resources);
 
 /// A Go duration that is not negative, in nanoseconds. Throws Error{usage}.
 std::int64_t parse_step_timeout(const std::string& text);

@@ -34,6 +34,7 @@ cbuild_library(archive LIBS libarchive.a libz.a libbz2.a liblzma.a libzstd.a)
 cbuild_library(sqlite LIBS libsqlite3.a)
 target_link_libraries(lib::sqlite INTERFACE Threads::Threads ${CMAKE_DL_LIBS} m)
 cbuild_library(seccomp LIBS libseccomp.a)
+cbuild_library(yaml LIBS libyaml.a)
 # libcurl is opened with dlopen on first use: a cached local build never pays for its 36 shared objects.
 cbuild_library(curl_headers)
 target_link_libraries(lib::curl_headers INTERFACE ${CMAKE_DL_LIBS})

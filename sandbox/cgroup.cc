@@ -17,6 +17,7 @@
 #include "base/error.h"
 #include "base/sys.h"
 #include "base/text.h"
+#include "sandbox/cgroup_limits.h"
 #include "sandbox/device_rules.h"
 
 namespace cbuild::sandbox {
@@ -72,12 +73,29 @@ void inherit_cpuset(const std::string& directory) {
       write_control(child.get(), name, sys::read_file_at(child.get(), cat("../", name), 4096));
 }
 
-void make_below(const CgroupHierarchy& hierarchy, const std::string& path) {
+/// A controller that v1 holds is refused here, which limit() does not mind.
+void hand_down(const std::string& directory, const std::vector<std::string_view>& controllers) {
+  const UniqueFd fd = sys::open_at(AT_FDCWD, directory, O_RDONLY | O_DIRECTORY);
+  for (const std::string_view controller : controllers)
+    write_control(fd.get(), "cgroup.subtree_control", cat("+", controller));
+}
+
+/// Where a step's own group goes. In v2 that is the top, because no other group may have members beside groups with
+/// controllers.
+std::string parent_of(const CgroupHierarchy& hierarchy, const Spec& spec) {
+  if (!spec.cgroup_parent.empty()) return spec.cgroup_parent;
+  return hierarchy.unified ? "/" : hierarchy.own_directory.substr(hierarchy.mount_point.size());
+}
+
+/// In v2 every directory on the way hands `controllers` down.
+void make_below(const CgroupHierarchy& hierarchy, const std::string& path,
+                const std::vector<std::string_view>& controllers) {
   const bool has_cpuset = std::find(hierarchy.controllers.begin(), hierarchy.controllers.end(), "cpuset") !=
                           hierarchy.controllers.end();
   std::string directory = hierarchy.mount_point;
   for (const std::string& part : split(path, '/')) {
     if (part.empty()) continue;
+    if (hierarchy.unified && !controllers.empty()) hand_down(directory, controllers);
     directory = cat(directory, "/", part);
     sys::mkdir_at(AT_FDCWD, directory, 0755);
     if (has_cpuset) inherit_cpuset(directory);
@@ -86,7 +104,7 @@ void make_below(const CgroupHierarchy& hierarchy, const std::string& path) {
 
 std::string key_of(const std::vector<DeviceNode>& devices) {
   std::string key;
-  for (const DeviceNode& node : devices) key += cat(node.type, node.major, ":", node.minor, ",");
+  for (const DeviceNode& node : devices) key += cat(node.type, node.major, ":", node.minor, node.may_read ? "r" : "", node.may_write ? "w" : "", ",");
   return key;
 }
 
@@ -174,21 +192,36 @@ const CgroupPlacer::Group* CgroupPlacer::group_for(const Spec& spec) {
   return &found->second;
 }
 
-void CgroupPlacer::place_below_parent(const Spec& spec, const std::string& name, Placement& placement) {
-  const std::string path = clean_path(cat("/", spec.cgroup_parent, "/", name));
+/// Writes what this hierarchy has a controller for; the rest stays in `unlimited`.
+void CgroupPlacer::limit(const CgroupHierarchy& hierarchy, const Spec& spec, int directory,
+                         std::vector<std::string_view>& unlimited) const {
+  for (const CgroupSetting& setting : cgroup_settings(spec.resources, hierarchy.unified)) {
+    const CgroupHierarchy* const v1 = with_controller(setting.controller);
+    if (hierarchy.unified ? v1 != nullptr : v1 != &hierarchy) continue;
+    if (!write_control(directory, std::string(setting.file).c_str(), setting.value))
+      throw Error(ErrorCode::unsupported, cat("cannot write ", setting.value, " to ", setting.file));
+    std::erase(unlimited, setting.controller);
+  }
+}
+
+void CgroupPlacer::place_in_own_group(const Spec& spec, const std::string& name, Placement& placement) {
   const std::vector<DeviceRule> rules = device_rules(spec);
   bool controlled = spec.insecure || mode_ != Mode::root || groups_.empty();
+  std::vector<std::string_view> unlimited;
+  for (const CgroupSetting& setting : cgroup_settings(spec.resources, true)) unlimited.push_back(setting.controller);
   for (const CgroupHierarchy& hierarchy : hierarchies_) {
     if (!hierarchy.unified && hierarchy.controllers.size() == 1 &&
         hierarchy.controllers[0].rfind("name=", 0) == 0)
       continue;
-    make_below(hierarchy, path);
+    const std::string path = clean_path(cat("/", parent_of(hierarchy, spec), "/", name));
+    make_below(hierarchy, path, unlimited);
     placement.directories.push_back(cat(hierarchy.mount_point, path));
     UniqueFd directory = sys::open_at(AT_FDCWD, placement.directories.back(), O_RDONLY | O_DIRECTORY);
     const bool devices = hierarchy.unified || &hierarchy == with_controller("devices");
     if (!controlled && devices)
       controlled = hierarchy.unified ? control_devices(directory.get(), rules)
                                      : control_devices_v1(directory.get(), rules);
+    limit(hierarchy, spec, directory.get(), unlimited);
     if (hierarchy.unified)
       placement.cgroup_fd = directory.get();
     else
@@ -198,6 +231,7 @@ void CgroupPlacer::place_below_parent(const Spec& spec, const std::string& name,
   }
   if (placement.directories.empty()) throw Error(ErrorCode::unsupported, "no cgroup hierarchy is mounted");
   if (!controlled) throw Error(ErrorCode::io, "cannot control devices there");
+  if (!unlimited.empty()) throw Error(ErrorCode::unsupported, cat("no cgroup controller for ", unlimited.front()));
 }
 
 UniqueFd CgroupPlacer::open_oom_file(const std::vector<std::string>& step_directories) const {
@@ -228,14 +262,15 @@ std::uint64_t oom_kills(int fd) {
 CgroupPlacer::Placement CgroupPlacer::place(const Spec& spec, std::uint64_t step_id) {
   Placement placement;
   const Group* const group = group_for(spec);
-  if (!spec.cgroup_parent.empty()) {
+  const bool limited = spec.resources != Resources{};
+  if (!spec.cgroup_parent.empty() || limited) {
     if (hierarchies_.empty())
       hierarchies_ = parse_hierarchies(read_proc("/proc/self/mountinfo"), read_proc("/proc/self/cgroup"));
     try {
-      place_below_parent(spec, cat(kPrefix, unique_, "-", step_id), placement);
+      place_in_own_group(spec, cat(kPrefix, unique_, "-", step_id), placement);
     } catch (Error& error) {
       for (const std::string& directory : placement.directories) ::rmdir(directory.c_str());
-      throw error.add_context(cat("cgroup parent ", spec.cgroup_parent));
+      throw error.add_context(spec.cgroup_parent.empty() ? "resource limits" : cat("cgroup parent ", spec.cgroup_parent));
     }
   } else if (group != nullptr && !spec.insecure) {
     if (group->procs)

@@ -32,8 +32,8 @@ std::vector<CgroupHierarchy> parse_hierarchies(std::string_view mountinfo, std::
 std::optional<std::uint64_t> parse_oom_kills(std::string_view text);
 
 /// Decides into which cgroups steps go: one that lets them open only harmless devices, shared by all steps
-/// with the same devices (so it costs a step nothing), or, where Spec::cgroup_parent asks for it, one below
-/// that. Belongs to the zygote. All it made is removed by release() and by the destructor.
+/// with the same devices (so it costs a step nothing), or, where Spec::cgroup_parent or Spec::resources ask for
+/// it, one of its own. Belongs to the zygote. All it made is removed by release() and by the destructor.
 class CgroupPlacer {
  public:
   /// Nothing is made before the first place().
@@ -53,7 +53,7 @@ class CgroupPlacer {
     UniqueFd oom_file;
     std::uint64_t oom_kills = 0;  ///< when the step began
   };
-  /// Throws Error if cgroup_parent cannot be used.
+  /// Throws Error if cgroup_parent cannot be used or resources not be limited.
   Placement place(const Spec& spec, std::uint64_t step_id);
   /// After the last process of the step is gone. True if the kernel killed something in it for want of
   /// memory.
@@ -67,7 +67,9 @@ class CgroupPlacer {
   };
   const Group* group_for(const Spec& spec);
   std::optional<Group> make_group(const Spec& spec, const std::string& name);
-  void place_below_parent(const Spec& spec, const std::string& name, Placement& placement);
+  void place_in_own_group(const Spec& spec, const std::string& name, Placement& placement);
+  void limit(const CgroupHierarchy& hierarchy, const Spec& spec, int directory,
+             std::vector<std::string_view>& unlimited) const;
   UniqueFd open_oom_file(const std::vector<std::string>& step_directories) const;
   void remove_leftovers() const;
   const CgroupHierarchy* unified() const;

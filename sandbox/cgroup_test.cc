@@ -4,6 +4,7 @@
 #include <doctest/doctest.h>
 
 #include "base/error.h"
+#include "sandbox/cgroup_limits.h"
 #include "sandbox/device_rules.h"
 
 using namespace cbuild::sandbox;
@@ -35,6 +36,9 @@ std::uint64_t evaluate(const std::vector<bpf_insn>& code, const bpf_cgroup_dev_c
         break;
       case BPF_JMP | BPF_JNE | BPF_K:
         at += to != static_cast<std::uint64_t>(in.imm) ? static_cast<std::size_t>(in.off) : 0;
+        break;
+      case BPF_JMP | BPF_JSET | BPF_K:
+        at += (to & static_cast<std::uint64_t>(in.imm)) != 0 ? static_cast<std::size_t>(in.off) : 0;
         break;
       case BPF_JMP | BPF_EXIT:
         return registers[0];
@@ -84,6 +88,18 @@ TEST_CASE("the device program: any node may be made, few may be opened") {
   CHECK_FALSE(allowed(extended, kChar, kRead, 8, 16));
 }
 
+TEST_CASE("a device that may only be read") {
+  Spec spec;
+  spec.devices.push_back({.path = "/dev/d", .type = 'c', .major = 10, .minor = 1, .may_write = false});
+  const auto code = device_program(device_rules(spec));
+  const auto allowed = [&](std::uint32_t access) { return evaluate(code, {access << 16 | kChar, 10, 1}) == 1; };
+  CHECK(allowed(kRead));
+  CHECK(allowed(kMake));
+  CHECK_FALSE(allowed(kWrite));
+  CHECK_FALSE(allowed(kRead | kWrite));
+  CHECK(devices_allow_lines(device_rules(spec)).back() == "c 10:1 rm");
+}
+
 TEST_CASE("the same rules for cgroup v1") {
   Spec spec;
   spec.devices.push_back({"/dev/sdb", 'b', 8, 16});
@@ -127,4 +143,29 @@ TEST_CASE("the count of processes killed for memory is in all three files") {
   CHECK(parse_oom_kills("nr_free_pages 5\noom_kill 0\n") == 0);
   CHECK_FALSE(parse_oom_kills("oom 3\n"));
   CHECK_FALSE(parse_oom_kills(""));
+}
+
+TEST_CASE("resource limits as the control files of both versions take them") {
+  using Settings = std::vector<CgroupSetting>;
+  const Resources all{1 << 20, 3 << 20, 1024, 50'000, 25'000, "0-1", "0"};
+  CHECK(cgroup_settings(all, false) == Settings{{"memory", "memory.limit_in_bytes", "1048576"},
+                                                {"memory", "memory.memsw.limit_in_bytes", "3145728"},
+                                                {"cpu", "cpu.shares", "1024"},
+                                                {"cpu", "cpu.cfs_period_us", "50000"},
+                                                {"cpu", "cpu.cfs_quota_us", "25000"},
+                                                {"cpuset", "cpuset.cpus", "0-1"},
+                                                {"cpuset", "cpuset.mems", "0"}});
+  CHECK(cgroup_settings(all, true) == Settings{{"memory", "memory.max", "1048576"},
+                                               {"memory", "memory.swap.max", "2097152"},
+                                               {"cpu", "cpu.weight", "39"},
+                                               {"cpu", "cpu.max", "25000 50000"},
+                                               {"cpuset", "cpuset.cpus", "0-1"},
+                                               {"cpuset", "cpuset.mems", "0"}});
+  CHECK(cgroup_settings({.memory_swap_bytes = -1, .cpu_period_us = 5000}, true) ==
+        Settings{{"memory", "memory.swap.max", "max"}, {"cpu", "cpu.max", "max 5000"}});
+  CHECK(cgroup_settings({.cpu_shares = 2}, true) == Settings{{"cpu", "cpu.weight", "1"}});
+  CHECK(cgroup_settings({.cpu_shares = 262'144}, true) == Settings{{"cpu", "cpu.weight", "10000"}});
+  CHECK(cgroup_settings({.cpu_quota_us = 7000}, true) == Settings{{"cpu", "cpu.max", "7000 100000"}});
+  CHECK(cgroup_settings({}, true).empty());
+  CHECK(cgroup_settings({}, false).empty());
 }

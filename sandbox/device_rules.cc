@@ -23,6 +23,11 @@ bpf_insn unless_equal(int reg, int value, int count) {
   return instruction(BPF_JMP | BPF_JNE | BPF_K, reg, 0, count, value);
 }
 
+/// Skips `count` instructions if the register has one of the bits.
+bpf_insn if_any_bit(int reg, int bits, int count) {
+  return instruction(BPF_JMP | BPF_JSET | BPF_K, reg, 0, count, bits);
+}
+
 constexpr int kAccess = BPF_REG_2, kType = BPF_REG_3, kMajor = BPF_REG_4, kMinor = BPF_REG_5;
 
 }  // namespace
@@ -32,8 +37,8 @@ std::vector<DeviceRule> device_rules(const Spec& spec) {
                                    {'c', 1, 9}, {'c', 5, 0}, {'c', 5, 2}, {'c', 136, -1}};
   for (const DeviceNode& node : spec.devices)
     if (node.type != 'p')
-      rules.push_back(
-          {node.type == 'b' ? 'b' : 'c', static_cast<int>(node.major), static_cast<int>(node.minor)});
+      rules.push_back({node.type == 'b' ? 'b' : 'c', static_cast<int>(node.major), static_cast<int>(node.minor),
+                       node.may_read, node.may_write});
   return rules;
 }
 
@@ -41,7 +46,8 @@ std::vector<std::string> devices_allow_lines(std::span<const DeviceRule> rules) 
   std::vector<std::string> lines = {"c *:* m", "b *:* m"};
   for (const DeviceRule& rule : rules)
     lines.push_back(
-        cat(rule.type, " ", rule.major, ":", rule.minor < 0 ? "*" : std::to_string(rule.minor), " rwm"));
+        cat(rule.type, " ", rule.major, ":", rule.minor < 0 ? "*" : std::to_string(rule.minor), " ",
+            rule.may_read ? "r" : "", rule.may_write ? "w" : "", "m"));
   return lines;
 }
 
@@ -60,11 +66,16 @@ std::vector<bpf_insn> device_program(std::span<const DeviceRule> rules) {
       instruction(BPF_JMP | BPF_EXIT, 0, 0, 0, 0),
   };
   for (const DeviceRule& rule : rules) {
-    const bool any_minor = rule.minor < 0;
-    code.push_back(
-        unless_equal(kType, rule.type == 'b' ? BPF_DEVCG_DEV_BLOCK : BPF_DEVCG_DEV_CHAR, any_minor ? 3 : 4));
-    code.push_back(unless_equal(kMajor, rule.major, any_minor ? 2 : 3));
-    if (!any_minor) code.push_back(unless_equal(kMinor, rule.minor, 2));
+    const int denied = (rule.may_read ? 0 : BPF_DEVCG_ACC_READ) | (rule.may_write ? 0 : BPF_DEVCG_ACC_WRITE);
+    std::vector<bpf_insn> checks = {unless_equal(kType, rule.type == 'b' ? BPF_DEVCG_DEV_BLOCK : BPF_DEVCG_DEV_CHAR, 0),
+                                    unless_equal(kMajor, rule.major, 0)};
+    if (rule.minor >= 0) checks.push_back(unless_equal(kMinor, rule.minor, 0));
+    if (denied != 0) checks.push_back(if_any_bit(kAccess, denied, 0));
+    // Each one that fails skips the rest of them and the two instructions that allow.
+    for (std::size_t i = 0; i < checks.size(); ++i) {
+      checks[i].off = static_cast<__s16>(checks.size() - i + 1);
+      code.push_back(checks[i]);
+    }
     code.push_back(move_value(BPF_REG_0, 1));
     code.push_back(instruction(BPF_JMP | BPF_EXIT, 0, 0, 0, 0));
   }

@@ -16,6 +16,7 @@ struct DeviceRule {
   char type = 'c';  ///< 'c' or 'b'
   int major = 0;
   int minor = -1;  ///< -1: every one
+  bool may_read = true, may_write = true;
 };
 
 /// null, zero, full, random, urandom, tty, ptmx, pts/*, and what the spec adds.

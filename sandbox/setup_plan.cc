@@ -173,7 +173,7 @@ void Planner::build_trees() {
   for (const DeviceNode& node : kStandardNodes)
     bound_nodes_.emplace_back(node, bind(-1, node.path, attributes));
   for (const DeviceNode& node : spec_.devices)
-    bound_nodes_.emplace_back(node, bind(-1, node.path, attributes));
+    bound_nodes_.emplace_back(node, bind(-1, node.host_path.empty() ? node.path : node.host_path, attributes));
 }
 
 void Planner::attach_trees() {

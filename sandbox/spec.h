@@ -60,7 +60,28 @@ struct Mount {
 enum class Network { host, none };
 
 struct Ulimit { std::string name; std::int64_t soft = 0, hard = 0; bool operator==(const Ulimit&) const = default; };
-struct DeviceNode { std::string path; char type = 'c'; std::uint32_t major = 0, minor = 0; mode_t mode = 0666; uid_t uid = 0; gid_t gid = 0; };
+struct DeviceNode {
+  std::string path;  ///< in the step, below /dev
+  char type = 'c';   ///< 'c', 'b' or 'p'
+  std::uint32_t major = 0, minor = 0;
+  mode_t mode = 0666;
+  uid_t uid = 0;
+  gid_t gid = 0;
+  std::string host_path = {};               ///< where the machine has it, if elsewhere
+  bool may_read = true, may_write = true;   ///< what the device cgroup lets the step do with it
+
+  bool operator==(const DeviceNode&) const = default;
+};
+/// What a step may use; 0 and "": no limit. See `man 7 cgroups`.
+struct Resources {
+  std::int64_t memory_bytes = 0;
+  std::int64_t memory_swap_bytes = 0;  ///< memory and swap together; -1: any amount of swap
+  std::uint64_t cpu_shares = 0;        ///< weight, 1024 is the usual one
+  std::int64_t cpu_period_us = 0, cpu_quota_us = 0;
+  std::string cpuset_cpus, cpuset_mems;
+
+  bool operator==(const Resources&) const = default;
+};
 
 /// One command to run in a fresh root. Plain data; descriptors are borrowed until run() returns.
 struct Spec {
@@ -85,6 +106,7 @@ struct Spec {
   std::vector<Ulimit> ulimits;
   std::vector<DeviceNode> devices;
   std::string cgroup_parent;
+  Resources resources;  ///< needs a machine whose cgroups this process may use
   std::optional<std::int64_t> timeout_ns;
 };
 

@@ -170,13 +170,17 @@ void fields_of(auto& f, Ulimit& v) {
   f(v.name, v.soft, v.hard);
 }
 void fields_of(auto& f, DeviceNode& v) {
-  f(v.path, v.type, v.major, v.minor, v.mode, v.uid, v.gid);
+  f(v.path, v.type, v.major, v.minor, v.mode, v.uid, v.gid, v.host_path, v.may_read, v.may_write);
+}
+void fields_of(auto& f, Resources& v) {
+  f(v.memory_bytes, v.memory_swap_bytes, v.cpu_shares, v.cpu_period_us, v.cpu_quota_us, v.cpuset_cpus,
+    v.cpuset_mems);
 }
 void fields_of(auto& f, Spec& v) {
   f(v.argv, v.environment, v.working_dir, v.uid, v.gid, v.additional_gids, v.hostname,
     DescriptorList{v.lower_fds}, Descriptor{v.upper_fd}, Descriptor{v.work_fd}, Descriptor{v.skeleton_fd},
     v.mounts, v.hosts_file, v.resolv_conf, v.network, v.insecure, v.shm_size, v.ulimits, v.devices,
-    v.cgroup_parent);
+    v.cgroup_parent, v.resources);
 }
 void fields_of(auto& f, Configure& v) {
   f(v.mode, v.device_control, v.layers_in_place);

@@ -15,6 +15,7 @@
 #include "base/text.h"
 #include "cache/unpacker.h"
 #include "sandbox/users.h"
+#include "solver/ops/exec_devices.h"
 #include "solver/ops/exec_mounts.h"
 #include "solver/ops/layer_identity.h"
 
@@ -138,7 +139,10 @@ void ExecStep::launch() {
   }
   set_user(spec, op_.user, view ? &*view : nullptr);
   spec.resolv_conf = context_.resolv_conf;
+  spec.resources = context_.services.resources;
   add_mounts(context_, request_, op_, spec, *inputs_);
+  for (const std::string& note : add_devices(op_, context_.services, spec, inputs_->fds.emplace_back()))
+    on_output(LogStream::err, cat("[cbuild] ", note, "\n"));
 
   const std::vector<MountTarget> targets = all_targets(spec, *inputs_);
   const cache::TreeView empty({}, true);

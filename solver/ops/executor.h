@@ -40,6 +40,9 @@ struct BuildServices {
   std::vector<std::string> dns;  ///< overrides resolv.conf
   UrlSources* urls = nullptr;  ///< needed by graphs with HttpSource ops
   GitSources* git = nullptr;   ///< needed by graphs with GitSource ops
+  std::vector<std::string> allow;  ///< entitlements; those for devices are checked here, the others before the build
+  std::vector<std::string> cdi_directories;  ///< where descriptions of devices lie; empty: the usual places
+  sandbox::Resources resources;  ///< limits of each step
   const Graph* graph = nullptr;  ///< the graph being solved: how an op finds its sources
 };
 
