@@ -35,6 +35,11 @@ std::vector<int> borrow(const std::vector<UniqueFd>& fds) {
   return out;
 }
 
+void own(int directory, uid_t uid, gid_t gid, mode_t mode) {
+  if (fchown(directory, uid, gid) != 0) throw_errno(errno, "chown of a cache mount");
+  if (fchmod(directory, mode) != 0) throw_errno(errno, "chmod of a cache mount");
+}
+
 Error missing_source(const std::string& source) {
   return Error(ErrorCode::not_found, cat("failed to compute cache key: \"", source, "\": not found"));
 }
@@ -152,8 +157,7 @@ void MountBuilder::empty(const std::string& name, const CacheMount& cache) {
 
 std::function<void(int)> MountBuilder::filler(const CacheMount& cache) {
   return [this, &cache](int directory) {
-    if (fchown(directory, cache.uid, cache.gid) != 0) throw_errno(errno, "chown of a cache mount");
-    if (fchmod(directory, cache.mode) != 0) throw_errno(errno, "chmod of a cache mount");
+    own(directory, cache.uid, cache.gid, cache.mode);
     fill(cache, cache_content(cache), directory);
   };
 }
@@ -177,6 +181,10 @@ void MountBuilder::fill(const CacheMount& cache, const Result& from, int directo
   const cache::TreeView view = cache::open_view(context_.services.store, from.id);
   const auto path = view.resolve(relative(cache.source));
   if (!path) throw Error(ErrorCode::not_found, cat("cache mount source \"", cache.source, "\": not found"));
+  const auto entry = view.lookup(*path);
+  if (!entry || !S_ISDIR(entry->st.st_mode))
+    throw Error(ErrorCode::input, cat("cache mount source \"", cache.source, "\" is no directory"));
+  if (!relative(cache.source).empty()) own(directory, entry->st.st_uid, entry->st.st_gid, entry->st.st_mode & 07777);
   DestTree destination(nullptr, directory);
   TreeCopier copier(view, destination, {});
   copier.copy_contents(*path, "");
