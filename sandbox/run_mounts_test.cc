@@ -144,6 +144,19 @@ TEST_CASE("files given by value: owner, mode, on a tmpfs, gone afterwards") {
   CHECK(image.upper() == Lines{});
 }
 
+TEST_CASE("a file given by value can be run where its mount allows it") {
+  if (!can_run_as_root()) return;
+  Sandbox sandbox;
+  TestImage image;
+  image.write("plain", "");
+  Spec spec = image.spec("/dev/pipes/EOF; /plain");
+  spec.mounts.push_back({"/dev/pipes/EOF", ContentSource{"#!/bin/sh\necho \"ran $0\"\n", 0, 0, 0755}, true});
+  spec.mounts.push_back({"/plain", ContentSource{"#!/bin/sh\necho never\n", 0, 0, 0755}, true, false, false, true});
+  const Outcome outcome = sandbox.run(spec);
+  CHECK(outcome.out == "ran /dev/pipes/EOF\n");
+  CHECK(outcome.exit.code == 126);
+}
+
 TEST_CASE("merged trees as mounts: layers, paths inside them, throw-away writes") {
   if (!can_run_as_root()) return;
   for (const bool in_place : {false, true}) {

@@ -309,7 +309,8 @@ int StepRunner::operator()(const MakeNode& step) {
 }
 
 int StepRunner::operator()(const ContentStore&) {
-  content_ = new_tmpfs("0700", MOUNT_ATTR_NOSUID | MOUNT_ATTR_NODEV | MOUNT_ATTR_NOEXEC);
+  // Not noexec: each file gets the attributes of its own mount, and a script has to be runnable.
+  content_ = new_tmpfs("0700", MOUNT_ATTR_NOSUID | MOUNT_ATTR_NODEV);
   return content_ < 0 ? content_ : attach_on_scratch(content_);
 }
 
