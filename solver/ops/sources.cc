@@ -25,9 +25,15 @@ void append_parts(std::vector<KeyPart>* to, const std::vector<cache::KeyPart>& f
 cache::LocalTree& LocalTrees::tree(const LocalSource& source) {
   const std::string key = cat(source.path, '\n', join(source.ignore, "\n"));
   const std::lock_guard lock(mutex_);
-  std::unique_ptr<cache::LocalTree>& tree = trees_[key];
-  if (!tree) tree = std::make_unique<cache::LocalTree>(store_, source.path, source.ignore);
-  return *tree;
+  if (const auto known = trees_.find(key); known != trees_.end()) return *known->second;
+  try {
+    // Made before it is entered: a pattern of the ignore file may be malformed.
+    auto tree = std::make_unique<cache::LocalTree>(store_, source.path, source.ignore);
+    return *trees_.emplace(key, std::move(tree)).first->second;
+  } catch (Error& error) {
+    if (error.code() == ErrorCode::input) error.add_context(cat("ignore file of ", source.path));
+    throw;
+  }
 }
 
 void LocalTrees::save() noexcept {
