@@ -74,15 +74,19 @@ std::vector<std::string> csv_fields(std::string_view csv) {
   return fields;
 }
 
+/// That a stage takes from another, and the instruction that does.
+struct Edge { std::size_t to; const Instruction* instruction; };
+
 /// Depth-first search for a way from a stage back to itself through what it copies and mounts. With a stack
 /// of its own: a file may have any number of stages.
 class CycleSearch {
  public:
-  explicit CycleSearch(std::vector<std::vector<std::size_t>> edges)
+  explicit CycleSearch(std::vector<std::vector<Edge>> edges)
       : edges_(std::move(edges)), visited_(edges_.size()), on_path_(edges_.size()) {}
 
-  /// Whether a search that begins here finds a cycle. What an earlier search has seen is not searched again.
-  bool closes_from(std::size_t start) {
+  /// The instruction that closes a cycle, nullptr if a search that begins here finds none. What an earlier search has
+  /// seen is not searched again.
+  const Instruction* closing_from(std::size_t start) {
     if (!visited_[start]) enter(start);
     while (!path_.empty()) {
       Step& step = path_.back();
@@ -91,11 +95,11 @@ class CycleSearch {
         path_.pop_back();
         continue;
       }
-      const std::size_t next = edges_[step.stage][step.next_edge++];
-      if (on_path_[next]) return true;
-      if (!visited_[next]) enter(next);
+      const Edge& edge = edges_[step.stage][step.next_edge++];
+      if (on_path_[edge.to]) return edge.instruction;
+      if (!visited_[edge.to]) enter(edge.to);
     }
-    return false;
+    return nullptr;
   }
 
  private:
@@ -106,7 +110,7 @@ class CycleSearch {
     path_.push_back({stage, 0});
   }
 
-  std::vector<std::vector<std::size_t>> edges_;
+  std::vector<std::vector<Edge>> edges_;
   std::vector<bool> visited_, on_path_;
   std::vector<Step> path_;
 };
@@ -204,19 +208,20 @@ std::vector<Origin> StageTable::origins(const Instruction& instruction) const {
 }
 
 void StageTable::check_cycles() const {
-  std::vector<std::vector<std::size_t>> edges(stages_.size());
+  std::vector<std::vector<Edge>> edges(stages_.size());
   for (const StageInfo& stage : stages_) {
     if (stage.replaced_by) continue;
     for (const Instruction& instruction : stage.syntax->instructions) {
       for (const Origin& origin : origins(instruction)) {
-        if (origin.stage) edges[stage.index].push_back(*origin.stage);
+        if (origin.stage) edges[stage.index].push_back({*origin.stage, &instruction});
       }
     }
   }
   CycleSearch search(std::move(edges));
   for (const StageInfo& stage : stages_) {
-    if (!search.closes_from(stage.index)) continue;
-    reject(stage.syntax->from.span, cat("circular dependency detected on stage: ", stage.display_name),
+    const Instruction* const closing = search.closing_from(stage.index);
+    if (closing == nullptr) continue;
+    reject(closing->span, cat("circular dependency detected on stage: ", stage.display_name),
            "what it copies or mounts from needs this stage itself");
   }
 }

@@ -120,6 +120,11 @@ TEST_CASE("cycles through copies and mounts, reached or not") {
   CHECK_NOTHROW(File("FROM a AS x\nFROM b AS y\nCOPY --from=x f /\nCOPY --from=x g /\nFROM y\nCOPY --from=x f /\nCOPY --from=y f /\n"));
 }
 
+TEST_CASE("a cycle is reported where it closes") {
+  const Diagnostic found = problem("FROM busybox AS a\nCOPY --from=b f /\nFROM busybox AS b\nCOPY --from=a f /\n");
+  CHECK(found.span.source->position(found.span.begin).line == 4);
+}
+
 TEST_CASE("a cycle is found however long the way is") {
   std::string text;
   for (int i = 0; i < 2000; ++i) text += cat("FROM a AS s", i, "\nCOPY --from=s", (i + 1) % 2000, " f /\n");
