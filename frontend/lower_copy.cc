@@ -8,6 +8,7 @@
 #include "frontend/lower_diagnostic.h"
 #include "frontend/lower_instructions.h"
 #include "frontend/lower_origin.h"
+#include "frontend/lower_owner.h"
 #include "frontend/lower_remote.h"
 
 namespace cbuild::frontend {
@@ -26,18 +27,6 @@ struct CopyRequest {
 
 std::string expand_flag(const StageLowering& stage, const std::optional<Text>& flag) {
   return flag ? stage.expand(*flag) : "";
-}
-
-/// A number, or "root": what needs no look into the image.
-bool is_numeric_owner(std::string_view name) {
-  return name == "root" || (!name.empty() && parse_int(name).has_value());
-}
-
-bool needs_lookup(std::string_view chown) {
-  if (chown.empty()) return false;
-  const std::size_t colon = chown.find(':');
-  return !is_numeric_owner(chown.substr(0, colon)) ||
-         (colon != std::string_view::npos && !is_numeric_owner(chown.substr(colon + 1)));
 }
 
 /// A link that also changes modes is not one: the reference then copies plainly.
@@ -60,9 +49,12 @@ CopyRequest expand_copy(const StageLowering& stage, const CopyInstruction& copy)
   out.destination = stage.expand(copy.destination);
   if (!out.chmod.empty()) at(copy.chmod->span, [&] { check_chmod(out.chmod); });
   check_checksum(stage, out);
-  if (makes_link(out) && needs_lookup(out.chown)) {
+  if (makes_link(out) && names_owner(out.chown)) {
     reject(copy.chown->span, "invalid user index: -1",
            "--link copies onto an empty root, which knows no names: give numbers to --chown");
+  }
+  if (stage.state.root == solver::kNoInput && names_owner(out.chown)) {
+    reject(copy.chown->span, "invalid user index: -1", "the root is empty so far and knows no names: give numbers to --chown");
   }
   return out;
 }
@@ -232,6 +224,10 @@ void CopyBuilder::add_heredocs() {
   if (heredocs.empty()) return;
   solver::FileOp files;
   for (const Heredoc& heredoc : heredocs) {
+    if (heredoc.name.value.find('/') != std::string::npos) {
+      reject(heredoc.name.span, cat("heredoc name ", go_quote(heredoc.name.value), " holds a slash"),
+             "the name becomes the name of the file; directories belong to the destination");
+    }
     solver::MakeFileAction file;
     file.path = join_path("/", heredoc.name.value);
     file.content = stage_.expand_heredoc(heredoc);

@@ -200,6 +200,15 @@ TEST_CASE("--link knows no names") {
   Build build;
   CHECK(build.message("FROM a\nCOPY --link --chown=user x /\n") == "invalid user index: -1");
   CHECK(build.message("FROM a\nCOPY --link --chown=1:grp x /\n") == "invalid user index: -1");
+  CHECK(build.message("FROM a\nCOPY --link --chown=4294967294 x /\n") == "invalid user index: -1");  // no id: a name
+}
+
+TEST_CASE("an empty root knows no names either; one with a layer is asked") {
+  Build build;
+  CHECK(build.message("FROM scratch\nCOPY --chown=user x /\n") == "invalid user index: -1");
+  CHECK(build.message("FROM scratch\nCOPY --chown=1:grp x /\n") == "invalid user index: -1");
+  CHECK(build.message("FROM scratch\nUSER me\nWORKDIR /w\n") == "invalid user index: -1");
+  CHECK(build.message("FROM scratch\nCOPY --chown=root:5 x /\nCOPY --chown=user y /\n") == "");
   CHECK(build.message("FROM a\nCOPY --link --chown=root:0 x /\n") == "");
   CHECK(build.message("FROM a\nCOPY --link --chmod=755 --chown=user x /\n") == "");
 }

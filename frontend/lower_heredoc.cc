@@ -2,6 +2,7 @@
 #include "frontend/lower_heredoc.h"
 
 #include "base/text.h"
+#include "frontend/lower_diagnostic.h"
 #include "frontend/lower_instructions.h"
 
 namespace cbuild::frontend {
@@ -44,6 +45,10 @@ RunScript make_run_script(const StageLowering& stage, const CommandLine& command
   if (!heredoc.body.starts_with("#!")) {
     out.argv = in_shell(stage, heredoc.body);
     return out;
+  }
+  if (heredoc.name.value.find('/') != std::string::npos) {
+    reject(heredoc.name.span, cat("heredoc name ", go_quote(heredoc.name.value), " holds a slash"),
+           "the name becomes the name of the script");
   }
   const std::string path = cat(kScriptDirectory, heredoc.name.value);
   out.files.push_back({path, heredoc.body, 0755});

@@ -11,6 +11,7 @@
 #include "frontend/expand.h"
 #include "frontend/history.h"
 #include "frontend/lower_diagnostic.h"
+#include "frontend/lower_owner.h"
 
 namespace cbuild::frontend {
 
@@ -146,6 +147,9 @@ void apply(StageLowering& stage, const WorkdirInstruction& workdir) {
   config.working_dir = join_workdir(config.working_dir, stage.expand(workdir.path));
   const bool makes_layer = config.working_dir != "/";
   if (makes_layer) {
+    if (stage.state.root == solver::kNoInput && names_owner(config.user)) {
+      reject(stage.span(), "invalid user index: -1", cat("the root is empty so far and does not know user ", config.user));
+    }
     solver::MakeDirAction action;
     action.path = clean_path(config.working_dir);
     action.owner = config.user;
