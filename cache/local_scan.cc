@@ -86,8 +86,7 @@ bool learn(int parent, ContentEntry& entry) {
   return true;
 }
 
-/// Fills an entry from one stat and the table, or by reading it. False if it is not there (any more), or a
-/// socket.
+/// Fills an entry from one stat and the table, or by reading it. False if it is not there (any more).
 bool fill(int parent, ContentEntry& entry, const StatTable::Block& block, std::size_t& hint) {
   struct stat st;
   if (::fstatat(parent, entry.name.c_str(), &st, AT_SYMLINK_NOFOLLOW) != 0) {
@@ -95,7 +94,6 @@ bool fill(int parent, ContentEntry& entry, const StatTable::Block& block, std::s
     if (err == ENOENT) return false;
     throw_errno(err, "stat " + entry.name);
   }
-  if (S_ISSOCK(st.st_mode)) return false;
   set_metadata(entry, st);
   if (const auto known = block.find(entry.name, hint); known && known->id == entry.id) {
     entry.content = known->content;

@@ -74,7 +74,6 @@ class ViewScan {
     std::vector<PathPatternList::ParentMatch> matches;
     const std::string prefix = path.empty() ? "" : path + "/";
     for (const TreeView::Entry& found : tree_.list(path)) {
-      if (S_ISSOCK(found.st.st_mode)) continue;
       PathPatternList::ParentMatch self;
       const bool ignored = !ignore_.empty() && ignore_.matches(prefix + found.name, above, self);
       if (ignored && (!S_ISDIR(found.st.st_mode) || !ignore_.has_negation())) continue;

@@ -143,8 +143,11 @@ ResolvedUser resolve_user(const std::string& user, const ImageFileReader& read) 
 
 std::pair<uid_t, gid_t> resolve_chown(const std::string& spec, const ImageFileReader& read) {
   const auto [user, group] = split_spec(spec);
-  const auto id_of = [](const std::string& text) {
-    return text == "root" ? std::optional<std::int64_t>(0) : numeric_id(text);
+  // A number that is no id is a name, as in the reference: unknown, as a rule.
+  const auto id_of = [](const std::string& text) -> std::optional<std::int64_t> {
+    if (text == "root") return 0;
+    const auto value = parse_int(text);
+    return value && *value >= 0 && *value <= kMaxId ? value : std::nullopt;
   };
   std::int64_t uid = 0, gid = 0;
   if (const auto id = id_of(user)) {

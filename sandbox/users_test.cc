@@ -118,6 +118,8 @@ TEST_CASE("chown: numbers, names, and 0 for what is unknown") {
   CHECK(resolve_chown("nobody:nogroup", read) == Owner{0, 0});
   CHECK(resolve_chown("bob:nogroup", read) == Owner{1000, 2000});
   CHECK(resolve_chown("root:root", kEmptyImage) == Owner{0, 0});
+  CHECK(resolve_chown("2147483647:2147483648", read) == Owner{2147483647, 2147483647});  // the latter is a name
+  CHECK(resolve_chown("4294967294:1", read) == Owner{0, 1});
   CHECK(resolve_chown("1", read) == Owner{1, 1});
   CHECK(resolve_chown("bob", kEmptyImage) == Owner{0, 0});
 }

@@ -123,6 +123,7 @@ void Extractor::make_directory(const Place& place, const TarMember& member) {
   UniqueFd fd = sys::open_at(place.fd(), place.name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW);
   if (opaque) whiteouts_.make_opaque(fd.get());
   dress(fd.get(), member, *place.dir, member.entry.mode | kOwnerAll);
+  if (options_.directories != nullptr) options_.directories->insert(place.path);
   late_dirs_.push_back({place.path, member.entry.mode, mtime_of(member)});
   dirs_.remember(place.path, make_target_dir(std::move(fd)));
 }

@@ -4,6 +4,7 @@
 #include <cstdint>
 #include <functional>
 #include <optional>
+#include <set>
 #include <string>
 #include <utility>
 
@@ -29,6 +30,8 @@ struct UnpackOptions {
   std::function<void(std::uint64_t bytes_read)> progress;
   /// For ADD: ownership of every entry is replaced, if set.
   std::optional<std::pair<std::uint32_t, std::uint32_t>> owner;
+  /// For ADD: receives the paths of directories that are members, as opposed to parents that had to be made. Borrowed.
+  std::set<std::string>* directories = nullptr;
 };
 
 struct UnpackResult {

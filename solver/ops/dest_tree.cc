@@ -139,6 +139,22 @@ void DestTree::clear_for_file(const std::string& path) {
   sys::unlink_at(open_parent(path), base_name(path));
 }
 
+void DestTree::clear(const std::string& path) {
+  cached_dir_.reset();
+  cached_path_.clear();
+  sys::remove_all_at(upper_, path);
+  std::erase_if(dir_times_, [&](const auto& entry) {
+    return entry.first == path || entry.first.starts_with(cat(path, '/'));
+  });
+}
+
+void DestTree::replace_by_directory(const std::string& path) {
+  const Kind had = kind(path);
+  if (had == Kind::missing || had == Kind::directory) return;
+  clear(path);
+  sys::mkdir_at(open_parent(path), base_name(path), 0755);
+}
+
 UniqueFd DestTree::create_file(const std::string& path) const {
   // Every parent is a real directory of the upper, which only this build writes: nothing can lead out.
   return sys::open_at(upper_, path, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW, 0600);

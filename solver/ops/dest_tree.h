@@ -43,6 +43,10 @@ class DestTree {
   int dir(const std::string& path);
   /// Makes `path`'s name free in the upper for a new non-directory. Throws Error{input} if the merged view has a directory there.
   void clear_for_file(const std::string& path);
+  /// Makes `path`'s name free in the upper, whatever was there.
+  void clear(const std::string& path);
+  /// An empty directory in the place of anything in the merged view that is none; its parent exists in the upper.
+  void replace_by_directory(const std::string& path);
   /// A directory entry for `path` in the upper: true if the merged view had no directory there. Throws Error{input} when it has something
   /// else there.
   bool make_dir_entry(const std::string& path);

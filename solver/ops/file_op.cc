@@ -5,6 +5,8 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include <set>
+
 #include "base/error.h"
 #include "base/text.h"
 #include "cache/tree_digest.h"
@@ -17,6 +19,7 @@ namespace cbuild::solver::ops {
 namespace {
 
 constexpr std::size_t kMaxUserFile = 4u << 20;
+constexpr std::string_view kPivot = "/./";
 constexpr std::int64_t kNsPerSecond = 1'000'000'000;
 
 std::string relative(const std::string& absolute) {
@@ -51,11 +54,14 @@ class FileActions {
   void operator()(const MakeDirAction& directory);
 
   void copy_selected(const CopyAction& copy, const cache::Selected& selected);
+  void copy_below_pivot(const cache::TreeView& tree, TreeCopier& copier, const CopyAction& copy,
+                        const cache::Selected& selected);
   std::string target_of(const CopyAction& copy, const cache::Selected& selected, bool source_is_dir) const;
   bool unpack_archive(const CopyAction& copy, const std::string& from);
   CopyRules rules_for(const CopyAction& copy, const CopySource& source) const;
   Ownership owner_of(const std::string& chown) const;
   void make_parents(const CopyAction& copy, const std::string& path);
+  void make_parents(const CopyAction& copy, const std::string& path, mode_t mode);
 
   const cache::TreeView* base_;
   const std::vector<CopySource>& sources_;
@@ -84,9 +90,12 @@ CopyRules FileActions::rules_for(const CopyAction& copy, const CopySource& sourc
   return rules;
 }
 
-/// Parents that a copy creates: 0755, or the octal mode; root, or the new owner.
+/// Parents that a copy creates: 0755, or the permission bits of an octal mode; root, or the new owner.
 void FileActions::make_parents(const CopyAction& copy, const std::string& path) {
-  const mode_t mode = is_octal_mode(copy.chmod) ? parse_mode_change(copy.chmod)(0, true) : 0755;
+  make_parents(copy, path, is_octal_mode(copy.chmod) ? parse_mode_change(copy.chmod)(0, true) & 0777 : 0755);
+}
+
+void FileActions::make_parents(const CopyAction& copy, const std::string& path, mode_t mode) {
   const Ownership owner = copy.chown.empty() ? Ownership{} : owner_of(copy.chown);
   const std::optional<std::int64_t> mtime =
       copy.mtime_s ? std::optional(*copy.mtime_s * kNsPerSecond) : std::nullopt;
@@ -106,15 +115,27 @@ void FileActions::operator()(const CopyAction& copy) {
 
 std::string FileActions::target_of(const CopyAction& copy, const cache::Selected& selected, bool source_is_dir) const {
   const std::string destination = destination_.resolve(relative(copy.destination));
-  if (copy.parents) {
-    const std::size_t pivot = selected.as.find("/./");
-    return destination_.resolve(
-        child(destination, relative(pivot == std::string::npos ? selected.as : selected.as.substr(pivot + 3))));
-  }
   if (source_is_dir) return destination;
   const bool into = copy.destination.ends_with('/') || copy.destination.ends_with("/.") || destination.empty() ||
                     destination_.kind(destination) == DestTree::Kind::directory;
   return into ? child(destination, base_name(selected.as)) : destination;
+}
+
+/// --parents copies the pivot directory, or the root, with nothing in it but what was asked for: the directories on the way are
+/// copied as any nested directory is, and excludes are relative to the pivot.
+void FileActions::copy_below_pivot(const cache::TreeView& tree, TreeCopier& copier, const CopyAction& copy,
+                                   const cache::Selected& selected) {
+  const std::size_t pivot = selected.as.find(kPivot);
+  const bool has_pivot = pivot != std::string::npos;
+  const std::string rest = relative(has_pivot ? selected.as.substr(pivot + kPivot.size()) : selected.as);
+  const auto base = tree.resolve(has_pivot ? selected.as.substr(0, pivot) : std::string());
+  CBUILD_CHECK(base.has_value());  // it was found when the path was selected
+  const std::string destination = destination_.resolve(relative(copy.destination));
+  make_parents(copy, destination);
+  if (!rest.empty()) copier.copy_below(*base, rest, selected.path, destination);
+  if (rest.empty()) copier.copy_contents(*base, destination);
+  if (const auto top = tree.lookup(*base); has_pivot && top && !copy.mtime_s)
+    destination_.set_dir_mtime(destination, top->st.st_mtim);
 }
 
 void FileActions::copy_selected(const CopyAction& copy, const cache::Selected& selected) {
@@ -128,6 +149,10 @@ void FileActions::copy_selected(const CopyAction& copy, const cache::Selected& s
   CopyRules rules = rules_for(copy, source);
   if (!copy.excludes.empty()) rules.excludes = &excludes;
   TreeCopier copier(*source.tree, destination_, std::move(rules));
+  if (copy.parents) {
+    copy_below_pivot(*source.tree, copier, copy, selected);
+    return copier.flush();
+  }
   const std::string target = target_of(copy, selected, directory);
   if (directory) {
     const DestTree::Kind had = destination_.kind(target);
@@ -149,13 +174,15 @@ bool FileActions::unpack_archive(const CopyAction& copy, const std::string& from
   oci::layer::UnpackOptions options;
   options.whiteouts = oci::layer::Whiteouts::keep;
   options.cancel = cancel_;
+  std::set<std::string> directories;
+  options.directories = &directories;
   CopyRules rules;
   if (!copy.chown.empty()) {
     rules.owner = owner_of(copy.chown);
     options.owner = std::pair(rules.owner->uid, rules.owner->gid);
   }
   const std::string target = destination_.resolve(relative(copy.destination));
-  make_parents(copy, target);
+  make_parents(copy, target, 0755);  // --chmod says nothing of archives
   // Through a directory of its own: what the archive holds must meet symlinks and directories of the base by the same rules
   // as a copy does.
   const cache::Staging staging = store_.stage("unpack");
@@ -164,7 +191,7 @@ bool FileActions::unpack_archive(const CopyAction& copy, const std::string& from
   root.push_back(sys::open_at(staging.tree_fd(), ".", O_RDONLY | O_DIRECTORY));
   const cache::TreeView tree(std::move(root), false);
   rules.cancel = cancel_;
-  rules.through_links = true;
+  rules.archive_directories = &directories;
   TreeCopier copier(tree, destination_, std::move(rules));
   copier.copy_contents("", target);
   copier.flush();

@@ -94,7 +94,28 @@ void TreeCopier::copy_contents(const std::string& from, const std::string& to) {
   const auto entry = source_.lookup(from);
   if (!entry) throw Error(ErrorCode::not_found, cat("\"/", from, "\": not found"));
   walk(from, to, from);
-  destination_.set_dir_mtime(to, new_mtime(entry->st));
+  // An archive's top is a directory that was made for it now.
+  if (!rules_.archive_directories) destination_.set_dir_mtime(to, new_mtime(entry->st));
+}
+
+void TreeCopier::copy_below(const std::string& top, const std::string& path, const std::string& real,
+                            const std::string& to) {
+  const auto entry = source_.lookup(real);
+  if (!entry) throw Error(ErrorCode::not_found, cat("\"/", real, "\": not found"));
+  const bool directory = S_ISDIR(entry->st.st_mode);
+  if (excluded(child(top, path), top) && !(directory && any_negation() && holds_included(real, top))) return;
+  for (std::size_t slash = path.find('/'); slash != std::string::npos; slash = path.find('/', slash + 1)) {
+    const std::string part = path.substr(0, slash), above = child(to, part);
+    const auto from = source_.resolve(child(top, part));
+    const auto parent = from ? source_.lookup(*from) : std::nullopt;
+    if (!parent) throw Error(ErrorCode::not_found, cat("\"/", child(top, part), "\": not found"));
+    destination_.make_dirs(above, 0755, {}, rules_.mtime_ns);
+    set_directory_metadata(parent->st, *from, above);
+  }
+  if (directory)
+    copy_directory(entry->st, real, child(to, path), top);
+  else
+    copy_entry(*entry, real, child(to, path));
 }
 
 void TreeCopier::walk(const std::string& from, const std::string& to, const std::string& top) {
@@ -113,10 +134,16 @@ void TreeCopier::walk(const std::string& from, const std::string& to, const std:
 
 void TreeCopier::copy_directory(const struct stat& st, const std::string& from, const std::string& to,
                                 const std::string& top) {
-  const std::string target = rules_.through_links ? destination_.resolve(to) : to;
-  destination_.make_dirs(target, 0755, {}, std::nullopt);
-  set_directory_metadata(st, from, target);
-  walk(from, target, top);
+  if (rules_.archive_directories && !rules_.archive_directories->contains(from)) {
+    const std::string target = destination_.resolve(to);
+    destination_.make_dirs(target, 0755, {}, std::nullopt);
+    return walk(from, target, top);
+  }
+  if (rules_.archive_directories) destination_.replace_by_directory(to);
+  destination_.make_dirs(to, 0755, {}, std::nullopt);
+  set_directory_metadata(st, from, to);
+  destination_.set_dir_mtime(to, new_mtime(st));
+  walk(from, to, top);
 }
 
 void TreeCopier::set_directory_metadata(const struct stat& st, const std::string& from, const std::string& to) {
@@ -124,11 +151,13 @@ void TreeCopier::set_directory_metadata(const struct stat& st, const std::string
   set_owner_and_mode(fd, ".", new_owner(st), new_mode(st));
   for (const sys::Xattr& xattr : source_.xattrs(from))
     if (!belongs_to_overlay(xattr)) sys::set_xattr_at(fd, ".", xattr);
-  destination_.set_dir_mtime(to, new_mtime(st));
 }
 
 void TreeCopier::copy_entry(const cache::TreeView::Entry& entry, const std::string& from, const std::string& to) {
-  destination_.clear_for_file(to);
+  if (rules_.archive_directories)
+    destination_.clear(to);
+  else
+    destination_.clear_for_file(to);
   if (!S_ISREG(entry.st.st_mode)) return copy_special(entry, from, to);
   if (!link_to_copied(entry, to)) pending_.push_back({from, to, entry.st});
 }

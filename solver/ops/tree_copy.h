@@ -5,6 +5,7 @@
 #include <functional>
 #include <map>
 #include <optional>
+#include <set>
 #include <string>
 #include <utility>
 #include <vector>
@@ -24,7 +25,9 @@ struct CopyRules {
   std::optional<std::int64_t> mtime_ns;  ///< nullopt: keep the source's
   const PathPatternList* ignore = nullptr;    ///< of the source root (a local context's ignore file)
   const PathPatternList* excludes = nullptr;  ///< relative to the copied directory
-  bool through_links = false;  ///< a directory that meets a symlink goes where the link points (archives)
+  /// Rules of archives: an entry replaces what is there, a directory merges with a directory; one that is not among these is only on
+  /// the way to an entry and goes where a symlink in its place points. Borrowed.
+  const std::set<std::string>* archive_directories = nullptr;
   const CancelSource* cancel = nullptr;
 };
 
@@ -40,6 +43,9 @@ class TreeCopier {
   /// The content of directory `from` into directory `to`, merging; `to` exists in the upper. Nested directories that exist are given the
   /// source's mode and owner again; an existing top one keeps its own but gets the source's time.
   void copy_contents(const std::string& from, const std::string& to);
+  /// What lies at `real`, asked for as `path` below directory `top`, to `path` below `to`. The directories between are copied too, each
+  /// with its own metadata and without its content; the rules' excludes are relative to `top`.
+  void copy_below(const std::string& top, const std::string& path, const std::string& real, const std::string& to);
   /// Copies the data of regular files that were queued. Must be called before the destination is finished.
   void flush();
 
