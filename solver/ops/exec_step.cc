@@ -95,6 +95,18 @@ void copy_root_metadata(const cache::TreeView& root, int upper) {
   if (fchmod(upper, entry->st.st_mode & 07777) != 0) throw_errno(errno, "chmod of the root directory");
 }
 
+/// An image without them has these directories after a RUN, as with the reference: the run-time makes them for its mounts. They are in
+/// the upper from the start, and so in the layer.
+void make_kernel_directories(const cache::TreeView& root, int upper) {
+  constexpr struct timespec kEpoch[2] = {};
+  for (const char* name : {"dev", "proc", "sys"}) {
+    if (root.lookup(name)) continue;
+    sys::mkdir_at(upper, name, 0755);
+    if (fchmodat(upper, name, 0755, 0) != 0) throw_errno(errno, cat("chmod /", name));
+    if (utimensat(upper, name, kEpoch, 0) != 0) throw_errno(errno, cat("utimens /", name));
+  }
+}
+
 std::string command_text(const ExecOp& op) { return join(op.argv, " "); }
 
 std::string how_it_ended(const ExecOp& op, const sandbox::Exit& exit) {
@@ -146,6 +158,7 @@ void ExecStep::launch() {
 
   const std::vector<MountTarget> targets = all_targets(spec, *inputs_);
   const cache::TreeView empty({}, true);
+  make_kernel_directories(view ? *view : empty, staging_->tree_fd());
   spec.skeleton_fd = context_.skeletons.directory(skeleton_for(view ? *view : empty, targets));
   spec.upper_fd = staging_->tree_fd();
   spec.work_fd = staging_->work_fd();
