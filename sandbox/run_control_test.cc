@@ -74,13 +74,12 @@ TEST_CASE("a step is killed when its time is up") {
   if (!can_run_as_root()) return;
   Sandbox sandbox;
   TestImage image;
-  Spec spec = image.spec("echo begin; trap '' TERM; sleep 1000");
+  Spec spec = image.spec("trap '' TERM; sleep 1000");
   spec.timeout_ns = 300'000'000;
   const Outcome outcome = sandbox.run(spec);
   CHECK(outcome.exit.timed_out);
   CHECK_FALSE(outcome.exit.cancelled);
   CHECK(outcome.exit.code == 137);
-  CHECK(outcome.out == "begin\n");
   Spec quick = image.spec("true");
   quick.timeout_ns = 60'000'000'000;
   CHECK_FALSE(sandbox.run(quick).exit.timed_out);
