@@ -100,7 +100,7 @@ def normalise_docker(result):
     for field in DOCKER_FIELDS:
         result.get("config", {}).pop(field, None)
     if "history" in result:
-        result["history"] = [re.sub(r" StartInterval:\S+", "", row) for row in result["history"]]
+        result["history"] = [re.sub(r" StartInterval:\S+| --ch(own|mod)=\S+", "", row) for row in result["history"]]
     result.pop("layers", None)
     result.pop("line", None)
     return result
