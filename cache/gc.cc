@@ -16,6 +16,7 @@
 #include "base/error.h"
 #include "base/sys.h"
 #include "base/text.h"
+#include "cache/build_history.h"
 #include "cache/gc_items.h"
 #include "cache/gc_state.h"
 #include "cache/schema.h"
@@ -28,6 +29,8 @@ using Item = Usage::Item;
 
 constexpr std::int64_t kHour = 3'600'000'000'000;
 constexpr std::uint64_t kGigabyte = 1'000'000'000, kMegabyte = 1'000'000;
+/// A gc that found nothing to take would find nothing again a moment later.
+constexpr std::int64_t kRest = 60'000'000'000;
 constexpr int kKeptTombstones = 10'000;
 
 bool wants(const PruneOptions& options, std::string_view kind) {
@@ -64,8 +67,9 @@ class Chooser {
   std::vector<Item> choose(const std::vector<Item>& items) {
     for (const Item& item : items) offer(item);
     while (!ready_.empty() && (!keep_ || total_ > *keep_)) {
-      const Item item = ready_.begin()->second;
+      Item item = ready_.begin()->second;
       ready_.erase(ready_.begin());
+      item.why = why(item);
       total_ -= std::min(total_, item.bytes);
       if (item.kind == "layer") release(item);
       chosen_.push_back(item);
@@ -74,8 +78,23 @@ class Chooser {
   }
 
  private:
+  bool may_go(const Item& item) const {
+    return !item.shared || options_.all || (options_.fetchable && item.fetchable);
+  }
+
+  std::string why(const Item& item) const {
+    std::string text = item.shared ? "a registry has it" : "no named image needs it";
+    if (item.shared && options_.all) text = "asked for with what images need";
+    if (item.is_mutable()) text = "no live build uses it";
+    if (options_.unused_for_ns) text += cat(", unused since ", format_rfc3339(item.last_used_ns / 1'000'000'000));
+    if (keep_) text += cat(", the store holds ", format_size(total_), " of ", format_size(*keep_), " allowed");
+    return text;
+  }
+
   void offer(const Item& item) {
-    if (item.in_use || (item.shared && !options_.all) || !wants(options_, item.kind)) return;
+    if (item.in_use || !may_go(item) || !wants(options_, item.kind)) return;
+    if (item.kind == "log" && options_.kinds.empty()) return;  // history has its own limits
+    if (options_.wanted && !options_.wanted(item)) return;
     if (options_.unused_for_ns && item.last_used_ns > sys::now_ns() - *options_.unused_for_ns) return;
     if (item.kind == "layer") {
       const Digest id = *Digest::from_hex(item.id);
@@ -150,13 +169,15 @@ void doom(Store::Impl& store, const GcState& state, const std::vector<Item>& vic
 /// Takes victims out of the index and moves their files to tmp/, to be removed when no lock is held.
 class Executioner {
  public:
-  Executioner(Store::Impl& store, const GcState& state, const Kept& kept, const PruneOptions& options)
-      : store_(store),
+  Executioner(Store& store, const GcState& state, const Kept& kept, const PruneOptions& options)
+      : handle_(store),
+        store_(store.impl()),
         state_(state),
         kept_(kept),
         all_(options.all),
+        fetchable_(options.fetchable),
         blobs_by_name_(!options.kinds.empty() && wants(options, "blob")),
-        name_(store.temp_name()) {
+        name_(store_.temp_name()) {
     sys::mkdir_at(store_.dir(Dir::tmp), name_, 0700);
   }
 
@@ -165,6 +186,7 @@ class Executioner {
     if (item.kind == "blob") return take_blob(*Digest::from_hex(item.id));
     if (item.kind == "cachemount") return take_mount(item.id);
     if (item.kind == "scan") return move_out(Dir::scans, item.id);
+    if (item.kind == "log") return remove_builds(handle_, {item.id}), true;
     return false;
   }
 
@@ -212,8 +234,7 @@ class Executioner {
 
   bool take_blob(const Digest& digest) {
     const auto info = state_.blobs.find(digest);
-    if (info == state_.blobs.end() || kept_.blobs.contains(digest) || (info->second.in_image && !all_))
-      return false;
+    if (info == state_.blobs.end() || kept_.blobs.contains(digest) || !may_go(info->second)) return false;
     return store_.index.write([&](Database& db) {
       // Another layer with the same bytes may have come or stayed; it would have to be packed or fetched
       // again.
@@ -230,6 +251,10 @@ class Executioner {
     });
   }
 
+  bool may_go(const GcState::BlobInfo& blob) const {
+    return !blob.in_image || all_ || (fetchable_ && blob.fetchable);
+  }
+
   bool take_mount(const std::string& name) {
     const auto lock = FileLock::try_lock(store_.dir(Dir::locks), "mount-" + name, FileLock::Mode::exclusive);
     if (!lock) return false;
@@ -237,21 +262,23 @@ class Executioner {
     return move_out(Dir::mounts, name);
   }
 
+  Store& handle_;
   Store::Impl& store_;
   const GcState& state_;
   const Kept& kept_;
-  bool all_, blobs_by_name_;
+  bool all_, fetchable_, blobs_by_name_;
   std::string name_;
   unsigned count_ = 0;
 };
 
-std::vector<Item> carry_out(Store::Impl& store, const GcState& state, const std::vector<Item>& victims,
+std::vector<Item> carry_out(Store& handle, const GcState& state, const std::vector<Item>& victims,
                             const PruneOptions& options) {
+  Store::Impl& store = handle.impl();
   doom(store, state, victims);
   const LiveLeases leases = read_leases(store.root_fd.get(), store.index.generation());
   const Kept kept = kept_by(leases, state);
   std::vector<Item> removed;
-  Executioner executioner(store, state, kept, options);
+  Executioner executioner(handle, state, kept, options);
   for (const Item& item : victims) {
     if (executioner.take(item)) removed.push_back(item);
   }
@@ -273,8 +300,9 @@ std::vector<Item> prune(Store& store, const PruneOptions& options) {
   // A build that could not write its pins on a full disk keeps gc out altogether; it may be this very
   // process.
   const auto deadline = std::chrono::steady_clock::now() + std::chrono::seconds(10);
-  const auto lock = FileLock::wait(impl.dir(Dir::locks), "gc", FileLock::Mode::exclusive,
-                                   [&] { return std::chrono::steady_clock::now() > deadline; });
+  const auto lock = options.wait ? FileLock::wait(impl.dir(Dir::locks), "gc", FileLock::Mode::exclusive,
+                                                  [&] { return std::chrono::steady_clock::now() > deadline; })
+                                 : FileLock::try_lock(impl.dir(Dir::locks), "gc", FileLock::Mode::exclusive);
   if (!lock) return {};
   ::utimensat(impl.dir(Dir::locks), "gc", nullptr, 0);  // when gc last ran
   sweep_leftovers(store);
@@ -287,15 +315,27 @@ std::vector<Item> prune(Store& store, const PruneOptions& options) {
   std::uint64_t total = 0;
   for (const Item& item : items) total += item.bytes;
   const auto victims = Chooser(state, kept, options, total, allowance(store, options, total)).choose(items);
-  return victims.empty() ? std::vector<Item>{} : carry_out(impl, state, victims, options);
+  if (victims.empty() || options.dry_run) return victims;
+  return carry_out(store, state, victims, options);
+}
+
+std::vector<Item> collect_if_due(Store& store) {
+  std::vector<Item> removed;
+  if (!gc_is_due(store)) return removed;
+  for (PruneOptions limits : default_limits(store)) {
+    limits.wait = false;
+    for (Item& item : prune(store, limits)) removed.push_back(std::move(item));
+  }
+  return removed;
 }
 
 bool gc_is_due(Store& store) {
   Store::Impl& impl = store.impl();
-  const PruneOptions limits = default_limits(store)[2];
-  if (disk_of(store).free < *limits.min_free_bytes) return true;
   const auto last = sys::try_stat_at(impl.dir(Dir::locks), "gc");
-  if (!last || sys::now_ns() - std::int64_t{last->st_mtim.tv_sec} * 1'000'000'000 > 24 * kHour) return true;
+  const std::int64_t age = last ? sys::now_ns() - std::int64_t{last->st_mtim.tv_sec} * 1'000'000'000 : INT64_MAX;
+  if (age >= 0 && age < kRest) return false;
+  const PruneOptions limits = default_limits(store)[2];
+  if (disk_of(store).free < *limits.min_free_bytes || age > 24 * kHour) return true;
   return impl.index.read([&](Database& db) {
     Query query = db.query("SELECT (SELECT total(disk_bytes) FROM layers) + (SELECT total(size) FROM blobs)");
     return query.next() && static_cast<std::uint64_t>(query.integer(0)) > *limits.max_used_bytes;
@@ -312,9 +352,9 @@ std::vector<PruneOptions> default_limits(Store& store) {
   unshared.max_used_bytes = std::min(disk.size / 5 * 4, 100 * kGigabyte);
   unshared.min_free_bytes = disk.size / 5;
   unshared.reserved_bytes = std::min(disk.size / 10, 10 * kGigabyte);
-  PruneOptions everything = unshared;
-  everything.all = true;
-  return {throw_away, old, unshared, everything};
+  PruneOptions fetchable = unshared;
+  fetchable.fetchable = true;
+  return {throw_away, old, unshared, fetchable};
 }
 
 }  // namespace cbuild::cache

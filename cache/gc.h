@@ -2,6 +2,7 @@
 #pragma once
 
 #include <cstdint>
+#include <functional>
 #include <optional>
 #include <string>
 #include <vector>
@@ -13,11 +14,19 @@ namespace cbuild::cache {
 /// What takes room. Sizes are real blocks.
 struct Usage {
   struct Item {
-    std::string kind;  ///< "layer", "blob", "cachemount", "scan" (what is remembered of a context), "tmp"
+    std::string kind;  ///< "layer", "blob", "cachemount", "scan" (what is remembered of a context), "log", "tmp"
     std::string id, description;
     std::uint64_t bytes = 0;
     std::int64_t created_ns = 0, last_used_ns = 0;
-    bool in_use = false, shared = false;
+    bool in_use = false;     ///< a live build or another item in use needs it
+    bool shared = false;     ///< a named image needs it
+    bool fetchable = false;  ///< a registry has it: it comes back by itself when it is needed
+    std::string parent;      ///< of a layer: the one it stands on, if there is just one
+    std::string why;         ///< of a removed item: what rule took it
+
+    bool is_mutable() const { return kind != "layer" && kind != "blob"; }
+    /// By a prune without more words; logs go with their build.
+    bool is_reclaimable() const { return !in_use && !shared && kind != "log"; }
   };
   std::vector<Item> items;
   std::uint64_t total_bytes = 0, reclaimable_bytes = 0;
@@ -25,23 +34,31 @@ struct Usage {
 Usage disk_usage(Store& store);
 
 struct PruneOptions {
-  bool all = false;  ///< also what a named image needs
+  bool all = false;        ///< also what a named image needs; images that have lost something are forgotten
+  bool fetchable = false;  ///< also what a named image needs, as far as a registry has it; the names stay
   std::optional<std::int64_t> unused_for_ns;
   std::optional<std::uint64_t> max_used_bytes, min_free_bytes, reserved_bytes;
   std::vector<std::string> kinds;  ///< empty: all
+  std::function<bool(const Usage::Item&)> wanted;  ///< one more condition; not set: all
+  bool dry_run = false;                            ///< only say what would go
+  bool wait = true;                                ///< for another gc to end; else nothing is done beside one
 };
 /// Removes unleased items, least recently used first, children before parents, until the limits hold; leaves
-/// tombstones. Returns what was removed. Takes nothing that a live build pinned, an ancestor of that, or a
+/// tombstones. Returns what was removed, with the reason. Takes nothing that a live build pinned, an ancestor of that, or a
 /// cache mount in use; without any limit, everything else.
 std::vector<Usage::Item> prune(Store& store, const PruneOptions& options);
 
 /// The reference builder's default rules, to be given to prune() one after the other: throw-away things
 /// unused for 48 hours, anything unused for 60 days, then what is over the cap: what no named image needs
-/// first. Cap min(80% of the disk, 100 GB), 20% of the disk free, but never below min(10%, 10 GB).
+/// first, then what a named image needs and a registry has. Cap min(80% of the disk, 100 GB), 20% of the disk free, but never
+/// below min(10%, 10 GB). No rule takes what only this store has of a named image.
 std::vector<PruneOptions> default_limits(Store& store);
 
+/// default_limits() if they are due, and nothing else; for the end of a build that made something.
+std::vector<Usage::Item> collect_if_due(Store& store);
+
 /// Whether default_limits() should be applied now: the disk is short, the store is over its cap, or a day has
-/// passed. One statvfs, one stat, one sum.
+/// passed; but not within a minute of the last time. One statvfs, one stat, one sum.
 bool gc_is_due(Store& store);
 
 /// Removes what dead processes left in tmp/ and leases/. Cheap; called once per build that runs something.

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "cache/gc_items.h"
 
+#include <fcntl.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -46,8 +47,7 @@ void list_mounts(Store::Impl& store, std::vector<Item>& out) {
   }
 }
 
-void list_files(Store::Impl& store, Dir which, const std::string& kind, bool in_use, std::vector<Item>& out) {
-  const int dir = store.dir(which);
+void list_files(int dir, const std::string& kind, bool in_use, std::vector<Item>& out) {
   for (const std::string& name : sys::list_dir(dir)) {
     const auto st = sys::try_stat_at(dir, name);
     if (!st) continue;
@@ -85,21 +85,37 @@ std::string owner_of(const std::string& name) {
   return name.substr(0, dot);
 }
 
+std::string parent_of(const GcState& state, const GcState::LayerInfo& layer) {
+  if (layer.chains.size() != 1) return {};
+  const auto parent = state.chains.find(state.chains.at(layer.chains[0]).parent);
+  return parent == state.chains.end() ? std::string() : parent->second.layer.hex();
+}
+
+/// Logs of builds that are in the history are its business: they go with their entry.
+void list_logs(Store::Impl& store, std::vector<Item>& out) {
+  const auto logs = sys::try_open_at(store.root_fd.get(), "logs", O_RDONLY | O_DIRECTORY);
+  if (!logs) return;
+  const std::size_t first = out.size();
+  list_files(logs->get(), "log", false, out);
+  for (std::size_t i = first; i < out.size(); ++i)
+    out[i].description = cat("what the steps of build ", out[i].id, " printed");
+}
+
 }  // namespace
 
 std::vector<Item> list_items(Store::Impl& store, const GcState& state, const Kept& kept) {
   std::vector<Item> out;
   for (const auto& [id, layer] : state.layers) {
-    const bool is_kept = kept.layers.contains(id);
     out.push_back({"layer", id.hex(), layer.description, layer.bytes, layer.created_ns, layer.last_used_ns,
-                   is_kept, state.in_image(layer)});
+                   kept.layers.contains(id), state.in_image(layer), layer.fetchable, parent_of(state, layer), {}});
   }
   for (const auto& [digest, blob] : state.blobs) {
     out.push_back({"blob", digest.hex(), digest.str(), blob.bytes, blob.created_ns, blob.last_used_ns,
-                   kept.blobs.contains(digest), blob.in_image});
+                   kept.blobs.contains(digest), blob.in_image, blob.fetchable, {}, {}});
   }
   list_mounts(store, out);
-  list_files(store, Dir::scans, "scan", false, out);
+  list_files(store.dir(Dir::scans), "scan", false, out);
+  list_logs(store, out);
   return out;
 }
 
@@ -128,10 +144,10 @@ Usage disk_usage(Store& store) {
   usage.items =
       list_items(impl, state, kept_by(read_leases(store.root_fd(), impl.index.generation()), state));
   std::erase_if(usage.items, [](const Item& item) { return item.kind == "layer" && item.bytes == 0; });
-  list_files(impl, Dir::tmp, "tmp", true, usage.items);
+  list_files(impl.dir(Dir::tmp), "tmp", true, usage.items);
   for (const Item& item : usage.items) {
     usage.total_bytes += item.bytes;
-    if (!item.in_use && !item.shared) usage.reclaimable_bytes += item.bytes;
+    if (item.is_reclaimable()) usage.reclaimable_bytes += item.bytes;
   }
   return usage;
 }

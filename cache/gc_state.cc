@@ -50,11 +50,12 @@ void read_chains(Database& db, GcState& state) {
 void read_layers(Database& db, GcState& state) {
   state.layers.clear();
   Query query =
-      db.query("SELECT id, description, has_tree, disk_bytes, created_ns, last_used_ns, blob FROM layers");
+      db.query("SELECT id, description, has_tree, disk_bytes, created_ns, last_used_ns, blob, fetch_from FROM layers");
   while (query.next()) {
     GcState::LayerInfo& layer = state.layers[query.digest(0)];
     layer = {query.text(1),
              query.boolean(2),
+             query.text(7).starts_with("docker-image://"),
              static_cast<std::uint64_t>(query.integer(3)),
              query.integer(4),
              query.integer(5),
@@ -80,13 +81,14 @@ void read_blobs(Database& db, GcState& state) {
   Query query = db.query("SELECT digest, size, created_ns, last_used_ns FROM blobs");
   while (query.next()) {
     state.blobs[query.digest(0)] = {
-        static_cast<std::uint64_t>(query.integer(1)), query.integer(2), query.integer(3), {}, false};
+        static_cast<std::uint64_t>(query.integer(1)), query.integer(2), query.integer(3), {}, false, false};
   }
   for (const auto& [id, layer] : state.layers) {
     for (const Digest& digest : layer.blobs) {
       const auto blob = state.blobs.find(digest);
       if (blob == state.blobs.end()) continue;
       blob->second.layers.insert(id);
+      blob->second.fetchable |= layer.fetchable;
       blob->second.last_used_ns = std::max(blob->second.last_used_ns, layer.last_used_ns);
     }
   }

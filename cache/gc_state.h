@@ -23,6 +23,7 @@ struct GcState {
   struct LayerInfo {
     std::string description;
     bool has_tree = false;
+    bool fetchable = false;   ///< a registry has its blob
     std::uint64_t bytes = 0;  ///< of the tree
     std::int64_t created_ns = 0, last_used_ns = 0;
     std::vector<Digest> chains, blobs;
@@ -32,6 +33,7 @@ struct GcState {
     std::int64_t created_ns = 0, last_used_ns = 0;
     std::set<Digest> layers;  ///< that are encoded by it
     bool in_image = false;    ///< a named image needs it
+    bool fetchable = false;   ///< a registry has it
   };
   std::map<Digest, ChainInfo> chains;
   std::map<Digest, LayerInfo> layers;

@@ -148,6 +148,72 @@ TEST_CASE("a free-space wish counts too") {
   CHECK(count(prune(store, options), "layer") == 2);
   CHECK(default_limits(store).size() == 4);
   CHECK(default_limits(store)[2].reserved_bytes <= default_limits(store)[2].max_used_bytes);
+  for (const PruneOptions& rule : default_limits(store)) CHECK_FALSE(rule.all);
+}
+
+TEST_CASE("a rehearsal says what would go and takes nothing; a condition chooses") {
+  TempStore temp;
+  const Built built = build_two(temp);
+  Store store(temp.options());
+  PruneOptions options;
+  options.dry_run = true;
+  const auto rehearsed = prune(store, options);
+  CHECK(count(rehearsed, "layer") == 2);
+  for (const auto& item : rehearsed) CHECK(item.why == "no named image needs it");
+  CHECK(names_in(store, "snapshots").size() == 2);
+  options.dry_run = false;
+  options.wanted = [&](const Usage::Item& item) { return item.id == built.below.layer.hex(); };
+  CHECK(prune(store, options).empty());  // something stands on it
+  options.wanted = [&](const Usage::Item& item) { return item.parent == built.below.layer.hex(); };
+  const auto removed = prune(store, options);
+  REQUIRE(removed.size() == 1);
+  CHECK(removed[0].id == built.top.layer.hex());
+  CHECK(Store(temp.options()).find(built.below_key));
+}
+
+TEST_CASE("what a registry has of a named image may be taken, and the name stays") {
+  TempStore temp;
+  Digest layer_digest, manifest_digest;
+  {
+    Store store(temp.options());
+    oci::Manifest manifest;
+    manifest.config = oci::put_blob(store.blobs(), "{}", std::string(oci::media_type::kConfig));
+    manifest.layers = {oci::put_blob(store.blobs(), big('t'), std::string(oci::media_type::kLayer))};
+    layer_digest = manifest.layers[0].digest;
+    Layer layer;
+    layer.id = layer.diff_id = digest_of("diff");
+    layer.blob = manifest.layers[0];
+    layer.fetch_from = "docker-image://registry/x@sha256:0";
+    store.add_lazy_layer(layer);
+    store.extend({}, layer.id, {});
+    manifest_digest = oci::put_blob(store.blobs(), oci::to_json(manifest), manifest.media_type).digest;
+    store.set_image({"x", manifest_digest, 1});
+  }
+  Store store(temp.options());
+  CHECK(prune(store, {}).empty());
+  PruneOptions options;
+  options.fetchable = true;
+  CHECK_FALSE(prune(store, options).empty());
+  CHECK(store.images().size() == 1);
+  Store reader(temp.options());
+  CHECK_FALSE(reader.blobs().size(layer_digest));
+  CHECK(reader.blobs().size(manifest_digest));
+}
+
+TEST_CASE("automatic gc rests for a minute, and logs go only when they are asked for") {
+  TempStore temp;
+  build_two(temp);
+  Store store(temp.options());
+  CHECK(gc_is_due(store));
+  collect_if_due(store);
+  CHECK_FALSE(gc_is_due(store));
+  sys::mkdir_all(store.root_fd(), "logs/abc", 0700);
+  CHECK(count(disk_usage(store).items, "log") == 1);
+  CHECK(count(prune(store, {}), "log") == 0);
+  PruneOptions logs;
+  logs.kinds = {"log"};
+  CHECK(count(prune(store, logs), "log") == 1);
+  CHECK(names_in(store, "logs").empty());
 }
 
 TEST_CASE("a named image keeps its blobs unless all is asked for") {

@@ -1,10 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
-// Things people name: images, cache mounts, builds.
+// Things people name: images, cache mounts.
 #include <unistd.h>
+
+#include <cstdio>
 
 #include "base/error.h"
 #include "base/sys.h"
 #include "base/text.h"
+#include "cache/cache_mounts.h"
 #include "cache/store.h"
 #include "cache/store_impl.h"
 #include "oci/layout.h"
@@ -14,7 +17,6 @@ namespace cbuild::cache {
 
 namespace {
 
-constexpr unsigned kKeptBuilds = 100;
 constexpr char kRefName[] = "org.opencontainers.image.ref.name";
 constexpr char kImageName[] = "io.containerd.image.name";
 
@@ -141,36 +143,16 @@ std::optional<Store::CacheMountDir> Store::try_cache_mount(const std::string& id
   return out;
 }
 
-void Store::add_build(const BuildSummary& build) {
-  impl_->index.write([&](Database& db) {
-    db.run("INSERT OR REPLACE INTO builds VALUES(?, ?, ?, ?, ?, ?, ?, ?, ?, ?)", build.id, build.name,
-           build.status, build.dockerfile, build.target, build.started_ns, build.finished_ns,
-           build.steps_total, build.steps_cached, build.detail_json);
-    db.run("DELETE FROM builds WHERE id NOT IN (SELECT id FROM builds ORDER BY started_ns DESC LIMIT ?)",
-           kKeptBuilds);
-  });
-}
-
-std::vector<Store::BuildSummary> Store::builds(unsigned limit) {
-  return impl_->index.read([&](Database& db) {
-    std::vector<BuildSummary> out;
-    Query query = db.query(
-        "SELECT id, name, status, dockerfile, target, started_ns, finished_ns, steps_total, steps_cached, "
-        "detail"
-        " FROM builds ORDER BY started_ns DESC LIMIT ?",
-        limit);
-    while (query.next()) {
-      BuildSummary build{
-          query.text(0), query.text(1), query.text(2), query.text(3), query.text(4), 0, 0, 0, 0, {}};
-      build.started_ns = query.integer(5);
-      build.finished_ns = query.integer(6);
-      build.steps_total = static_cast<unsigned>(query.integer(7));
-      build.steps_cached = static_cast<unsigned>(query.integer(8));
-      build.detail_json = query.text(9);
-      out.push_back(std::move(build));
-    }
-    return out;
-  });
+bool empty_cache_mount(Store& store, const std::string& id, const Digest& base, int sharing_mode, unsigned instance) {
+  Store::Impl& impl = store.impl();
+  const std::string name = mount_name(id, base, static_cast<SharingMode>(sharing_mode), instance);
+  const auto lock = FileLock::try_lock(impl.dir(Dir::locks), "mount-" + name, FileLock::Mode::exclusive);
+  if (!lock) return false;
+  impl.index.write([&](Database& db) { db.run("DELETE FROM mounts WHERE dir = ?", name); });
+  const std::string aside = impl.temp_name();
+  const int tmp = impl.dir(Dir::tmp);
+  if (::renameat(impl.dir(Dir::mounts), name.c_str(), tmp, aside.c_str()) == 0) sys::remove_all_at(tmp, aside);
+  return true;
 }
 
 }  // namespace cbuild::cache

@@ -3,7 +3,13 @@
 #include "cache/store.h"
 
 #include <doctest/doctest.h>
+#include <fcntl.h>
+#include <sys/stat.h>
 
+#include <algorithm>
+
+#include "cache/build_history.h"
+#include "cache/cache_mounts.h"
 #include "cache/test_support.h"
 
 using namespace cbuild;
@@ -279,16 +285,50 @@ TEST_CASE("cache mounts: sharing and content") {
 TEST_CASE("builds are listed newest first and old ones are dropped") {
   TempStore temp;
   Store store(temp.options());
-  for (int i = 0; i < 105; ++i) {
-    store.add_build({cat("b", i), "name", "ok", "Dockerfile", "target", i, i + 1, 3, 2, "{}"});
+  const std::int64_t now = sys::now_ns();
+  for (int i = 0; i < 55; ++i) {
+    store.add_build({cat("b", i), "name", "ok", "Dockerfile", "target", now + i, now + i + 1, 3, 2, "{}"});
   }
   const auto builds = store.builds(1000);
-  REQUIRE(builds.size() == 100);
-  CHECK(builds.front().id == "b104");
+  REQUIRE(builds.size() == kKeptBuilds);
+  CHECK(builds.front().id == "b54");
   CHECK(builds.front().steps_total == 3);
   CHECK(builds.front().steps_cached == 2);
   CHECK(builds.front().detail_json == "{}");
   CHECK(store.builds(2).size() == 2);
+  store.add_build({"later", "name", "ok", "", "", now + 2 * kKeptBuildsForNs, 0, 0, 0, ""});
+  CHECK(store.builds(1000).size() == 1);
+}
+
+TEST_CASE("a cache mount is emptied unless somebody uses it") {
+  TempStore temp;
+  Store store(temp.options());
+  {
+    const auto mount = store.try_cache_mount("id", {}, 0, 0);
+    write_file(mount->dir.get(), "f", "1");
+    CHECK_FALSE(empty_cache_mount(store, "id", {}, 0, 0));
+  }
+  CHECK_FALSE(store.try_cache_mount("id", {}, 0, 0)->fresh);
+  CHECK(empty_cache_mount(store, "id", {}, 0, 0));
+  CHECK(empty_cache_mount(store, "id", {}, 0, 0));
+  CHECK(store.try_cache_mount("id", {}, 0, 0)->fresh);
+}
+
+TEST_CASE("the logs of a build go with it; those of one that may still run stay") {
+  TempStore temp;
+  Store store(temp.options());
+  const std::int64_t now = sys::now_ns();
+  for (const char* id : {"kept", "gone", "running", "stale"}) sys::mkdir_all(store.root_fd(), cat("logs/", id), 0700);
+  store.add_build({"kept", "name", "ok", "", "", now, now, 0, 0, ""});
+  store.add_build({"gone", "name", "ok", "", "", now, now, 0, 0, ""});
+  const timespec old[2] = {{1, 0}, {1, 0}};
+  REQUIRE(::utimensat(store.root_fd(), "logs/stale", old, 0) == 0);
+  REQUIRE(::utimensat(store.root_fd(), "logs/kept", old, 0) == 0);
+  CHECK(remove_builds(store, {"gone", "unknown"}) == 1);
+  sweep_builds(store);
+  std::vector<std::string> left = sys::list_dir(sys::open_at(store.root_fd(), "logs", O_RDONLY | O_DIRECTORY).get());
+  std::sort(left.begin(), left.end());
+  CHECK(left == std::vector<std::string>{"kept", "running"});
 }
 
 TEST_CASE("locks exclude and name anything") {

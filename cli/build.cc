@@ -135,6 +135,7 @@ class Build {
   exporter::ImageResult image_result(const frontend::LoweredTarget& target) const;
   void export_outputs();
   void finish();
+  void collect_garbage();
 
   const BuildOptions& options_;
   Session& session_;
@@ -294,6 +295,20 @@ void Build::export_outputs() {
 void Build::finish() {
   if (outcome_.steps_cached == outcome_.steps_total && outcome_.exit_code == 0) return;
   store_.make_durable();
+  collect_garbage();
+}
+
+/// After a build that made something. Cheap unless the store is over its limits or a day has passed.
+void Build::collect_garbage() {
+  try {
+    const std::vector<cache::Usage::Item> removed = cache::collect_if_due(store_);
+    std::uint64_t bytes = 0;
+    for (const cache::Usage::Item& item : removed) bytes += item.bytes;
+    if (!removed.empty())
+      progress_.on_event(RunNote{Severity::note, cat("gc: removed ", removed.size(), " unused things, ", format_size(bytes))});
+  } catch (const Error& error) {
+    progress_.on_event(RunNote{Severity::warning, cat("gc: ", error.what())});
+  }
 }
 
 /// Everything that can go wrong before and around the passes, as text and exit code.

@@ -8,8 +8,10 @@
 
 #include "cli/bench_command.h"
 #include "cli/build.h"
+#include "cli/du_command.h"
 #include "cli/exit_codes.h"
 #include "cli/images_command.h"
+#include "cli/prune_command.h"
 
 namespace cbuild::cli {
 namespace {
@@ -17,7 +19,9 @@ namespace {
 constexpr Command kCommands[] = {
     {"build", "Build an image from a Dockerfile (the default)", build_command},
     {"bench", "Measure cold, no-op and one-file-edit builds of a Dockerfile", bench_command},
-    {"images", "List the images kept in the store", images_command},
+    {"du", "Show what takes room in the store", du_command},
+    {"images", "List the images kept in the store, or remove names (rm)", images_command},
+    {"prune", "Remove build cache that is not in use", prune_command},
 };
 
 int print_commands() {
