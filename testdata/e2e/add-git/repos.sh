@@ -14,7 +14,7 @@ printf '[submodule "sub"]\n\tpath = sub\n\turl = ../module.git\n' > .gitmodules
 git add .; git update-index --add --cacheinfo 160000,$(git -C ../module rev-parse HEAD),sub
 git commit -q -m one
 git tag -a -m tagged v1
-git checkout -q -b dev; echo dev > a; git commit -q -am two; git checkout -q main
+git checkout -q -b dev; echo dev > a; git commit -q -m two a; git checkout -q main
 git clone -q --bare . ../../repos/app.git
 for repository in ../../repos/*.git; do git -C $repository update-server-info; done
 git rev-parse HEAD > ../../main-commit
