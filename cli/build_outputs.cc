@@ -22,6 +22,20 @@ bool needs_image(const exporter::Output& output) {
          output.type != exporter::OutputType::cacheonly;
 }
 
+/// The image as one output wants it. Layers with lowered times are other blobs than those that were packed while the build ran.
+exporter::BuiltImage image_for(const exporter::Output& output, const exporter::ImageResult& result,
+                               const OutputServices& services) {
+  if (!output.image.rewrite_timestamp || !result.file_epoch)
+    return exporter::build_image(services.store, services.packer, result, output.image);
+  oci::layer::PackOptions pack;
+  pack.compression = output.image.compression;
+  pack.level = output.image.compression_level;
+  pack.clamp_mtime_s = result.file_epoch;
+  pack.cancel = &services.cancel;
+  cache::Packer packer(services.store, pack);
+  return exporter::build_image(services.store, packer, result, output.image);
+}
+
 void write_target(const BuildOptions& options, TargetResult& target, const OutputServices& services, TaskId task) {
   exporter::ExportContext context{services.store,     nullptr, services.remote.fetcher(),
                                   &services.progress, task,    &services.cancel};
@@ -29,12 +43,13 @@ void write_target(const BuildOptions& options, TargetResult& target, const Outpu
   for (const exporter::Output& output : options.outputs) {
     if (output.target != target.name) continue;
     result.annotations = output.annotations;
+    exporter::apply_epoch(output, target.result.source_date_epoch, result);
     if (output.push) context.registry = &services.remote.registry();
-    if (needs_image(output)) target.image = exporter::build_image(services.store, services.packer, result, output.image);
+    if (needs_image(output)) target.image = image_for(output, result, services);
     exporter::export_image(output, target.image.value_or(exporter::BuiltImage{}), result, context);
   }
   if (!target.image && wants_image(options, target.name))
-    target.image = exporter::build_image(services.store, services.packer, result, {});
+    target.image = exporter::build_image(services.store, services.packer, target.result, {});
 }
 
 /// write_target() as a task that is shown.

@@ -10,6 +10,7 @@ namespace cbuild::exporter {
 namespace {
 
 constexpr std::int64_t kNsPerSecond = 1'000'000'000;
+constexpr char kRewritten[] = "buildkit/rewritten-timestamp";  // the reference's mark on such a layer
 
 std::string time_text(std::int64_t ns, const std::optional<std::int64_t>& epoch_s) {
   if (epoch_s) return format_rfc3339(std::min(ns / kNsPerSecond, *epoch_s));
@@ -87,6 +88,10 @@ BuiltImage build_image(cache::Store& store, cache::Packer& packer, ImageResult r
   for (const cache::Layer& layer : image.layers) {
     result.config.diff_ids.push_back(layer.diff_id);
     image.content.layers.push_back(layer_descriptor(layer, options.docker_media_types));
+  }
+  if (options.rewrite_timestamp && result.file_epoch && !options.docker_media_types) {
+    for (std::size_t i = base_layers; i < image.content.layers.size(); ++i)
+      image.content.layers[i].annotations[kRewritten] = std::to_string(*result.file_epoch);
   }
   const std::vector<std::int64_t> times = created_times(image.layers, base_layers);
   fill_history_times(result, times);

@@ -19,7 +19,8 @@ struct ImageResult {
   Digest chain;             ///< empty: no layer at all
   oci::ImageConfig config;  ///< as LoweredTarget::config; diff_ids and times are filled in here
   std::size_t base_history = 0;  ///< leading history entries that came with the base and stay untouched
-  std::optional<std::int64_t> source_date_epoch;
+  std::optional<std::int64_t> source_date_epoch;  ///< latest time in config and history
+  std::optional<std::int64_t> file_epoch;         ///< latest time of files in what is exported; layers: see ImageOptions
   oci::Annotations annotations;  ///< for the manifest
 };
 
@@ -28,6 +29,7 @@ struct ImageOptions {
   int compression_level = 0;
   bool docker_media_types = false;
   bool force_compression = false;  ///< re-encode own layers that have another compression
+  bool rewrite_timestamp = false;  ///< times of files in own layers are lowered to ImageResult::file_epoch
 };
 
 /// A finished image: everything is in the store's blobs (base layers perhaps only elsewhere).
@@ -40,7 +42,7 @@ struct BuiltImage {
 };
 
 /// Packs what is not packed, completes the config (diff_ids, history times, created = the last layer's time or the epoch), writes
-/// config and manifest blobs. The same result and options give the same bytes.
+/// config and manifest blobs. `packer` packs as `options` say. The same result and options give the same bytes.
 BuiltImage build_image(cache::Store& store, cache::Packer& packer, ImageResult result, const ImageOptions& options);
 
 }  // namespace cbuild::exporter

@@ -63,6 +63,13 @@ const std::map<std::string, Setter>& setters() {
        }},
       {"force-compression",
        [](Output& o, const std::string& v) { o.image.force_compression = parse_bool("force-compression", v); }},
+      {"rewrite-timestamp",
+       [](Output& o, const std::string& v) { o.image.rewrite_timestamp = parse_bool("rewrite-timestamp", v); }},
+      {"source-date-epoch",
+       [](Output& o, const std::string& v) {
+         o.epoch = Output::Epoch{parse_int(v)};
+         if (!v.empty() && !o.epoch->value) bad(cat("source-date-epoch '", v, "' is not a number of seconds"));
+       }},
       {"mode",
        [](Output& o, const std::string& v) {
          if (v != "copy" && v != "delete") bad(cat("mode '", v, "' is not copy or delete"));

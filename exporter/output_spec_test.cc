@@ -33,12 +33,28 @@ TEST_CASE("wrong outputs are refused with what is wrong") {
                       {"type=oci", true, "--output: refusing to write an archive to a terminal"},
                       {"type=oci,tar=false", false, "--output: tar=false needs dest=DIRECTORY"},
                       {"type=oci,tar=maybe", false, "--output: tar takes true or false, not 'maybe'"},
+                      {"type=oci,source-date-epoch=now", false, "--output: source-date-epoch 'now' is not a number of seconds"},
                       {"type=oci,compression=lz4", false, "--output: unknown compression 'lz4'"},
                       {"", false, "--output: empty value"}};
   for (const Row& row : rows) {
     CAPTURE(row.text);
     CHECK_THROWS_WITH_AS(parse_output(row.text, row.terminal), row.message, Error);
   }
+}
+
+TEST_CASE("times of an output") {
+  const auto times = [](const char* text, std::optional<std::int64_t> epoch) {
+    ImageResult result;
+    apply_epoch(parse_output(text, false), epoch, result);
+    return std::pair(result.source_date_epoch, result.file_epoch);
+  };
+  using Epoch = std::optional<std::int64_t>;
+  CHECK(parse_output("type=oci,rewrite-timestamp=true", false).image.rewrite_timestamp);
+  CHECK(times("type=oci", 7) == std::pair(Epoch(7), Epoch(7)));
+  CHECK(times("type=oci,source-date-epoch=", 7) == std::pair(Epoch(7), Epoch()));
+  CHECK(times("type=oci,source-date-epoch=5", 7) == std::pair(Epoch(5), Epoch(5)));
+  CHECK(times("type=oci,source-date-epoch=9", 7) == std::pair(Epoch(7), Epoch(9)));
+  CHECK(times("type=oci,source-date-epoch=9", std::nullopt) == std::pair(Epoch(9), Epoch(9)));
 }
 
 }  // namespace cbuild::exporter

@@ -5,6 +5,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <thread>
 
 #include "base/error.h"
@@ -112,7 +113,7 @@ void load_into_engine(const Output& output, const BuiltImage& image, ExportConte
 void export_tar(const Output& output, const ImageResult& result, ExportContext& context) {
   need_trees(result, context);
   Destination destination(output.dest);
-  write_rootfs_tar(context.store, result.chain, result.source_date_epoch, destination.sink(), context.cancel);
+  write_rootfs_tar(context.store, result.chain, result.file_epoch, destination.sink(), context.cancel);
   destination.publish();
 }
 
@@ -130,7 +131,7 @@ void export_local(const Output& output, const ImageResult& result, ExportContext
   std::thread writer([&] {
     try {
       write_rootfs_tar(
-          context.store, result.chain, result.source_date_epoch,
+          context.store, result.chain, result.file_epoch,
           [&](std::span<const std::byte> bytes) {
             sys::write_all(out.get(), {reinterpret_cast<const char*>(bytes.data()), bytes.size()});
           },
@@ -162,6 +163,14 @@ void keep_image(const Output& output, const BuiltImage& image, ExportContext& co
 }
 
 }  // namespace
+
+void apply_epoch(const Output& output, const std::optional<std::int64_t>& epoch, ImageResult& result) {
+  result.source_date_epoch = result.file_epoch = epoch;
+  if (!output.epoch) return;
+  result.file_epoch = output.epoch->value;
+  if (!output.epoch->value) return;  // config and history keep what the build says
+  result.source_date_epoch = epoch ? std::min(*epoch, *output.epoch->value) : *output.epoch->value;
+}
 
 void export_image(const Output& output, const BuiltImage& image, const ImageResult& result, ExportContext& context) {
   switch (output.type) {

@@ -28,10 +28,19 @@ struct Output {
   bool push = false, push_by_digest = false, insecure = false, as_tar = true, oci_media_types = true;
   ImageOptions image;
   bool delete_extra = false;       ///< local: mode=delete
+  /// source-date-epoch=: instead of the build's SOURCE_DATE_EPOCH for times of files; an empty value is none.
+  struct Epoch {
+    std::optional<std::int64_t> value;
+    bool operator==(const Epoch&) const = default;
+  };
+  std::optional<Epoch> epoch;
   std::map<std::string, std::string> annotations;
 
   bool operator==(const Output&) const = default;
 };
+
+/// Which times this output gives to a build with (or without) a SOURCE_DATE_EPOCH.
+void apply_epoch(const Output& output, const std::optional<std::int64_t>& epoch, ImageResult& result);
 
 /// Parses "-o VALUE": CSV of key=value, or a bare path (local), or "-" (tar to stdout). Throws Error{usage} with a suggestion for unknown
 /// keys and types, and for stdout that is a terminal.
