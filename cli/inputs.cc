@@ -170,7 +170,6 @@ frontend::LowerOptions lower_options(const BuildOptions& options, const BuildInp
     bool found = false;
     return read_ignore(cat(directory, "/.dockerignore"), found);
   };
-  lower.dockerfile_name = inputs.dockerfile->name();
   lower.build_platform = oci::host_platform();
   lower.target_platform = options.platform.value_or(lower.build_platform);
   lower.platform_given = options.platform.has_value();

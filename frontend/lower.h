@@ -75,7 +75,6 @@ struct LowerOptions {
   std::function<std::optional<std::vector<std::string>>(const std::string& stage)> stage_ignore;
   std::optional<solver::Op> context_source;         ///< the main context is no directory: a GitSource or HttpSource
   std::function<std::vector<std::string>(const std::string& directory)> named_context_ignore;  ///< the same for local named contexts
-  std::string dockerfile_name = "Dockerfile";       ///< for messages
   oci::Platform target_platform, build_platform;
   bool platform_given = false;                      ///< --platform was used
   bool no_cache = false;
@@ -126,8 +125,8 @@ struct LoweredTargets {
 LoweredTargets lower_targets(const Dockerfile& dockerfile, const LowerOptions& options,
                              const std::vector<std::string>& targets, ImageResolver& images);
 
-/// Turns the tree into the graph of what `options.target` reaches. Throws DiagnosticError for what the user wrote wrong, Error for
-/// bases that cannot be resolved (with the FROM line as context).
+/// Turns the tree into the graph of what `options.target` reaches. Throws DiagnosticError for what the user wrote wrong and for what
+/// cannot be resolved, Error for an interrupt or a full disk.
 Lowered lower(const Dockerfile& dockerfile, const LowerOptions& options, ImageResolver& images);
 
 }  // namespace cbuild::frontend

@@ -312,8 +312,8 @@ TEST_CASE("times of a checkout") {
 TEST_CASE("what the network says names the line") {
   Build build;
   build.options.pinner = &build.pinner;
-  CHECK(build.message("FROM a\nADD https://h/missing /\n") ==
-        "Dockerfile:2: ADD https://h/missing /: https://h/missing: 404");
+  CHECK(build.error("FROM a\nADD https://h/missing /\n") ==
+        "Dockerfile:2:1: error: https://h/missing: 404\n  2 | ADD https://h/missing /\n    | ^~~~~~~~~~~~~~~~~~~~~~~\n");
 }
 
 TEST_CASE("remote sources are refused without a network, and for COPY") {

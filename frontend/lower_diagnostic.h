@@ -27,6 +27,21 @@ decltype(auto) at(const Span& span, Body&& body) {
   }
 }
 
+/// Runs `body`; what the outside answers (a registry, a server, a layout on disk) is reported at `span`, which asked. A full disk,
+/// an interrupt and a bug are nobody's line and pass as they are.
+template <typename Body>
+decltype(auto) asked_at(const Span& span, Body&& body) {
+  try {
+    return std::forward<Body>(body)();
+  } catch (const Error& e) {
+    const ErrorCode code = e.code();
+    const bool passes = code == ErrorCode::cancelled || code == ErrorCode::no_space || code == ErrorCode::internal ||
+                        code == ErrorCode::usage;
+    if (passes || !span) throw;
+    reject(span, e.what(), e.hint());
+  }
+}
+
 /// Runs `body`; what it finds wrong is reported at `span`, with `prefix` in front: for text that stands in
 /// another file than the one the user looks at.
 template <typename Body>

@@ -105,7 +105,7 @@ TEST_CASE("contexts that nothing uses are not looked at") {
   Build build;
   build.options.named_contexts = {{"broken", "docker-image://missing"}, {"odd", "nothing"}};
   CHECK(build.message("FROM a\n") == "");
-  CHECK(build.message("FROM broken\n") == "Dockerfile:1: FROM broken: context broken: docker-image://missing: not found");
+  CHECK(build.message("FROM broken\n") == "context broken: docker-image://missing: not found");
   CHECK(build.message("FROM odd\n") == "invalid context specifier nothing for odd");
 }
 

@@ -24,13 +24,6 @@ bool is_scratch(const NamedContext& context) {
   return context.kind == NamedContext::Kind::image && without_scheme(context.value) == "scratch";
 }
 
-/// "Dockerfile:3: FROM busybox", the frame around an error that came from outside.
-std::string place(const Span& span, const std::string& dockerfile_name) {
-  if (!span) return dockerfile_name;
-  const std::uint32_t line = span.source->position(span.begin).line;
-  return cat(span.source->name(), ":", line, ": ", trim(span.source->line(line)));
-}
-
 std::string nearest_stage(const std::string& reference, const StageTable& stages) {
   const std::optional<std::string> near = suggest(reference, stages.names());
   return near ? cat("did you mean ", *near, "?") : "";
@@ -81,19 +74,20 @@ ResolvedBase Sources::resolve(const std::string& reference, const std::optional<
   if (const auto context = at(span, [&] { return contexts_.find(reference, wanted); })) {
     return resolve_context(*context, wanted, span);
   }
-  try {
-    ResolvedBase out;
-    out.image = image(reference, wanted);
-    out.config = out.image->config;
-    out.config.created.clear();
-    out.platform = chosen_platform(wanted, platform || options_.platform_given, out.config);
-    out.name = pinned_name(reference, out.image->manifest);
-    return out;
-  } catch (Error& e) {
-    if (e.code() == ErrorCode::not_found && e.hint().empty()) e.with_hint(nearest_stage(reference, stages));
-    e.add_context(place(span, options_.dockerfile_name));
-    throw;
-  }
+  ResolvedBase out;
+  out.image = asked_at(span, [&] {
+    try {
+      return image(reference, wanted);
+    } catch (Error& e) {
+      if (e.code() == ErrorCode::not_found && e.hint().empty()) e.with_hint(nearest_stage(reference, stages));
+      throw;
+    }
+  });
+  out.config = out.image->config;
+  out.config.created.clear();
+  out.platform = chosen_platform(wanted, platform || options_.platform_given, out.config);
+  out.name = pinned_name(reference, out.image->manifest);
+  return out;
 }
 
 ResolvedBase Sources::resolve_context(const NamedContext& context, const std::optional<oci::Platform>& platform,
@@ -107,14 +101,16 @@ ResolvedBase Sources::resolve_context(const NamedContext& context, const std::op
     out.config = scratch_config(out.platform);
     return out;
   }
-  try {
-    out.image = image(context.value, out.platform);
-    if (context.kind == NamedContext::Kind::image) {
-      out.name = pinned_name(without_scheme(context.value), out.image->manifest);
+  out.image = asked_at(span, [&] {
+    try {
+      return image(context.value, out.platform);
+    } catch (Error& e) {
+      e.add_context(cat("context ", context.name));
+      throw;
     }
-  } catch (Error& e) {
-    e.add_context(cat("context ", context.name)).add_context(place(span, options_.dockerfile_name));
-    throw;
+  });
+  if (context.kind == NamedContext::Kind::image) {
+    out.name = pinned_name(without_scheme(context.value), out.image->manifest);
   }
   out.config = out.image->config;
   out.config.created.clear();
@@ -196,17 +192,6 @@ const std::vector<std::string>& Sources::ignore_patterns(const std::string& dire
   return ignores_.emplace(directory, std::move(patterns)).first->second;
 }
 
-/// What the network says is shown with the line that asked.
-template <typename Body>
-auto Sources::pinned_at(const Span& span, Body&& body) const {
-  try {
-    return at(span, std::forward<Body>(body));
-  } catch (Error& e) {
-    if (e.code() != ErrorCode::cancelled) e.add_context(place(span, options_.dockerfile_name));
-    throw;
-  }
-}
-
 solver::VertexId Sources::add_source(solver::Op source, const std::string& step_name, const Span& span) {
   solver::Vertex vertex;
   vertex.op = std::move(source);
@@ -217,12 +202,12 @@ solver::VertexId Sources::add_source(solver::Op source, const std::string& step_
 
 solver::VertexId Sources::add_git(const GitRef& ref, bool keep_git_dir, const std::string& step_name,
                                   const Span& span) {
-  return add_source(pinned_at(span, [&] { return pin_git_source(ref, keep_git_dir, options_.pinner); }), step_name, span);
+  return add_source(asked_at(span, [&] { return pin_git_source(ref, keep_git_dir, options_.pinner); }), step_name, span);
 }
 
 solver::VertexId Sources::add_url(const std::string& url, const std::string& file_name, const std::string& checksum,
                                   const std::string& step_name, const Span& span) {
-  return add_source(pinned_at(span, [&] { return pin_http_source(url, file_name, checksum, options_.pinner); }), step_name,
+  return add_source(asked_at(span, [&] { return pin_http_source(url, file_name, checksum, options_.pinner); }), step_name,
                     span);
 }
 

@@ -57,8 +57,6 @@ class Sources {
   solver::VertexId add_context(const NamedContext& context, const std::string& step_name, const Span& span);
   const std::vector<std::string>& ignore_patterns(const std::string& directory);
   solver::VertexId add_source(solver::Op source, const std::string& step_name, const Span& span);
-  template <typename Body>
-  auto pinned_at(const Span& span, Body&& body) const;
 
   const LowerOptions& options_;
   const NamedContexts& contexts_;

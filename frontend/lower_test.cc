@@ -300,11 +300,13 @@ TEST_CASE("--no-cache-filter marks the named stages") {
 
 TEST_CASE("errors of the resolver say where the image was asked for") {
   Build build;
-  CHECK(build.error("FROM a AS base\nFROM missingbase\n") == "error: Dockerfile:2: FROM missingbase: missingbase: not found\n");
+  CHECK(build.error("FROM a AS base\nFROM missingbase\n") ==
+        "Dockerfile:2:1: error: missingbase: not found\n  2 | FROM missingbase\n    | ^~~~~~~~~~~~~~~~\n");
   CHECK(build.error("FROM a AS missing-one\nFROM missing-onee AS x\n") ==
-        "error: Dockerfile:2: FROM missing-onee AS x: missing-onee: not found\nhint: did you mean missing-one?\n");
+        "Dockerfile:2:1: error: missing-onee: not found\n  2 | FROM missing-onee AS x\n    | ^~~~~~~~~~~~~~~~~~~~~~\n"
+        "  hint: did you mean missing-one?\n");
   CHECK(build.error("FROM a\nCOPY --from=missing x /\n") ==
-        "error: Dockerfile:2: COPY --from=missing x /: missing: not found\n");
+        "Dockerfile:2:1: error: missing: not found\n  2 | COPY --from=missing x /\n    | ^~~~~~~~~~~~~~~~~~~~~~~\n");
 }
 
 TEST_CASE("a file without stages") {
