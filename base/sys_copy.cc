@@ -6,8 +6,10 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <array>
 #include <cerrno>
 #include <memory>
+#include <span>
 
 #include "base/error.h"
 #include "base/sys.h"
@@ -18,12 +20,18 @@ namespace cbuild::sys {
 namespace {
 
 constexpr std::size_t kBufferSize = 256u << 10;
+/// Below this, one read and one write beat all that asks the file system for more.
+constexpr std::size_t kSmall = 64u << 10;
 constexpr std::size_t kMaxChunk = 1u << 30;
 
-bool reflink(int from, int to, std::uint64_t size) {
-  const struct stat source = stat_fd(from), target = stat_fd(to);
-  if (static_cast<std::uint64_t>(source.st_size) != size || target.st_size != 0) return false;
+bool reflink(int from, int to, const struct stat& source, std::uint64_t size) {
+  if (static_cast<std::uint64_t>(source.st_size) != size || stat_fd(to).st_size != 0) return false;
   return ::ioctl(to, FICLONE, from) == 0;
+}
+
+bool has_holes(const struct stat& st) {
+  constexpr off_t kBlock = 512;  // of st_blocks, on every file system
+  return st.st_blocks * kBlock < st.st_size;
 }
 
 /// Copies [begin, end); the offset reached, which is less than `end` where the kernel cannot (go on by hand).
@@ -40,17 +48,26 @@ off_t copy_in_kernel(int from, int to, off_t begin, off_t end) {
   return end;
 }
 
+void copy_through(std::span<char> buffer, int from, int to, off_t begin, off_t end) {
+  while (begin < end) {
+    const std::size_t count = std::min(static_cast<std::size_t>(end - begin), buffer.size());
+    const ssize_t size = detail::retry([&] { return ::pread(from, buffer.data(), count, begin); });
+    if (size < 0) throw_errno(errno, "pread");
+    if (size == 0) throw Error(ErrorCode::io, "copy file data: the source is shorter than expected");
+    pwrite_all(to, {buffer.data(), static_cast<std::size_t>(size)}, begin);
+    begin += size;
+  }
+}
+
+void copy_small(int from, int to, off_t size) {
+  std::array<char, kSmall> buffer;
+  copy_through(buffer, from, to, 0, size);
+}
+
 void copy_by_hand(int from, int to, off_t begin, off_t end) {
   if (begin >= end) return;
   const auto buffer = std::make_unique_for_overwrite<char[]>(kBufferSize);
-  while (begin < end) {
-    const std::size_t count = std::min(static_cast<std::size_t>(end - begin), kBufferSize);
-    const ssize_t size = detail::retry([&] { return ::pread(from, buffer.get(), count, begin); });
-    if (size < 0) throw_errno(errno, "pread");
-    if (size == 0) throw Error(ErrorCode::io, "copy file data: the source is shorter than expected");
-    pwrite_all(to, {buffer.get(), static_cast<std::size_t>(size)}, begin);
-    begin += size;
-  }
+  copy_through({buffer.get(), kBufferSize}, from, to, begin, end);
 }
 
 /// The first data range at or after `at` below `size`; the whole rest where holes are not reported.
@@ -67,15 +84,20 @@ Range next_data(int from, off_t at, off_t size) {
 }  // namespace
 
 void copy_file_data(int from, int to, std::uint64_t size) {
-  if (reflink(from, to, size)) return;
   const off_t total = static_cast<off_t>(size);
-  if (stat_fd(from).st_size < total)
+  const struct stat source = stat_fd(from);
+  if (source.st_size < total)
     throw Error(ErrorCode::io, "copy file data: the source is shorter than expected");
+  if (size <= kSmall && !has_holes(source)) return copy_small(from, to, total);
+  if (reflink(from, to, source, size)) return;
+  off_t written = 0;
   for (off_t at = 0; at < total;) {
     const Range data = next_data(from, at, total);
     copy_by_hand(from, to, copy_in_kernel(from, to, data.begin, data.end), data.end);
+    if (data.begin < data.end) written = data.end;
     at = data.end;
   }
+  if (written == total) return;
   if (detail::retry([&] { return ::ftruncate(to, total); }) != 0) throw_errno(errno, "ftruncate");
 }
 

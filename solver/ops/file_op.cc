@@ -159,7 +159,7 @@ void FileActions::copy_selected(const CopyAction& copy, const cache::Selected& s
     if (had != DestTree::Kind::missing && had != DestTree::Kind::directory)
       throw Error(ErrorCode::input, cat("cannot copy to non-directory: /", target));
     make_parents(copy, target);
-    copier.copy_contents(selected.path, target);
+    copier.copy_contents(selected.path, target, had == DestTree::Kind::missing);
   } else {
     make_parents(copy, parent_of(target));
     copier.copy_file(selected.path, target);

@@ -87,13 +87,14 @@ bool TreeCopier::holds_included(const std::string& directory, const std::string&
 void TreeCopier::copy_file(const std::string& from, const std::string& to) {
   const auto entry = source_.lookup(from);
   if (!entry) throw Error(ErrorCode::not_found, cat("\"/", from, "\": not found"));
+  make_free(to);
   copy_entry(*entry, from, to);
 }
 
-void TreeCopier::copy_contents(const std::string& from, const std::string& to) {
+void TreeCopier::copy_contents(const std::string& from, const std::string& to, bool fresh) {
   const auto entry = source_.lookup(from);
   if (!entry) throw Error(ErrorCode::not_found, cat("\"/", from, "\": not found"));
-  walk(from, to, from);
+  walk(from, to, from, fresh);
   // An archive's top is a directory that was made for it now.
   if (!rules_.archive_directories) destination_.set_dir_mtime(to, new_mtime(entry->st));
 }
@@ -112,38 +113,40 @@ void TreeCopier::copy_below(const std::string& top, const std::string& path, con
     destination_.make_dirs(above, 0755, {}, rules_.mtime_ns);
     set_directory_metadata(parent->st, *from, above);
   }
-  if (directory)
-    copy_directory(entry->st, real, child(to, path), top);
-  else
-    copy_entry(*entry, real, child(to, path));
+  if (directory) return copy_directory(entry->st, real, child(to, path), top, false);
+  make_free(child(to, path));
+  copy_entry(*entry, real, child(to, path));
 }
 
-void TreeCopier::walk(const std::string& from, const std::string& to, const std::string& top) {
+void TreeCopier::walk(const std::string& from, const std::string& to, const std::string& top, bool fresh) {
   for (const auto& entry : source_.list(from)) {
     if (rules_.cancel) rules_.cancel->check();
     const std::string path = child(from, entry.name);
     const bool directory = S_ISDIR(entry.st.st_mode);
     if (excluded(path, top) && !(directory && any_negation() && holds_included(path, top))) continue;
     const std::string target = child(to, entry.name);
-    if (directory)
-      copy_directory(entry.st, path, target, top);
-    else
-      copy_entry(entry, path, target);
+    if (directory) {
+      copy_directory(entry.st, path, target, top, fresh);
+      continue;
+    }
+    if (!fresh) make_free(target);
+    copy_entry(entry, path, target);
   }
 }
 
 void TreeCopier::copy_directory(const struct stat& st, const std::string& from, const std::string& to,
-                                const std::string& top) {
+                                const std::string& top, bool fresh) {
   if (rules_.archive_directories && !rules_.archive_directories->contains(from)) {
     const std::string target = destination_.resolve(to);
     destination_.make_dirs(target, 0755, {}, std::nullopt);
-    return walk(from, target, top);
+    return walk(from, target, top, false);
   }
   if (rules_.archive_directories) destination_.replace_by_directory(to);
+  fresh = fresh || destination_.kind(to) == DestTree::Kind::missing;
   destination_.make_dirs(to, 0755, {}, std::nullopt);
   set_directory_metadata(st, from, to);
   destination_.set_dir_mtime(to, new_mtime(st));
-  walk(from, to, top);
+  walk(from, to, top, fresh);
 }
 
 void TreeCopier::set_directory_metadata(const struct stat& st, const std::string& from, const std::string& to) {
@@ -153,11 +156,14 @@ void TreeCopier::set_directory_metadata(const struct stat& st, const std::string
     if (!belongs_to_overlay(xattr)) sys::set_xattr_at(fd, ".", xattr);
 }
 
-void TreeCopier::copy_entry(const cache::TreeView::Entry& entry, const std::string& from, const std::string& to) {
+void TreeCopier::make_free(const std::string& to) {
   if (rules_.archive_directories)
     destination_.clear(to);
   else
     destination_.clear_for_file(to);
+}
+
+void TreeCopier::copy_entry(const cache::TreeView::Entry& entry, const std::string& from, const std::string& to) {
   if (!S_ISREG(entry.st.st_mode)) return copy_special(entry, from, to);
   if (!link_to_copied(entry, to)) pending_.push_back({from, to, entry.st});
 }

@@ -41,8 +41,9 @@ class TreeCopier {
   /// One entry that is no directory, to a resolved path whose parent exists in the upper.
   void copy_file(const std::string& from, const std::string& to);
   /// The content of directory `from` into directory `to`, merging; `to` exists in the upper. Nested directories that exist are given the
-  /// source's mode and owner again; an existing top one keeps its own but gets the source's time.
-  void copy_contents(const std::string& from, const std::string& to);
+  /// source's mode and owner again; an existing top one keeps its own but gets the source's time. `fresh`: nothing was at `to` before, in
+  /// the upper or below, so that no name in it needs to be made free.
+  void copy_contents(const std::string& from, const std::string& to, bool fresh = false);
   /// What lies at `real`, asked for as `path` below directory `top`, to `path` below `to`. The directories between are copied too, each
   /// with its own metadata and without its content; the rules' excludes are relative to `top`.
   void copy_below(const std::string& top, const std::string& path, const std::string& real, const std::string& to);
@@ -52,9 +53,11 @@ class TreeCopier {
  private:
   struct Pending { std::string from, to; struct stat st; };
 
-  void walk(const std::string& from, const std::string& to, const std::string& top);
+  void walk(const std::string& from, const std::string& to, const std::string& top, bool fresh);
+  void make_free(const std::string& to);
   void copy_entry(const cache::TreeView::Entry& entry, const std::string& from, const std::string& to);
-  void copy_directory(const struct stat& st, const std::string& from, const std::string& to, const std::string& top);
+  void copy_directory(const struct stat& st, const std::string& from, const std::string& to, const std::string& top,
+                      bool fresh);
   void copy_special(const cache::TreeView::Entry& entry, const std::string& from, const std::string& to);
   void copy_regular(const Pending& file) const;
   bool link_to_copied(const cache::TreeView::Entry& entry, const std::string& to);
