@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // File data from one regular file to another: a reflink when the file system shares blocks, else the kernel copies, else
 // we do. Only the parts that hold data are touched, the holes come from the final size.
+#include <fcntl.h>
 #include <linux/fs.h>
 #include <sys/ioctl.h>
 #include <unistd.h>
@@ -14,6 +15,7 @@
 #include "base/error.h"
 #include "base/sys.h"
 #include "base/sys_detail.h"
+#include "base/writeback.h"
 
 namespace cbuild::sys {
 
@@ -22,7 +24,7 @@ namespace {
 constexpr std::size_t kBufferSize = 256u << 10;
 /// Below this, one read and one write beat all that asks the file system for more.
 constexpr std::size_t kSmall = 64u << 10;
-constexpr std::size_t kMaxChunk = 1u << 30;
+constexpr std::size_t kMaxChunk = 32u << 20;
 
 bool reflink(int from, int to, const struct stat& source, std::uint64_t size) {
   if (static_cast<std::uint64_t>(source.st_size) != size || stat_fd(to).st_size != 0) return false;
@@ -43,6 +45,7 @@ off_t copy_in_kernel(int from, int to, off_t begin, off_t end) {
     if (done < 0 && (errno == ENOSPC || errno == EDQUOT || errno == EIO || errno == EFBIG))
       throw_errno(errno, "copy file data");
     if (done <= 0) return begin;
+    start_writeback(to, begin, done);
     begin += done;
   }
   return end;
@@ -82,6 +85,11 @@ Range next_data(int from, off_t at, off_t size) {
 }
 
 }  // namespace
+
+void start_writeback(int fd, off_t begin, off_t size) noexcept {
+  constexpr off_t kWorthwhile = 4 << 20;
+  if (size >= kWorthwhile) (void)::sync_file_range(fd, begin, size, SYNC_FILE_RANGE_WRITE);
+}
 
 void copy_file_data(int from, int to, std::uint64_t size) {
   const off_t total = static_cast<off_t>(size);

@@ -6,12 +6,15 @@
 #include "base/error.h"
 #include "base/sys.h"
 #include "base/text.h"
+#include "base/writeback.h"
 #include "cache/schema.h"
 #include "cache/store_impl.h"
 
 namespace cbuild::cache {
 
 namespace {
+
+constexpr std::uint64_t kWriteback = 16u << 20;
 
 /// Records a blob and gives it its name in one transaction: a sweep, which holds the same lock, never sees
 /// the file without the row. `staged` empty: the file lies in its place already.
@@ -45,6 +48,9 @@ class Writer final : public oci::BlobWriter {
     hash_.update(data);
     sys::write_all(file_.get(), {reinterpret_cast<const char*>(data.data()), data.size()});
     size_ += data.size();
+    if (size_ - written_back_ < kWriteback) return;
+    sys::start_writeback(file_.get(), static_cast<off_t>(written_back_), static_cast<off_t>(size_ - written_back_));
+    written_back_ = size_;
   }
 
   Digest commit(const Digest& expected, std::optional<std::uint64_t> expected_size) override {
@@ -66,7 +72,7 @@ class Writer final : public oci::BlobWriter {
   std::string name_;
   UniqueFd file_;
   Sha256 hash_;
-  std::uint64_t size_ = 0;
+  std::uint64_t size_ = 0, written_back_ = 0;
 };
 
 std::optional<std::uint64_t> recorded_size(Store::Impl& store, const Digest& digest) {

@@ -112,8 +112,9 @@ Database::Database(const std::string& path, bool create) {
     // Closing the last connection would check-point and sync; make_durable() does that once, when there is
     // something to keep.
     sqlite3_db_config(handle_, SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, 1, nullptr);
-    sqlite3_wal_autocheckpoint(handle_, 2000);
-    script("PRAGMA synchronous=NORMAL");
+    // A checkpoint syncs twice, and the step that happens to commit waits for the disk; only a log of 64 MB is worth that.
+    sqlite3_wal_autocheckpoint(handle_, 16384);
+    script("PRAGMA synchronous=NORMAL; PRAGMA cache_size=-16384");
   } catch (...) {
     sqlite3_close(handle_);
     throw;

@@ -33,6 +33,14 @@ bool NameSet::may_hold(std::uint64_t hash) const {
 }
 
 const NameSet& LayerDir::names(const std::string& path) const {
+  if (!path.empty()) return read_names(path);
+  if (const NameSet* known = root_names_.load(std::memory_order_acquire)) return *known;
+  const NameSet& names = read_names(path);
+  root_names_.store(&names, std::memory_order_release);
+  return names;
+}
+
+const NameSet& LayerDir::read_names(const std::string& path) const {
   const std::scoped_lock lock(mutex_);
   auto& known = names_[path];
   if (!known) {

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
+#include <atomic>
 #include <cstdint>
 #include <memory>
 #include <mutex>
@@ -34,7 +35,10 @@ class LayerDir {
   const NameSet& names(const std::string& path) const;
 
  private:
+  const NameSet& read_names(const std::string& path) const;
+
   UniqueFd fd_;
+  mutable std::atomic<const NameSet*> root_names_{nullptr};  ///< the entry of "": asked by every view of a deep stack
   mutable std::mutex mutex_;
   mutable std::unordered_map<std::string, std::unique_ptr<const NameSet>> names_;
 };

@@ -71,6 +71,7 @@ Store::Impl::Impl(const StoreOptions& options)
 
 Store::Impl::~Impl() {
   flush_touched();
+  remove_leftovers();
   for (auto& fd : dirs_) {
     if (fd >= 0) ::close(fd);
   }

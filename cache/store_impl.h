@@ -60,6 +60,14 @@ struct Store::Impl {
   bool restore_layer(Database& db, const Digest& layer);
   void restore_chain(Database& db, const Digest& chain);
   void remember(const Chain& chain);
+  /// Inside a transaction: moves a staged tree (its name in tmp/) to its layer's place and records it; false if the layer has one.
+  bool record_tree(Database& db, const Layer& layer, const std::string& staged);
+  Chain record_chain(Database& db, const Chain& chain);
+  Chain add_tree_on(const Digest& parent, Layer layer, Staging staging, const Digest& identity);
+
+  /// Something in tmp/ that nobody needs any more; remove_leftovers() takes it away.
+  void remove_later(std::string temp_name);
+  void remove_leftovers() noexcept;
 
   std::vector<Digest> layers_of(const Digest& chain);
   std::shared_ptr<const LayerDir> shared_dir(Store& store, const Digest& layer);
@@ -81,6 +89,7 @@ struct Store::Impl {
   std::array<std::atomic<int>, kDirs> dirs_;
   std::atomic<unsigned> counter_{0};
   std::unordered_set<Digest> touched_;
+  std::vector<std::string> leftovers_;  ///< names in tmp/
   std::unordered_map<Digest, Chain> seen_;
   std::unordered_map<Digest, std::shared_ptr<const LayerDir>> layer_dirs_;
   std::unordered_map<Digest, std::vector<Digest>> chain_layers_;  ///< of chains used lately
@@ -91,6 +100,12 @@ struct Staging::Impl {
   std::string name;  ///< in tmp/
   UniqueFd tree, work;
   bool armed = true;
+
+  std::string work_name() const;
+  /// Writes the file "meta" beside the tree, the last thing before it is published; the staging directory's name.
+  const std::string& seal(const Layer& layer) const;
+  /// After the tree was moved to its place.
+  void release();
   ~Impl();
 };
 

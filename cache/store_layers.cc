@@ -78,6 +78,15 @@ Chain select_or_insert(Database& db, Chain chain) {
   return chain;
 }
 
+Chain make_chain(const Digest& parent, const Digest& layer, const Digest& identity) {
+  Chain chain;
+  chain.id = chain_digest(parent, layer);
+  chain.parent = parent;
+  chain.layer = layer;
+  chain.identity = identity.empty() ? chain.id : identity;
+  return chain;
+}
+
 /// Moves a finished tree to its place; inside the transaction that records it, so that no other process sees
 /// one without the other.
 void move_in(Store::Impl& store, const std::string& staged, const Digest& layer) {
@@ -223,36 +232,59 @@ void Store::Impl::remember(const Chain& chain) {
   seen_.emplace(chain.id, chain);
 }
 
-void Store::add_tree(Layer layer, Staging staging) {
-  if (layer.id.empty()) throw Error(ErrorCode::internal, "a layer without an id");
-  layer.has_tree = true;
-  const int tmp = impl_->dir(Dir::tmp);
-  const std::string name = staging.impl_->name;
-  if (staging.impl_->work) {
-    staging.impl_->work.reset();
-    sys::remove_all_at(tmp, name + "/work");
+/// Renames a staged tree to its place and records it. False if the layer has a tree already, which stays.
+bool Store::Impl::record_tree(Database& db, const Layer& layer, const std::string& staged) {
+  const auto old = select_layer(db, layer.id);
+  if (old) {
+    db.run("UPDATE layers SET doomed = 0 WHERE id = ?", layer.id);
+    if (old->has_tree && sys::try_stat_at(dir(Dir::snapshots), snapshot_name(layer.id) + "/fs")) return false;
   }
-  sys::write_all(sys::open_at(tmp, name + "/meta", O_WRONLY | O_CREAT | O_TRUNC, 0600).get(),
-                 encode_meta(layer));
+  move_in(*this, staged, layer.id);
+  if (old) {
+    db.run("UPDATE layers SET has_tree = 1, disk_bytes = ? WHERE id = ?", layer.disk_bytes, layer.id);
+  } else {
+    insert_layer(db, layer);
+  }
+  mark_volatile(db, Kind::layer, layer.id);
+  return true;
+}
+
+Chain Store::Impl::record_chain(Database& db, const Chain& chain) {
+  if (!restore_layer(db, chain.layer))
+    throw Error(ErrorCode::corrupt, cat("store: layer ", chain.layer.str(), " is gone"));
+  restore_chain(db, chain.parent);
+  return select_or_insert(db, chain);
+}
+
+void Store::add_tree(Layer layer, Staging staging) {
+  layer.has_tree = true;
+  const std::string name = staging.impl_->seal(layer);
   const Pin pin = impl_->pin(Pinned::layer, layer.id);
-  const bool moved = impl_->index.write([&](Database& db) {
-    const auto old = select_layer(db, layer.id);
-    if (old) {
-      db.run("UPDATE layers SET doomed = 0 WHERE id = ?", layer.id);
-      if (old->has_tree && sys::try_stat_at(impl_->dir(Dir::snapshots), snapshot_name(layer.id) + "/fs"))
-        return false;
-    }
-    move_in(*impl_, name, layer.id);
-    if (old) {
-      db.run("UPDATE layers SET has_tree = 1, disk_bytes = ? WHERE id = ?", layer.disk_bytes, layer.id);
-    } else {
-      insert_layer(db, layer);
-    }
-    mark_volatile(db, Kind::layer, layer.id);
-    return true;
-  });
+  const bool moved = impl_->index.write([&](Database& db) { return impl_->record_tree(db, layer, name); });
   impl_->lease.confirm(pin);
-  if (moved) staging.impl_->armed = false;
+  if (moved) staging.impl_->release();
+}
+
+Chain Store::Impl::add_tree_on(const Digest& parent, Layer layer, Staging staging, const Digest& identity) {
+  layer.has_tree = true;
+  const std::string name = staging.impl_->seal(layer);
+  const Pin layer_pin = pin(Pinned::layer, layer.id);
+  Chain chain = make_chain(parent, layer.id, identity);
+  const Pin chain_pin = pin(Pinned::chain, chain.id);
+  bool moved = false;
+  chain = index.write([&](Database& db) {
+    // First, because the rename is not undone with the transaction.
+    restore_chain(db, parent);
+    if (!parent.empty() && !select_chain(db, parent))
+      throw Error(ErrorCode::corrupt, cat("store: chain ", parent.str(), " is gone"));
+    moved = record_tree(db, layer, name);
+    return select_or_insert(db, chain);
+  });
+  lease.confirm(layer_pin);
+  lease.confirm(chain_pin);
+  if (moved) staging.impl_->release();
+  remember(chain);
+  return chain;
 }
 
 void Store::set_packed(const Digest& layer, const Digest& diff_id, const oci::Descriptor& blob) {
@@ -266,19 +298,10 @@ void Store::set_packed(const Digest& layer, const Digest& diff_id, const oci::De
 }
 
 Chain Store::extend(const Digest& parent, const Digest& layer, const Digest& identity) {
-  Chain chain;
-  chain.id = chain_digest(parent, layer);
+  Chain chain = make_chain(parent, layer, identity);
   if (const auto known = this->chain(chain.id)) return *known;
-  chain.parent = parent;
-  chain.layer = layer;
-  chain.identity = identity.empty() ? chain.id : identity;
   const Pin pin = impl_->pin(Pinned::chain, chain.id);
-  chain = impl_->index.write([&](Database& db) {
-    if (!impl_->restore_layer(db, layer))
-      throw Error(ErrorCode::corrupt, cat("store: layer ", layer.str(), " is gone"));
-    impl_->restore_chain(db, parent);
-    return select_or_insert(db, chain);
-  });
+  chain = impl_->index.write([&](Database& db) { return impl_->record_chain(db, chain); });
   impl_->lease.confirm(pin);
   impl_->remember(chain);
   return chain;
@@ -361,53 +384,6 @@ void Store::Impl::forget_tree(const Digest& layer) {
       delete_layer(db, layer, 0);
     }
   });
-}
-
-Staging Store::stage(const std::string& purpose) {
-  auto impl = std::make_unique<Staging::Impl>();
-  impl->store = impl_.get();
-  const int tmp = impl_->dir(Dir::tmp);
-  impl->name = cat(impl_->temp_name(), purpose.empty() ? "" : ".", replace_all(purpose, "/", "-"));
-  sys::mkdir_at(tmp, impl->name, 0700);
-  sys::mkdir_at(tmp, impl->name + "/fs", 0755);
-  impl->tree = sys::open_at(tmp, impl->name + "/fs", O_RDONLY | O_DIRECTORY);
-  // mkdir obeys the umask, and this is the root directory of an image.
-  if (::fchmod(impl->tree.get(), 0755) != 0) throw_errno(errno, "chmod of a new tree");
-  return Staging(std::move(impl));
-}
-
-const std::string& Store::Impl::name_of(const Staging& staging) {
-  return staging.impl_->name;
-}
-
-Staging::Staging(std::unique_ptr<Impl> impl) : impl_(std::move(impl)) {}
-Staging::Staging(Staging&&) noexcept = default;
-Staging& Staging::operator=(Staging&&) noexcept = default;
-Staging::~Staging() = default;
-int Staging::tree_fd() const {
-  return impl_->tree.get();
-}
-int Staging::work_fd() {
-  if (!impl_->work) {
-    const int tmp = impl_->store->dir(Dir::tmp);
-    sys::mkdir_at(tmp, impl_->name + "/work", 0755);
-    impl_->work = sys::open_at(tmp, impl_->name + "/work", O_RDONLY | O_DIRECTORY);
-  }
-  return impl_->work.get();
-}
-std::string Staging::path() const {
-  return cat(impl_->store->root, "/tmp/", impl_->name, "/fs");
-}
-
-Staging::Impl::~Impl() {
-  if (!armed) return;
-  tree.reset();
-  work.reset();
-  try {
-    sys::remove_all_at(store->dir(Dir::tmp), name);
-  } catch (const Error&) {
-    // Left for the sweep.
-  }
 }
 
 }  // namespace cbuild::cache

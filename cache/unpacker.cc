@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "cache/unpacker.h"
 
+#include <fcntl.h>
+
 #include <algorithm>
 #include <atomic>
 #include <cerrno>
@@ -11,6 +13,7 @@
 #include "base/error.h"
 #include "base/text.h"
 #include "cache/flatten.h"
+#include "cache/layer_dir.h"
 #include "cache/store_impl.h"
 #include "oci/layer/unpack.h"
 
@@ -67,6 +70,12 @@ void unpack_layer(const Job& job, const Digest& id) {
   }
 }
 
+UniqueFd duplicate(int fd) {
+  const int copy = ::fcntl(fd, F_DUPFD_CLOEXEC, 0);
+  if (copy < 0) throw_errno(errno, "dup");
+  return UniqueFd(copy);
+}
+
 /// Does all on a few threads; the first failure stops what has not begun.
 void run_all(const Job& job, const std::vector<Digest>& layers) {
   std::atomic<std::size_t> next{0};
@@ -109,7 +118,7 @@ std::vector<UniqueFd> open_lowers(Store& store, const Digest& chain, unsigned ma
   const std::vector<Digest> layers = store.chain_layers(chain);
   const std::size_t below = flat_prefix(layers.size(), max_layers);
   std::vector<UniqueFd> out;
-  for (std::size_t i = layers.size(); i-- > below;) out.push_back(store.open_tree(layers[i]));
+  for (std::size_t i = layers.size(); i-- > below;) out.push_back(duplicate(store.layer_dir(layers[i])->fd()));
   if (below > 0)
     out.push_back(
         open_flat(store, {layers.begin(), layers.begin() + static_cast<std::ptrdiff_t>(below)}, max_layers));

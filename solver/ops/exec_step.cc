@@ -13,6 +13,7 @@
 #include "base/error.h"
 #include "base/sys.h"
 #include "base/text.h"
+#include "cache/step_layer.h"
 #include "cache/unpacker.h"
 #include "sandbox/users.h"
 #include "solver/ops/exec_devices.h"
@@ -222,6 +223,7 @@ void ExecStep::finish(const sandbox::Exit& exit) {
     const Result result = publish();
     inputs_.reset();
     std::exchange(done_, nullptr)(result);
+    cache::remove_leftovers(context_.services.store);
   } catch (Error& error) {
     fail(error, 0);
   } catch (const std::exception& error) {

@@ -9,6 +9,7 @@
 #include "base/error.h"
 #include "base/sys.h"
 #include "base/text.h"
+#include "cache/step_layer.h"
 #include "cache/tree_digest.h"
 #include "cache/unpacker.h"
 #include "solver/ops/exec_step.h"
@@ -170,9 +171,7 @@ Result StepContext::add_layer(const Digest& parent, cache::Staging staging, cons
   layer.id = CanonicalWriter().digest(identity).text(staging.path()).number(static_cast<std::uint64_t>(sys::now_ns())).hash();
   layer.has_tree = true;
   layer.description = description;
-  const Digest id = layer.id;
-  services.store.add_tree(std::move(layer), std::move(staging));
-  const cache::Chain chain = services.store.extend(parent, id, identity);
+  const cache::Chain chain = cache::add_tree_on(services.store, parent, std::move(layer), std::move(staging), identity);
   const std::lock_guard lock(materialized_mutex);
   materialized.insert(chain.id);
   return {chain.id, chain.identity};
