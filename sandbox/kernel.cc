@@ -76,6 +76,10 @@ int fs_set(int fs, const char* key, const char* value) {
   return static_cast<int>(call(SYS_fsconfig, fs, FSCONFIG_SET_STRING, key, value, 0));
 }
 
+int fs_set_fd(int fs, const char* key, int value) {
+  return static_cast<int>(call(SYS_fsconfig, fs, FSCONFIG_SET_FD, key, nullptr, value));
+}
+
 int fs_flag(int fs, const char* key) {
   return static_cast<int>(call(SYS_fsconfig, fs, FSCONFIG_SET_FLAG, key, nullptr, 0));
 }

@@ -41,6 +41,7 @@ int attach(int tree, int target);
 /// A file system under construction: open, configure, create, then take it as a detached mount.
 int fs_open(const char* type);
 int fs_set(int fs, const char* key, const char* value);
+int fs_set_fd(int fs, const char* key, int value);
 int fs_flag(int fs, const char* key);
 int fs_create(int fs);
 int fs_mount(int fs, std::uint64_t attributes);

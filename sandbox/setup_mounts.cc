@@ -79,14 +79,28 @@ int open_path(const char* path) {
   return static_cast<int>(call(SYS_openat, AT_FDCWD, path, O_PATH | O_CLOEXEC));
 }
 
+/// Layers of an overlay: by descriptor, which Linux takes since 6.13, else by a path that leads to it, which costs a walk through /proc.
+class LayerSetter {
+ public:
+  explicit LayerSetter(int fs) : fs_(fs) {}
+  int operator()(const char* key, int layer) {
+    if (by_descriptor_ && kernel::fs_set_fd(fs_, key, layer) >= 0) return 0;
+    by_descriptor_ = false;
+    return kernel::fs_set(fs_, key, descriptor_path(layer).c_str());
+  }
+
+ private:
+  int fs_;
+  bool by_descriptor_ = true;
+};
+
 int configure_overlay(int fs, const OverlayTree& step) {
+  LayerSetter set_layer(fs);
   int error = kernel::fs_set(fs, "source", "overlay");
   for (std::size_t i = 0; i < step.lowers.size() && error >= 0; ++i)
-    error = kernel::fs_set(fs, "lowerdir+", descriptor_path(step.lowers[i]).c_str());
-  if (error >= 0 && step.upper >= 0)
-    error = kernel::fs_set(fs, "upperdir", descriptor_path(step.upper).c_str());
-  if (error >= 0 && step.upper >= 0)
-    error = kernel::fs_set(fs, "workdir", descriptor_path(step.work).c_str());
+    error = set_layer("lowerdir+", step.lowers[i]);
+  if (error >= 0 && step.upper >= 0) error = set_layer("upperdir", step.upper);
+  if (error >= 0 && step.upper >= 0) error = set_layer("workdir", step.work);
   if (error >= 0 && step.upper >= 0) error = kernel::fs_flag(fs, "volatile");
   for (const auto& [key, value] : kOverlayOptions)
     if (error >= 0) error = kernel::fs_set(fs, key, value);
