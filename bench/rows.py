@@ -6,8 +6,10 @@ import random
 
 
 class Row:
-    def __init__(self, name, title, make, edit=None, kinds=("cold", "no-op", "edit"), timeout=300):
-        self.name, self.title, self.make, self.timeout = name, title, make, timeout
+    """`runs`: at most so many, for rows that take minutes with some builders; `timeout`: seconds a builder has for one build."""
+
+    def __init__(self, name, title, make, edit=None, kinds=("cold", "no-op", "edit"), timeout=300, runs=99):
+        self.name, self.title, self.make, self.timeout, self.runs = name, title, make, timeout, runs
         self.edit = edit or edit_source
         self.kinds = kinds
 
@@ -77,11 +79,12 @@ def stages(count):
 
 ALL = [
     Row("steps-20", "20 steps, two stages; the edit reruns 14", steps_20),
-    Row("chain-100", "100 RUN in a row", chain(100)),
-    Row("sleepers-16", "16 stages that sleep 2 s", sleepers, kinds=("cold", "no-op")),
-    Row("files-50000", "a context of 50,000 small files", small_files(50000), timeout=600),
-    Row("layer-700MB", "COPY of 700 MB to a finished image", big_layer, kinds=("cold", "no-op"), timeout=600),
+    Row("chain-100", "100 RUN in a row", chain(100), runs=2),
+    Row("sleepers-16", "16 stages that sleep 2 s", sleepers, kinds=("cold", "no-op"), runs=2),
+    Row("files-50000", "a context of 50,000 small files", small_files(50000), runs=1),
+    Row("layer-700MB", "COPY of 700 MB to a finished image", big_layer, kinds=("cold", "no-op"), runs=2),
     Row("stages-100", "100 chained stages", stages(100), kinds=("cold", "no-op")),
-    Row("stages-300", "300 chained stages", stages(300), kinds=("cold", "no-op"), timeout=200),
-    Row("stages-1000", "1,000 chained stages", stages(1000), kinds=("cold", "no-op"), timeout=200),
+    Row("stages-200", "200 chained stages", stages(200), kinds=("cold", "no-op"), timeout=200),
+    Row("stages-300", "300 chained stages", stages(300), kinds=("cold", "no-op"), timeout=200, runs=2),
+    Row("stages-1000", "1,000 chained stages", stages(1000), kinds=("cold", "no-op"), timeout=200, runs=2),
 ]
