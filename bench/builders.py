@@ -137,12 +137,14 @@ class Buildah(Builder):
     def __init__(self, scratch, base, options):
         super().__init__("buildah", first_line("buildah", "--version"))
         self.global_flags = ["buildah", "--root", str(scratch / "buildah"), "--runroot", str(scratch / "buildah-run")]
+        # crun refuses machines with both cgroup hierarchies, runc takes them.
+        self.runtime = shutil.which("runc") or "crun"
         subprocess.run([*self.global_flags, "pull", "-q", f"docker-archive:{base['archive']}"], check=True,
                        stdout=subprocess.DEVNULL)
 
     def command(self, context, row):
-        return [*self.global_flags, "bud", "--layers", "--network", "host", "--jobs", "2", "--pull-never", "-q", "-t",
-                f"bench-{row.name.lower()}", str(context)]
+        return [*self.global_flags, "bud", "--runtime", self.runtime, "--layers", "--network", "host", "--jobs", "2", "--pull-never",
+                "-q", "-t", f"bench-{row.name.lower()}", str(context)]
 
     def close(self):
         subprocess.run([*self.global_flags, "rm", "-a"], capture_output=True)
