@@ -26,6 +26,7 @@ struct ContentEntry {
   std::string name;
   std::uint32_t mode = 0, uid = 0, gid = 0;
   std::uint64_t device = 0;  ///< st_rdev of device nodes
+  std::uint64_t size = 0;    ///< of a file, in bytes; for explanations only
   Digest content;            ///< of a file's bytes or a symlink's target
   Digest xattrs;             ///< of those that count; empty for none
   std::shared_ptr<ContentDirectory> directory;

@@ -22,6 +22,9 @@ class Digester {
   void append_line(std::string& out, std::string_view name, const ContentEntry& entry,
                    const Digest& payload) const;
 
+  /// What a selected entry holds: a file's content, a link's target, all below a directory.
+  Digest payload(const ContentEntry& entry) const;
+
   /// Children of a selected directory with their digests, as they count.
   struct Child {
     const ContentEntry* entry;
@@ -32,7 +35,6 @@ class Digester {
   bool can_descend() const { return excludes_.empty(); }
 
  private:
-  Digest payload(const ContentEntry& entry) const;
   Digest whole(ContentDirectory& directory) const;
   std::optional<Digest> filtered(const ContentDirectory& directory, const std::string& path,
                                  const PathPatternList::ParentMatch& above,

@@ -47,6 +47,7 @@ void set_metadata(ContentEntry& entry, const struct stat& st) {
   entry.mode = st.st_mode;
   entry.device = st.st_rdev;
   entry.id = stat_id(st);
+  entry.size = entry.id.size;
 }
 
 Digest hash_file(int fd, std::uint64_t size) {

@@ -10,45 +10,77 @@ namespace cbuild::cache {
 
 namespace {
 
-constexpr std::size_t kMaxParts = 64;
+constexpr std::size_t kMaxParts = 2000;
+constexpr std::size_t kPartDigest = 7 + 32;  // "sha256:" and half of it tells two contents apart
 constexpr std::string_view kPivot = "/./";
 
 struct Part {
-  KeyPart line;
+  std::string label;
+  const ContentEntry* entry = nullptr;
+  Digest digest;
   const ContentDirectory* directory = nullptr;  ///< if it may be opened up
+  bool opened = false;
 };
 
-/// Where the largest directory is that can be replaced by its children without going over the limit.
-std::vector<Part>::iterator largest_that_fits(std::vector<Part>& parts) {
-  auto best = parts.end();
-  for (auto part = parts.begin(); part != parts.end(); ++part) {
-    if (part->directory == nullptr) continue;
-    const std::size_t count = part->directory->entries.size();
-    if (count == 0 || parts.size() - 1 + count > kMaxParts) continue;
-    if (best == parts.end() || count > best->directory->entries.size()) best = part;
+std::string_view type_name(std::uint32_t mode) {
+  if (S_ISREG(mode)) return "file";
+  if (S_ISDIR(mode)) return "directory";
+  if (S_ISLNK(mode)) return "symlink";
+  if (S_ISCHR(mode) || S_ISBLK(mode)) return "device";
+  return S_ISFIFO(mode) ? "fifo" : "other";
+}
+
+std::string octal(std::uint32_t mode) {
+  std::string text;
+  for (const unsigned shift : {9u, 6u, 3u, 0u}) text += static_cast<char>('0' + ((mode >> shift) & 7));
+  return text;
+}
+
+/// "TYPE MODE OWNER [size=N] [xattrs=DIGEST] [open] DIGEST"; "-" for what does not count.
+std::string describe(const Part& part, const Selection& selection) {
+  const ContentEntry& entry = *part.entry;
+  const bool root = part.label == ".";
+  std::string text(type_name(entry.mode));
+  text += ' ';
+  text += selection.ignore_mode || root || S_ISLNK(entry.mode) ? std::string("-") : octal(entry.mode & 07777);
+  text += ' ';
+  text += selection.ignore_owner || root ? std::string("-") : cat(entry.uid, ':', entry.gid);
+  if (S_ISREG(entry.mode)) text += cat(" size=", entry.size);
+  if (!entry.xattrs.empty()) text += cat(" xattrs=", entry.xattrs.str().substr(0, kPartDigest));
+  if (part.opened) text += " open";
+  if (S_ISREG(entry.mode) || S_ISDIR(entry.mode) || S_ISLNK(entry.mode)) text += cat(' ', part.digest.str().substr(0, kPartDigest));
+  return text;
+}
+
+/// The largest directory that can be opened up without going over the limit.
+Part* largest_that_fits(std::vector<Part>& parts) {
+  Part* best = nullptr;
+  for (Part& part : parts) {
+    if (part.directory == nullptr || part.opened) continue;
+    const std::size_t count = part.directory->entries.size();
+    if (count == 0 || parts.size() + count > kMaxParts) continue;
+    if (best == nullptr || count > best->directory->entries.size()) best = &part;
   }
   return best;
 }
 
-std::vector<Part> open_up(const Digester& digester, const Part& part) {
-  std::vector<Part> out;
-  for (const Digester::Child& child : digester.children(*part.directory)) {
-    std::string label =
-        part.line.label == "." ? child.entry->name : cat(part.line.label, '/', child.entry->name);
-    out.push_back({{std::move(label), child.digest.str()},
+void open_up(const Digester& digester, Part& part, std::vector<Part>& out) {
+  part.opened = true;
+  const std::string prefix = part.label == "." ? std::string() : part.label + "/";
+  for (const Digester::Child& child : digester.children(*part.directory))
+    out.push_back({prefix + child.entry->name, child.entry, child.digest,
                    digester.can_descend() ? child.entry->directory.get() : nullptr});
-  }
-  return out;
 }
 
-void explain(const Digester& digester, std::vector<Part> parts, std::vector<KeyPart>& out) {
+void explain(const Digester& digester, const Selection& selection, std::vector<Part> parts, std::vector<KeyPart>& out) {
   if (parts.size() > kMaxParts) parts.resize(kMaxParts);
-  for (auto part = largest_that_fits(parts); part != parts.end(); part = largest_that_fits(parts)) {
-    std::vector<Part> below = open_up(digester, *part);
-    const auto at = parts.erase(part);
-    parts.insert(at, std::make_move_iterator(below.begin()), std::make_move_iterator(below.end()));
+  std::vector<Part> below;
+  while (Part* part = largest_that_fits(parts)) {
+    below.clear();
+    open_up(digester, *part, below);
+    parts.insert(parts.end(), std::make_move_iterator(below.begin()), std::make_move_iterator(below.end()));
   }
-  for (Part& part : parts) out.push_back(std::move(part.line));
+  for (const Part& part : parts) out.push_back({part.label, describe(part, selection)});
 }
 
 /// The directories between the pivot (or the root) and a path asked for with --parents are copied too, with
@@ -77,9 +109,9 @@ Digest digest_selection(const std::vector<Selected>& selected, const Selection& 
     const ContentEntry& entry = content(one.path);
     items.push_back(digester.item(entry, one.path.empty()));
     if (parts != nullptr)
-      lines.push_back({{one.as.empty() ? "." : one.as, items.back().str()}, entry.directory.get()});
+      lines.push_back({one.as.empty() ? "." : one.as, &entry, digester.payload(entry), entry.directory.get()});
   }
-  if (parts != nullptr) explain(digester, std::move(lines), *parts);
+  if (parts != nullptr) explain(digester, selection, std::move(lines), *parts);
   if (selected.size() == 1 && !selected[0].wildcard && !selection.parents) return items[0];
   CanonicalWriter list;
   for (std::size_t i = 0; i < selected.size(); ++i) {

@@ -7,7 +7,6 @@
 #include "base/error.h"
 #include "base/sys.h"
 #include "base/text.h"
-#include "cache/cache_mounts.h"
 #include "cache/store.h"
 #include "cache/store_impl.h"
 #include "oci/layout.h"
@@ -141,18 +140,6 @@ std::optional<Store::CacheMountDir> Store::try_cache_mount(const std::string& id
            id, now);
   });
   return out;
-}
-
-bool empty_cache_mount(Store& store, const std::string& id, const Digest& base, int sharing_mode, unsigned instance) {
-  Store::Impl& impl = store.impl();
-  const std::string name = mount_name(id, base, static_cast<SharingMode>(sharing_mode), instance);
-  const auto lock = FileLock::try_lock(impl.dir(Dir::locks), "mount-" + name, FileLock::Mode::exclusive);
-  if (!lock) return false;
-  impl.index.write([&](Database& db) { db.run("DELETE FROM mounts WHERE dir = ?", name); });
-  const std::string aside = impl.temp_name();
-  const int tmp = impl.dir(Dir::tmp);
-  if (::renameat(impl.dir(Dir::mounts), name.c_str(), tmp, aside.c_str()) == 0) sys::remove_all_at(tmp, aside);
-  return true;
 }
 
 }  // namespace cbuild::cache

@@ -3,6 +3,7 @@
 #include "base/sys.h"
 #include "base/text.h"
 #include "cache/codec.h"
+#include "cache/record_search.h"
 #include "cache/store.h"
 #include "cache/store_impl.h"
 
@@ -24,6 +25,12 @@ Record read_record(const Query& query) {
   record.step_name = query.text(6);
   record.parts = decode_parts(query.text(7));
   return record;
+}
+
+std::vector<Record> read_records(Query query) {
+  std::vector<Record> out;
+  while (query.next()) out.push_back(read_record(query));
+  return out;
 }
 
 }  // namespace
@@ -62,8 +69,8 @@ void Store::publish(const Record& record) {
           " VALUES(?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT(key) DO UPDATE SET definition_key = "
           "excluded.definition_key,"
           " chain = excluded.chain, created_ns = excluded.created_ns, duration_ns = excluded.duration_ns,"
-          " last_used_ns = excluded.last_used_ns, step_name = excluded.step_name, parts = excluded.parts "
-          "RETURNING id",
+          " last_used_ns = excluded.last_used_ns, step_name = excluded.step_name, parts = CASE WHEN "
+          "excluded.parts = x'' THEN parts ELSE excluded.parts END RETURNING id",
           key, record.definition_key, record.chain, record.created_ns != 0 ? record.created_ns : now,
           record.duration_ns, now, record.step_name, parts);
       if (query.next()) id = query.integer(0);
@@ -74,17 +81,37 @@ void Store::publish(const Record& record) {
     if (!record.definition_key.empty() && record.definition_key != key) {
       db.run("INSERT OR REPLACE INTO keys(key, record) VALUES(?, ?)", record.definition_key, id);
     }
+    db.run("DELETE FROM evictions WHERE key IN (?, ?)", key, record.definition_key);
+  });
+}
+
+std::vector<Record> newest_of_step(Store& store, const std::string& step_name, unsigned limit) {
+  static const std::string kSql =
+      cat("SELECT ", kColumns, " FROM records r WHERE r.step_name = ? ORDER BY r.created_ns DESC LIMIT ?");
+  return store.impl().index.read([&](Database& db) { return read_records(db.query(kSql, step_name, limit)); });
+}
+
+std::vector<Record> newest_on(Store& store, const Digest& parent, unsigned limit) {
+  static const std::string kSql =
+      cat("SELECT ", kColumns,
+          " FROM chains c JOIN records r ON r.chain = c.id WHERE c.parent = ? ORDER BY r.created_ns DESC LIMIT ?");
+  return store.impl().index.read([&](Database& db) { return read_records(db.query(kSql, parent, limit)); });
+}
+
+std::optional<Record> peek(Store& store, const Digest& key) {
+  static const std::string kSql =
+      cat("SELECT ", kColumns, " FROM keys k JOIN records r ON r.id = k.record WHERE k.key = ?");
+  return store.impl().index.read([&](Database& db) -> std::optional<Record> {
+    Query query = db.query(kSql, key);
+    if (!query.next()) return std::nullopt;
+    return read_record(query);
   });
 }
 
 std::optional<Record> Store::newest_of_step(const std::string& step_name) {
-  static const std::string kSql =
-      cat("SELECT ", kColumns, " FROM records r WHERE r.step_name = ? ORDER BY r.created_ns DESC LIMIT 1");
-  return impl_->index.read([&](Database& db) -> std::optional<Record> {
-    Query query = db.query(kSql, step_name);
-    if (!query.next()) return std::nullopt;
-    return read_record(query);
-  });
+  std::vector<Record> found = cache::newest_of_step(*this, step_name, 1);
+  if (found.empty()) return std::nullopt;
+  return std::move(found.front());
 }
 
 std::optional<std::int64_t> Store::evicted_at_ns(const Digest& key) {

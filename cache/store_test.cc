@@ -9,7 +9,7 @@
 #include <algorithm>
 
 #include "cache/build_history.h"
-#include "cache/cache_mounts.h"
+#include "cache/record_search.h"
 #include "cache/test_support.h"
 
 using namespace cbuild;
@@ -112,6 +112,31 @@ TEST_CASE("a newer record replaces an older one, and other definitions keep lead
   REQUIRE(store.newest_of_step("step"));
   CHECK(store.newest_of_step("step")->created_ns == 200);
   CHECK_FALSE(store.newest_of_step("unknown"));
+  REQUIRE(newest_of_step(store, "step", 8).size() == 2);
+  CHECK(newest_of_step(store, "step", 8)[0].created_ns == 200);
+  CHECK(newest_of_step(store, "step", 1).size() == 1);
+  CHECK(newest_of_step(store, "unknown", 8).empty());
+  const Chain top = add_file_layer(store, first.id, "b", "1");
+  store.publish(record_of(digest_of("top"), top.id, "upper step"));
+  REQUIRE(newest_on(store, first.id, 8).size() == 1);
+  CHECK(newest_on(store, first.id, 8)[0].step_name == "upper step");
+  CHECK(newest_on(store, {}, 8).size() == 2);
+  CHECK(peek(store, digest_of("one"))->chain == second.id);
+  CHECK_FALSE(peek(store, digest_of("unknown")));
+}
+
+TEST_CASE("finding a result under one more key keeps what is known of how it was made") {
+  TempStore temp;
+  Store store(temp.options());
+  const Chain chain = add_file_layer(store, {}, "a", "1");
+  Record record = record_of(digest_of("content"), chain.id, "step");
+  record.parts = {{"command", "make"}};
+  store.publish(record);
+  record.definition_key = digest_of("one more");
+  record.parts.clear();
+  store.publish(record);
+  REQUIRE(store.find(digest_of("one more")));
+  CHECK(store.find(digest_of("one more"))->parts == std::vector<KeyPart>{{"command", "make"}});
 }
 
 TEST_CASE("facts are kept until they are damaged") {
@@ -298,20 +323,6 @@ TEST_CASE("builds are listed newest first and old ones are dropped") {
   CHECK(store.builds(2).size() == 2);
   store.add_build({"later", "name", "ok", "", "", now + 2 * kKeptBuildsForNs, 0, 0, 0, ""});
   CHECK(store.builds(1000).size() == 1);
-}
-
-TEST_CASE("a cache mount is emptied unless somebody uses it") {
-  TempStore temp;
-  Store store(temp.options());
-  {
-    const auto mount = store.try_cache_mount("id", {}, 0, 0);
-    write_file(mount->dir.get(), "f", "1");
-    CHECK_FALSE(empty_cache_mount(store, "id", {}, 0, 0));
-  }
-  CHECK_FALSE(store.try_cache_mount("id", {}, 0, 0)->fresh);
-  CHECK(empty_cache_mount(store, "id", {}, 0, 0));
-  CHECK(empty_cache_mount(store, "id", {}, 0, 0));
-  CHECK(store.try_cache_mount("id", {}, 0, 0)->fresh);
 }
 
 TEST_CASE("the logs of a build go with it; those of one that may still run stay") {

@@ -51,6 +51,7 @@ class ViewScan {
     entry.uid = from.st.st_uid;
     entry.gid = from.st.st_gid;
     entry.device = from.st.st_rdev;
+    entry.size = static_cast<std::uint64_t>(from.st.st_size);
     return entry;
   }
 

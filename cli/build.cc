@@ -11,11 +11,13 @@
 #include "base/error.h"
 #include "base/sys.h"
 #include "base/text.h"
+#include "cache/build_history.h"
 #include "cache/gc.h"
 #include "cache/packer.h"
 #include "cli/build_outputs.h"
 #include "cli/error_text.h"
 #include "cli/exit_codes.h"
+#include "cli/history_record.h"
 #include "cli/inputs.h"
 #include "cli/network_sources.h"
 #include "cli/progress_views.h"
@@ -93,21 +95,19 @@ class Build {
         sources_(store_, make_secrets(options), options.ssh, progress, cancel),
         packer_(store_, pack_options()) {}
 
+  /// What goes wrong before there are steps is thrown, after it has been written into the history.
   BuildOutcome run() {
+    began_ns_ = sys::monotonic_ns();
     started_ns_ = sys::now_ns();
-    for (const std::string& note : store_.notes()) progress_.on_event(RunNote{Severity::warning, note});
-    const std::int64_t begin = sys::monotonic_ns();
-    lower_dockerfile();
-    outcome_.lower_s = seconds_since(begin);
-    const std::int64_t solving = sys::monotonic_ns();
-    const bool solved = solve();
-    outcome_.solve_s = seconds_since(solving);
-    if (solved) {
-      const std::int64_t exporting = sys::monotonic_ns();
-      export_outputs();
-      outcome_.export_s = seconds_since(exporting);
+    id_ = new_build_id(started_ns_);
+    try {
+      carry_out();
+    } catch (const std::exception& error) {
+      outcome_.exit_code = exit_code::kBuildFailed;
+      record(error.what());
+      throw;
     }
-    finish();
+    record({});
     return outcome_;
   }
 
@@ -124,6 +124,7 @@ class Build {
     return pack;
   }
 
+  void carry_out();
   void lower_dockerfile();
   bool solve();
   void count_steps();
@@ -136,6 +137,7 @@ class Build {
   void export_outputs();
   void finish();
   void collect_garbage();
+  void record(const std::string& error) noexcept;
 
   const BuildOptions& options_;
   Session& session_;
@@ -148,17 +150,37 @@ class Build {
   std::mutex runner_mutex_;
   std::unique_ptr<sandbox::Runner> runner_;
   frontend::LoweredTargets lowered_;
-  std::string dockerfile_name_, log_directory_;
+  std::string dockerfile_name_, log_directory_, context_;
+  std::string id_;       ///< in the history
+  std::string project_;  ///< tells this Dockerfile from others of the same look, for explanations
   solver::SolveReport report_;
   BuildOutcome outcome_;
   std::string failure_text_;
-  std::int64_t started_ns_ = 0;
+  std::int64_t started_ns_ = 0, began_ns_ = 0;
 };
+
+void Build::carry_out() {
+  for (const std::string& note : store_.notes()) progress_.on_event(RunNote{Severity::warning, note});
+  const std::int64_t begin = sys::monotonic_ns();
+  lower_dockerfile();
+  outcome_.lower_s = seconds_since(begin);
+  const std::int64_t solving = sys::monotonic_ns();
+  const bool solved = solve();
+  outcome_.solve_s = seconds_since(solving);
+  if (solved) {
+    const std::int64_t exporting = sys::monotonic_ns();
+    export_outputs();
+    outcome_.export_s = seconds_since(exporting);
+  }
+  finish();
+}
 
 void Build::lower_dockerfile() {
   RemoteContexts contexts(store_, sources_, [this](const solver::Op& source) { return bring_source(services(), source); });
   const BuildInputs inputs = read_inputs(options_, &contexts);
   dockerfile_name_ = inputs.dockerfile->name();
+  context_ = inputs.context_path;
+  project_ = sha256(cat(context_, "\n", dockerfile_name_)).str();
   const frontend::Dockerfile dockerfile = frontend::parse_dockerfile(inputs.dockerfile);
   StoreImageResolver images(store_, remote_, options_.pull);
   frontend::LowerOptions lower = lower_options(options_, inputs);
@@ -180,7 +202,7 @@ sandbox::Runner& Build::runner() {
 }
 
 solver::ops::BuildServices Build::services() {
-  log_directory_ = cat(session_.root, "/logs/", started_ns_, "-", getpid());
+  log_directory_ = cat(store_.root(), "/logs/", id_);
   solver::ops::BuildServices services{.store = store_,
                                       .runner = [this]() -> sandbox::Runner& { return runner(); },
                                       .fetch_blob = remote_.fetcher()};
@@ -225,7 +247,7 @@ void Build::count_steps() {
 bool Build::solve() {
   if (results().empty()) return true;
   solver::ops::StoreExecutor executor(services());
-  solver::ops::CacheResultStore records(store_);
+  solver::ops::CacheResultStore records(store_, project_);
   const std::unordered_set<solver::VertexId> layers = layers_to_pack();
   solver::SolveOptions solve_options;
   solve_options.max_running_steps = options_.jobs;
@@ -308,6 +330,27 @@ void Build::collect_garbage() {
       progress_.on_event(RunNote{Severity::note, cat("gc: removed ", removed.size(), " unused things, ", format_size(bytes))});
   } catch (const Error& error) {
     progress_.on_event(RunNote{Severity::warning, cat("gc: ", error.what())});
+  }
+}
+
+/// One row, whatever became of the build. History is never a reason to fail.
+void Build::record(const std::string& error) noexcept {
+  try {
+    BuildEntry entry = describe_build_entry(options_, context_);
+    entry.id = id_;
+    entry.status = status_name(outcome_.exit_code, cancel_.cancelled());
+    entry.dockerfile = options_.file.empty() ? dockerfile_name_ : options_.file;
+    entry.image = join(outcome_.image_digests, ", ");
+    entry.error = error;
+    entry.started_ns = started_ns_;
+    entry.finished_ns = started_ns_ + (sys::monotonic_ns() - began_ns_);
+    entry.steps_total = outcome_.steps_total;
+    entry.steps_cached = outcome_.steps_cached;
+    entry.steps = step_entries(lowered_.graph, results(), report_, {began_ns_, store_.root(), log_directory_});
+    store_.add_build(to_summary(entry));
+    if (outcome_.steps_cached != outcome_.steps_total) cache::sweep_builds(store_);
+  } catch (const std::exception& failed) {
+    progress_.on_event(RunNote{Severity::warning, cat("build history not written: ", failed.what())});
   }
 }
 

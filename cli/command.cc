@@ -10,6 +10,9 @@
 #include "cli/build.h"
 #include "cli/du_command.h"
 #include "cli/exit_codes.h"
+#include "cli/explain_command.h"
+#include "cli/graph_command.h"
+#include "cli/history_command.h"
 #include "cli/images_command.h"
 #include "cli/prune_command.h"
 
@@ -20,6 +23,9 @@ constexpr Command kCommands[] = {
     {"build", "Build an image from a Dockerfile (the default)", build_command},
     {"bench", "Measure cold, no-op and one-file-edit builds of a Dockerfile", bench_command},
     {"du", "Show what takes room in the store", du_command},
+    {"explain", "Why the steps of a build ran, or were taken from the cache", explain_command},
+    {"graph", "Draw the steps of a build as DOT, Mermaid or JSON", graph_command},
+    {"history", "What was built on this store", history_command},
     {"images", "List the images kept in the store, or remove names (rm)", images_command},
     {"prune", "Remove build cache that is not in use", prune_command},
 };

@@ -255,4 +255,18 @@ std::optional<BenchLine> parse_bench_line(Arguments arguments) {
   return bench;
 }
 
+std::optional<GraphLine> parse_graph_line(Arguments arguments) {
+  GraphLine graph;
+  Raw raw;
+  CLI::App app{"Draw the steps of a build: of the last one, or of a Dockerfile with what would be cached", "cbuild graph"};
+  describe_build(app, graph.line, raw);
+  app.add_option("--build", graph.build, "Build of the history: id or its beginning, or ^N (default: the last one)");
+  app.add_option("--format", graph.format, "dot, mermaid or json")->check(CLI::IsMember({"dot", "mermaid", "json"}));
+  if (!parse_flags(app, graph.line.root, with_plain_pull(std::move(arguments)))) return std::nullopt;
+  graph.of_dockerfile = app.count("context") > 0 || app.count("--file") > 0;
+  if (graph.of_dockerfile && !graph.build.empty()) usage("graph: a context and --build exclude each other");
+  convert(raw, graph.line.build);
+  return graph;
+}
+
 }  // namespace cbuild::cli

@@ -71,8 +71,16 @@ struct BenchLine {
   BenchOptions bench;
 };
 
+/// What `cbuild graph` adds to a build: the graph is that of a Dockerfile if a context or -f was given, else of a build of the history.
+struct GraphLine {
+  BuildLine line;
+  bool of_dockerfile = false;
+  std::string build, format = "dot";
+};
+
 /// Parse the words behind the command's name. Throw Error{usage}; nullopt when help or the version was asked for and is printed.
 std::optional<BuildLine> parse_build_line(Arguments arguments);
 std::optional<BenchLine> parse_bench_line(Arguments arguments);
+std::optional<GraphLine> parse_graph_line(Arguments arguments);
 
 }  // namespace cbuild::cli

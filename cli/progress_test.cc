@@ -45,6 +45,20 @@ TEST_CASE("the picture shows state, time and the tail of what runs") {
   CHECK(lines == expected);
 }
 
+TEST_CASE("a step that ran keeps its reason, as far as there is room") {
+  Picture picture;
+  picture.final = true;
+  TaskView ran = finished("RUN make", TaskState::ok, 1);
+  ran.note = "src/a.c: new";
+  picture.tasks = {ran, finished("RUN x", TaskState::cached, 0)};
+  picture.tasks[1].note = "not told";
+  const auto lines = draw(picture, 40, 0, false);
+  REQUIRE(lines.size() == 3);
+  CHECK(lines[1] == " => RUN make  (src/a.c: new)        1.0s");
+  CHECK(lines[2] == " => CACHED RUN x                    0.0s");
+  CHECK(draw(picture, 24, 0, false)[1].find("src/a.c: new") == std::string::npos);
+}
+
 TEST_CASE("the picture never exceeds the window") {
   Picture picture;
   for (int i = 0; i < 50; ++i) picture.tasks.push_back(finished("step with a rather long name", TaskState::ok, 1));

@@ -60,6 +60,8 @@ std::string head_line(const TaskView& task, const Picture& picture, std::size_t 
   std::string label = cached ? cat("CACHED ", task.name) : task.name;
   if (task.phase == TaskView::Phase::done && task.state == TaskState::failed) label = cat("ERROR ", label);
   if (task.phase == TaskView::Phase::done && task.state == TaskState::cancelled) label = cat("CANCELED ", label);
+  const bool told = task.phase == TaskView::Phase::done && !cached && task.state != TaskState::cancelled && !task.note.empty();
+  if (told) label += cat("  (", task.note, ")");  // a running step has a line of its own for it
   const std::string time = format_seconds(cached ? 0 : end - task.started_ns);
   const std::string line = with_right(cat(" => ", label), time, width);
   if (task.phase == TaskView::Phase::running) return line;

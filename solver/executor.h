@@ -12,6 +12,7 @@
 #include "base/digest.h"
 #include "base/error.h"
 #include "base/progress.h"
+#include "solver/explain.h"
 #include "solver/graph.h"
 
 namespace cbuild::solver {
@@ -22,13 +23,6 @@ struct Result {
   Digest id;
   Digest identity;
   bool operator==(const Result&) const = default;
-};
-
-/// One line of a key's make-up, kept with the record so that a miss can be explained by its first difference.
-struct KeyPart {
-  std::string label;  ///< "op", "input 0 (base)", "src/main.c"
-  std::string value;  ///< digest or short text
-  bool operator==(const KeyPart&) const = default;
 };
 
 /// What is known about a finished step.
@@ -49,8 +43,9 @@ struct Publication {
   Digest definition_key;            ///< empty: the step has none
   Digest content_key;
   Record record;
-  std::string step_name;
-  std::vector<KeyPart> parts;
+  std::string step;                 ///< step_identity()
+  Digest base;                      ///< id of the result it works on (input 0); empty for none
+  std::vector<KeyPart> parts;       ///< empty when an old record is found under one more key: it keeps its own
 };
 
 /// Finds and keeps results. Thread-safe.
@@ -65,8 +60,8 @@ class ResultStore {
   virtual std::unique_ptr<Claim> try_claim(const Digest& key) = 0;
   /// Waits for it; nullptr when `cancelled` became true.
   virtual std::unique_ptr<Claim> wait_claim(const Digest& key, const std::function<bool()>& cancelled) = 0;
-  /// One line why `publication`'s key missed ("src/main.c changed", "never built"); for the progress output.
-  virtual std::string explain_miss(const Publication& wanted) = 0;
+  /// Why `wanted`'s keys missed: against what was built before that is most like it.
+  virtual Reason explain_miss(const Publication& wanted) = 0;
 };
 
 /// Why a step failed; `error` says what, and the exit code is the command's.
@@ -90,9 +85,10 @@ class Executor {
  public:
   virtual ~Executor() = default;
   /// Digest of what `selector` picks from a source that is read in place (LocalSource) — before anything ran.
-  /// Throws Error (a source is missing).
+  /// Throws Error (a source is missing). `parts` gets a line for each path.
   virtual Digest digest_local(const Vertex& source, const Selector& selector, std::vector<KeyPart>* parts) = 0;
-  /// Digest of what `selector` picks from a finished result. May read files; called on a worker. Throws Error.
+  /// Digest of what `selector` picks from a finished result. May read files; called on a worker. Throws Error. `parts` gets a line for
+  /// each path, or nothing when the digest was known already.
   virtual Digest digest_result(const Result& result, const Selector& selector, std::vector<KeyPart>* parts) = 0;
   /// Starts work and returns; `done` is called exactly once from any thread, maybe before execute() returns. `may_block` work (a
   /// command, a download) holds no worker thread.

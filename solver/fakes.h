@@ -239,7 +239,7 @@ class FakeStore : public ResultStore {
     publications_.push_back(publication);
     records_[publication.content_key] = publication.record;
     if (!publication.definition_key.empty()) records_[publication.definition_key] = publication.record;
-    newest_[publication.step_name] = publication.parts;
+    newest_[publication.step] = publication.parts;
   }
 
   std::unique_ptr<Claim> try_claim(const Digest& key) override {
@@ -262,15 +262,14 @@ class FakeStore : public ResultStore {
     return nullptr;
   }
 
-  std::string explain_miss(const Publication& wanted) override {
+  Reason explain_miss(const Publication& wanted) override {
     const std::lock_guard lock(mutex_);
     if (explain_error) throw *explain_error;
-    const auto newest = newest_.find(wanted.step_name);
-    if (newest == newest_.end()) return "never built";
-    for (std::size_t i = 0; i < std::min(wanted.parts.size(), newest->second.size()); ++i) {
-      if (wanted.parts[i] != newest->second[i]) return wanted.parts[i].label + " changed";
-    }
-    return "evicted";
+    const auto newest = newest_.find(wanted.step);
+    if (newest == newest_.end()) return {Reason::Kind::never_built, "never built", {}, 0};
+    std::vector<Difference> found = differences(newest->second, wanted.parts);
+    if (found.empty()) return {Reason::Kind::lost, "lost", {}, 0};
+    return {Reason::Kind::changed, found[0].text, found, 0};
   }
 
  private:

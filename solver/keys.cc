@@ -22,42 +22,6 @@ CanonicalWriter begin_key(const char* kind, const Vertex& vertex) {
   return writer;
 }
 
-std::string input_label(const Graph& graph, const Vertex& vertex, std::size_t index) {
-  return cat("input ", index, " (", graph[vertex.inputs[index]].name, ')');
-}
-
-/// Argument lists and scripts in full would bloat every record; a digest tells as well that they changed.
-KeyPart text_part(std::string label, std::string text) {
-  constexpr std::size_t kShort = 200;
-  if (text.size() > kShort) text = sha256(text).str();
-  return {std::move(label), std::move(text)};
-}
-
-void add_exec_parts(const ExecOp& exec, std::vector<KeyPart>& parts) {
-  parts.push_back(text_part("command", join(exec.argv, " ")));
-  for (const std::string& variable : exec.environment) {
-    const std::size_t end = variable.find('=');
-    const std::string value = end == std::string::npos ? "" : variable.substr(end + 1);
-    parts.push_back({cat("variable ", variable.substr(0, end)), sha256(value).str()});
-  }
-  parts.push_back({"user", exec.user});
-  parts.push_back({"working directory", exec.working_dir});
-  parts.push_back({"platform", exec.platform});
-  for (const InlineFile& file : exec.files)
-    parts.push_back({cat("file ", file.path), sha256(file.content).str()});
-}
-
-void add_file_parts(const FileOp& file, std::vector<KeyPart>& parts) {
-  for (const FileAction& action : file.actions) {
-    if (const auto* copy = std::get_if<CopyAction>(&action)) {
-      parts.push_back({cat("chown of ", copy->destination), copy->chown});
-      parts.push_back({cat("chmod of ", copy->destination), copy->chmod});
-    } else if (const auto* made = std::get_if<MakeFileAction>(&action)) {
-      parts.push_back({cat("file ", made->path), sha256(made->content).str()});
-    }
-  }
-}
-
 }  // namespace
 
 LocalSelections::Key LocalSelections::key(VertexId reader, std::size_t index) const {
@@ -65,16 +29,15 @@ LocalSelections::Key LocalSelections::key(VertexId reader, std::size_t index) co
   return {vertex.inputs[index], canonical(local_selector(vertex.op, index))};
 }
 
-const LocalSelections::Entry& LocalSelections::add(VertexId reader, std::size_t index) {
+const Digest& LocalSelections::add(VertexId reader, std::size_t index) {
   Key wanted = key(reader, index);
   if (const auto found = entries_.find(wanted); found != entries_.end()) return found->second;
-  Entry entry;
-  const Vertex& source = graph_[wanted.first];
-  entry.digest = executor_.digest_local(source, local_selector(graph_[reader].op, index), &entry.parts);
-  return entries_.emplace(std::move(wanted), std::move(entry)).first->second;
+  const Digest digest =
+      executor_.digest_local(graph_[wanted.first], local_selector(graph_[reader].op, index), nullptr);
+  return entries_.emplace(std::move(wanted), digest).first->second;
 }
 
-const LocalSelections::Entry& LocalSelections::at(VertexId reader, std::size_t index) const {
+const Digest& LocalSelections::at(VertexId reader, std::size_t index) const {
   const auto found = entries_.find(key(reader, index));
   CBUILD_CHECK(found != entries_.end());
   return found->second;
@@ -94,7 +57,7 @@ Digest definition_key(const Graph& graph, VertexId id, const std::vector<Digest>
     if (vertex.inputs[i] == kNoInput) {
       writer.tag(kAbsent);
     } else if (is_local_input(graph, id, i)) {
-      writer.tag(kLocal).digest(locals.add(id, i).digest);
+      writer.tag(kLocal).digest(locals.add(id, i));
     } else {
       writer.tag(kDefinition).text(canonical(selector(vertex.op, i))).digest(keys[vertex.inputs[i]]);
     }
@@ -113,12 +76,13 @@ ContentKey content_key(const Graph& graph, VertexId id, const std::vector<Result
       writer.tag(kAbsent);
       continue;
     }
+    const Vertex& input = graph[vertex.inputs[i]];
     const Selector wanted = selector(vertex.op, i);
     std::vector<KeyPart> read;
     Digest digest;
     if (is_local_input(graph, id, i)) {
-      digest = locals.at(id, i).digest;
-      read = locals.at(id, i).parts;
+      digest = locals.at(id, i);
+      (void)executor.digest_local(input, local_selector(vertex.op, i), &read);
       writer.tag(kLocal);
     } else if (wanted.kind == Selector::Kind::whole) {
       digest = inputs[i].identity;
@@ -128,19 +92,15 @@ ContentKey content_key(const Graph& graph, VertexId id, const std::vector<Result
       writer.tag(kSelected);
     }
     writer.digest(digest);
-    if (read.empty()) read.push_back({input_label(graph, vertex, i), digest.str()});
-    result.parts.insert(result.parts.end(), read.begin(), read.end());
+    if (wanted.kind == Selector::Kind::whole && !is_local_input(graph, id, i)) {
+      result.parts.push_back(input_part(input, i, digest));
+      continue;
+    }
+    for (KeyPart& part : selection_parts(origin_name(input), digest, std::move(read)))
+      result.parts.push_back(std::move(part));
   }
   result.key = writer.hash();
   return result;
-}
-
-std::vector<KeyPart> op_parts(const Op& op) {
-  std::vector<KeyPart> parts;
-  if (const auto* exec = std::get_if<ExecOp>(&op)) add_exec_parts(*exec, parts);
-  if (const auto* file = std::get_if<FileOp>(&op)) add_file_parts(*file, parts);
-  parts.push_back({"op", sha256(canonical(op)).str()});
-  return parts;
 }
 
 }  // namespace cbuild::solver

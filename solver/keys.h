@@ -16,17 +16,12 @@ namespace cbuild::solver {
 /// by one thread; after that at() by any.
 class LocalSelections {
  public:
-  struct Entry {
-    Digest digest;
-    std::vector<KeyPart> parts;
-  };
-
   LocalSelections(const Graph& graph, Executor& executor) : graph_(graph), executor_(executor) {}
 
   /// What `reader` selects from its input `index`, a LocalSource. Throws what Executor::digest_local throws.
-  const Entry& add(VertexId reader, std::size_t index);
+  const Digest& add(VertexId reader, std::size_t index);
   /// The same, once it was added.
-  const Entry& at(VertexId reader, std::size_t index) const;
+  const Digest& at(VertexId reader, std::size_t index) const;
 
  private:
   using Key = std::pair<VertexId, std::string>;
@@ -34,7 +29,7 @@ class LocalSelections {
 
   const Graph& graph_;
   Executor& executor_;
-  std::map<Key, Entry> entries_;
+  std::map<Key, Digest> entries_;
 };
 
 /// True if input `index` of `reader` is a directory that is read in place.
@@ -55,7 +50,11 @@ struct ContentKey {
 ContentKey content_key(const Graph& graph, VertexId id, const std::vector<Result>& inputs,
                        const LocalSelections& locals, Executor& executor);
 
-/// The op's own lines in a key's make-up. Values of variables, which may be confidential, appear as digests.
+/// The op's own lines in a key's make-up (key_parts.cc). Values of variables, which may be confidential, appear as digests.
 std::vector<KeyPart> op_parts(const Op& op);
+/// The line of an input that counts as a whole: an image or what an earlier step made.
+KeyPart input_part(const Vertex& input, std::size_t index, const Digest& identity);
+/// Where files of an input come from, for people: "" for the build context, "stage build", "image alpine:3".
+std::string origin_name(const Vertex& input);
 
 }  // namespace cbuild::solver

@@ -123,8 +123,8 @@ TEST_CASE("content keys are made of what is read, and say so") {
   const auto has = [&](const KeyPart& part) {
     return std::find(key.parts.begin(), key.parts.end(), part) != key.parts.end();
   };
-  CHECK(has({"input 0 (base)", sha256("same").str()}));
-  CHECK(has({"a", sha256("1").str()}));
+  CHECK(has({"base 0", cat(sha256("same").str(), " name=base ", sha256("manifest base").str())}));
+  CHECK(has({"path a", sha256("1").str()}));
   CHECK(key.key != definition_keys(graph, {copied}, executor)[copied]);
 }
 
@@ -132,11 +132,18 @@ TEST_CASE("parts of an op: commands in words, values of variables and long texts
   ExecOp exec;
   exec.argv = {"/bin/sh", "-c", "make"};
   exec.environment = {"TOKEN=confidential", "FLAG"};
+  exec.mounts = {{"/cache", CacheMount{.id = "x"}}};
+  exec.network = NetworkMode::none;
   exec.files = {{"/dev/pipes/EOF", "script", 0755}};
   const std::vector<KeyPart> parts = op_parts(exec);
   CHECK(parts[0] == KeyPart{"command", "/bin/sh -c make"});
-  CHECK(parts[1] == KeyPart{"variable TOKEN", sha256("confidential").str()});
-  CHECK(parts[2] == KeyPart{"variable FLAG", sha256("").str()});
+  const auto has = [&](const KeyPart& part) { return std::find(parts.begin(), parts.end(), part) != parts.end(); };
+  CHECK(has({"variable TOKEN", sha256("confidential").str()}));
+  CHECK(has({"variable FLAG", sha256("").str()}));
+  CHECK(has({"inline /dev/pipes/EOF", sha256("script").str()}));
+  CHECK(has({"mount /cache", "cache x"}));
+  CHECK(has({"network", "none"}));
+  CHECK(has({"workdir", "/"}));
   CHECK(parts.back() == KeyPart{"op", sha256(canonical(exec)).str()});
   exec.argv = {std::string(1000, 'x')};
   CHECK(op_parts(exec)[0].value == sha256(std::string(1000, 'x')).str());
@@ -145,8 +152,9 @@ TEST_CASE("parts of an op: commands in words, values of variables and long texts
   action.destination = "/d";
   action.chown = "1";
   const std::vector<KeyPart> file_parts = op_parts(FileOp{{action, MakeFileAction{"/f", "x", 0644, "", ""}}});
-  CHECK(file_parts[0] == KeyPart{"chown of /d", "1"});
-  CHECK(file_parts[2] == KeyPart{"file /f", sha256("x").str()});
+  CHECK(file_parts[0] == KeyPart{"copy", " to /d"});
+  CHECK(file_parts[1] == KeyPart{"chown /d", "1"});
+  CHECK(file_parts[2] == KeyPart{"inline /f", sha256("x").str()});
 }
 
 }  // namespace

@@ -25,12 +25,21 @@ struct SolveOptions {
 
 enum class VertexState { not_needed, cached, ran, failed, cancelled };
 
+/// How a cached vertex was found.
+enum class FoundBy : std::uint8_t {
+  nothing,     ///< it was not, or nothing had to be found: a base image, what only cached steps read
+  definition,  ///< the same instructions on the same sources
+  content,     ///< what it reads came out the same
+};
+
 struct VertexReport {
   VertexState state = VertexState::not_needed;
   Result result;
   std::int64_t started_ns = 0, finished_ns = 0;  ///< monotonic
   std::int64_t created_ns = 0;                   ///< wall clock of the first making, from the record
-  std::string reason;                            ///< why it was not cached
+  Reason reason;                                 ///< why it was not cached
+  FoundBy found_by = FoundBy::nothing;
+  Digest key;                                    ///< under which a record was found or made; empty if none was needed
 };
 
 struct SolveFailure {

@@ -95,9 +95,9 @@ TEST_CASE("early cutoff: a step that comes out the same hits by content, and the
   CHECK(second.ran == Lines{"base", "generate"});
   CHECK(second.report.vertices[changed.copied].state == VertexState::cached);
   CHECK(second.report.vertices[changed.test].state == VertexState::cached);
-  CHECK(second.report.vertices[changed.generate].reason == "command changed");
+  CHECK(second.report.vertices[changed.generate].reason.text.starts_with("the instruction changed"));
   REQUIRE(second.published.size() == 3);
-  CHECK(second.published[1].step_name == "copy");
+  CHECK(second.published[1].step == "\n5\ncopy");
   CHECK_FALSE(second.published[1].definition_key.empty());
 
   const Build third = world.build(changed);
@@ -121,7 +121,7 @@ TEST_CASE("what lies on the way is looked up as far down as it misses") {
   world.store.forget(first.published.back().content_key);
   const Build second = world.build(pipeline);
   CHECK(second.ran == Lines{"test"});
-  CHECK(second.report.vertices[pipeline.test].reason == "evicted");
+  CHECK(second.report.vertices[pipeline.test].reason.kind == Reason::Kind::lost);
   CHECK(second.report.vertices[pipeline.copied].state == VertexState::cached);
   CHECK(second.report.vertices[pipeline.copied].result == first.report.vertices[pipeline.copied].result);
   CHECK(second.report.vertices[pipeline.generate].state == VertexState::cached);
@@ -141,7 +141,8 @@ TEST_CASE("local files: the key follows the selection, the note names the file")
   const Build changed = world.build(graph, copied);
   CHECK(changed.ran == Lines{"copy"});
   CHECK(changed.events.back() == "finished 1 ok ");
-  CHECK(changed.events[changed.events.size() - 2] == "started 1 src/b changed");
+  CHECK(changed.events[changed.events.size() - 2] == cat("started 1 src/b: content changed (", sha256("1").str().substr(0, 19), " -> ",
+                                                         sha256("2").str().substr(0, 19), ")"));
   CHECK(changed.report.vertices[context].state == VertexState::cached);
 }
 
@@ -152,7 +153,7 @@ TEST_CASE(
   const Pipeline forced("make", true);
   const Build second = world.build(forced);
   CHECK(second.ran == Lines{"base", "generate"});
-  CHECK(second.report.vertices[forced.generate].reason == "cache not used, as asked");
+  CHECK(second.report.vertices[forced.generate].reason.kind == Reason::Kind::no_cache);
   CHECK(second.report.vertices[forced.copied].state == VertexState::cached);
   CHECK(second.report.vertices[forced.test].state == VertexState::cached);
 
@@ -217,7 +218,7 @@ TEST_CASE("a step that another process gave up is run") {
   c.store.release_claims_elsewhere();
   const SolveReport report = c.solving.get();
   CHECK(report.vertices[c.step].state == VertexState::ran);
-  CHECK(report.vertices[c.step].reason == "never built");
+  CHECK(report.vertices[c.step].reason.text == "never built");
   CHECK(c.executor.started() == Lines{"step"});
   CHECK(c.store.claims_held() == 0);
 }

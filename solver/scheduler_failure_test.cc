@@ -130,7 +130,7 @@ TEST_CASE("what succeeds after the failure of another is kept") {
   CHECK(report.vertices[one].state == VertexState::ran);
   CHECK(report.vertices[after].state == VertexState::cancelled);
   REQUIRE(store.publications().size() == 1);
-  CHECK(store.publications()[0].step_name == "one");
+  CHECK(store.publications()[0].step == "\n4\none");
 }
 
 TEST_CASE("cancelled from outside") {

@@ -67,7 +67,10 @@ void StepWork::give_outcome(VertexId id, Outcome outcome) {
 
 Next StepWork::settle_unworked(VertexId id) {
   const auto hit = services_.plan.hits.find(id);
-  if (hit != services_.plan.hits.end()) return settle(id, hit->second, true);
+  if (hit != services_.plan.hits.end()) {
+    reports_[id].found_by = FoundBy::definition;
+    return settle(id, hit->second, true);
+  }
   announce(id, {});
   conclude(id, VertexState::cached, TaskState::cached);
   return Next::done;
@@ -104,7 +107,7 @@ Next StepWork::have_claim(VertexId id) {
 Next StepWork::run(VertexId id) {
   if (stopping_.load(std::memory_order_acquire)) return cancel(id);
   reports_[id].reason = miss_reason(id);
-  announce(id, reports_[id].reason);
+  announce(id, reports_[id].reason.text);
   steps_[id].run_began_ns = sys::monotonic_ns();
   execute(id);
   return Next::executing;
@@ -136,8 +139,11 @@ Next StepWork::finish(VertexId id) {
 
 Next StepWork::settle_hit(VertexId id, const Record& record) {
   steps_[id].claim.reset();
+  reports_[id].found_by = FoundBy::content;
   try {
-    services_.store.publish(publication(id, record));
+    Publication found = publication(id, record);
+    found.parts.clear();
+    services_.store.publish(found);
   } catch (const Error& error) {
     // The result stands; only the next look-up has a longer way.
     services_.progress.on_event(RunNote{Severity::warning, cat("cache key not recorded: ", error.what())});
@@ -196,13 +202,16 @@ std::vector<Result> StepWork::input_results(VertexId id) const {
 }
 
 Publication StepWork::publication(VertexId id, const Record& record) const {
-  return {services_.plan.definition_keys[id], steps_[id].key.key, record, services_.graph[id].name,
-          steps_[id].key.parts};
+  const Vertex& vertex = services_.graph[id];
+  const bool has_base = !vertex.inputs.empty() && vertex.inputs[0] != kNoInput;
+  return {services_.plan.definition_keys[id], steps_[id].key.key, record, step_identity(vertex),
+          has_base ? reports_[vertex.inputs[0]].result.id : Digest{}, steps_[id].key.parts};
 }
 
-std::string StepWork::miss_reason(VertexId id) {
+Reason StepWork::miss_reason(VertexId id) {
   if (is_image(services_.graph[id])) return {};
-  if (services_.graph[id].ignore_cache) return "cache not used, as asked";
+  if (services_.graph[id].ignore_cache)
+    return {Reason::Kind::no_cache, "the cache is not to be used (--no-cache or --no-cache-filter)", {}, 0};
   return services_.store.explain_miss(publication(id, {}));
 }
 
@@ -216,6 +225,7 @@ void StepWork::conclude(VertexId id, VertexState state, TaskState shown, const s
   VertexReport& report = reports_[id];
   report.state = state;
   report.finished_ns = sys::monotonic_ns();
+  report.key = steps_[id].key.key.empty() ? services_.plan.definition_keys[id] : steps_[id].key.key;
   // Of 10,000 steps only those under way need their keys and key parts.
   steps_[id].claim.reset();
   steps_[id].key.parts = {};

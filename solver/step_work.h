@@ -92,7 +92,7 @@ class StepWork {
   std::optional<Record> look_up(VertexId id);
   std::vector<Result> input_results(VertexId id) const;
   Publication publication(VertexId id, const Record& record) const;
-  std::string miss_reason(VertexId id);
+  Reason miss_reason(VertexId id);
   void execute(VertexId id);
   void announce(VertexId id, const std::string& note);
   void conclude(VertexId id, VertexState state, TaskState shown, const std::string& error = {});

@@ -196,6 +196,7 @@ Result StepContext::local_snapshot(const LocalSource& source, const std::string&
   record.chain = result.id;
   record.created_ns = sys::now_ns();
   record.step_name = cat("local directory ", source.name);
+  record.parts.push_back({"files", key.str()});
   services.store.publish(record);
   return result;
 }
@@ -206,6 +207,7 @@ struct StoreExecutor::Impl {
   Outcome run(const ExecuteRequest& request);
   void start_exec(const ExecuteRequest& request, Completion done);
 
+  std::mutex digest_mutex;  // guards what local trees learn
   std::mutex mutex;  // guards running and cancelled
   std::vector<std::weak_ptr<ExecStep>> running;
   bool cancelled = false;
@@ -219,6 +221,7 @@ StoreExecutor::~StoreExecutor() = default;
 Digest StoreExecutor::digest_local(const Vertex& source, const Selector& selector, std::vector<KeyPart>* parts) {
   std::vector<cache::KeyPart> found;
   cache::LocalTree& tree = impl_->context.local_trees.tree(std::get<LocalSource>(source.op));
+  const std::lock_guard lock(impl_->digest_mutex);
   const Digest digest = tree.digest(to_selection(selector), parts ? &found : nullptr);
   append_parts(parts, found);
   return digest;
@@ -228,11 +231,7 @@ Digest StoreExecutor::digest_result(const Result& result, const Selector& select
   if (selector.kind == Selector::Kind::whole) return result.identity;
   cache::Store& store = impl_->context.services.store;
   const Digest selection = sha256(canonical(selector));
-  const auto known = store.memo(result.id, selection);
-  if (known) {
-    if (parts) parts->push_back({join(selector.paths, " "), known->str()});
-    return *known;
-  }
+  if (const auto known = store.memo(result.id, selection)) return *known;
   impl_->context.materialize(result.id, 0);
   const cache::TreeView view = result.id.empty() ? cache::TreeView({}, true) : cache::open_view(store, result.id);
   std::vector<cache::KeyPart> found;

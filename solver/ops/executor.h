@@ -70,15 +70,24 @@ class StoreExecutor final : public Executor {
 /// solver::ResultStore on a cache::Store.
 class CacheResultStore final : public ResultStore {
  public:
-  explicit CacheResultStore(cache::Store& store) : store_(store) {}
+  /// `project` tells Dockerfiles apart for explanations; never part of a key.
+  explicit CacheResultStore(cache::Store& store, std::string project = {}) : store_(store), project_(std::move(project)) {}
   std::optional<Record> find(const Digest& key) override;
   void publish(const Publication& publication) override;
   std::unique_ptr<Claim> try_claim(const Digest& key) override;
   std::unique_ptr<Claim> wait_claim(const Digest& key, const std::function<bool()>& cancelled) override;
-  std::string explain_miss(const Publication& wanted) override;
+  Reason explain_miss(const Publication& wanted) override;
 
  private:
+  struct Relative {
+    bool same_project = false;
+    std::vector<Difference> differences;
+  };
+  std::optional<Relative> nearest(const Publication& wanted);
+  Relative compare(const cache::Record& record, const Publication& wanted) const;
+
   cache::Store& store_;
+  const std::string project_;
 };
 
 }  // namespace cbuild::solver::ops

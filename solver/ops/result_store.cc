@@ -2,6 +2,7 @@
 #include <algorithm>
 
 #include "base/text.h"
+#include "cache/record_search.h"
 #include "solver/ops/executor.h"
 
 namespace cbuild::solver::ops {
@@ -11,6 +12,10 @@ struct LockClaim final : Claim {
   explicit LockClaim(FileLock held) : lock(std::move(held)) {}
   FileLock lock;
 };
+
+/// The part that says whose step it was; never compared as one.
+constexpr std::string_view kProject = "about project";
+constexpr unsigned kCandidates = 8;
 
 std::string claim_name(const Digest& key) { return cat("step-", key.hex()); }
 
@@ -32,8 +37,9 @@ void CacheResultStore::publish(const Publication& publication) {
   record.chain = publication.record.result.id;
   record.created_ns = publication.record.created_ns;
   record.duration_ns = publication.record.duration_ns;
-  record.step_name = publication.step_name;
+  record.step_name = publication.step;
   for (const KeyPart& part : publication.parts) record.parts.push_back({part.label, part.value});
+  if (!record.parts.empty() && !project_.empty()) record.parts.push_back({std::string(kProject), project_});
   store_.publish(record);
 }
 
@@ -47,24 +53,54 @@ std::unique_ptr<Claim> CacheResultStore::wait_claim(const Digest& key, const std
   return lock ? std::make_unique<LockClaim>(std::move(*lock)) : nullptr;
 }
 
-std::string CacheResultStore::explain_miss(const Publication& wanted) {
-  for (const Digest& key : {wanted.definition_key, wanted.content_key}) {
+/// What was built before and is most like `wanted`: the same instruction, else what this Dockerfile had in its place. A step of another
+/// Dockerfile counts only if it was mostly the same.
+std::optional<CacheResultStore::Relative> CacheResultStore::nearest(const Publication& wanted) {
+  std::optional<Relative> best;
+  for (const cache::Record& record : cache::newest_of_step(store_, wanted.step, kCandidates)) {
+    Relative found = compare(record, wanted);
+    if (!found.same_project && 2 * found.differences.size() > wanted.parts.size()) continue;
+    const bool better = !best || (found.same_project && !best->same_project) ||
+                        (found.same_project == best->same_project && found.differences.size() < best->differences.size());
+    if (better) best = std::move(found);
+  }
+  if (best || project_.empty()) return best;
+  for (const cache::Record& record : cache::newest_on(store_, wanted.base, kCandidates)) {
+    if (identity_scope(record.step_name) != identity_scope(wanted.step)) continue;
+    Relative found = compare(record, wanted);
+    if (found.same_project) return found;
+  }
+  return std::nullopt;
+}
+
+CacheResultStore::Relative CacheResultStore::compare(const cache::Record& record, const Publication& wanted) const {
+  Relative out;
+  std::vector<KeyPart> before;
+  for (const cache::KeyPart& part : record.parts) {
+    if (part.label == kProject)
+      out.same_project = part.value == project_;
+    else
+      before.push_back({part.label, part.value});
+  }
+  out.differences = solver::differences(before, wanted.parts);
+  return out;
+}
+
+Reason CacheResultStore::explain_miss(const Publication& wanted) {
+  for (const Digest& key : {wanted.content_key, wanted.definition_key}) {
     const auto evicted = key.empty() ? std::nullopt : store_.evicted_at_ns(key);
-    if (evicted) return cat("evicted on ", format_rfc3339(*evicted / 1'000'000'000), " by gc");
+    if (evicted)
+      return {Reason::Kind::evicted, cat("evicted on ", format_rfc3339(*evicted / 1'000'000'000), " by gc"), {}, *evicted};
   }
-  const auto before = store_.newest_of_step(wanted.step_name);
-  if (!before) return "never built";
-  for (const KeyPart& part : wanted.parts) {
-    const auto same_label = [&](const cache::KeyPart& old) { return old.label == part.label; };
-    const auto old = std::find_if(before->parts.begin(), before->parts.end(), same_label);
-    if (old == before->parts.end()) return cat(part.label, " is new");
-    if (old->value != part.value) return cat(part.label, " changed");
-  }
-  for (const cache::KeyPart& old : before->parts) {
-    const auto same_label = [&](const KeyPart& part) { return old.label == part.label; };
-    if (std::none_of(wanted.parts.begin(), wanted.parts.end(), same_label)) return cat(old.label, " is gone");
-  }
-  return "its inputs changed";
+  auto before = nearest(wanted);
+  if (!before) return {Reason::Kind::never_built, "never built", {}, 0};
+  if (before->differences.empty())
+    return {Reason::Kind::lost, "built before, but the result is not in the store any more", {}, 0};
+  constexpr std::size_t kKeptDifferences = 50;
+  std::string text = before->differences[0].text;
+  if (before->differences.size() > 1) text += cat(" (and ", before->differences.size() - 1, " more)");
+  if (before->differences.size() > kKeptDifferences) before->differences.resize(kKeptDifferences);
+  return {Reason::Kind::changed, std::move(text), std::move(before->differences), 0};
 }
 
 }  // namespace cbuild::solver::ops

@@ -1,0 +1,105 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "cli/graph_command.h"
+
+#include <iostream>
+#include <unordered_set>
+
+#include "base/diagnostic.h"
+#include "base/text.h"
+#include "cli/exit_codes.h"
+#include "cli/graph_picture.h"
+#include "cli/history.h"
+#include "cli/history_record.h"
+#include "cli/inputs.h"
+#include "cli/network_sources.h"
+#include "cli/options.h"
+#include "cli/remote.h"
+#include "cli/session.h"
+#include "frontend/parser.h"
+#include "solver/ops/executor.h"
+#include "solver/scheduler.h"
+
+namespace cbuild::cli {
+namespace {
+
+using solver::VertexId;
+
+PictureFormat format_of(const std::string& name) {
+  if (name == "mermaid") return PictureFormat::mermaid;
+  return name == "json" ? PictureFormat::json : PictureFormat::dot;
+}
+
+/// What a build would find now, from the targets towards the sources: nothing runs and nothing is recorded.
+solver::SolveReport foresee(const solver::Graph& graph, const std::vector<VertexId>& targets, cache::Store& store,
+                            std::unordered_set<VertexId>& would_run) {
+  solver::ops::BuildServices services{.store = store, .runner = nullptr, .fetch_blob = nullptr};
+  services.graph = &graph;
+  solver::ops::StoreExecutor executor(std::move(services));
+  solver::ops::CacheResultStore results(store);
+  const std::vector<Digest> keys = solver::definition_keys(graph, targets, executor);
+  solver::SolveReport report;
+  report.vertices.resize(graph.size());
+  std::unordered_set<VertexId> wanted(targets.begin(), targets.end());
+  const std::vector<VertexId> reached = graph.reachable(targets);
+  for (auto at = reached.rbegin(); at != reached.rend(); ++at) {
+    solver::VertexReport& vertex = report.vertices[*at];
+    vertex.state = solver::VertexState::cached;
+    if (!wanted.contains(*at) || solver::is_source(graph[*at].op)) continue;
+    const auto record = graph[*at].ignore_cache ? std::nullopt : results.find(keys[*at]);
+    if (record) {
+      vertex.found_by = solver::FoundBy::definition;
+      vertex.created_ns = record->created_ns;
+      continue;
+    }
+    would_run.insert(*at);
+    for (const VertexId input : graph[*at].inputs)
+      if (input != solver::kNoInput) wanted.insert(input);
+  }
+  return report;
+}
+
+std::string draw_dockerfile(const GraphLine& line, cache::Store& store) {
+  const BuildOptions& options = line.line.build;
+  const BuildInputs inputs = read_inputs(options, nullptr);
+  const frontend::Dockerfile dockerfile = frontend::parse_dockerfile(inputs.dockerfile);
+  NullProgress progress;
+  CancelSource cancel;
+  Remote remote(store, options, progress, cancel);
+  StoreImageResolver images(store, remote, options.pull);
+  NetworkSources sources(store, {}, options.ssh, progress, cancel);
+  frontend::LowerOptions lower = lower_options(options, inputs);
+  lower.pinner = &sources;
+  const auto lowered = frontend::lower_targets(dockerfile, lower, options.targets, images);
+  std::vector<VertexId> targets;
+  for (const frontend::LoweredTarget& target : lowered.targets)
+    if (target.result != solver::kNoInput) targets.push_back(target.result);
+  std::unordered_set<VertexId> would_run;
+  const solver::SolveReport report = foresee(lowered.graph, targets, store, would_run);
+  std::vector<StepEntry> steps = step_entries(lowered.graph, targets, report, {});
+  for (StepEntry& step : steps)
+    if (would_run.contains(step.id)) step.state = "would-run";
+  return draw_graph(build_name(options, inputs.context_path), steps, format_of(line.format));
+}
+
+}  // namespace
+
+int graph_command(Arguments arguments) {
+  const auto line = parse_graph_line(std::move(arguments));
+  if (!line) return exit_code::kSuccess;
+  const Session session = start_session(line->line.root);
+  cache::Store store({.root = session.root, .user_xattr = session.unprivileged});
+  if (!line->of_dockerfile) {
+    const BuildEntry build = find_build(store, line->build);
+    std::cout << draw_graph(headline(build), build.steps, format_of(line->format));
+    return exit_code::kSuccess;
+  }
+  try {
+    std::cout << draw_dockerfile(*line, store);
+  } catch (const DiagnosticError& error) {
+    for (const Diagnostic& diagnostic : error.diagnostics()) std::cerr << render(diagnostic);
+    return exit_code::kBuildFailed;
+  }
+  return exit_code::kSuccess;
+}
+
+}  // namespace cbuild::cli

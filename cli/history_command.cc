@@ -1,0 +1,178 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "cli/history_command.h"
+
+#include <fcntl.h>
+
+#include <CLI/CLI.hpp>
+#include <iostream>
+#include <nlohmann/json.hpp>
+
+#include "base/error.h"
+#include "base/sys.h"
+#include "base/text.h"
+#include "cache/build_history.h"
+#include "cli/exit_codes.h"
+#include "cli/flags.h"
+#include "cli/history.h"
+#include "cli/history_export.h"
+#include "cli/session.h"
+#include "cli/text_output.h"
+
+namespace cbuild::cli {
+namespace {
+
+using Json = nlohmann::ordered_json;
+
+struct HistoryLine {
+  std::vector<std::string> references;
+  std::string step, output, status;
+  unsigned limit = cache::kKeptBuilds;
+  bool json = false, all = false, raw = false;
+};
+
+void print(const Json& json) { std::cout << json.dump(2, ' ', false, Json::error_handler_t::replace) << '\n'; }
+
+std::string first_of(const std::vector<std::string>& references) { return references.empty() ? std::string() : references[0]; }
+
+int list(cache::Store& store, const HistoryLine& line) {
+  std::vector<BuildEntry> builds;
+  for (const cache::Store::BuildSummary& summary : store.builds(line.limit))
+    if (line.status.empty() || summary.status == line.status) builds.push_back(from_summary(summary));
+  if (line.json) {
+    Json out = Json::array();
+    for (const BuildEntry& build : builds) {
+      out.push_back(to_json(build));
+      out.back().erase("steps");
+    }
+    print(out);
+    return exit_code::kSuccess;
+  }
+  Table table({"BUILD", "NAME", "STATUS", "CREATED", "DURATION", "CACHED"});
+  for (const BuildEntry& build : builds)
+    table.add({build.id, shorten(build.name, 40), build.status, format_ago(build.started_ns),
+               format_seconds(build.finished_ns - build.started_ns), cat(build.steps_cached, "/", build.steps_total)});
+  table.print(std::cout);
+  return exit_code::kSuccess;
+}
+
+void print_field(const char* name, const std::string& value) {
+  if (!value.empty()) std::cout << name << std::string(14 - std::string_view(name).size(), ' ') << sanitize_for_terminal(value) << '\n';
+}
+
+int inspect(cache::Store& store, const HistoryLine& line) {
+  const BuildEntry build = find_build(store, first_of(line.references));
+  if (line.json) {
+    print(to_json(build));
+    return exit_code::kSuccess;
+  }
+  print_field("Build:", build.id);
+  print_field("Name:", build.name);
+  print_field("Status:", build.status);
+  print_field("Context:", build.context);
+  print_field("Dockerfile:", build.dockerfile);
+  print_field("Target:", build.target);
+  print_field("Arguments:", join(build.arguments, ", "));
+  print_field("Started:", format_rfc3339(build.started_ns / 1'000'000'000));
+  print_field("Duration:", format_seconds(build.finished_ns - build.started_ns));
+  print_field("Image:", build.image);
+  print_field("Error:", build.error);
+  std::cout << '\n';
+  Table table({"#", "STEP", "STATE", "DURATION", "CRITICAL", "WHY"});
+  unsigned number = 0;
+  for (const StepEntry* step : shown_steps(build))
+    table.add({std::to_string(++number), shorten(step->name, 50), step->state,
+               step->duration_ns == 0 ? std::string("-") : format_seconds(step->duration_ns),
+               step->critical ? format_seconds(step->path_ns) : std::string("-"), shorten(why(*step), 90)});
+  table.print(std::cout);
+  return exit_code::kSuccess;
+}
+
+int logs(cache::Store& store, const HistoryLine& line) {
+  const BuildEntry build = find_build(store, first_of(line.references));
+  const auto steps = line.step.empty() ? shown_steps(build) : find_steps(build, line.step);
+  for (const StepEntry* step : steps) {
+    std::string text = read_log(store, *step);
+    if (line.json) {
+      print({{"id", step->id}, {"name", step->name}, {"log", text}});
+      continue;
+    }
+    if (text.empty() && line.step.empty()) continue;
+    if (!text.empty() && !text.ends_with('\n')) text += '\n';
+    std::cout << "#" << step->id << " " << sanitize_for_terminal(step->name) << '\n' << (line.raw ? text : sanitize_for_terminal(text));
+  }
+  return exit_code::kSuccess;
+}
+
+int export_builds(cache::Store& store, const HistoryLine& line) {
+  Json out;
+  if (line.all) {
+    out = Json::array();
+    for (const cache::Store::BuildSummary& summary : store.builds(cache::kKeptBuilds))
+      out.push_back(export_build(store, from_summary(summary)));
+  } else if (line.references.size() > 1) {
+    out = Json::array();
+    for (const std::string& reference : line.references) out.push_back(export_build(store, find_build(store, reference)));
+  } else {
+    out = export_build(store, find_build(store, first_of(line.references)));
+  }
+  const std::string text = out.dump(1, ' ', false, Json::error_handler_t::replace) + "\n";
+  if (line.output.empty() || line.output == "-") std::cout << text;
+  else sys::write_file_at(AT_FDCWD, line.output, text);
+  return exit_code::kSuccess;
+}
+
+int remove(cache::Store& store, const HistoryLine& line) {
+  std::vector<std::string> ids;
+  if (line.all)
+    for (const cache::Store::BuildSummary& summary : store.builds(1000)) ids.push_back(summary.id);
+  for (const std::string& reference : line.references) ids.push_back(find_build(store, reference).id);
+  if (ids.empty() && !line.all)
+    throw Error(ErrorCode::usage, "history rm: which build?").with_hint("give ids or references like ^1, or --all");
+  std::cout << "removed: " << cache::remove_builds(store, ids) << '\n';
+  return exit_code::kSuccess;
+}
+
+struct Subcommand {
+  const char* name;
+  const char* summary;
+  int (*run)(cache::Store&, const HistoryLine&);
+  CLI::App* app = nullptr;
+};
+
+void add_references(CLI::App* app, HistoryLine& line) {
+  app->add_option("BUILD", line.references, "Id or its beginning, or ^N: N builds before the last (default: the last one)");
+}
+
+}  // namespace
+
+int history_command(Arguments arguments) {
+  HistoryLine line;
+  std::string root;
+  CLI::App app{"What was built on this store", "cbuild history"};
+  Subcommand commands[] = {{"ls", "List builds, the newest first (the default)", list},
+                           {"inspect", "One build: its steps, what they took, and why they ran", inspect},
+                           {"logs", "What the steps of a build printed", logs},
+                           {"export", "Builds as one self-contained JSON document, with logs and key parts", export_builds},
+                           {"rm", "Forget builds and their logs", remove}};
+  app.fallthrough();
+  for (Subcommand& command : commands) command.app = app.add_subcommand(command.name, command.summary);
+  const auto at = [&](std::size_t i) { return commands[i].app; };
+  app.require_subcommand(0, 1);
+  app.add_flag("--json", line.json, "Print JSON");
+  for (std::size_t i : {1u, 2u, 3u, 4u}) add_references(at(i), line);
+  for (std::size_t i : {0u, 1u, 2u}) at(i)->add_flag("--json", line.json, "Print JSON");
+  at(0)->add_option("--limit", line.limit, "Show at most so many");
+  at(0)->add_option("--status", line.status, "Only builds that ended so")->check(CLI::IsMember({"ok", "failed", "cancelled", "export-failed"}));
+  at(2)->add_option("--step", line.step, "Only this step: number, stage, :LINE or a part of the name");
+  at(2)->add_flag("--raw", line.raw, "Control characters as they came");
+  at(3)->add_option("-o,--output", line.output, "File to write (default: stdout)");
+  for (std::size_t i : {3u, 4u}) at(i)->add_flag("--all", line.all, "All builds");
+  if (!parse_flags(app, root, std::move(arguments))) return exit_code::kSuccess;
+  const Session session = start_session(root);
+  cache::Store store({.root = session.root, .user_xattr = session.unprivileged});
+  for (const Subcommand& command : commands)
+    if (command.app->parsed()) return command.run(store, line);
+  return list(store, line);
+}
+
+}  // namespace cbuild::cli

@@ -1,0 +1,176 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "cli/history_record.h"
+
+#include <fcntl.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <unordered_set>
+
+#include "base/sys.h"
+#include "base/text.h"
+#include "cli/exit_codes.h"
+
+namespace cbuild::cli {
+namespace {
+
+using solver::VertexId;
+using solver::VertexState;
+
+std::string state_name(VertexState state) {
+  switch (state) {
+    case VertexState::cached: return "cached";
+    case VertexState::ran: return "ran";
+    case VertexState::failed: return "failed";
+    case VertexState::cancelled: return "cancelled";
+    case VertexState::not_needed: return "not-needed";
+  }
+  return "";
+}
+
+std::string found_by_name(solver::FoundBy found_by) {
+  switch (found_by) {
+    case solver::FoundBy::definition: return "definition";
+    case solver::FoundBy::content: return "content";
+    case solver::FoundBy::nothing: return "";
+  }
+  return "";
+}
+
+std::string type_name(const solver::Op& op) {
+  static constexpr const char* kNames[] = {"image", "local", "git", "http", "exec", "file", "merge", "diff"};
+  return kNames[op.index()];
+}
+
+std::uint32_t line_of(const solver::Vertex& vertex) {
+  if (vertex.spans.empty() || !vertex.spans[0]) return 0;
+  return vertex.spans[0].source->position(vertex.spans[0].begin).line;
+}
+
+StepEntry entry_of(const solver::Graph& graph, VertexId id, const solver::VertexReport& report, std::int64_t began_ns) {
+  const solver::Vertex& vertex = graph[id];
+  StepEntry step;
+  step.id = id;
+  step.name = solver::written_name(vertex);
+  step.stage = vertex.stage;
+  step.type = type_name(vertex.op);
+  step.line = line_of(vertex);
+  step.state = state_name(report.state);
+  step.found_by = found_by_name(report.found_by);
+  if (!report.key.empty()) step.key = report.key.hex();
+  for (const VertexId input : vertex.inputs) step.inputs.push_back(input == solver::kNoInput ? -1 : std::int64_t{input});
+  if (report.started_ns != 0 && report.state != VertexState::cached) {
+    step.start_ns = report.started_ns - began_ns;
+    step.duration_ns = std::max<std::int64_t>(report.finished_ns - report.started_ns, 0);
+  }
+  step.created_ns = report.created_ns;
+  step.reason = report.reason;
+  return step;
+}
+
+/// Fills path_ns; ids are a topological order.
+void measure_paths(std::vector<StepEntry>& steps, std::size_t graph_size) {
+  std::vector<std::int64_t> path(graph_size, 0);
+  for (StepEntry& step : steps) {
+    std::int64_t longest = 0;
+    for (const std::int64_t input : step.inputs)
+      if (input >= 0) longest = std::max(longest, path[static_cast<std::size_t>(input)]);
+    path[step.id] = step.path_ns = longest + step.duration_ns;
+  }
+}
+
+void mark_critical(const solver::Graph& graph, const std::vector<VertexId>& targets, std::vector<StepEntry>& steps) {
+  std::vector<double> weights(graph.size(), 0);
+  for (const StepEntry& step : steps) weights[step.id] = static_cast<double>(step.duration_ns);
+  VertexId last = solver::kNoInput;
+  std::int64_t longest = 0;
+  for (const StepEntry& step : steps)
+    if (step.path_ns > longest && std::find(targets.begin(), targets.end(), step.id) != targets.end()) {
+      longest = step.path_ns;
+      last = step.id;
+    }
+  const std::vector<VertexId> path = graph.critical_path(last, weights);
+  const std::unordered_set<VertexId> on_path(path.begin(), path.end());
+  for (StepEntry& step : steps) step.critical = step.duration_ns > 0 && on_path.contains(step.id);
+}
+
+std::string target_text(const BuildOptions& options) { return join(options.targets, ","); }
+
+std::vector<std::string> output_names(const BuildOptions& options) {
+  std::vector<std::string> names;
+  for (const exporter::Output& output : options.outputs)
+    for (const std::string& name : output.names)
+      if (std::find(names.begin(), names.end(), name) == names.end()) names.push_back(name);
+  return names;
+}
+
+}  // namespace
+
+std::vector<StepEntry> step_entries(const solver::Graph& graph, const std::vector<VertexId>& targets,
+                                    const solver::SolveReport& report, const BuildFrame& frame) {
+  std::vector<StepEntry> steps;
+  bool anything_ran = false;
+  for (const VertexId id : graph.reachable(targets)) {
+    if (id >= report.vertices.size()) continue;
+    StepEntry& step = steps.emplace_back(entry_of(graph, id, report.vertices[id], frame.began_ns));
+    anything_ran |= step.duration_ns > 0;
+    if (report.failure && report.failure->vertex == id) step.error = report.failure->failure.error.what();
+    if (step.type != "exec" || step.duration_ns == 0) continue;
+    const std::string log = cat(frame.log_directory, "/", id, ".log");
+    if (log.starts_with(frame.root + "/") && sys::try_stat_at(AT_FDCWD, log)) step.log = log.substr(frame.root.size() + 1);
+  }
+  if (!anything_ran) return steps;
+  measure_paths(steps, graph.size());
+  mark_critical(graph, targets, steps);
+  return steps;
+}
+
+std::vector<std::string> describe_arguments(const BuildOptions& options) {
+  std::vector<std::string> out;
+  const auto add = [&](const std::string& flag, const std::string& value) {
+    if (!value.empty()) out.push_back(cat(flag, " ", value));
+  };
+  add("-f", options.file);
+  add("--target", target_text(options));
+  for (const std::string& name : output_names(options)) add("-t", name);
+  for (const auto& [name, value] : options.build_args) add("--build-arg", name);
+  for (const auto& [name, value] : options.labels) add("--label", name);
+  for (const auto& [name, value] : options.build_contexts) add("--build-context", name);
+  if (options.platform) add("--platform", options.platform->str());
+  for (const SecretOption& secret : options.secrets) add("--secret", cat("id=", secret.id));
+  for (const SshOption& ssh : options.ssh) add("--ssh", ssh.id);
+  if (options.no_cache) out.push_back("--no-cache");
+  if (!options.no_cache_filter.empty()) add("--no-cache-filter", join(options.no_cache_filter, ","));
+  if (options.pull == PullPolicy::always) out.push_back("--pull");
+  if (options.pull == PullPolicy::never) out.push_back("--pull=never");
+  add("--network", options.network);
+  return out;
+}
+
+std::string build_name(const BuildOptions& options, const std::string& context) {
+  if (const auto names = output_names(options); !names.empty()) return names.front();
+  const std::string directory = context.empty() ? std::string("stdin") : base_name(context), target = target_text(options);
+  return target.empty() ? directory : cat(directory, "/", target);
+}
+
+BuildEntry describe_build_entry(const BuildOptions& options, const std::string& context) {
+  BuildEntry entry;
+  entry.name = build_name(options, context);
+  entry.context = context;
+  entry.target = target_text(options);
+  entry.arguments = describe_arguments(options);
+  return entry;
+}
+
+std::string status_name(int exit_code, bool cancelled) {
+  if (cancelled || exit_code == exit_code::kInterrupted) return "cancelled";
+  if (exit_code == exit_code::kSuccess) return "ok";
+  return exit_code == exit_code::kExportFailed ? "export-failed" : "failed";
+}
+
+std::string new_build_id(std::int64_t started_ns) {
+  constexpr std::size_t kIdLength = 12;
+  return sha256(cat("build ", started_ns, " ", getpid())).hex().substr(0, kIdLength);
+}
+
+}  // namespace cbuild::cli

@@ -1,0 +1,3 @@
+FROM base
+ARG N=1
+RUN echo $N > /base-version

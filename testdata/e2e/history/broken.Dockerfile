@@ -1,0 +1,2 @@
+FROM base
+RUN echo before it fails && exit 3
