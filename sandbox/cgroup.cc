@@ -108,6 +108,20 @@ std::string key_of(const std::vector<DeviceNode>& devices) {
   return key;
 }
 
+/// Makes a directory and takes the lock that says it is in use. Until it is taken another build may find the directory, think it
+/// left over and remove it: then it is made again. nullopt if it cannot be made.
+std::optional<UniqueFd> make_held(const std::string& directory) {
+  for (;;) {
+    if (::mkdir(directory.c_str(), 0755) != 0) return std::nullopt;
+    auto fd = sys::try_open_at(AT_FDCWD, directory, O_RDONLY | O_DIRECTORY);
+    if (!fd) continue;
+    while (::flock(fd->get(), LOCK_SH) != 0 && errno == EINTR) {
+    }
+    const auto there = sys::try_stat_at(AT_FDCWD, directory);
+    if (there && there->st_ino == sys::stat_fd(fd->get()).st_ino) return fd;
+  }
+}
+
 }  // namespace
 
 CgroupPlacer::CgroupPlacer(Mode mode, wire::DeviceControl control) : mode_(mode), control_(control) {
@@ -161,9 +175,9 @@ std::optional<CgroupPlacer::Group> CgroupPlacer::make_group(const Spec& spec, co
   for (const CgroupHierarchy* hierarchy : {v2, with_controller("devices")}) {
     if (hierarchy == nullptr) continue;
     Group group{cat(hierarchy->own_directory, "/", name), {}, {}};
-    if (::mkdir(group.directory.c_str(), 0755) != 0) continue;
-    group.fd = sys::open_at(AT_FDCWD, group.directory, O_RDONLY | O_DIRECTORY);
-    ::flock(group.fd.get(), LOCK_SH | LOCK_NB);
+    auto held = make_held(group.directory);
+    if (!held) continue;
+    group.fd = std::move(*held);
     const bool done = hierarchy->unified ? control_devices(group.fd.get(), rules)
                                          : control_devices_v1(group.fd.get(), rules);
     if (done && !hierarchy->unified) group.procs = sys::open_at(group.fd.get(), "cgroup.procs", O_WRONLY);
