@@ -283,5 +283,26 @@ TEST_CASE("an archive is known by its content") {
   CHECK_FALSE(is_archive(dir.fd()));
 }
 
+TEST_CASE("the newest regular file of an archive") {
+  const auto dated = [](Member member, std::int64_t time) {
+    member.entry.mtime_s = time;
+    return member;
+  };
+  const Member newer_link = dated(link_member("l", "a"), 9000);
+  const std::string tar = make_tar({dated(file_member("a"), 1000), dated(file_member("b"), 3000), newer_link, dated(file_member("c"), 2000)});
+  const auto newest = [](std::string_view content) {
+    const UniqueFd fd = memory_file(content);
+    lseek(fd.get(), 0, SEEK_SET);
+    const auto time = newest_file_time(fd.get());
+    CHECK(lseek(fd.get(), 0, SEEK_CUR) == 0);
+    return time;
+  };
+  CHECK(newest(tar) == 3000);
+  CHECK(newest(compress_with({"zstd", "-cq"}, tar)) == 3000);
+  CHECK_FALSE(newest(make_tar({newer_link})).has_value());
+  CHECK_FALSE(newest("no archive").has_value());
+  CHECK_FALSE(newest(tar.substr(0, 700)).has_value());
+}
+
 }  // namespace
 }  // namespace cbuild::oci::layer
