@@ -32,7 +32,7 @@ def svg(results, names):
             value = per.get(name)
             y = top + i * BAR
             if value is None:
-                out.append(f'<text x="{LEFT + 4}" y="{y + 9}" fill="#868e96" font-size="9">not in time</text>')
+                out.append(f'<text x="{LEFT + 4}" y="{y + 9}" fill="#868e96" font-size="9">no result</text>')
                 continue
             width = max((math.log10(value) - low) * scale, 1)
             out.append(f'<rect x="{LEFT}" y="{y}" width="{width:.1f}" height="{BAR - 2}" fill="{COLORS.get(name, "#ced4da")}"/>'
