@@ -80,7 +80,7 @@ Store::Impl::~Impl() {
 int Store::Impl::dir(Dir which) {
   auto& slot = dirs_[static_cast<unsigned>(which)];
   if (const int fd = slot.load(std::memory_order_acquire); fd >= 0) return fd;
-  std::scoped_lock lock(mutex_);
+  std::scoped_lock lock(dirs_mutex_);
   if (slot >= 0) return slot;
   const std::string name = kDirNames[static_cast<unsigned>(which)];
   auto fd = sys::try_open_at(root_fd.get(), name, O_RDONLY | O_DIRECTORY);

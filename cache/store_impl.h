@@ -86,6 +86,7 @@ struct Store::Impl {
 
  private:
   std::mutex mutex_;
+  std::mutex dirs_mutex_;  // guards the opening of dirs_ alone: it is taken under the index's lock, which mutex_ is held around
   std::array<std::atomic<int>, kDirs> dirs_;
   std::atomic<unsigned> counter_{0};
   std::unordered_set<Digest> touched_;
