@@ -10,6 +10,7 @@
 
 #include "cache/build_history.h"
 #include "cache/record_search.h"
+#include "cache/store_secret.h"
 #include "cache/test_support.h"
 
 using namespace cbuild;
@@ -323,6 +324,16 @@ TEST_CASE("builds are listed newest first and old ones are dropped") {
   CHECK(store.builds(2).size() == 2);
   store.add_build({"later", "name", "ok", "", "", now + 2 * kKeptBuildsForNs, 0, 0, 0, ""});
   CHECK(store.builds(1000).size() == 1);
+}
+
+TEST_CASE("the store's secret is random, private and stays") {
+  TempStore temp, other;
+  Store store(temp.options()), second(temp.options()), different(other.options());
+  const std::string key = secret_key(store);
+  CHECK(key.size() == 64);
+  CHECK(secret_key(second) == key);
+  CHECK(secret_key(different) != key);
+  CHECK((sys::try_stat_at(store.root_fd(), "secret-key")->st_mode & 07777) == 0600);
 }
 
 TEST_CASE("the logs of a build go with it; those of one that may still run stay") {

@@ -23,6 +23,7 @@
 #include "cli/progress_views.h"
 #include "cli/remote.h"
 #include "cli/remote_contexts.h"
+#include "cli/secrets.h"
 #include "frontend/parser.h"
 #include "solver/ops/executor.h"
 #include "solver/scheduler.h"
@@ -33,17 +34,9 @@ namespace {
 double seconds_since(std::int64_t start_ns) { return static_cast<double>(sys::monotonic_ns() - start_ns) / 1e9; }
 
 std::vector<solver::ops::Secret> make_secrets(const BuildOptions& options) {
-  constexpr std::size_t kMaxSecret = 512u << 10;
   std::vector<solver::ops::Secret> secrets;
-  for (const SecretOption& option : options.secrets) {
-    secrets.push_back({option.id, [option]() -> std::string {
-                         if (option.env.empty()) return sys::read_file_at(AT_FDCWD, option.file, kMaxSecret);
-                         const char* value = std::getenv(option.env.c_str());
-                         if (value == nullptr)
-                           throw Error(ErrorCode::not_found, cat("secret ", option.id, ": ", option.env, " is not set"));
-                         return value;
-                       }});
-  }
+  for (const SecretOption& option : options.secrets)
+    secrets.push_back({option.id, [option] { return read_secret(option); }});
   return secrets;
 }
 
@@ -185,6 +178,7 @@ void Build::lower_dockerfile() {
   StoreImageResolver images(store_, remote_, options_.pull);
   frontend::LowerOptions lower = lower_options(options_, inputs);
   lower.pinner = &sources_;
+  lower.secret_hashes = secret_hashes(options_, store_);
   lowered_ = frontend::lower_targets(dockerfile, lower, options_.targets, images);
   for (const Diagnostic& warning : dockerfile.warnings) progress_.on_event(RunDiagnostic{warning});
   for (const Diagnostic& warning : lowered_.warnings) progress_.on_event(RunDiagnostic{warning});

@@ -14,6 +14,7 @@
 #include "cli/network_sources.h"
 #include "cli/options.h"
 #include "cli/remote.h"
+#include "cli/secrets.h"
 #include "cli/session.h"
 #include "frontend/parser.h"
 #include "solver/ops/executor.h"
@@ -69,6 +70,7 @@ std::string draw_dockerfile(const GraphLine& line, cache::Store& store) {
   NetworkSources sources(store, {}, options.ssh, progress, cancel);
   frontend::LowerOptions lower = lower_options(options, inputs);
   lower.pinner = &sources;
+  lower.secret_hashes = secret_hashes(options, store);
   const auto lowered = frontend::lower_targets(dockerfile, lower, options.targets, images);
   std::vector<VertexId> targets;
   for (const frontend::LoweredTarget& target : lowered.targets)

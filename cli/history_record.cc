@@ -137,12 +137,13 @@ std::vector<std::string> describe_arguments(const BuildOptions& options) {
   for (const auto& [name, value] : options.labels) add("--label", name);
   for (const auto& [name, value] : options.build_contexts) add("--build-context", name);
   if (options.platform) add("--platform", options.platform->str());
-  for (const SecretOption& secret : options.secrets) add("--secret", cat("id=", secret.id));
+  for (const SecretOption& secret : options.secrets) add("--secret", cat("id=", secret.id, secret.hashed ? ",cache=hash" : ""));
   for (const SshOption& ssh : options.ssh) add("--ssh", ssh.id);
   if (options.no_cache) out.push_back("--no-cache");
   if (!options.no_cache_filter.empty()) add("--no-cache-filter", join(options.no_cache_filter, ","));
   if (options.pull == PullPolicy::always) out.push_back("--pull");
   if (options.pull == PullPolicy::never) out.push_back("--pull=never");
+  if (options.only_used_args) out.push_back("--arg-keys=used");
   add("--network", options.network);
   return out;
 }

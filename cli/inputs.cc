@@ -175,6 +175,7 @@ frontend::LowerOptions lower_options(const BuildOptions& options, const BuildInp
   lower.platform_given = options.platform.has_value();
   lower.no_cache = options.no_cache;
   lower.no_cache_filter = options.no_cache_filter;
+  lower.only_used_args = options.only_used_args;
   lower.network = options.network;
   lower.allow = options.allow;
   lower.extra_hosts = options.extra_hosts;

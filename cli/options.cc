@@ -19,7 +19,7 @@ namespace {
 /// What CLI11 fills before it is checked and converted.
 struct Raw {
   std::vector<std::string> targets, tags, build_args, labels, build_contexts, annotations, outputs, secrets, ssh, ulimits, add_hosts, resources;
-  std::string platform, progress = "auto", shm_size, pull_policy, step_timeout;
+  std::string platform, arg_keys = "all", progress = "auto", shm_size, pull_policy, step_timeout;
   bool push = false, load = false, quiet = false;
 };
 
@@ -61,7 +61,9 @@ SecretOption parse_secret(const std::string& text) {
     else if (key == "src" || key == "source") secret.file = value;
     else if (key == "env") secret.env = value;
     else if (key == "type") type = value;
-    else usage(cat("--secret: unknown key '", key, "'"), "keys: id, src, env, type");
+    else if (key == "cache" && (value == "hash" || value == "none")) secret.hashed = value == "hash";
+    else if (key == "cache") usage(cat("--secret: cache=", value, " is unknown"), "hash (a changed value runs the steps again) or none");
+    else usage(cat("--secret: unknown key '", key, "'"), "keys: id, src, env, type, cache");
   }
   if (secret.id.empty()) usage("--secret: id is required", "--secret id=NAME,src=FILE or --secret id=NAME,env=VARIABLE");
   if (type != "" && type != "file" && type != "env") usage(cat("--secret: unknown type '", type, "'"), "file or env");
@@ -158,6 +160,8 @@ void convert(const Raw& raw, BuildOptions& build) {
     usage(cat("--network: unknown mode '", build.network, "'"), "default, host or none");
   build.progress = raw.quiet ? ProgressMode::quiet : parse_progress(raw.progress);
   build.pull = parse_pull(raw);
+  if (raw.arg_keys != "all" && raw.arg_keys != "used") usage(cat("--arg-keys: unknown value '", raw.arg_keys, "'"), "all or used");
+  build.only_used_args = raw.arg_keys == "used";
   convert_outputs(raw, build);
 }
 
@@ -169,7 +173,7 @@ void add_input_flags(CLI::App& app, BuildOptions& build, Raw& raw) {
   app.add_option("--build-context", raw.build_contexts, "NAME=SOURCE: more contexts (a directory, oci-layout://, docker-image://)")->allow_extra_args(false);
   app.add_option("--label", raw.labels, "NAME=VALUE to add to the image's labels")->allow_extra_args(false);
   app.add_option("--platform", raw.platform, "Platform of the result (default: this machine's)");
-  app.add_option("--secret", raw.secrets, "id=NAME[,src=FILE|,env=VARIABLE]: secret for RUN --mount=type=secret")->allow_extra_args(false);
+  app.add_option("--secret", raw.secrets, "id=NAME[,src=FILE|,env=VARIABLE][,cache=hash]: secret for RUN --mount=type=secret")->allow_extra_args(false);
   app.add_option("--ssh", raw.ssh, "default or ID=SOCKET: agent for RUN --mount=type=ssh")->allow_extra_args(false);
 }
 
@@ -191,7 +195,8 @@ void add_step_flags(CLI::App& app, BuildOptions& build, Raw& raw) {
 
 void add_cache_flags(CLI::App& app, BuildOptions& build, Raw& raw) {
   app.add_flag("--no-cache", build.no_cache, "Run every step again");
-  app.add_option("--no-cache-filter", build.no_cache_filter, "Stages to run again")->delimiter(',')->allow_extra_args(false);
+  app.add_option("--arg-keys", raw.arg_keys, "Which ARGs are part of a RUN's key: all, or used: those its text can be seen to use");
+  app.add_option("--no-cache-filter", build.no_cache_filter, "STAGE or STAGE:LINE,...: stages or single instructions to run again")->delimiter(',')->allow_extra_args(false);
   app.add_option("--pull", raw.pull_policy, "Ask for newer base images: --pull or --pull=always; also =missing, =never");
 }
 

@@ -19,7 +19,8 @@ enum class ProgressMode { automatic, tty, plain, quiet, rawjson };
 enum class PullPolicy { missing, always, never };
 
 /// `--secret id=x,src=file` or `env=NAME`.
-struct SecretOption { std::string id, file, env; };
+/// `hashed`: cache=hash, a changed value runs the steps again that use it.
+struct SecretOption { std::string id, file, env; bool hashed = false; };
 struct SshOption { std::string id, socket; };
 
 /// Everything `cbuild [build]` takes, checked for form but not for existence.
@@ -30,7 +31,8 @@ struct BuildOptions {
   std::map<std::string, std::string> build_args, labels, build_contexts, annotations;
   std::optional<oci::Platform> platform;
   bool no_cache = false;
-  std::vector<std::string> no_cache_filter;
+  std::vector<std::string> no_cache_filter;  ///< "STAGE" or "STAGE:LINE"
+  bool only_used_args = false;               ///< --arg-keys=used
   PullPolicy pull = PullPolicy::missing;
   std::string network;
   std::vector<std::string> extra_hosts, allow, dns;

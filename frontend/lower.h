@@ -78,7 +78,9 @@ struct LowerOptions {
   oci::Platform target_platform, build_platform;
   bool platform_given = false;                      ///< --platform was used
   bool no_cache = false;
-  std::vector<std::string> no_cache_filter;         ///< stage names
+  std::vector<std::string> no_cache_filter;         ///< "STAGE" or "STAGE:LINE"
+  bool only_used_args = false;                      ///< ARGs that a RUN cannot be seen to use (arg_usage.h) are no part of its key
+  std::map<std::string, std::string> secret_hashes;  ///< by id: keyed hashes of the values that are part of keys
   std::string network;                              ///< "", "default", "host", "none": build-wide mode
   std::vector<std::string> allow;                   ///< entitlements: network.host, security.insecure
   std::vector<std::string> extra_hosts;             ///< name=ip

@@ -249,7 +249,7 @@ void CopyBuilder::add_heredocs() {
 void add_link(StageLowering& stage, CopyBuilder& builder, const std::string& step_name, const std::string& text) {
   solver::Vertex copy = stage.make_vertex(builder.take_op(), step_name);
   copy.inputs = builder.inputs(solver::kNoInput);
-  copy.ignore_cache = stage.info.ignore_cache;
+  copy.ignore_cache = stage.ignores_cache();
   const solver::VertexId layer = stage.build.graph.add(std::move(copy));
   stage.state.layer_vertices.push_back(layer);
   if (stage.state.root == solver::kNoInput) {
@@ -258,7 +258,7 @@ void add_link(StageLowering& stage, CopyBuilder& builder, const std::string& ste
   }
   solver::Vertex merge = stage.make_vertex(solver::MergeOp{}, stage.same_step(cat("LINK ", text)));
   merge.inputs.push_back(layer);
-  merge.ignore_cache = stage.info.ignore_cache;
+  merge.ignore_cache = stage.ignores_cache();
   stage.state.root = stage.build.graph.add(std::move(merge));
 }
 
@@ -275,7 +275,7 @@ void apply(StageLowering& stage, const CopyInstruction& copy) {
   } else {
     solver::Vertex vertex = stage.make_vertex(builder.take_op(), step_name);
     vertex.inputs = builder.inputs(stage.state.root);
-    vertex.ignore_cache = stage.info.ignore_cache;
+    vertex.ignore_cache = stage.ignores_cache();
     stage.set_root(std::move(vertex));
   }
   stage.add_history(created_by(request), true);

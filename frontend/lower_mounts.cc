@@ -79,11 +79,13 @@ solver::CacheMount make_cache(StageLowering& stage, const MountSpec& spec, const
   return mount;
 }
 
-solver::ExecMount make_secret(const MountSpec& spec, const Span& span) {
+solver::ExecMount make_secret(const StageLowering& stage, const MountSpec& spec, const Span& span) {
   solver::SecretMount mount;
   mount.id = spec.source.empty() ? spec.id : spec.source;
   if (mount.id.empty() && spec.target.empty()) reject(span, "one of source, target required");
   if (mount.id.empty()) mount.id = base_name(spec.target);
+  if (const auto hash = stage.build.options.secret_hashes.find(mount.id); hash != stage.build.options.secret_hashes.end())
+    mount.value_hash = hash->second;
   mount.env_name = spec.env_name;
   mount.as_file = mount.env_name.empty() || !spec.target.empty();
   mount.required = spec.required;
@@ -142,7 +144,7 @@ void add_mounts(StageLowering& stage, const RunInstruction& run, const std::vect
       case MountSpec::Type::tmpfs:
         op.mounts.push_back({file_target(stage, spec, span), solver::TmpfsMount{spec.size_bytes}});
         break;
-      case MountSpec::Type::secret: op.mounts.push_back(make_secret(spec, span)); break;
+      case MountSpec::Type::secret: op.mounts.push_back(make_secret(stage, spec, span)); break;
       case MountSpec::Type::ssh:
         op.mounts.push_back(make_ssh(spec, sockets, span));
         if (sockets++ == 0) add_auth_sock(stage, op, op.mounts.back().target);

@@ -2,6 +2,7 @@
 #include <algorithm>
 
 #include "base/text.h"
+#include "frontend/arg_usage.h"
 #include "frontend/expand.h"
 #include "frontend/history.h"
 #include "frontend/lower_diagnostic.h"
@@ -89,6 +90,32 @@ std::string display_text(const StageLowering& stage, const std::string& summary,
   return to_upper(text.substr(0, end)) + text.substr(end);
 }
 
+/// The variables that are there by ARG: the config, which ENV writes, does not have them with this value.
+std::vector<std::string> argument_names(const StageState& state) {
+  std::vector<std::string> names;
+  const std::vector<std::string>& config = state.image.config.env;
+  for (const DeclaredArg& arg : state.scope.declared) {
+    const std::string* value = arg.value ? state.scope.variables.find(arg.name) : nullptr;
+    if (value == nullptr || *value != *arg.value) continue;
+    if (std::find(names.begin(), names.end(), arg.name) != names.end()) continue;
+    if (std::find(config.begin(), config.end(), cat(arg.name, "=", *value)) == config.end()) names.push_back(arg.name);
+  }
+  return names;
+}
+
+/// Moves the ARGs that the command cannot be seen to use out of the key.
+void drop_unused_arguments(solver::ExecOp& op) {
+  const ArgUsage usage = arg_usage(op.argv, op.files.empty());
+  if (usage.all) return;
+  std::vector<std::string> keyed;
+  for (std::string& entry : op.environment) {
+    const std::string name(split_assignment(entry).first);
+    const bool argument = std::find(op.arguments.begin(), op.arguments.end(), name) != op.arguments.end();
+    (argument && !usage.uses(name) ? op.unkeyed_environment : keyed).push_back(std::move(entry));
+  }
+  op.environment = std::move(keyed);
+}
+
 void add_build_settings(const StageLowering& stage, solver::ExecOp& op) {
   const LowerOptions& options = stage.build.options;
   const auto hostname = options.build_args.find("BUILDKIT_SANDBOX_HOSTNAME");
@@ -105,6 +132,8 @@ solver::ExecOp make_exec(const StageLowering& stage, const RunInstruction& run, 
   op.argv = std::move(script.argv);
   op.files = std::move(script.files);
   op.environment = stage.state.scope.variables.assignments();
+  op.arguments = argument_names(stage.state);
+  if (stage.build.options.only_used_args) drop_unused_arguments(op);
   const oci::ContainerConfig& config = stage.state.image.config;
   op.working_dir = config.working_dir.empty() ? "/" : config.working_dir;
   op.user = config.user;
@@ -136,7 +165,7 @@ void apply(StageLowering& stage, const RunInstruction& run) {
 
   solver::Vertex vertex = stage.make_vertex(std::move(op), stage.next_step(text));
   vertex.inputs = std::move(inputs);
-  vertex.ignore_cache = stage.info.ignore_cache;
+  vertex.ignore_cache = stage.ignores_cache();
   stage.set_root(std::move(vertex));
   stage.add_history(created_by, true);
 }

@@ -256,6 +256,44 @@ TEST_CASE("secrets") {
   CHECK(mount_at<SecretMount>(op, "/both") == SecretMount{.id = "s", .env_name = "BOTH"});
 }
 
+TEST_CASE("a secret's hash is part of the op only where it is given") {
+  Build build;
+  const std::string file = "FROM a\nRUN --mount=type=secret,id=s --mount=type=secret,id=t x\n";
+  const std::string plain = solver::canonical(exec_of(build.run(file)));
+  build.options.secret_hashes = {{"t", "h"}};
+  const Lowered lowered = build.run(file);
+  CHECK(mount_at<solver::SecretMount>(exec_of(lowered), "/run/secrets/s").value_hash.empty());
+  CHECK(mount_at<solver::SecretMount>(exec_of(lowered), "/run/secrets/t").value_hash == "h");
+  CHECK(solver::canonical(exec_of(lowered)) != plain);
+}
+
+TEST_CASE("which variables are there by ARG") {
+  Build build;
+  build.options.build_args = {{"G", "1"}};
+  const Lowered lowered = build.run("FROM a\nARG A=1\nARG UNSET\nARG G\nARG E=1\nENV E=2\nENV F=1\nRUN x\n");
+  CHECK(exec_of(lowered).arguments == std::vector<std::string>{"A", "G"});
+}
+
+TEST_CASE("no-cache for single instructions: a line of a stage") {
+  Build build;
+  const std::string file = "FROM a AS one\nRUN x\nRUN y \\\n  z\nFROM one AS two\nRUN w\nCOPY f /\n";
+  const auto ignored = [&](std::vector<std::string> filter) {
+    build.options.no_cache_filter = std::move(filter);
+    const Lowered lowered = build.run(file);
+    std::string out;
+    for (solver::VertexId id = 0; id < lowered.graph.size(); ++id)
+      if (lowered.graph[id].ignore_cache) out += lowered.graph[id].name.substr(lowered.graph[id].name.find("] ") + 2, 5) + ";";
+    return out;
+  };
+  CHECK(ignored({}) == "");
+  CHECK(ignored({"one:2"}) == "RUN x;");
+  CHECK(ignored({"ONE:4"}) == "RUN y;");
+  CHECK(ignored({"two:2"}) == "");
+  CHECK(ignored({":6", "two:7"}) == "RUN w;COPY ;");
+  CHECK(ignored({"two"}) == "RUN w;COPY ;");
+  CHECK(ignored({"two:x"}) == "");
+}
+
 TEST_CASE("the step name hides a secret's variable") {
   Build build;
   const Lowered lowered = build.run("FROM a\nENV TOKEN=old A=1\nRUN --mount=type=secret,id=t,env=TOKEN login \"$TOKEN\" $A $B\n");

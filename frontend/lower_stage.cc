@@ -125,6 +125,20 @@ std::string StageLowering::expand_heredoc(const Heredoc& heredoc) const {
   });
 }
 
+bool StageLowering::ignores_cache() const {
+  if (info.ignore_cache) return true;
+  const Span& place = span();
+  return std::any_of(build.options.no_cache_filter.begin(), build.options.no_cache_filter.end(), [&](const std::string& filter) {
+    const std::size_t colon = filter.rfind(':');
+    if (colon == std::string::npos || !place) return false;
+    const auto line = parse_int(std::string_view(filter).substr(colon + 1));
+    const std::string stage = filter.substr(0, colon);
+    if (!line || !(stage.empty() || iequals(stage, info.syntax->name) || iequals(stage, info.display_name))) return false;
+    const auto first = place.source->position(place.begin).line, last = place.source->position(place.end).line;
+    return *line >= first && *line <= last;
+  });
+}
+
 void StageLowering::set_variable(const std::string& name, const std::string& value) {
   state.scope.variables.set(name, value);
   set_config_env(state.image.config.env, state.env_places, name, value);

@@ -66,6 +66,8 @@ class StageLowering {
   std::string expand(const Text& word) const;
   /// The body of a heredoc in the current environment.
   std::string expand_heredoc(const Heredoc& heredoc) const;
+  /// --no-cache, or a filter that names the stage or a line of the current instruction ("build:12"; ":12" in any stage).
+  bool ignores_cache() const;
   /// Sets a variable of the environment and the config.
   void set_variable(const std::string& name, const std::string& value);
 

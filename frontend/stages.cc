@@ -48,7 +48,7 @@ std::string expand_base(const Text& image, const Variables& globals, char escape
   return expanded.text;
 }
 
-/// Only stages with a name can be picked by --no-cache-filter.
+/// Only stages with a name can be picked by --no-cache-filter; single instructions are looked at when they are lowered.
 bool caches_nothing(const std::string& name, const LowerOptions& options) {
   if (options.no_cache) return true;
   return !name.empty() && std::any_of(options.no_cache_filter.begin(), options.no_cache_filter.end(),

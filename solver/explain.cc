@@ -137,7 +137,7 @@ Difference changed(const Label& label, const std::string& before, const std::str
   switch (kind_of(label.word)) {
     case Kind::instruction: return instruction_change(label, before, after);
     case Kind::argument: return {Kind::argument, label.rest, "value", {}, {}, cat("ARG ", label.rest, " changed")};
-    case Kind::variable: return {Kind::variable, label.rest, "value", {}, {}, cat("variable ", label.rest, " changed")};
+    case Kind::variable: return {Kind::variable, label.rest, "value", {}, {}, cat("ENV ", label.rest, " changed")};
     case Kind::secret: return {Kind::secret, label.rest, "value", {}, {}, cat("secret ", label.rest, " changed")};
     case Kind::file: return file_change(label.rest, before, after);
     case Kind::files: return {Kind::files, label.rest, "content", before, after, cat("files of ", label.rest, " changed")};
@@ -159,7 +159,7 @@ Difference one_sided(const Label& label, const std::string& value, bool is_new) 
   const std::string before = is_new ? "" : value, after = is_new ? value : "";
   switch (kind) {
     case Kind::argument: return {kind, label.rest, std::string(change), {}, {}, cat("ARG ", label.rest, is)};
-    case Kind::variable: return {kind, label.rest, std::string(change), {}, {}, cat("variable ", label.rest, is)};
+    case Kind::variable: return {kind, label.rest, std::string(change), {}, {}, cat("ENV ", label.rest, is)};
     case Kind::secret: return {kind, label.rest, std::string(change), {}, {}, cat("secret ", label.rest, is)};
     case Kind::file:
       return {kind, label.rest, std::string(change), digest_word(words(before)), digest_word(words(after)),

@@ -94,8 +94,8 @@ TEST_CASE("variables are named, their values are not") {
   CHECK(found[0].before.empty());
   CHECK(found[0].after.empty());
   CHECK(found[1].text == "ARG N is new");
-  CHECK(found[2].text == "variable E changed");
-  CHECK(texts(before, {{"command", "make"}, {"argument V", digest("1")}}) == Texts{"variable E is gone"});
+  CHECK(found[2].text == "ENV E changed");
+  CHECK(texts(before, {{"command", "make"}, {"argument V", digest("1")}}) == Texts{"ENV E is gone"});
   CHECK(texts({{"secret s", "1"}}, {{"secret s", "2"}}) == Texts{"secret s changed"});
 }
 

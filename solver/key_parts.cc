@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // What a key is made of, as lines that can be compared with those of an older key. See explain.h for the labels.
+#include <algorithm>
 #include <variant>
 
 #include "base/text.h"
@@ -38,11 +39,14 @@ void add_exec_parts(const ExecOp& exec, std::vector<KeyPart>& parts) {
   for (const std::string& variable : exec.environment) {
     const std::size_t end = variable.find('=');
     const std::string name = variable.substr(0, end);
+    const bool argument = std::find(exec.arguments.begin(), exec.arguments.end(), name) != exec.arguments.end();
     const std::string value = end == std::string::npos ? "" : variable.substr(end + 1);
-    parts.push_back({cat("variable ", name), sha256(value).str()});
+    parts.push_back({cat(argument ? "argument " : "variable ", name), sha256(value).str()});
   }
   for (const ExecMount& mount : exec.mounts)
     parts.push_back(text_part(cat("mount ", mount.target), std::visit(MountText{}, mount.what)));
+  for (const ExecMount& mount : exec.mounts)
+    if (const auto* secret = std::get_if<SecretMount>(&mount.what)) add_text(cat("secret ", secret->id), secret->value_hash, parts);
   add_text("user", exec.user, parts);
   add_text("workdir", exec.working_dir, parts);
   add_text("platform", exec.platform, parts);

@@ -134,12 +134,13 @@ TEST_CASE("parts of an op: commands in words, values of variables and long texts
   exec.environment = {"TOKEN=confidential", "FLAG"};
   exec.mounts = {{"/cache", CacheMount{.id = "x"}}};
   exec.network = NetworkMode::none;
+  exec.arguments = {"FLAG"};
   exec.files = {{"/dev/pipes/EOF", "script", 0755}};
   const std::vector<KeyPart> parts = op_parts(exec);
   CHECK(parts[0] == KeyPart{"command", "/bin/sh -c make"});
   const auto has = [&](const KeyPart& part) { return std::find(parts.begin(), parts.end(), part) != parts.end(); };
   CHECK(has({"variable TOKEN", sha256("confidential").str()}));
-  CHECK(has({"variable FLAG", sha256("").str()}));
+  CHECK(has({"argument FLAG", sha256("").str()}));
   CHECK(has({"inline /dev/pipes/EOF", sha256("script").str()}));
   CHECK(has({"mount /cache", "cache x"}));
   CHECK(has({"network", "none"}));

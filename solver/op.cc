@@ -80,7 +80,9 @@ struct MountWriter {
   void operator()(const TmpfsMount& tmpfs) const { writer.number(tmpfs.size_bytes); }
 
   void operator()(const SecretMount& secret) const {
-    writer.text(secret.id).text(secret.env_name).tag(secret.as_file).tag(secret.required);
+    // An id holds no zero byte, so a hashed value cannot be taken for an id.
+    const std::string hashed = secret.value_hash.empty() ? std::string() : cat('\0', secret.value_hash);
+    writer.text(cat(secret.id, hashed)).text(secret.env_name).tag(secret.as_file).tag(secret.required);
     writer.number(secret.mode).number(secret.uid).number(secret.gid);
   }
 

@@ -60,7 +60,8 @@ struct BindMount { int input = -1; std::string source = "/"; bool read_only = tr
 /// `input` -1: starts empty; else initial content from there.
 struct CacheMount { std::string id; Sharing sharing = Sharing::shared; int input = -1; std::string source = "/"; std::uint32_t mode = 0755, uid = 0, gid = 0; bool read_only = false; bool operator==(const CacheMount&) const = default; };
 struct TmpfsMount { std::uint64_t size_bytes = 0; bool operator==(const TmpfsMount&) const = default; };
-struct SecretMount { std::string id, env_name; bool as_file = true, required = false; std::uint32_t mode = 0400, uid = 0, gid = 0; bool operator==(const SecretMount&) const = default; };
+/// `value_hash`: a keyed hash of the value, where the user wants a changed secret to run the step again; empty: the value does not count.
+struct SecretMount { std::string id, env_name; bool as_file = true, required = false; std::uint32_t mode = 0400, uid = 0, gid = 0; std::string value_hash = {}; bool operator==(const SecretMount&) const = default; };
 struct SshMount { std::string id; bool required = false; std::uint32_t mode = 0600, uid = 0, gid = 0; bool operator==(const SshMount&) const = default; };
 
 struct ExecMount {
@@ -85,6 +86,8 @@ struct ExecOp {
   std::vector<std::string> devices;
   std::string hostname;
   // not in the key:
+  std::vector<std::string> arguments;          ///< names in `environment` that are there by ARG; for explanations
+  std::vector<std::string> unkeyed_environment;  ///< "NAME=value" of ARGs that the command cannot be seen to use
   std::vector<std::string> extra_hosts;        ///< "name=ip": the names are in the key, the addresses are not
   std::vector<std::string> proxy_environment;
   std::vector<Ulimit> ulimits;

@@ -75,6 +75,7 @@ sandbox::Spec basic_spec(const ExecOp& op) {
   sandbox::Spec spec;
   spec.argv = op.argv;
   spec.environment = op.environment;
+  spec.environment.insert(spec.environment.end(), op.unkeyed_environment.begin(), op.unkeyed_environment.end());
   spec.environment.insert(spec.environment.end(), op.proxy_environment.begin(), op.proxy_environment.end());
   spec.working_dir = op.working_dir.empty() ? "/" : op.working_dir;
   if (!op.hostname.empty()) spec.hostname = op.hostname;

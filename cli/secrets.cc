@@ -1,0 +1,38 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "cli/secrets.h"
+
+#include <fcntl.h>
+
+#include <cstdlib>
+
+#include "base/error.h"
+#include "base/hmac.h"
+#include "base/sys.h"
+#include "base/text.h"
+#include "cache/store_secret.h"
+
+namespace cbuild::cli {
+
+std::string read_secret(const SecretOption& option) {
+  constexpr std::size_t kMaxSecret = 512u << 10;
+  if (option.env.empty()) return sys::read_file_at(AT_FDCWD, option.file, kMaxSecret);
+  const char* value = std::getenv(option.env.c_str());
+  if (value == nullptr) throw Error(ErrorCode::not_found, cat("secret ", option.id, ": ", option.env, " is not set"));
+  return value;
+}
+
+std::map<std::string, std::string> secret_hashes(const BuildOptions& options, cache::Store& store) {
+  std::map<std::string, std::string> out;
+  for (const SecretOption& option : options.secrets) {
+    if (!option.hashed) continue;
+    try {
+      const std::string message = CanonicalWriter().text(option.id).text(read_secret(option)).bytes();
+      out[option.id] = hmac_sha256(cache::secret_key(store), message).hex();
+    } catch (const Error&) {
+      continue;
+    }
+  }
+  return out;
+}
+
+}  // namespace cbuild::cli
