@@ -135,7 +135,8 @@ solver::ExecOp make_exec(const StageLowering& stage, const RunInstruction& run, 
   op.arguments = argument_names(stage.state);
   if (stage.build.options.only_used_args) drop_unused_arguments(op);
   const oci::ContainerConfig& config = stage.state.image.config;
-  op.working_dir = config.working_dir.empty() ? "/" : config.working_dir;
+  // The config keeps a slash at the end; the command starts in the same directory with or without.
+  op.working_dir = config.working_dir.empty() ? "/" : clean_path(config.working_dir);
   op.user = config.user;
   op.platform = stage.state.platform.str();
   op.network = network_mode(stage, run);
