@@ -184,6 +184,9 @@ void TreeCopier::copy_special(const cache::TreeView::Entry& entry, const std::st
     if (symlinkat(source_.read_link(from).c_str(), parent, name.c_str()) != 0) throw_errno(errno, cat("symlink /", to));
     set_owner_and_mode(parent, name, new_owner(st), std::nullopt);
   } else {
+    if (S_ISCHR(st.st_mode) && st.st_rdev == 0)
+      throw Error(ErrorCode::input, cat("/", from, " is a character device 0:0, which marks a deleted file in a layer; it cannot be copied"))
+          .with_hint("leave it out with --exclude or .dockerignore");
     const mode_t type = S_ISSOCK(st.st_mode) ? S_IFREG : st.st_mode & S_IFMT;
     if (mknodat(parent, name.c_str(), type | 0600, st.st_rdev) != 0) throw_errno(errno, cat("mknod /", to));
     set_owner_and_mode(parent, name, new_owner(st), new_mode(st));
