@@ -1,0 +1,108 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What the runners of the cache table and of the faults share: scratch space, what a build printed, what an image holds, what is left behind."""
+import contextlib
+import json
+import os
+import pathlib
+import re
+import shutil
+import signal
+import subprocess
+import sys
+import tarfile
+import tempfile
+
+sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent / "e2e"))
+import bases  # noqa: E402
+
+STEP = re.compile(r"^#(\d+) \[[^\]]*?\d+/\d+\] (.*)$")
+CACHED = re.compile(r"^#(\d+) CACHED$")
+
+
+class Failure(Exception):
+    pass
+
+
+def check(condition, message):
+    if not condition:
+        raise Failure(message)
+
+
+def base_layout():
+    """The OCI layout with busybox that all tests stand on."""
+    directory = pathlib.Path(os.environ.get("CBUILD_E2E_BASES", "/var/tmp/cbuild-e2e-bases"))
+    return bases.make(["busybox"], directory) / "busybox"
+
+
+def mounts_below(path):
+    with open("/proc/self/mountinfo") as mounts:
+        return [line.split()[4] for line in mounts if str(path) in line.split()[4]][::-1]
+
+
+def mount_tmpfs(path, options):
+    done = subprocess.run(["mount", "-t", "tmpfs", "-o", options, "cbuild-test", str(path)], capture_output=True, text=True)
+    return done.returncode == 0
+
+
+@contextlib.contextmanager
+def scratch(name, parent, size="2g"):
+    """A directory of its own, in memory if the caller may mount; gone with all mounts afterwards."""
+    parent.mkdir(parents=True, exist_ok=True)
+    work = pathlib.Path(tempfile.mkdtemp(prefix=name + "-", dir=parent)).resolve()
+    work.chmod(0o755)
+    mounted = mount_tmpfs(work, f"size={size},mode=755")
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))
+    try:
+        yield work
+    finally:
+        for mount in mounts_below(work):
+            if not mounted or mount != str(work):
+                subprocess.run(["umount", "-l", mount], check=False)
+        if mounted:
+            subprocess.run(["umount", "-l", work], check=True)
+        shutil.rmtree(work, ignore_errors=True)
+
+
+def steps(stderr):
+    """Names of the steps that ran and of those that were cached, of plain progress."""
+    names, cached = {}, set()
+    for line in stderr.splitlines():
+        if found := STEP.match(line):
+            names.setdefault(found.group(1), found.group(2))
+        elif found := CACHED.match(line):
+            cached.add(found.group(1))
+    names = {n: s for n, s in names.items() if not s.startswith("FROM ")}
+    return [s for n, s in names.items() if n not in cached], [s for n, s in names.items() if n in cached]
+
+
+def tree_of(archive):
+    """The entries of a tar by path, without their times."""
+    out = {}
+    with tarfile.open(archive) as tar:
+        for m in tar:
+            xattrs = {k: v for k, v in m.pax_headers.items() if "xattr" in k}
+            content = tar.extractfile(m).read() if m.isreg() and m.size < 4096 else m.size
+            out[m.name] = (m.type, m.mode, m.uid, m.gid, m.linkname, xattrs, content)
+    return out
+
+
+def config_of(layout):
+    """Config of the image in a layout, and its history without times."""
+    def blob(digest):
+        return json.loads((layout / "blobs" / digest.replace(":", "/")).read_text())
+    index = json.loads((layout / "index.json").read_text())
+    config = blob(blob(index["manifests"][-1]["digest"])["config"]["digest"])
+    return config["config"], [(h.get("created_by"), h.get("empty_layer", False)) for h in config["history"]]
+
+
+def processes_of(store):
+    """Processes that were started with that store."""
+    mark, found = f"CBUILD_ROOT={store}".encode(), []
+    for pid in filter(str.isdigit, os.listdir("/proc")):
+        try:
+            environment = pathlib.Path(f"/proc/{pid}/environ").read_bytes()
+        except OSError:
+            continue
+        if int(pid) != os.getpid() and mark in environment.split(b"\0"):
+            found.append(int(pid))
+    return found
