@@ -98,6 +98,7 @@ UniqueFd BlobFiles::open(const Digest& digest) {
     if (file && static_cast<std::uint64_t>(sys::stat_fd(file->get()).st_size) == *expected)
       return std::move(*file);
     store_.forget_blob(digest);
+    store_.report_loss(cat("blob ", digest.str(), " was cut off or removed"));
   }
   throw Error(ErrorCode::not_found, cat("blob ", digest.str(), " is not in the store"));
 }
@@ -120,7 +121,7 @@ void Store::Impl::forget_blob(const Digest& blob) {
   const int blobs_dir = dir(Dir::blobs), tmp = dir(Dir::tmp);
   const std::string aside = temp_name() + ".blob";
   index.write([&](Database& db) {
-    db.run("DELETE FROM blobs WHERE digest = ?", blob);
+    if (db.run("DELETE FROM blobs WHERE digest = ?", blob) > 0) has_forgotten = true;
     ::renameat(blobs_dir, blob.hex().c_str(), tmp, aside.c_str());
   });
   ::unlinkat(tmp, aside.c_str(), 0);

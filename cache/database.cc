@@ -37,15 +37,16 @@ int wait_for_lock(void*, int attempt) {
     case SQLITE_ERROR:  // a table or column that is not there: the schema page is damaged
       throw IndexBroken(text);
     case SQLITE_FULL:
-      throw Error(ErrorCode::no_space, text).with_errno(ENOSPC);
+      throw_errno(ENOSPC, text);
     case SQLITE_CANTOPEN:
-      if (sys == 0 || sys == EISDIR || sys == ELOOP) throw IndexBroken(text);  // no regular file
+      // No regular file, a link to nowhere, or another process has just put the file aside.
+      if (sys == 0 || sys == EISDIR || sys == ELOOP || sys == ENOENT) throw IndexBroken(text);
       throw_errno(sys, text);
     case SQLITE_READONLY:
       if (extended == SQLITE_READONLY_DBMOVED) throw IndexBroken(text);
       throw Error(ErrorCode::denied, text).with_errno(EACCES);
     case SQLITE_IOERR:
-      if (sys == ENOSPC || sys == EDQUOT) throw Error(ErrorCode::no_space, text).with_errno(sys);
+      if (sys == ENOSPC || sys == EDQUOT) throw_errno(sys, text);
       throw Error(ErrorCode::io, text).with_errno(sys);
     default:
       throw Error(ErrorCode::io, text).with_errno(sys);

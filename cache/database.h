@@ -52,7 +52,7 @@ class Query {
 /// One SQLite connection. Not thread-safe. Errors: IndexBroken, Error{no_space}, Error{denied}, Error{io}.
 class Database {
  public:
-  /// With `create` false a missing file is Error{not_found}.
+  /// With `create` false a missing file is IndexBroken.
   Database(const std::string& path, bool create);
   ~Database();
   Database(const Database&) = delete;

@@ -9,6 +9,7 @@
 #include <random>
 #include <thread>
 
+#include "cache/database.h"
 #include "cache/gc.h"
 #include "cache/test_support.h"
 
@@ -92,6 +93,37 @@ TEST_CASE("flipped bytes in the index") {
     overwrite(index_path(temp.root), damaged);
     check_usable(temp, keys);
   }
+}
+
+TEST_CASE("a chain that stands on something else than its id says is forgotten") {
+  TempStore temp;
+  Chain top, below;
+  {
+    Store store(temp.options());
+    below = add_file_layer(store, {}, "below", "below");
+    top = add_file_layer(store, below.id, "top", "top");
+    store.publish(record_of(digest_of("key"), top.id));
+  }
+  {
+    Database db(index_path(temp.root), false);
+    SUBCASE("another layer") {
+      db.run("UPDATE chains SET layer = ? WHERE id = ?", below.layer, top.id);
+    }
+    SUBCASE("a parent that does not exist") {
+      db.run("UPDATE chains SET parent = ? WHERE id = ?", digest_of("nothing"), top.id);
+    }
+    SUBCASE("a damaged chain below") {
+      db.run("UPDATE chains SET layer = ? WHERE id = ?", top.layer, below.id);
+    }
+  }
+  Store store(temp.options());
+  CHECK_FALSE(store.has_forgotten());
+  CHECK_THROWS_AS(store.chain_layers(top.id), Error);
+  CHECK(store.has_forgotten());
+  CHECK_FALSE(store.find(digest_of("key")));
+  const Chain again = store.extend(store.extend({}, below.layer, {}).id, top.layer, {});
+  CHECK(again.id == top.id);
+  CHECK(store.chain_layers(top.id) == std::vector{below.layer, top.layer});
 }
 
 TEST_CASE("an index that is none is put aside, with a note") {

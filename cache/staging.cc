@@ -93,8 +93,13 @@ const std::string& Staging::Impl::seal(const Layer& layer) const {
   return name;
 }
 
+std::string replaced_name(const std::string& staged) {
+  return staged + ".replaced";
+}
+
 void Staging::Impl::release() {
   armed = false;
+  if (sys::try_stat_at(store->dir(Dir::tmp), replaced_name(name))) store->remove_later(replaced_name(name));
   if (!work) return;
   work.reset();
   store->remove_later(work_name());

@@ -121,6 +121,11 @@ bool Store::Impl::hold(Pinned kind, const Digest& id) {
   return there;
 }
 
+void Store::Impl::report_loss(const std::string& what) {
+  has_forgotten = true;
+  throw Error(ErrorCode::corrupt, cat("store: ", what));
+}
+
 void Store::Impl::touch_chain(const Digest& chain, std::int64_t recorded_ns) {
   if (sys::now_ns() - recorded_ns < kTouchResolution) return;
   std::scoped_lock lock(mutex_);
@@ -158,6 +163,9 @@ int Store::root_fd() const {
 }
 oci::BlobStore& Store::blobs() {
   return impl_->blobs;
+}
+bool Store::has_forgotten() const {
+  return impl_->has_forgotten;
 }
 const std::vector<std::string>& Store::notes() const {
   return impl_->notes;

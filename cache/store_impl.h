@@ -50,7 +50,12 @@ struct Store::Impl {
   void touch_chain(const Digest& chain, std::int64_t recorded_ns);
   void flush_touched() noexcept;
 
+  /// Throws Error{corrupt} for what was here and is not any more; see Store::has_forgotten().
+  [[noreturn]] void report_loss(const std::string& what);
   void forget_tree(const Digest& layer);
+  void forget_missing_trees();
+  /// With its chains and records.
+  void forget_layer(const Digest& layer);
   void forget_blob(const Digest& blob);
   /// What snapshots/<id> says of itself, for an index that was lost. nullopt if there is none that can be
   /// trusted.
@@ -80,6 +85,7 @@ struct Store::Impl {
   UniqueFd root_fd;
   bool user_xattr = false;
   std::vector<std::string> notes;
+  std::atomic<bool> has_forgotten = false;  ///< Store::has_forgotten()
   Index index;
   Lease lease;
   BlobFiles blobs;
@@ -121,6 +127,8 @@ Layer read_layer(const Query& query);
 
 Digest chain_digest(const Digest& parent, const Digest& layer);  ///< Chain::id
 std::string snapshot_name(const Digest& layer);                  ///< "<hex>"
+/// Where in tmp/ a snapshot goes that a staged tree takes the place of.
+std::string replaced_name(const std::string& staged);
 /// The file "meta" beside a snapshot's tree: what lets it be taken over by a fresh index. Begins with the
 /// boot id.
 std::string encode_meta(const Layer& layer);

@@ -28,10 +28,16 @@ Chain read_chain(const Query& query) {
   return chain;
 }
 
+/// A chain's id tells what it stands on, so a row with a flipped bit is found out.
+bool is_whole(const Chain& chain) {
+  return chain_digest(chain.parent, chain.layer) == chain.id;
+}
+
 std::optional<Chain> select_chain(Database& db, const Digest& id) {
   Query query = db.query("SELECT id, parent, layer, identity, depth FROM chains WHERE id = ?", id);
   if (!query.next()) return std::nullopt;
-  return read_chain(query);
+  Chain chain = read_chain(query);
+  return is_whole(chain) ? std::optional(std::move(chain)) : std::nullopt;
 }
 
 void insert_layer(Database& db, const Layer& layer) {
@@ -55,23 +61,33 @@ std::optional<Layer> select_layer(Database& db, const Digest& id) {
   return read_layer(query);
 }
 
-/// Bottom first; empty if the chain is not known.
+/// Bottom first; empty if the chain is not known or a link of it is missing or damaged.
 std::vector<Digest> select_chain_layers(Database& db, const Digest& id) {
   std::vector<Digest> layers;
   Query query = db.query(
-      "WITH RECURSIVE down(parent, layer) AS (SELECT parent, layer FROM chains WHERE id = ?"
-      " UNION ALL SELECT c.parent, c.layer FROM chains c JOIN down ON c.id = down.parent) SELECT layer "
-      "FROM down",
+      "WITH RECURSIVE down(id, parent, layer) AS (SELECT id, parent, layer FROM chains WHERE id = ?"
+      " UNION ALL SELECT c.id, c.parent, c.layer FROM chains c JOIN down ON c.id = down.parent)"
+      " SELECT id, parent, layer FROM down",
       id);
-  while (query.next()) layers.push_back(query.digest(0));
+  Digest below = id;
+  while (query.next()) {
+    const Digest link = query.digest(0);
+    below = query.digest(1);
+    layers.push_back(query.digest(2));
+    if (chain_digest(below, layers.back()) != link) return {};
+  }
+  if (!below.empty()) return {};
   std::reverse(layers.begin(), layers.end());
   return layers;
 }
 
-Chain select_or_insert(Database& db, Chain chain) {
-  if (db.run("UPDATE chains SET doomed = 0 WHERE id = ?", chain.id) > 0) return *select_chain(db, chain.id);
+Chain select_or_insert(Store::Impl& store, Database& db, Chain chain) {
+  if (db.run("UPDATE chains SET doomed = 0 WHERE id = ?", chain.id) > 0) {
+    if (const auto known = select_chain(db, chain.id)) return *known;
+    delete_chain(db, chain.id, 0);
+  }
   const auto below = chain.parent.empty() ? std::optional<Chain>(Chain{}) : select_chain(db, chain.parent);
-  if (!below) throw Error(ErrorCode::corrupt, cat("store: chain ", chain.parent.str(), " is gone"));
+  if (!below) store.report_loss(cat("chain ", chain.parent.str(), " is gone"));
   chain.depth = below->depth + 1;
   db.run("INSERT INTO chains(id, parent, layer, identity, depth, last_used_ns) VALUES(?, ?, ?, ?, ?, ?)",
          chain.id, chain.parent, chain.layer, chain.identity, chain.depth, sys::now_ns());
@@ -88,13 +104,13 @@ Chain make_chain(const Digest& parent, const Digest& layer, const Digest& identi
 }
 
 /// Moves a finished tree to its place; inside the transaction that records it, so that no other process sees
-/// one without the other.
+/// one without the other. What lay there stays in tmp/ until the staging is released.
 void move_in(Store::Impl& store, const std::string& staged, const Digest& layer) {
   const int tmp = store.dir(Dir::tmp), snapshots = store.dir(Dir::snapshots);
   const std::string name = snapshot_name(layer);
   if (sys::rename_noreplace(tmp, staged, snapshots, name)) return;
   // No row claims what lies there: left by a killed process or a lost index.
-  sys::rename_at(snapshots, name, tmp, store.temp_name());
+  sys::rename_at(snapshots, name, tmp, replaced_name(staged));
   sys::rename_at(tmp, staged, snapshots, name);
 }
 
@@ -224,7 +240,7 @@ void Store::Impl::restore_chain(Database& db, const Digest& chain) {
     known = found->second;
   }
   restore_chain(db, known.parent);
-  if (restore_layer(db, known.layer)) select_or_insert(db, known);
+  if (restore_layer(db, known.layer)) select_or_insert(*this, db, known);
 }
 
 void Store::Impl::remember(const Chain& chain) {
@@ -250,10 +266,9 @@ bool Store::Impl::record_tree(Database& db, const Layer& layer, const std::strin
 }
 
 Chain Store::Impl::record_chain(Database& db, const Chain& chain) {
-  if (!restore_layer(db, chain.layer))
-    throw Error(ErrorCode::corrupt, cat("store: layer ", chain.layer.str(), " is gone"));
+  if (!restore_layer(db, chain.layer)) report_loss(cat("layer ", chain.layer.str(), " is gone"));
   restore_chain(db, chain.parent);
-  return select_or_insert(db, chain);
+  return select_or_insert(*this, db, chain);
 }
 
 void Store::add_tree(Layer layer, Staging staging) {
@@ -275,10 +290,9 @@ Chain Store::Impl::add_tree_on(const Digest& parent, Layer layer, Staging stagin
   chain = index.write([&](Database& db) {
     // First, because the rename is not undone with the transaction.
     restore_chain(db, parent);
-    if (!parent.empty() && !select_chain(db, parent))
-      throw Error(ErrorCode::corrupt, cat("store: chain ", parent.str(), " is gone"));
+    if (!parent.empty() && !select_chain(db, parent)) report_loss(cat("chain ", parent.str(), " is gone"));
     moved = record_tree(db, layer, name);
-    return select_or_insert(db, chain);
+    return select_or_insert(*this, db, chain);
   });
   lease.confirm(layer_pin);
   lease.confirm(chain_pin);
@@ -332,7 +346,10 @@ std::vector<Digest> Store::Impl::layers_of(const Digest& chain) {
   } else {
     layers = index.read([&](Database& db) { return select_chain_layers(db, chain); });
   }
-  if (layers.empty()) throw Error(ErrorCode::corrupt, cat("store: chain ", chain.str(), " is gone"));
+  if (layers.empty()) {
+    index.write([&](Database& db) { delete_chain(db, chain, 0); });
+    report_loss(cat("chain ", chain.str(), " is gone"));
+  }
   if (chain_layers_.size() >= kMaxChainLists) chain_layers_.clear();
   chain_layers_.emplace(chain, layers);
   return layers;
@@ -364,8 +381,8 @@ UniqueFd Store::open_tree(const Digest& layer) {
   auto fd = sys::try_open_at(impl_->dir(Dir::snapshots), snapshot_name(layer) + "/fs", kFlags);
   if (fd) return std::move(*fd);
   impl_->forget_tree(layer);
-  throw Error(ErrorCode::corrupt,
-              cat("store: the tree of layer ", layer.str(), " is gone; it was forgotten, build again"));
+  impl_->forget_missing_trees();
+  impl_->report_loss(cat("the tree of layer ", layer.str(), " is gone"));
 }
 
 std::string Store::tree_path(const Digest& layer) const {
@@ -384,6 +401,23 @@ void Store::Impl::forget_tree(const Digest& layer) {
       delete_layer(db, layer, 0);
     }
   });
+}
+
+void Store::Impl::forget_layer(const Digest& layer) {
+  drop_shared_dir(layer);
+  index.write([&](Database& db) { delete_layer(db, layer, 0); });
+}
+
+// Where one is gone more may be: all at once, so that what depends on them is not found out one by one.
+void Store::Impl::forget_missing_trees() {
+  const auto layers = index.read([](Database& db) {
+    std::vector<Digest> out;
+    Query query = db.query("SELECT id FROM layers WHERE has_tree = 1");
+    while (query.next()) out.push_back(query.digest(0));
+    return out;
+  });
+  for (const Digest& layer : layers)
+    if (!sys::try_stat_at(dir(Dir::snapshots), snapshot_name(layer) + "/fs")) forget_tree(layer);
 }
 
 }  // namespace cbuild::cache

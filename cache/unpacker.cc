@@ -59,14 +59,18 @@ void unpack_layer(const Job& job, const Digest& id) {
   if (!lock) throw Error(ErrorCode::cancelled, "cancelled");
   const auto layer = job.store.layer(id);
   if (layer && layer->has_tree) return;
-  if (!layer || !layer->blob)
-    throw Error(ErrorCode::corrupt, cat("store: layer ", id.str(), " has neither tree nor blob"));
+  if (!layer || !layer->blob || (!layer->has_blob && layer->fetch_from.empty())) {
+    job.store.impl().forget_layer(id);
+    job.store.impl().report_loss(cat("layer ", id.str(), " has neither tree nor blob"));
+  }
   try {
     unpack_blob(job, *layer);
   } catch (const Error& error) {
-    if (error.code() != ErrorCode::corrupt || !job.fetch || layer->fetch_from.empty()) throw;
+    if (error.code() != ErrorCode::corrupt) throw;
     job.store.forget_blob(layer->blob->digest);
-    unpack_blob(job, *layer);
+    if (job.fetch && !layer->fetch_from.empty()) return unpack_blob(job, *layer);
+    job.store.impl().forget_layer(id);
+    job.store.impl().report_loss(cat("layer ", id.str(), " was damaged: ", error.what()));
   }
 }
 

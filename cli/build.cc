@@ -7,6 +7,7 @@
 #include <cstdlib>
 #include <iostream>
 #include <unordered_set>
+#include <utility>
 
 #include "base/error.h"
 #include "base/sys.h"
@@ -105,6 +106,8 @@ class Build {
   }
 
   const std::string& failure_text() const { return failure_text_; }
+  /// The build failed because the store had lost something, which is forgotten now.
+  bool found_loss() const { return found_loss_; }
 
  private:
   oci::layer::PackOptions pack_options() const {
@@ -121,6 +124,7 @@ class Build {
   void lower_dockerfile();
   bool solve();
   void count_steps();
+  void sweep_once();
   sandbox::Runner& runner();
   solver::ops::BuildServices services();
   void report_failure(const solver::SolveReport& report, const solver::ops::StoreExecutor& executor);
@@ -149,6 +153,7 @@ class Build {
   solver::SolveReport report_;
   BuildOutcome outcome_;
   std::string failure_text_;
+  bool found_loss_ = false, swept_ = false;
   std::int64_t started_ns_ = 0, began_ns_ = 0;
 };
 
@@ -185,12 +190,17 @@ void Build::lower_dockerfile() {
   for (const std::string& note : lowered_.notes) progress_.on_event(RunNote{Severity::note, note});
 }
 
+/// What killed builds left, before the space is needed or at the end of a build that ran something.
+void Build::sweep_once() {
+  if (!std::exchange(swept_, true)) cache::sweep_leftovers(store_);
+}
+
 sandbox::Runner& Build::runner() {
   const std::lock_guard lock(runner_mutex_);
   if (!runner_) {
     if (session_.unprivileged) progress_.on_event(RunNote{Severity::note, session_.user_namespace});
     runner_ = sandbox::make_namespace_runner(*session_.zygote, choose_mode(options_, session_, progress_));
-    cache::sweep_leftovers(store_);
+    sweep_once();
   }
   return *runner_;
 }
@@ -266,6 +276,7 @@ void Build::report_failure(const solver::SolveReport& report, const solver::ops:
   }
   const solver::Vertex& vertex = lowered_.graph[report.failure->vertex];
   const solver::StepFailure& failure = report.failure->failure;
+  found_loss_ = failure.error.code() == ErrorCode::corrupt && store_.has_forgotten();
   outcome_.exit_code = failure.error.code() == ErrorCode::unsupported || failure.error.code() == ErrorCode::internal
                            ? exit_code::kInternal
                            : exit_code::kBuildFailed;
@@ -301,6 +312,7 @@ void Build::export_outputs() {
   try {
     write_outputs(options_, targets, {store_, packer_, remote_, progress_, cancel_, lowered_.graph.size()});
   } catch (const Error& error) {
+    found_loss_ = error.code() == ErrorCode::corrupt && store_.has_forgotten();
     outcome_.exit_code = cancel_.cancelled() ? exit_code::kInterrupted : exit_code::kExportFailed;
     failure_text_ = error_text(error, session_.root);
   }
@@ -310,6 +322,7 @@ void Build::export_outputs() {
 
 void Build::finish() {
   if (outcome_.steps_cached == outcome_.steps_total && outcome_.exit_code == 0) return;
+  sweep_once();
   store_.make_durable();
   collect_garbage();
 }
@@ -349,13 +362,14 @@ void Build::record(const std::string& error) noexcept {
 }
 
 /// Everything that can go wrong before and around the passes, as text and exit code.
-BuildOutcome guarded(const BuildOptions& options, Session& session, ProgressSink& progress, CancelSource& cancel,
-                     std::string& text) {
+BuildOutcome guarded_once(const BuildOptions& options, Session& session, ProgressSink& progress, CancelSource& cancel,
+                          std::string& text, bool& found_loss) {
   BuildOutcome outcome;
   try {
     Build build(options, session, progress, cancel);
     outcome = build.run();
     text = build.failure_text();
+    found_loss = build.found_loss();
   } catch (const DiagnosticError& error) {
     for (const Diagnostic& diagnostic : error.diagnostics()) text += render(diagnostic);
     outcome.exit_code = exit_code::kBuildFailed;
@@ -367,6 +381,19 @@ BuildOutcome guarded(const BuildOptions& options, Session& session, ProgressSink
                                                               : exit_code::kBuildFailed;
   }
   return outcome;
+}
+
+/// A store that has lost something is no reason to fail: what is gone is a miss, and the build is done once more without it.
+BuildOutcome guarded(const BuildOptions& options, Session& session, ProgressSink& progress, CancelSource& cancel,
+                     std::string& text) {
+  constexpr int kMaxAttempts = 4;
+  for (int attempt = 1;; ++attempt) {
+    bool found_loss = false;
+    text.clear();
+    const BuildOutcome outcome = guarded_once(options, session, progress, cancel, text, found_loss);
+    if (!found_loss || cancel.cancelled() || attempt == kMaxAttempts) return outcome;
+    progress.on_event(RunNote{Severity::warning, "the store had lost a result or it was damaged; it is forgotten, building again"});
+  }
 }
 
 }  // namespace

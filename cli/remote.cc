@@ -97,9 +97,10 @@ void Remote::fetch_from_layout(const std::string& locator, const oci::Descriptor
 }
 
 void Remote::fetch(const cache::Layer& layer) {
-  if (!layer.blob || layer.fetch_from.empty())
-    throw Error(ErrorCode::corrupt, cat("layer ", layer.id.str(), " is gone and cannot be fetched again"))
-        .with_hint("build again with --no-cache");
+  if (!layer.blob || layer.fetch_from.empty()) {
+    if (layer.blob) store_.forget_blob(layer.blob->digest);
+    throw Error(ErrorCode::corrupt, cat("store: the blob of layer ", layer.id.str(), " is gone"));
+  }
   const oci::Descriptor& blob = *layer.blob;
   const TaskId task = next_task_++;
   progress_.on_event(TaskAdded{task, cat("pull ", blob.digest.str()), {}});
@@ -122,13 +123,26 @@ void Remote::fetch(const cache::Layer& layer) {
 
 std::optional<frontend::ResolvedImage> StoreImageResolver::from_store(const std::string& name, const std::string& locator) {
   const auto image = store_.image(name);
-  if (!image || !store_.blobs().size(image->manifest)) return std::nullopt;
-  const auto document = oci::parse_manifest(oci::read_blob(store_.blobs(), image->manifest));
+  if (!image) return std::nullopt;
+  const auto body = read_document(image->manifest);
+  if (!body) return std::nullopt;
+  const auto document = oci::parse_manifest(*body);
   const auto* manifest = std::get_if<oci::Manifest>(&document);
-  if (manifest == nullptr || !store_.blobs().size(manifest->config.digest)) return std::nullopt;
-  return frontend::ResolvedImage{image->manifest,
-                                 oci::parse_image_config(oci::read_blob(store_.blobs(), manifest->config.digest)),
-                                 cat(locator, "@", image->manifest.str())};
+  const auto config = manifest == nullptr ? std::nullopt : read_document(manifest->config.digest);
+  if (!config) return std::nullopt;
+  return frontend::ResolvedImage{image->manifest, oci::parse_image_config(*config), cat(locator, "@", image->manifest.str())};
+}
+
+/// A damaged one is dropped, so that it is asked for again.
+std::optional<std::string> StoreImageResolver::read_document(const Digest& digest) {
+  if (!store_.blobs().size(digest)) return std::nullopt;
+  try {
+    return oci::read_blob(store_.blobs(), digest);
+  } catch (const Error& error) {
+    if (error.code() != ErrorCode::corrupt) throw;
+    store_.forget_blob(digest);
+    return std::nullopt;
+  }
 }
 
 frontend::ResolvedImage StoreImageResolver::from_layout(const std::string& locator, const oci::Platform& platform) {

@@ -52,6 +52,7 @@ class StoreImageResolver final : public frontend::ImageResolver {
  private:
   frontend::ResolvedImage from_layout(const std::string& locator, const oci::Platform& platform);
   frontend::ResolvedImage from_registry(const oci::Reference& reference, const oci::Platform& platform);
+  std::optional<std::string> read_document(const Digest& digest);
   std::optional<frontend::ResolvedImage> from_store(const std::string& name, const std::string& locator);
 
   cache::Store& store_;

@@ -8,9 +8,11 @@
 #include <nlohmann/json.hpp>
 #include <set>
 
+#include "base/digest.h"
 #include "base/error.h"
 #include "base/sys.h"
 #include "base/text.h"
+#include "exporter/stored_blob.h"
 #include "oci/layer/tar_writer.h"
 #include "oci/layout.h"
 #include "oci/reference.h"
@@ -70,13 +72,16 @@ class ArchiveWriter {
     tar_.entry({.name = blob_path(descriptor.digest), .mode = 0644, .size = descriptor.size});
     std::vector<std::byte> buffer(kCopyBuffer);
     std::uint64_t left = descriptor.size;
+    Sha256 hash;
     while (left > 0) {
       const std::size_t got = sys::read_some(fd.get(), std::span(buffer).first(std::min<std::uint64_t>(left, buffer.size())));
       if (got == 0) throw Error(ErrorCode::corrupt, cat("blob ", descriptor.digest.str(), " is shorter than recorded"));
+      hash.update(std::span(buffer).first(got));
       tar_.data(std::span(buffer).first(got));
       left -= got;
       if (written_) written_(got);
     }
+    verify_stored_blob(store_, descriptor.digest, hash.finish());
   }
   void finish() { tar_.finish(); }
 
@@ -168,6 +173,7 @@ class ViewTar {
 void link_or_copy(cache::Store& store, const oci::Descriptor& descriptor, int target_dir) {
   const std::string path = blob_path(descriptor.digest);
   if (sys::try_stat_at(target_dir, path)) return;
+  verify_stored_blob(store, descriptor.digest);
   const UniqueFd from = store.blobs().open(descriptor.digest);
   if (linkat(AT_FDCWD, sys::fd_path(from.get()).c_str(), target_dir, path.c_str(), AT_SYMLINK_FOLLOW) == 0) return;
   const std::string temporary = path + ".part";

@@ -8,6 +8,7 @@
 
 #include "base/error.h"
 #include "base/text.h"
+#include "exporter/stored_blob.h"
 #include "oci/reference.h"
 
 namespace cbuild::exporter {
@@ -68,8 +69,13 @@ class Pusher {
   }
 
   void push_blob(const oci::Descriptor& descriptor, const std::optional<oci::Reference>& mount_from) {
-    context_.registry->push_blob(target_, descriptor, context_.store.blobs(), mount_from,
-                                 [&](std::uint64_t bytes, std::uint64_t) { report(descriptor, bytes); });
+    try {
+      context_.registry->push_blob(target_, descriptor, context_.store.blobs(), mount_from,
+                                   [&](std::uint64_t bytes, std::uint64_t) { report(descriptor, bytes); });
+    } catch (const Error&) {
+      verify_stored_blob(context_.store, descriptor.digest);  // the registry may have refused it with good reason
+      throw;
+    }
     report(descriptor, descriptor.size);
   }
 

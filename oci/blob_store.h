@@ -30,14 +30,14 @@ class BlobStore {
   virtual ~BlobStore() = default;
   /// Size of a blob, nullopt if it is not here.
   virtual std::optional<std::uint64_t> size(const Digest& digest) = 0;
-  /// Opened for reading; Error{not_found} if it is not here. Content is not verified on open.
+  /// Opened for reading; Error{not_found} if it is not here, {corrupt} if it was here and turned out to be lost. Content is not verified on open.
   virtual UniqueFd open(const Digest& digest) = 0;
   virtual std::unique_ptr<BlobWriter> create() = 0;
 };
 
 /// Reads a whole small blob and verifies its digest. Throws Error{corrupt} or {not_found}.
 std::string read_blob(BlobStore& store, const Digest& digest, std::size_t limit = 8u << 20);
-/// Writes `data` unless present; returns a descriptor for it.
+/// Writes `data` unless it is there whole; returns a descriptor for it.
 Descriptor put_blob(BlobStore& store, std::string_view data, std::string media_type);
 
 }  // namespace cbuild::oci
