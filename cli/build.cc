@@ -322,8 +322,13 @@ void Build::export_outputs() {
 
 void Build::finish() {
   if (outcome_.steps_cached == outcome_.steps_total && outcome_.exit_code == 0) return;
-  sweep_once();
-  store_.make_durable();
+  try {
+    sweep_once();
+    store_.make_durable();
+  } catch (const Error& error) {
+    // The outputs are written. Nothing is lost but the certainty that the next build finds its steps after a power loss.
+    progress_.on_event(RunNote{Severity::warning, cat("the store was not synced: ", error.what())});
+  }
   collect_garbage();
 }
 
