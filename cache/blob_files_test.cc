@@ -84,6 +84,15 @@ TEST_CASE("a blob that proves wrong can be forgotten") {
   CHECK_FALSE(store.blobs().size(digest));
 }
 
+TEST_CASE("a damaged document is written anew by who has its text") {
+  TempStore temp;
+  Store store(temp.options());
+  const Digest digest = oci::put_blob(store.blobs(), "flip me", "x").digest;
+  sys::write_file_at(AT_FDCWD, blob_path(temp.root, digest), "flip mE");
+  CHECK(oci::put_blob(store.blobs(), "flip me", "x").digest == digest);
+  CHECK(oci::read_blob(store.blobs(), digest) == "flip me");
+}
+
 TEST_CASE("images: names, and the store as a layout other tools read") {
   TempStore temp;
   oci::Manifest manifest;
