@@ -1,0 +1,166 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: Apache-2.0
+"""Stores that were cut off, flipped, emptied or that belong to another boot.
+
+    damage.py CBUILD [--flips 200]
+
+A store is filled once; each case takes a copy, harms it, and builds twice: what the store holds and, after an edit, something new. Both builds
+must succeed and give what an undisturbed build gives: damaged data is a miss, never a result and never a refusal.
+"""
+import concurrent.futures
+import contextlib
+import os
+import pathlib
+import random
+import shutil
+import sqlite3
+import subprocess
+import sys
+
+import rig
+import support
+from support import check
+
+
+def flip(path, rng, count=1):
+    size = path.stat().st_size
+    if size == 0:
+        return
+    with open(path, "r+b") as file:
+        for _ in range(count):
+            at = rng.randrange(size)
+            file.seek(at)
+            byte = file.read(1)[0]
+            file.seek(at)
+            file.write(bytes([byte ^ (1 << rng.randrange(8))]))
+
+
+def truncate(path, size):
+    with open(path, "r+b") as file:
+        file.truncate(size)
+
+
+def checkpoint(store):
+    with contextlib.closing(sqlite3.connect(store / "index.db")) as db:
+        db.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+
+
+def reboot(store, synced):
+    """As if the machine had been started since: the index was written by another boot. What was not synced may be anything."""
+    with contextlib.closing(sqlite3.connect(store / "index.db")) as db:
+        db.execute("UPDATE meta SET boot = ?", (b"00000000-0000-0000-0000-000000000000",))
+        if not synced:
+            db.execute("INSERT INTO volatile(kind, id) SELECT 1, id FROM layers WHERE has_tree = 1")
+            db.execute("INSERT INTO volatile(kind, id) SELECT 2, digest FROM blobs")
+        db.commit()
+    this_boot = pathlib.Path("/proc/sys/kernel/random/boot_id").read_bytes().strip()
+    for meta in store.glob("snapshots/*/meta"):
+        meta.write_bytes(meta.read_bytes().replace(this_boot, b"00000000-0000-0000-0000-000000000000"))
+    if synced:
+        return
+    for mark in store.glob("snapshots/*/synced"):
+        mark.unlink()
+    for path in [*store.glob("snapshots/*/fs/**/*"), *store.glob("blobs/sha256/*")]:  # sizes survived, data did not
+        if path.is_file() and not path.is_symlink():
+            path.write_bytes(b"\0" * path.stat().st_size)
+
+
+def index_cases(options):
+    rng = random.Random(options.seed)
+    for i in range(16):
+        yield f"index.db cut at {i}/16", lambda s, i=i: truncate(s / "index.db", (s / "index.db").stat().st_size * i // 16)
+    for i in range(options.flips):
+        seed, count = rng.random(), 1 if i % 2 else 1 + i // 4
+        yield f"index.db: {count} flips, round {i}", lambda s, seed=seed, count=count: (checkpoint(s), flip(s / "index.db", random.Random(seed), count))
+    for i in range(options.flips // 4):
+        seed = rng.random()
+        yield f"index.db-wal: flips, round {i}", lambda s, seed=seed: flip(s / "index.db-wal", random.Random(seed), 3)
+    for i in range(8):
+        yield f"index.db-wal cut at {i}/8", lambda s, i=i: truncate(s / "index.db-wal", (s / "index.db-wal").stat().st_size * i // 8)
+    yield "index.db removed", lambda s: (s / "index.db").unlink()
+    yield "index.db and its log removed", lambda s: [(s / n).unlink() for n in ("index.db", "index.db-wal", "index.db-shm") if (s / n).exists()]
+    yield "index.db-wal removed", lambda s: (s / "index.db-wal").unlink(missing_ok=True)
+    yield "index.db-shm of zeros", lambda s: (s / "index.db-shm").write_bytes(b"\0" * 32768)
+    yield "index.db of zeros", lambda s: (s / "index.db").write_bytes(b"\0" * (s / "index.db").stat().st_size)
+    yield "index.db is a text", lambda s: (s / "index.db").write_text("hello\n")
+    yield "index.db is a directory", lambda s: ((s / "index.db").unlink(), (s / "index.db").mkdir())
+    yield "index.db is a dangling link", lambda s: ((s / "index.db").unlink(), (s / "index.db").symlink_to("nowhere"))
+    yield "index.json is garbage", lambda s: (s / "index.json").write_text("{")
+
+
+def object_cases(store):
+    """`store` is the filled store: a case for each of its objects."""
+    for blob in sorted(os.listdir(store / "blobs" / "sha256")):
+        short = f"blob {blob[:8]}"
+        yield f"{short}: flip", lambda s, b=blob: flip(s / "blobs" / "sha256" / b, random.Random(b))
+        yield f"{short}: cut", lambda s, b=blob: truncate(s / "blobs" / "sha256" / b, (s / "blobs" / "sha256" / b).stat().st_size // 2)
+        yield f"{short}: empty", lambda s, b=blob: truncate(s / "blobs" / "sha256" / b, 0)
+        yield f"{short}: removed", lambda s, b=blob: (s / "blobs" / "sha256" / b).unlink()
+        yield f"{short}: a directory", lambda s, b=blob: ((s / "blobs" / "sha256" / b).unlink(), (s / "blobs" / "sha256" / b).mkdir())
+    yield "all blobs removed", lambda s: shutil.rmtree(s / "blobs")
+    yield "all blobs flipped", lambda s: [flip(b, random.Random(1)) for b in (s / "blobs" / "sha256").iterdir()]
+    for snapshot in sorted(os.listdir(store / "snapshots")):
+        short = f"snapshot {snapshot[:8]}"
+        yield f"{short}: removed", lambda s, n=snapshot: shutil.rmtree(s / "snapshots" / n)
+        yield f"{short}: fs removed", lambda s, n=snapshot: shutil.rmtree(s / "snapshots" / n / "fs")
+        yield f"{short}: fs is a file", lambda s, n=snapshot: (shutil.rmtree(s / "snapshots" / n / "fs"), (s / "snapshots" / n / "fs").write_text("x"))
+    yield "all snapshots removed", lambda s: shutil.rmtree(s / "snapshots")
+    yield "all snapshots removed, directory kept", lambda s: [shutil.rmtree(p) for p in (s / "snapshots").iterdir()]
+    yield "all snapshots and blobs removed", lambda s: (shutil.rmtree(s / "snapshots"), shutil.rmtree(s / "blobs"))
+    for name in ("locks", "tmp", "leases", "mounts", "scans", "flats", "logs"):
+        yield f"{name} removed", lambda s, n=name: shutil.rmtree(s / n, ignore_errors=True)
+    yield "scans flipped", lambda s: [flip(p, random.Random(3), 3) for p in (s / "scans").iterdir()]
+    yield "scans cut", lambda s: [truncate(p, p.stat().st_size // 2) for p in (s / "scans").iterdir()]
+    yield "litter everywhere", lambda s: [(s / d / "litter").write_text("x") for d in ("snapshots", "blobs/sha256", "mounts", "scans", "leases", "locks")]
+    yield "another boot, all synced", lambda s: reboot(s, True)
+    yield "another boot, nothing synced", lambda s: reboot(s, False)
+    yield "another boot, nothing synced, index lost", lambda s: (reboot(s, False), [p.unlink() for p in s.glob("index.db*")])
+
+
+def one_case(the, filled, number, harm):
+    the = the.fork(str(number))
+    store = the.store("store")
+    subprocess.run(["cp", "-a", "--reflink=auto", filled, store], check=True)
+    try:
+        harm(store)
+        the.set_stamp(rig.STAMP)
+        the.check_result(store)
+        the.set_stamp("STAMP-AFTERWRD")
+        the.check_result(store, "STAMP-AFTERWRD")
+        the.check_nothing_left(store)
+        the.set_stamp(rig.STAMP)
+        the.check_result(store)
+    finally:
+        shutil.rmtree(the.work, ignore_errors=True)
+
+
+def run(the, options):
+    filled = the.store("filled")
+    the.set_stamp(rig.STAMP)
+    the.check_result(filled)
+    code, text = the.run(filled, "-t", "kept:1")
+    check(code == 0, text)
+    cases = [*index_cases(options), *object_cases(filled)]
+    cases = [case for case in cases if options.case in case[0]]
+
+    def one(numbered):
+        number, (name, harm) = numbered
+        try:
+            one_case(the, filled, number, harm)
+        except (support.Failure, subprocess.TimeoutExpired) as failure:
+            print(f"FAILED {name}: {failure}\n", flush=True)
+            return 1
+        return 0
+    with concurrent.futures.ThreadPoolExecutor(options.jobs) as pool:
+        failed = sum(pool.map(one, enumerate(cases)))
+    print(f"{len(cases)} kinds of damage, {failed} failed")
+    check(failed == 0, f"{failed} of {len(cases)}")
+
+
+if __name__ == "__main__":
+    parser = rig.arguments(__doc__)
+    parser.add_argument("--flips", type=int, default=200)
+    parser.add_argument("--case", default="")
+    parser.add_argument("--jobs", type=int, default=os.cpu_count())
+    arguments = parser.parse_args()
+    sys.exit(rig.main("damage", arguments, run))

@@ -1,0 +1,168 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: Apache-2.0
+"""A full disk at every write of a build.
+
+    full_disk.py CBUILD [--points 60]
+
+The store lies on a file system of its own that is made smaller step by step: bytes on tmpfs, inodes on tmpfs, bytes on ext4 (if loop devices can
+be had), from an empty store and from a warm one in which an edit makes steps run. Wherever the space ends, the build ends with exit code 1 or 3 and
+says that there is no space and where; no output file is left, whole or in part; and with more space the next build is right.
+"""
+import os
+import re
+import shutil
+import subprocess
+import sys
+
+import rig
+import support
+from support import check
+
+NO_SPACE = re.compile(r"No space left on device|database or disk is full")
+HINT = re.compile(r"hint: .*(store is at|make room|free)")
+
+
+class Disk:
+    """A mounted file system at store; `limit` is what can still be written."""
+
+    def __init__(self, path):
+        self.path = path
+        path.mkdir(exist_ok=True)
+
+    def unmount(self):
+        subprocess.run(["umount", self.path], check=True)
+
+
+class Tmpfs(Disk):
+    def __init__(self, path, what="size"):
+        super().__init__(path)
+        self.what = what
+        check(support.mount_tmpfs(path, "size=256m,mode=755"), "cannot mount a tmpfs")
+
+    def used(self):
+        st = os.statvfs(self.path)
+        return (st.f_blocks - st.f_bfree) * st.f_frsize if self.what == "size" else st.f_files - st.f_ffree
+
+    def leave(self, amount):
+        """Bytes or inodes; None for plenty."""
+        option = "size=256m,nr_inodes=100000" if amount is None else f"{self.what}={max(1, self.used() + amount)}"
+        done = subprocess.run(["mount", "-o", f"remount,{option}", self.path], capture_output=True, text=True)
+        check(done.returncode == 0, f"remount,{option}: {done.stderr}")
+
+
+class Ext4(Disk):
+    """Without blocks set aside for root; space is taken by a file."""
+
+    what = "size"
+
+    def __init__(self, path):
+        super().__init__(path)
+        image = path.with_suffix(".img")
+        with open(image, "wb") as file:
+            file.truncate(96 << 20)
+        subprocess.run(["mkfs.ext4", "-q", "-m", "0", "-N", "20000", image], check=True, capture_output=True)
+        self.mounted = subprocess.run(["mount", "-o", "loop", image, path], capture_output=True).returncode == 0
+
+    def used(self):
+        st = os.statvfs(self.path)
+        return (st.f_blocks - st.f_bfree) * st.f_frsize
+
+    def leave(self, amount):
+        filler = self.path.parent / "store" / ".filler"
+        filler.unlink(missing_ok=True)
+        os.sync()
+        if amount is None:
+            return
+        st = os.statvfs(self.path)
+        with open(filler, "wb") as file:
+            try:
+                os.posix_fallocate(file.fileno(), 0, max(1, st.f_bavail * st.f_frsize - amount))
+            except OSError as error:
+                check(error.errno == 28, str(error))
+
+
+def need_of(the, make_disk, warm):
+    """How much a build takes when there is plenty."""
+    disk = make_disk()
+    store = the.store("store")
+    try:
+        if warm:
+            prepare(the, store)
+        before = disk.used()
+        the.set_stamp(rig.STAMP)
+        code, text = the.run(store, "-o", f"type=oci,dest={store}/out.tar")
+        check(code == 0, text)
+        return disk.used() - before
+    finally:
+        disk.unmount()
+
+
+def prepare(the, store):
+    the.set_stamp("STAMP-BEFORE00")
+    code, text = the.run(store)
+    check(code == 0, text)
+
+
+def one_point(the, make_disk, warm, amount):
+    """True if the build had space enough."""
+    disk = make_disk()
+    store = the.store("store")
+    try:
+        if warm:
+            prepare(the, store)
+        the.set_stamp(rig.STAMP)
+        disk.leave(amount)
+        code, text = the.run(store, "-o", f"type=oci,dest={store}/out.tar")
+        shown = f"{amount} left: exit code {code}\n{text}"
+        if code == 0:
+            check((store / "out.tar").stat().st_size > 0, shown)
+            (store / "out.tar").unlink()
+        else:
+            check(code in (1, 3), shown)
+            check(NO_SPACE.search(text), "no word of the full disk; " + shown)
+            check(HINT.search(text) or "did not complete successfully" in text, "no hint; " + shown)
+        left = [name for name in os.listdir(store) if name.startswith("out.tar")]
+        check(not left, f"left: {left}; {shown}")
+        disk.leave(None)
+        the.check_result(store)
+        the.check_nothing_left(store)
+        return code == 0
+    except support.Failure as failure:
+        raise support.Failure(f"{type(disk).__name__}/{disk.what}, {'warm' if warm else 'cold'}, {amount} left: {failure}")
+    finally:
+        disk.unmount()
+        shutil.rmtree(store, ignore_errors=True)
+
+
+def sweep(the, name, make_disk, points):
+    for warm in (False, True):
+        need = need_of(the, make_disk, warm)
+        # Dense where the small writes of the index and the last writes of the export are.
+        unit = 4096 if "inodes" not in name else 1
+        amounts = sorted({need * i // points // unit * unit for i in range(points + 1)} | {unit * i for i in range(12)} |
+                         {need - unit * i for i in range(6) if need > unit * i})
+        results = [one_point(the, make_disk, warm, amount) for amount in amounts]
+        check(not results[0], f"{name}: the build worked without space")
+        print(f"{name}, {'warm' if warm else 'cold'} store: needs {need}, {len(amounts)} points, {results.count(False)} of them too small")
+
+
+def run(the, options):
+    store = the.store("store")
+    sweep(the, "tmpfs bytes", lambda: Tmpfs(store), options.points)
+    sweep(the, "tmpfs inodes", lambda: Tmpfs(store, "nr_inodes"), options.points // 2)
+    if shutil.which("mkfs.ext4") is None:
+        print("ext4: not tried, there is no mkfs.ext4")
+        return
+    probe = Ext4(store)
+    if not probe.mounted:
+        print("ext4: not tried, there is no loop device")
+        return
+    probe.unmount()
+    sweep(the, "ext4 bytes", lambda: Ext4(store), options.points // 3)
+
+
+if __name__ == "__main__":
+    parser = rig.arguments(__doc__)
+    parser.add_argument("--points", type=int, default=60)
+    arguments = parser.parse_args()
+    sys.exit(rig.main("full-disk", arguments, run))

@@ -1,0 +1,137 @@
+# SPDX-License-Identifier: Apache-2.0
+"""One small build for all fault runners: every kind of step, milliseconds long, with a result that is known beforehand."""
+import argparse
+import copy
+import hashlib
+import os
+import pathlib
+import shutil
+import subprocess
+import sys
+import tempfile
+
+sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent.parent))
+import support  # noqa: E402
+from support import check  # noqa: E402
+
+DOCKERFILE = """\
+FROM base AS tools
+WORKDIR /work
+COPY tools /work/tools
+RUN --mount=type=cache,target=/cache echo x >>/cache/log; cat tools/* >all
+
+FROM base AS made
+COPY stamp /stamp
+RUN mkdir -p /out/deep; cp /stamp /out/deep/stamp; ln -s deep/stamp /out/link; ln /out/deep/stamp /out/hard; chown 1000:1000 /out/deep
+RUN --mount=from=tools,source=/work,target=/tools cat /tools/all /stamp >/out/both; rm /etc/group
+COPY --link more /more
+
+FROM scratch
+COPY --from=made /out /out
+COPY --from=made /more /more
+COPY --from=tools /work/all /all
+"""
+STAMP = "STAMP-00000000"
+
+
+class Rig:
+    """Contexts and stores below `work`."""
+
+    def __init__(self, cbuild, work):
+        self.cbuild, self.work = cbuild.resolve(), work
+        self.base = work / "base"
+        shutil.copytree(support.base_layout(), self.base)
+        self.context = work / "context"
+        self.write_context()
+        self.expected = self.result(self.store("reference"))
+
+    def write_context(self):
+        for name, text in (("Dockerfile", DOCKERFILE), ("stamp", STAMP), ("tools/a", "a"), ("tools/b", "b"), ("more/x", "x" * 5000)):
+            path = self.context / name
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_text(text)
+
+    def fork(self, name):
+        """Another one with places of its own, for use by another thread."""
+        other = copy.copy(self)
+        other.work = self.work / name
+        other.work.mkdir()
+        other.context = other.work / "context"
+        other.write_context()
+        return other
+
+    def store(self, name):
+        return self.work / name
+
+    def set_stamp(self, stamp):
+        (self.context / "stamp").write_text(stamp)
+
+    def argv(self, *more):
+        return [str(self.cbuild), "--progress", "plain", "--build-context", f"base=oci-layout://{self.base}", *[str(m) for m in more], str(self.context)]
+
+    def environment(self, store):
+        return {**os.environ, "CBUILD_ROOT": str(store)}
+
+    def start(self, store, *more, **how):
+        return subprocess.Popen(self.argv(*more), env=self.environment(store), stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, **how)
+
+    def run(self, store, *more, argv=None, timeout=120):
+        """Exit code and what was printed."""
+        done = subprocess.run(argv or self.argv(*more), env=self.environment(store), stdin=subprocess.DEVNULL, capture_output=True, text=True,
+                              errors="replace", timeout=timeout)
+        return done.returncode, done.stdout + done.stderr
+
+    def result(self, store, output_dir=None):
+        """Builds to the end and returns the files and the config of the image."""
+        out = pathlib.Path(tempfile.mkdtemp(dir=output_dir or self.work))
+        code, text = self.run(store, "-o", f"type=tar,dest={out}/root.tar", "-o", f"type=oci,tar=false,dest={out}/layout")
+        check(code == 0, f"exit code {code}\n{text}")
+        self.last_text = text
+        tree = support.tree_of(out / "root.tar")
+        config = support.config_of(out / "layout")
+        self.verify_layout(out / "layout")
+        shutil.rmtree(out)
+        return tree, config
+
+    @staticmethod
+    def verify_layout(layout):
+        """Every blob of a layout is what its name says."""
+        for blob in (layout / "blobs" / "sha256").iterdir():
+            check(hashlib.sha256(blob.read_bytes()).hexdigest() == blob.name, f"{blob} does not match its digest")
+
+    def check_result(self, store, stamp=STAMP, output_dir=None):
+        tree, config = self.result(store, output_dir)
+        want_tree, want_config = self.expected
+        want_tree = {name: (*entry[:-1], entry[-1].replace(STAMP.encode(), stamp.encode()) if isinstance(entry[-1], bytes) else entry[-1])
+                     for name, entry in want_tree.items()}
+        wrong = [f"{n}: {tree.get(n)}, expected {want_tree.get(n)}" for n in sorted(tree.keys() | want_tree.keys()) if tree.get(n) != want_tree.get(n)]
+        check(not wrong, "the result differs from that of an undisturbed build:\n" + "\n".join(wrong[:10]))
+        check(config == want_config, f"config {config}, expected {want_config}")
+
+    def check_nothing_left(self, store):
+        check(not support.processes_of(store), f"processes left: {support.processes_of(store)}")
+        mounts = [m for m in support.mounts_below(store) if m != str(store)]
+        check(not mounts, f"mounts left: {mounts}")
+        tmp = store / "tmp"
+        left = os.listdir(tmp) if tmp.is_dir() else []
+        check(not left, f"left in tmp: {left}")
+
+
+def arguments(about):
+    parser = argparse.ArgumentParser(description=about)
+    parser.add_argument("cbuild", type=pathlib.Path)
+    parser.add_argument("--work", type=pathlib.Path, default=pathlib.Path("/var/tmp"))
+    parser.add_argument("--seed", type=int, default=1)
+    return parser
+
+
+def main(name, options, run):
+    """Runs `run(rig, options)` in scratch space; what it prints is the result."""
+    os.umask(0o022)
+    with support.scratch(name, options.work) as work:
+        try:
+            run(Rig(options.cbuild, work), options)
+        except support.Failure as failure:
+            print(f"{name}: FAILED: {failure}")
+            return 1
+    return 0
