@@ -105,8 +105,8 @@ std::optional<UniqueFd> open_made(Store& store, const std::string& name) {
   return sys::try_open_at(flats, name + "/fs", O_PATH | O_DIRECTORY);
 }
 
-void make(Store& store, const Digest& chain, unsigned max_layers) {
-  const std::vector<UniqueFd> lowers = open_lowers(store, chain, max_layers);
+void make(Store& store, const Digest& chain, const std::vector<Digest>& layers, unsigned max_layers) {
+  const std::vector<UniqueFd> lowers = open_lowers_of(store, layers, max_layers);
   const TreeView view(duplicate(lowers), true, store.impl().user_xattr);
   Staging staging = store.stage("flat");
   Flattener(view, lowers).directory("", staging.tree_fd());
@@ -132,7 +132,7 @@ UniqueFd open_flat(Store& store, const std::vector<Digest>& layers, unsigned max
   if (auto made = open_made(store, chain.hex())) return std::move(*made);
   const auto lock = store.wait_lock("flat-" + chain.hex(), nullptr);
   if (auto made = open_made(store, chain.hex())) return std::move(*made);
-  make(store, chain, std::max(kViewLayers, max_layers));
+  make(store, chain, layers, std::max(kViewLayers, max_layers));
   auto made = open_made(store, chain.hex());
   if (!made) throw Error(ErrorCode::corrupt, cat("store: flat directory of ", chain.str(), " vanished"));
   return std::move(*made);

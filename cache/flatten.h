@@ -14,6 +14,9 @@ namespace cbuild::cache {
 /// every step.
 std::size_t flat_prefix(std::size_t count, unsigned max_layers);
 
+/// open_lowers() of layers that their caller has pinned.
+std::vector<UniqueFd> open_lowers_of(Store& store, const std::vector<Digest>& layers, unsigned max_layers);
+
 /// The merged tree of `layers` (bottom first, a whole chain) as one directory: flats/<chain id>/fs, made of
 /// hard links on first use. Valid for this boot only, because it is never synced.
 UniqueFd open_flat(Store& store, const std::vector<Digest>& layers, unsigned max_layers);

@@ -133,8 +133,11 @@ void sweep_orphans(Store::Impl& store) {
     const auto st = sys::try_stat_at(store.dir(Dir::blobs), digest.hex());
     return st && now - mtime_ns(*st) < kAdoptable;
   });
-  sweep_directory(store, Dir::flats, "SELECT 1 FROM chains WHERE id = ?",
-                  [](const Digest&) { return false; });
+  // Chains that differ by their identities only share one, which is named after none of them.
+  sweep_directory(store, Dir::flats, "SELECT 1 FROM chains WHERE id = ?", [&](const Digest& chain) {
+    const auto st = sys::try_stat_at(store.dir(Dir::flats), chain.hex());
+    return st && now - mtime_ns(*st) < kDay;
+  });
 }
 
 Usage disk_usage(Store& store) {

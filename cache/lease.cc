@@ -57,6 +57,11 @@ void Lease::confirm(const Pin& pin) {
   confirmed_.insert(pin);
 }
 
+void Lease::forget(const Pin& pin) {
+  std::scoped_lock lock(mutex_);
+  confirmed_.erase(pin);
+}
+
 void Lease::pin(const Pin& pin) {
   std::string text(1, static_cast<char>(pin.first));
   text.append(reinterpret_cast<const char*>(pin.second.bytes.data()), pin.second.bytes.size());

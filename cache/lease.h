@@ -37,6 +37,8 @@ class Lease {
   /// Writes a pin. The caller looks afterwards and tells confirm() when the thing was there.
   void pin(const Pin& pin);
   void confirm(const Pin& pin);
+  /// The thing is gone: the next use has to look again.
+  void forget(const Pin& pin);
 
  private:
   void ensure_file();

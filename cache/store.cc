@@ -8,6 +8,7 @@
 #include <cstdlib>
 
 #include "base/error.h"
+#include "base/lost.h"
 #include "base/sys.h"
 #include "base/text.h"
 #include "cache/random.h"
@@ -123,6 +124,8 @@ bool Store::Impl::hold(Pinned kind, const Digest& id) {
 
 void Store::Impl::report_loss(const std::string& what) {
   has_forgotten = true;
+  // What stands on a layer that a remote cache no longer gives is gone with it, and made again in the same build.
+  if (lost_cached_layer) throw lost_error(cat("store: ", what));
   throw Error(ErrorCode::corrupt, cat("store: ", what));
 }
 

@@ -77,6 +77,11 @@ struct Store::Impl {
   std::vector<Digest> layers_of(const Digest& chain);
   std::shared_ptr<const LayerDir> shared_dir(Store& store, const Digest& layer);
   void drop_shared_dir(const Digest& layer);
+  /// Nothing that this process remembers of a layer or of chains counts any more.
+  void forget_memory(const Digest& layer);
+  void remember_lost(const Digest& layer, const std::string& origin);
+  bool is_lost(const Digest& layer);
+  bool is_lost_origin(const std::string& origin);
 
   /// The staging directory's name in tmp/.
   static const std::string& name_of(const Staging& staging);
@@ -86,6 +91,7 @@ struct Store::Impl {
   bool user_xattr = false;
   std::vector<std::string> notes;
   std::atomic<bool> has_forgotten = false;  ///< Store::has_forgotten()
+  std::atomic<bool> lost_cached_layer = false;  ///< Store::lose_layer() was called
   Index index;
   Lease lease;
   BlobFiles blobs;
@@ -100,6 +106,8 @@ struct Store::Impl {
   std::unordered_map<Digest, Chain> seen_;
   std::unordered_map<Digest, std::shared_ptr<const LayerDir>> layer_dirs_;
   std::unordered_map<Digest, std::vector<Digest>> chain_layers_;  ///< of chains used lately
+  std::unordered_set<Digest> lost_layers_;
+  std::unordered_set<std::string> lost_origins_;
 };
 
 struct Staging::Impl {
@@ -125,7 +133,7 @@ inline constexpr char kLayerColumns[] =
     " b.digest IS NOT NULL, l.created_ns";
 Layer read_layer(const Query& query);
 
-Digest chain_digest(const Digest& parent, const Digest& layer);  ///< Chain::id
+Digest chain_digest(const Digest& parent, const Digest& layer);  ///< Chain::id, if no other has these layers
 std::string snapshot_name(const Digest& layer);                  ///< "<hex>"
 /// Where in tmp/ a snapshot goes that a staged tree takes the place of.
 std::string replaced_name(const std::string& staged);

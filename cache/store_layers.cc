@@ -28,9 +28,15 @@ Chain read_chain(const Query& query) {
   return chain;
 }
 
+/// Id of a chain whose layers are known under another identity already. Readers key what they made by the identity, so each
+/// keeps its own.
+Digest second_chain_digest(const Chain& chain) {
+  return CanonicalWriter().text("chain").digest(chain.parent).digest(chain.layer).digest(chain.identity).hash();
+}
+
 /// A chain's id tells what it stands on, so a row with a flipped bit is found out.
 bool is_whole(const Chain& chain) {
-  return chain_digest(chain.parent, chain.layer) == chain.id;
+  return chain.id == chain_digest(chain.parent, chain.layer) || chain.id == second_chain_digest(chain);
 }
 
 std::optional<Chain> select_chain(Database& db, const Digest& id) {
@@ -65,16 +71,17 @@ std::optional<Layer> select_layer(Database& db, const Digest& id) {
 std::vector<Digest> select_chain_layers(Database& db, const Digest& id) {
   std::vector<Digest> layers;
   Query query = db.query(
-      "WITH RECURSIVE down(id, parent, layer) AS (SELECT id, parent, layer FROM chains WHERE id = ?"
-      " UNION ALL SELECT c.id, c.parent, c.layer FROM chains c JOIN down ON c.id = down.parent)"
-      " SELECT id, parent, layer FROM down",
+      "WITH RECURSIVE down(id, parent, layer, identity, depth) AS"
+      " (SELECT id, parent, layer, identity, depth FROM chains WHERE id = ?"
+      " UNION ALL SELECT c.id, c.parent, c.layer, c.identity, c.depth FROM chains c JOIN down ON c.id = down.parent)"
+      " SELECT id, parent, layer, identity, depth FROM down",
       id);
   Digest below = id;
   while (query.next()) {
-    const Digest link = query.digest(0);
-    below = query.digest(1);
-    layers.push_back(query.digest(2));
-    if (chain_digest(below, layers.back()) != link) return {};
+    const Chain link = read_chain(query);
+    if (!is_whole(link)) return {};
+    below = link.parent;
+    layers.push_back(link.layer);
   }
   if (!below.empty()) return {};
   std::reverse(layers.begin(), layers.end());
@@ -313,7 +320,12 @@ void Store::set_packed(const Digest& layer, const Digest& diff_id, const oci::De
 
 Chain Store::extend(const Digest& parent, const Digest& layer, const Digest& identity) {
   Chain chain = make_chain(parent, layer, identity);
-  if (const auto known = this->chain(chain.id)) return *known;
+  auto known = this->chain(chain.id);
+  if (known && !identity.empty() && known->identity != identity) {
+    chain.id = second_chain_digest(chain);
+    known = this->chain(chain.id);
+  }
+  if (known) return *known;
   const Pin pin = impl_->pin(Pinned::chain, chain.id);
   chain = impl_->index.write([&](Database& db) { return impl_->record_chain(db, chain); });
   impl_->lease.confirm(pin);
@@ -391,7 +403,7 @@ std::string Store::tree_path(const Digest& layer) const {
 
 // A layer that can be had from its blob only loses its tree; any other takes its chains and records with it.
 void Store::Impl::forget_tree(const Digest& layer) {
-  drop_shared_dir(layer);
+  forget_memory(layer);
   index.write([&](Database& db) {
     const auto known = select_layer(db, layer);
     if (!known) return;

@@ -7,6 +7,7 @@
 #include "base/error.h"
 #include "base/sys.h"
 #include "base/text.h"
+#include "cache/mount_pack.h"
 #include "cache/store.h"
 #include "cache/store_impl.h"
 #include "oci/layout.h"
@@ -42,6 +43,10 @@ std::string mount_name(const std::string& id, const Digest& base, SharingMode mo
 }
 
 }  // namespace
+
+std::string cache_mount_key(const std::string& id, const Digest& base) {
+  return mount_name(id, base, SharingMode::shared, 0);
+}
 
 // Under a lock, because two writers could otherwise publish an older list last.
 void write_layout(Store::Impl& store) {

@@ -175,7 +175,12 @@ TEST_CASE("lazy layers are known without content") {
   CHECK_FALSE(store.layer_by_diff_id({}));
   const Chain chain = store.extend({}, layer.id, digest_of("identity"));
   CHECK(chain.identity == digest_of("identity"));
-  CHECK(store.extend({}, layer.id, digest_of("other identity")) == chain);
+  CHECK(store.extend({}, layer.id, digest_of("identity")) == chain);
+  CHECK(store.extend({}, layer.id, {}) == chain);
+  const Chain second = store.extend({}, layer.id, digest_of("other identity"));
+  CHECK(second.id != chain.id);
+  CHECK(second.identity == digest_of("other identity"));
+  CHECK(store.extend({}, layer.id, digest_of("other identity")) == second);
   store.publish(record_of(digest_of("k"), chain.id));
   CHECK(store.find(digest_of("k")));
 }

@@ -11,6 +11,7 @@
 #include <thread>
 
 #include "base/error.h"
+#include "base/lost.h"
 #include "base/text.h"
 #include "cache/flatten.h"
 #include "cache/layer_dir.h"
@@ -53,6 +54,17 @@ void unpack_blob(const Job& job, const Layer& layer) {
 }
 
 // A blob that turns out to be damaged is a miss: it is dropped and brought once more.
+void unpack_or_again(const Job& job, const Layer& layer) {
+  try {
+    unpack_blob(job, layer);
+  } catch (const Error& error) {
+    if (error.code() != ErrorCode::corrupt || !job.fetch || layer.fetch_from.empty()) throw;
+    job.store.forget_blob(layer.blob->digest);
+    unpack_blob(job, layer);
+  }
+}
+
+// What a remote cache gave and nobody can bring is lost: the step that made it has to run.
 void unpack_layer(const Job& job, const Digest& id) {
   const auto cancelled = [&] { return job.cancel != nullptr && job.cancel->cancelled(); };
   const auto lock = job.store.wait_lock("unpack-" + id.hex(), cancelled);
@@ -64,11 +76,15 @@ void unpack_layer(const Job& job, const Digest& id) {
     job.store.impl().report_loss(cat("layer ", id.str(), " has neither tree nor blob"));
   }
   try {
-    unpack_blob(job, *layer);
+    unpack_or_again(job, *layer);
   } catch (const Error& error) {
     if (error.code() != ErrorCode::corrupt) throw;
+    if (is_from_cache(*layer)) {
+      job.store.lose_layer(id);
+      throw lost_error(error.message());
+    }
+    if (job.fetch && !layer->fetch_from.empty()) throw;  // it came damaged twice
     job.store.forget_blob(layer->blob->digest);
-    if (job.fetch && !layer->fetch_from.empty()) return unpack_blob(job, *layer);
     job.store.impl().forget_layer(id);
     job.store.impl().report_loss(cat("layer ", id.str(), " was damaged: ", error.what()));
   }
@@ -80,7 +96,8 @@ UniqueFd duplicate(int fd) {
   return UniqueFd(copy);
 }
 
-/// Does all on a few threads; the first failure stops what has not begun.
+/// Does all on a few threads; the first failure stops what has not begun. What is lost stops nothing: all
+/// that is lost should be known before the steps are run.
 void run_all(const Job& job, const std::vector<Digest>& layers) {
   std::atomic<std::size_t> next{0};
   std::mutex mutex;
@@ -89,9 +106,13 @@ void run_all(const Job& job, const std::vector<Digest>& layers) {
     for (std::size_t i = next++; i < layers.size(); i = next++) {
       try {
         unpack_layer(job, layers[i]);
+      } catch (const Error& error) {
+        std::scoped_lock lock(mutex);
+        if (!failure || !is_lost(error)) failure = std::current_exception();
+        if (!is_lost(error)) next = layers.size();
       } catch (...) {
         std::scoped_lock lock(mutex);
-        if (!failure) failure = std::current_exception();
+        failure = std::current_exception();
         next = layers.size();
       }
     }
@@ -119,7 +140,10 @@ void materialize(Store& store, const Digest& chain, const BlobFetcher& fetch, co
 
 std::vector<UniqueFd> open_lowers(Store& store, const Digest& chain, unsigned max_layers) {
   store.pin_chain(chain);
-  const std::vector<Digest> layers = store.chain_layers(chain);
+  return open_lowers_of(store, store.chain_layers(chain), max_layers);
+}
+
+std::vector<UniqueFd> open_lowers_of(Store& store, const std::vector<Digest>& layers, unsigned max_layers) {
   const std::size_t below = flat_prefix(layers.size(), max_layers);
   std::vector<UniqueFd> out;
   for (std::size_t i = layers.size(); i-- > below;) out.push_back(duplicate(store.layer_dir(layers[i])->fd()));

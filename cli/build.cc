@@ -10,11 +10,13 @@
 #include <utility>
 
 #include "base/error.h"
+#include "base/lost.h"
 #include "base/sys.h"
 #include "base/text.h"
 #include "cache/build_history.h"
 #include "cache/gc.h"
 #include "cache/packer.h"
+#include "cli/build_cache.h"
 #include "cli/build_outputs.h"
 #include "cli/error_text.h"
 #include "cli/exit_codes.h"
@@ -54,11 +56,14 @@ sandbox::Mode choose_mode(const BuildOptions& options, const Session& session, P
   return probe.mode;
 }
 
-/// Leaves local directories out of the picture: they are read in place, there is nothing to wait for.
+/// Leaves local directories out of the picture: they are read in place, there is nothing to wait for. In a second round
+/// only what runs is shown: what is found was shown in the first.
 class StepEvents final : public ProgressSink {
  public:
-  StepEvents(ProgressSink& next, const solver::Graph& graph) : next_(next), graph_(graph) {}
+  StepEvents(ProgressSink& next, const solver::Graph& graph, bool again)
+      : next_(next), graph_(graph), again_(again) {}
   void on_event(const ProgressEvent& event) override {
+    if (again_ && is_repeated(event)) return;
     const bool hidden = std::visit(
         [this](const auto& e) {
           if constexpr (requires { e.id; })
@@ -72,8 +77,15 @@ class StepEvents final : public ProgressSink {
   }
 
  private:
+  static bool is_repeated(const ProgressEvent& event) {
+    if (const auto* started = std::get_if<TaskStarted>(&event)) return started->note.empty();
+    const auto* finished = std::get_if<TaskFinished>(&event);
+    return finished != nullptr && finished->state == TaskState::cached;
+  }
+
   ProgressSink& next_;
   const solver::Graph& graph_;
+  const bool again_;
 };
 
 /// One build; the passes of run() in order.
@@ -87,6 +99,7 @@ class Build {
         store_({.root = session.root, .user_xattr = session.unprivileged}),
         remote_(store_, options, progress, cancel),
         sources_(store_, make_secrets(options), options.ssh, progress, cancel),
+        remote_cache_(store_, remote_, options, progress, cancel),
         packer_(store_, pack_options()) {}
 
   /// What goes wrong before there are steps is thrown, after it has been written into the history.
@@ -113,6 +126,12 @@ class Build {
   oci::layer::PackOptions pack_options() const {
     oci::layer::PackOptions pack;
     pack.cancel = &cancel_;
+    const auto is_image = [this](const std::string& target) { return wants_image(options_, target); };
+    // A cache alone has no reader that wants gzip.
+    if (std::none_of(options_.targets.begin(), options_.targets.end(), is_image)) {
+      pack.compression = oci::layer::Compression::zstd;
+      return pack;
+    }
     for (const exporter::Output& output : options_.outputs) {
       pack.compression = output.image.compression;
       pack.level = output.image.compression_level;
@@ -120,8 +139,12 @@ class Build {
     return pack;
   }
 
+  enum class Attempt { over, lost_something };
+
   void carry_out();
   void lower_dockerfile();
+  Attempt attempt();
+  bool is_worth_another_round(const Error& error);
   bool solve();
   void count_steps();
   void sweep_once();
@@ -131,6 +154,7 @@ class Build {
   std::vector<solver::VertexId> results() const;
   std::unordered_set<solver::VertexId> layers_to_pack() const;
   exporter::ImageResult image_result(const frontend::LoweredTarget& target) const;
+  exporter::CacheContent cache_content(const std::vector<TargetResult>& targets);
   void export_outputs();
   void finish();
   void collect_garbage();
@@ -143,6 +167,7 @@ class Build {
   cache::Store store_;
   Remote remote_;
   NetworkSources sources_;
+  BuildCache remote_cache_;
   cache::Packer packer_;
   std::mutex runner_mutex_;
   std::unique_ptr<sandbox::Runner> runner_;
@@ -151,25 +176,45 @@ class Build {
   std::string id_;       ///< in the history
   std::string project_;  ///< tells this Dockerfile from others of the same look, for explanations
   solver::SolveReport report_;
+  std::vector<Digest> keys_;  ///< definition keys, when the steps are to be exported
   BuildOutcome outcome_;
   std::string failure_text_;
   bool found_loss_ = false, swept_ = false;
   std::int64_t started_ns_ = 0, began_ns_ = 0;
+  unsigned rounds_ = 0;
+  bool lost_something_ = false;
 };
+
+/// Solves and exports. What was found in a cache may turn out to be gone only when it is needed: it is forgotten then, and
+/// the next round makes it again from what is left, which is all that was done in this one.
+Build::Attempt Build::attempt() {
+  lost_something_ = false;
+  outcome_.steps_total = outcome_.steps_cached = 0;
+  const std::int64_t solving = sys::monotonic_ns();
+  const bool solved = solve();
+  outcome_.solve_s += seconds_since(solving);
+  if (solved) {
+    const std::int64_t exporting = sys::monotonic_ns();
+    export_outputs();
+    outcome_.export_s += seconds_since(exporting);
+  }
+  return lost_something_ ? Attempt::lost_something : Attempt::over;
+}
+
+bool Build::is_worth_another_round(const Error& error) {
+  constexpr unsigned kMaxRounds = 100;  // each one forgets something, so this is a net for bugs
+  if (!is_lost(error) || cancel_.cancelled() || rounds_ >= kMaxRounds) return false;
+  progress_.on_event(RunNote{Severity::warning, cat(error.message(), "; the steps that made it are run")});
+  lost_something_ = true;
+  return true;
+}
 
 void Build::carry_out() {
   for (const std::string& note : store_.notes()) progress_.on_event(RunNote{Severity::warning, note});
   const std::int64_t begin = sys::monotonic_ns();
   lower_dockerfile();
   outcome_.lower_s = seconds_since(begin);
-  const std::int64_t solving = sys::monotonic_ns();
-  const bool solved = solve();
-  outcome_.solve_s = seconds_since(solving);
-  if (solved) {
-    const std::int64_t exporting = sys::monotonic_ns();
-    export_outputs();
-    outcome_.export_s = seconds_since(exporting);
-  }
+  while (attempt() == Attempt::lost_something) ++rounds_;
   finish();
 }
 
@@ -221,6 +266,7 @@ solver::ops::BuildServices Build::services() {
   services.cdi_directories = options_.cdi_directories;
   services.resources = options_.resources;
   services.graph = &lowered_.graph;
+  services.remote_cache = remote_cache_.importer();
   return services;
 }
 
@@ -251,19 +297,24 @@ void Build::count_steps() {
 bool Build::solve() {
   if (results().empty()) return true;
   solver::ops::StoreExecutor executor(services());
-  solver::ops::CacheResultStore records(store_, project_);
+  solver::ops::CacheResultStore records(store_, project_, remote_cache_.importer());
   const std::unordered_set<solver::VertexId> layers = layers_to_pack();
   solver::SolveOptions solve_options;
   solve_options.max_running_steps = options_.jobs;
   solve_options.cancel = &cancel_;
-  StepEvents steps(progress_, lowered_.graph);
+  StepEvents steps(progress_, lowered_.graph, rounds_ > 0);
   solve_options.progress = &steps;
+  const bool all_layers = remote_cache_.wants_all_steps();
   solve_options.on_result = [&](solver::VertexId id, const solver::Result& result, bool cached) {
-    if (!cached && layers.contains(id)) packer_.start(result.id);
+    const bool exported = layers.contains(id) || (all_layers && !solver::is_source(lowered_.graph[id].op));
+    if (!cached && exported && !result.id.empty()) packer_.start(result.id);
   };
   report_ = solver::solve(lowered_.graph, results(), executor, records, solve_options);
+  if (!options_.cache_to.empty() && !report_.failure && !report_.cancelled)
+    keys_ = solver::definition_keys(lowered_.graph, results(), executor);
   executor.save_scans();
   count_steps();
+  if (report_.failure && !report_.cancelled && is_worth_another_round(report_.failure->failure.error)) return false;
   if (report_.failure || report_.cancelled) report_failure(report_, executor);
   return !report_.failure && !report_.cancelled;
 }
@@ -296,6 +347,13 @@ void Build::report_failure(const solver::SolveReport& report, const solver::ops:
   if (!failure.log_path.empty()) failure_text_ += cat("full log: ", failure.log_path, "\n");
 }
 
+exporter::CacheContent Build::cache_content(const std::vector<TargetResult>& targets) {
+  if (options_.cache_to.empty() || results().empty()) return {};
+  std::vector<Digest> images;
+  for (const TargetResult& target : targets) images.push_back(target.result.chain);
+  return remote_cache_.content(lowered_.graph, results(), keys_, images);
+}
+
 exporter::ImageResult Build::image_result(const frontend::LoweredTarget& target) const {
   exporter::ImageResult result;
   if (target.result != solver::kNoInput) result.chain = report_.vertices[target.result].result.id;
@@ -310,8 +368,12 @@ void Build::export_outputs() {
   for (std::size_t i = 0; i < lowered_.targets.size(); ++i)
     targets.push_back({options_.targets[i], image_result(lowered_.targets[i]), std::nullopt});
   try {
+    const exporter::CacheContent cached = cache_content(targets);
+    for (TargetResult& target : targets) remote_cache_.put_inline(cached, packer_, target.result);
     write_outputs(options_, targets, {store_, packer_, remote_, progress_, cancel_, lowered_.graph.size()});
+    remote_cache_.export_all(cached, packer_, lowered_.graph.size() + targets.size());
   } catch (const Error& error) {
+    if (is_worth_another_round(error)) return;
     found_loss_ = error.code() == ErrorCode::corrupt && store_.has_forgotten();
     outcome_.exit_code = cancel_.cancelled() ? exit_code::kInterrupted : exit_code::kExportFailed;
     failure_text_ = error_text(error, session_.root);

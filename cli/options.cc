@@ -18,7 +18,8 @@ namespace {
 
 /// What CLI11 fills before it is checked and converted.
 struct Raw {
-  std::vector<std::string> targets, tags, build_args, labels, build_contexts, annotations, outputs, secrets, ssh, ulimits, add_hosts, resources;
+  std::vector<std::string> targets, tags, build_args, labels, build_contexts, annotations, outputs, cache_to, cache_from;
+  std::vector<std::string> secrets, ssh, ulimits, add_hosts, resources;
   std::string platform, arg_keys = "all", progress = "auto", shm_size, pull_policy, step_timeout;
   bool push = false, load = false, quiet = false;
 };
@@ -135,6 +136,15 @@ void convert_outputs(const Raw& raw, BuildOptions& build) {
   }
 }
 
+void convert_caches(const Raw& raw, BuildOptions& build) {
+  for (const std::string& text : raw.cache_to) build.cache_to.push_back(exporter::parse_cache_to(text));
+  for (const std::string& text : raw.cache_from) build.cache_from.push_back(exporter::parse_cache_from(text));
+  // As the reference's client has it.
+  const auto wanted = build.build_args.find("BUILDKIT_INLINE_CACHE");
+  if (wanted != build.build_args.end() && (wanted->second == "1" || wanted->second == "true"))
+    build.cache_to.push_back(exporter::parse_cache_to("type=inline"));
+}
+
 void convert(const Raw& raw, BuildOptions& build) {
   add_pairs(raw.build_args, "--build-arg", true, build.build_args);
   add_pairs(raw.labels, "--label", false, build.labels);
@@ -158,6 +168,7 @@ void convert(const Raw& raw, BuildOptions& build) {
   }
   if (!build.network.empty() && build.network != "default" && build.network != "host" && build.network != "none")
     usage(cat("--network: unknown mode '", build.network, "'"), "default, host or none");
+  convert_caches(raw, build);
   build.progress = raw.quiet ? ProgressMode::quiet : parse_progress(raw.progress);
   build.pull = parse_pull(raw);
   if (raw.arg_keys != "all" && raw.arg_keys != "used") usage(cat("--arg-keys: unknown value '", raw.arg_keys, "'"), "all or used");
@@ -197,6 +208,8 @@ void add_cache_flags(CLI::App& app, BuildOptions& build, Raw& raw) {
   app.add_flag("--no-cache", build.no_cache, "Run every step again");
   app.add_option("--arg-keys", raw.arg_keys, "Which ARGs are part of a RUN's key: all, or used: those its text can be seen to use");
   app.add_option("--no-cache-filter", build.no_cache_filter, "STAGE or STAGE:LINE,...: stages or single instructions to run again")->delimiter(',')->allow_extra_args(false);
+  app.add_option("--cache-from", raw.cache_from, "REF or type=registry|local,...: remote cache to take results from; may be repeated")->allow_extra_args(false);
+  app.add_option("--cache-to", raw.cache_to, "type=registry|local|inline,...: remote cache to put the results in")->allow_extra_args(false);
   app.add_option("--pull", raw.pull_policy, "Ask for newer base images: --pull or --pull=always; also =missing, =never");
 }
 

@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "cli/command.h"
+#include "exporter/cache_spec.h"
 #include "exporter/outputs.h"
 #include "oci/platform.h"
 #include "sandbox/spec.h"
@@ -46,6 +47,7 @@ struct BuildOptions {
   std::int64_t step_timeout_ns = 0;
   unsigned step_retries = 0;
   std::vector<exporter::Output> outputs;  ///< each for the one target it names, grouped by `targets`
+  std::vector<exporter::CacheSpec> cache_to, cache_from;
   std::string metadata_file, iid_file;
   ProgressMode progress = ProgressMode::automatic;
   bool debug = false;

@@ -26,6 +26,17 @@ TEST_CASE("a plain call builds the current directory into the store") {
   CHECK_FALSE(line.build.outputs[0].push);
 }
 
+TEST_CASE("remote caches may be given several times and in the short form") {
+  const BuildLine line = parse({"--cache-from", "r/x:main", "--cache-from", "type=local,src=d", "--cache-to",
+                                "type=registry,ref=r/x:pr,mode=max", "--build-arg", "BUILDKIT_INLINE_CACHE=1", "."});
+  REQUIRE(line.build.cache_from.size() == 2);
+  CHECK(line.build.cache_from[0].ref == "r/x:main");
+  CHECK(line.build.cache_from[1].directory == "d");
+  REQUIRE(line.build.cache_to.size() == 2);
+  CHECK(line.build.cache_to[0].all_steps);
+  CHECK(line.build.cache_to[1].type == exporter::CacheType::in_image);
+}
+
 TEST_CASE("flags reach their fields") {
   setenv("CBUILD_TEST_ARG", "from env", 1);
   unsetenv("CBUILD_TEST_NONE");

@@ -5,6 +5,7 @@
 #include <unistd.h>
 
 #include "base/error.h"
+#include "base/lost.h"
 #include "base/sys.h"
 #include "base/text.h"
 #include "oci/image_config.h"
@@ -81,19 +82,36 @@ Remote::~Remote() = default;
 
 oci::registry::Client& Remote::registry() {
   const std::lock_guard lock(mutex_);
-  if (!client_) {
-    oci::registry::Options options;
-    options.insecure = options_.insecure_registries;
-    options.auth_file = options_.auth_file;
-    options.cancel = &cancel_;
-    options.warn = [this](const std::string& text) { progress_.on_event(RunNote{Severity::warning, text}); };
-    client_ = std::make_unique<oci::registry::Client>(std::move(options));
-  }
+  if (!client_) client_ = new_client(cancel_, oci::registry::Options().max_attempts);
   return *client_;
+}
+
+std::unique_ptr<oci::registry::Client> Remote::new_client(const CancelSource& cancel, unsigned max_attempts) {
+  oci::registry::Options options;
+  options.insecure = options_.insecure_registries;
+  options.auth_file = options_.auth_file;
+  options.max_attempts = max_attempts;
+  options.cancel = &cancel;
+  options.warn = [this](const std::string& text) { progress_.on_event(RunNote{Severity::warning, text}); };
+  return std::make_unique<oci::registry::Client>(std::move(options));
 }
 
 void Remote::fetch_from_layout(const std::string& locator, const oci::Descriptor& blob) {
   copy_blob(oci::ImageLayout::open(parse_layout_locator(locator).path).blobs(), store_.blobs(), blob);
+}
+
+void Remote::fetch_from(const std::string& locator, const oci::Descriptor& blob, TaskId task) {
+  if (locator.starts_with(kLayoutScheme)) return fetch_from_layout(locator, blob);
+  const oci::Reference reference = oci::parse_reference(locator.substr(kImageScheme.size()));
+  registry().fetch_blob(reference, blob, store_.blobs(), [&](std::uint64_t bytes, std::uint64_t total) {
+    progress_.on_event(TaskCounter{task, blob.digest.str(), bytes, total, true, bytes == total});
+  });
+}
+
+/// A registry that is down is not asked again for each of its layers.
+void Remote::lose(const cache::Layer& layer, const Error& error) {
+  store_.lose_layer(layer.id, error.code() == ErrorCode::network ? layer.fetch_from : std::string());
+  throw lost_error(cat("a layer of the remote cache cannot be had: ", error.what()));
 }
 
 void Remote::fetch(const cache::Layer& layer) {
@@ -101,21 +119,19 @@ void Remote::fetch(const cache::Layer& layer) {
     if (layer.blob) store_.forget_blob(layer.blob->digest);
     throw Error(ErrorCode::corrupt, cat("store: the blob of layer ", layer.id.str(), " is gone"));
   }
-  const oci::Descriptor& blob = *layer.blob;
+  const bool from_cache = cache::is_from_cache(layer);
+  if (from_cache && store_.is_lost_origin(layer.fetch_from))
+    lose(layer, Error(ErrorCode::network, cat(layer.fetch_from, " does not answer")));
+  const std::string locator = from_cache ? layer.fetch_from.substr(cache::kCacheOrigin.size()) : layer.fetch_from;
   const TaskId task = next_task_++;
-  progress_.on_event(TaskAdded{task, cat("pull ", blob.digest.str()), {}});
+  progress_.on_event(TaskAdded{task, cat("pull ", layer.blob->digest.str()), {}});
   progress_.on_event(TaskStarted{task, sys::monotonic_ns(), {}});
   try {
-    if (layer.fetch_from.starts_with(kLayoutScheme)) {
-      fetch_from_layout(layer.fetch_from, blob);
-    } else {
-      const oci::Reference reference = oci::parse_reference(layer.fetch_from.substr(kImageScheme.size()));
-      registry().fetch_blob(reference, blob, store_.blobs(), [&](std::uint64_t bytes, std::uint64_t total) {
-        progress_.on_event(TaskCounter{task, blob.digest.str(), bytes, total, true, bytes == total});
-      });
-    }
-  } catch (const std::exception& error) {
+    fetch_from(locator, *layer.blob, task);
+  } catch (const Error& error) {
     progress_.on_event(TaskFinished{task, sys::monotonic_ns(), TaskState::failed, error.what()});
+    const bool ours = error.code() == ErrorCode::cancelled || error.code() == ErrorCode::no_space;
+    if (from_cache && !ours) lose(layer, error);
     throw;
   }
   progress_.on_event(TaskFinished{task, sys::monotonic_ns(), TaskState::ok, {}});

@@ -7,6 +7,7 @@
 #include <string>
 
 #include "base/cancel.h"
+#include "base/error.h"
 #include "base/progress.h"
 #include "cache/store.h"
 #include "cache/unpacker.h"
@@ -24,7 +25,10 @@ class Remote {
   ~Remote();
 
   oci::registry::Client& registry();
-  /// Brings the blob of a base layer into the store, from where its locator says; shown as a task of its own.
+  /// Another client with the same settings, for work that ends by itself.
+  std::unique_ptr<oci::registry::Client> new_client(const CancelSource& cancel, unsigned max_attempts);
+  /// Brings the blob of a layer into the store, from where its locator says; shown as a task of its own. A layer that only a remote
+  /// cache had and that cannot be had there is forgotten: lost_error().
   void fetch(const cache::Layer& layer);
   cache::BlobFetcher fetcher() {
     return [this](const cache::Layer& layer) { fetch(layer); };
@@ -32,6 +36,8 @@ class Remote {
 
  private:
   void fetch_from_layout(const std::string& locator, const oci::Descriptor& blob);
+  void fetch_from(const std::string& locator, const oci::Descriptor& blob, TaskId task);
+  [[noreturn]] void lose(const cache::Layer& layer, const Error& error);
 
   cache::Store& store_;
   const BuildOptions& options_;

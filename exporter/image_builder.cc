@@ -68,6 +68,8 @@ std::string oci_type(const std::string& type) {
   return type;
 }
 
+}  // namespace
+
 oci::Descriptor layer_descriptor(const cache::Layer& layer, bool docker) {
   CBUILD_CHECK(layer.blob.has_value());
   oci::Descriptor descriptor;
@@ -77,8 +79,6 @@ oci::Descriptor layer_descriptor(const cache::Layer& layer, bool docker) {
   descriptor.media_type = docker ? docker_type(layer.blob->media_type) : oci_type(layer.blob->media_type);
   return descriptor;
 }
-
-}  // namespace
 
 BuiltImage build_image(cache::Store& store, cache::Packer& packer, ImageResult result, const ImageOptions& options) {
   BuiltImage image;

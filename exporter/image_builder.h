@@ -41,6 +41,9 @@ struct BuiltImage {
   std::vector<cache::Layer> layers;  ///< bottom first, one per manifest layer
 };
 
+/// How a manifest names a packed layer: media type of the kind that is asked for.
+oci::Descriptor layer_descriptor(const cache::Layer& layer, bool docker);
+
 /// Packs what is not packed, completes the config (diff_ids, history times, created = the last layer's time or the epoch), writes
 /// config and manifest blobs. `packer` packs as `options` say. The same result and options give the same bytes.
 BuiltImage build_image(cache::Store& store, cache::Packer& packer, ImageResult result, const ImageOptions& options);

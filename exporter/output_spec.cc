@@ -4,6 +4,7 @@
 
 #include "base/error.h"
 #include "base/text.h"
+#include "exporter/csv.h"
 #include "exporter/outputs.h"
 
 namespace cbuild::exporter {
@@ -92,25 +93,6 @@ void set_key(Output& output, const std::string& key, const std::string& value) {
   bad(cat("unknown key '", key, "'"), near ? cat("did you mean ", *near, "?") : cat("keys: ", join(known, ", ")));
 }
 
-/// One CSV record: fields may be in double quotes, with doubled quotes inside.
-std::vector<std::string> csv_fields(std::string_view text) {
-  std::vector<std::string> fields(1);
-  bool quoted = false;
-  for (std::size_t i = 0; i < text.size(); ++i) {
-    const char c = text[i];
-    if (quoted && c == '"' && i + 1 < text.size() && text[i + 1] == '"')
-      fields.back() += text[++i];
-    else if (c == '"')
-      quoted = !quoted;
-    else if (c == ',' && !quoted)
-      fields.emplace_back();
-    else
-      fields.back() += c;
-  }
-  if (quoted) bad(cat("unbalanced quote in '", text, "'"));
-  return fields;
-}
-
 void check(const Output& output, bool stdout_is_terminal) {
   const bool to_file = output.type == OutputType::tar || output.type == OutputType::oci ||
                        output.type == OutputType::docker || output.type == OutputType::local;
@@ -125,7 +107,7 @@ void check(const Output& output, bool stdout_is_terminal) {
 
 Output parse_output(std::string_view text, bool stdout_is_terminal) {
   Output output;
-  const std::vector<std::string> fields = csv_fields(text);
+  const std::vector<std::string> fields = csv_fields(text, "--output");
   if (fields.size() == 1 && fields[0].find('=') == std::string::npos) {
     if (fields[0].empty()) bad("empty value");
     output.type = fields[0] == "-" ? OutputType::tar : OutputType::local;

@@ -19,9 +19,8 @@ constexpr std::size_t kParallelPushes = 4;
 
 /// The repository a base layer came from, if it is on the registry that is pushed to.
 std::optional<oci::Reference> mount_source(const cache::Layer& layer, const oci::Reference& target) {
-  if (!layer.fetch_from.starts_with(kImageScheme)) return std::nullopt;
-  oci::Reference from = oci::parse_reference(layer.fetch_from.substr(kImageScheme.size()));
-  if (from.registry != target.registry || from.repository == target.repository) return std::nullopt;
+  const auto from = image_reference(layer.fetch_from);
+  if (!from || from->registry != target.registry || from->repository == target.repository) return std::nullopt;
   return from;
 }
 
@@ -96,6 +95,12 @@ class Pusher {
 };
 
 }  // namespace
+
+std::optional<oci::Reference> image_reference(std::string_view locator) {
+  if (locator.starts_with(cache::kCacheOrigin)) locator.remove_prefix(cache::kCacheOrigin.size());
+  if (!locator.starts_with(kImageScheme)) return std::nullopt;
+  return oci::parse_reference(std::string(locator.substr(kImageScheme.size())));
+}
 
 void push_image(const BuiltImage& image, const std::string& name, bool by_digest, ExportContext& context) {
   oci::Reference target = oci::parse_reference(name);

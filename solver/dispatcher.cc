@@ -7,6 +7,7 @@
 #include <utility>
 #include <variant>
 
+#include "base/lost.h"
 #include "base/text.h"
 
 // A vertex goes idle -> queued -> working -> (executing | awaiting_claim | queued) ... -> over. Ready
@@ -48,10 +49,14 @@ void Dispatcher::run() {
 }
 
 std::optional<SolveFailure> Dispatcher::failure() const {
+  std::optional<SolveFailure> lost;
   for (const VertexId id : services_.plan.reached) {
-    if (work_.failure(id)) return SolveFailure{id, *work_.failure(id)};
+    const std::optional<StepFailure>& failure = work_.failure(id);
+    if (!failure) continue;
+    if (!is_lost(failure->error)) return SolveFailure{id, *failure};
+    if (!lost) lost = SolveFailure{id, *failure};
   }
-  return std::nullopt;
+  return lost;
 }
 
 void Dispatcher::count_inputs() {
@@ -75,7 +80,7 @@ bool Dispatcher::show_unworked() {
     if (services_.plan.needs[id] == Need::work) continue;
     nodes_[id].state = State::over;
     if (work_.advance(id) == Next::done) continue;
-    stop();
+    stop(true);
     return false;
   }
   return true;
@@ -115,9 +120,9 @@ void Dispatcher::work_inline(VertexId id) {
 void Dispatcher::wait() {
   std::unique_lock lock(mutex_);
   while (true) {
-    if (!stopping_.load() && !has_ended() && is_cancelled_from_outside()) {
+    if (!ending_running_ && !has_ended() && is_cancelled_from_outside()) {
       cancelled_ = true;
-      stop();
+      stop(true);
     }
     if (std::exchange(cancel_executor_wanted_, false)) {
       lock.unlock();
@@ -196,10 +201,14 @@ void Dispatcher::apply(VertexId id, Next next) {
       finish_node(id);
       return;
     case Next::failed:
-    case Next::cancelled:
-      if (next == Next::cancelled && !stopping_.load()) cancelled_ = true;
       finish_node(id);
-      stop();
+      stop(!is_lost(work_.failure(id)->error));
+      return;
+    case Next::cancelled:
+      finish_node(id);
+      if (stopping_.load()) return;
+      cancelled_ = true;
+      stop(true);
       return;
     case Next::await_claim:
       release_slot(node);
@@ -218,7 +227,7 @@ void Dispatcher::apply(VertexId id, Next next) {
         ++executing_;
       }
       // The executor may have been cancelled before it got this step.
-      if (stopping_.load()) {
+      if (ending_running_) {
         cancel_executor_wanted_ = true;
         changed_.notify_one();
       }
@@ -241,13 +250,15 @@ void Dispatcher::release_slot(Node& node) {
   if (std::exchange(node.has_slot, false)) --slots_in_use_;
 }
 
-/// What has not begun never will; what is done but not yet published still is.
-void Dispatcher::stop() {
-  if (stopping_.exchange(true)) return;
-  ready_for_slot_.clear();
-  std::erase_if(ready_, [&](VertexId id) { return !work_.is_finishing(id); });
-  waiter_.clear();
-  cancel_executor_wanted_ = true;
+/// What has not begun never will; what is done but not yet published still is. What runs may be let run to its
+/// end: after something was lost the build goes on, and the next solve finds what was done.
+void Dispatcher::stop(bool end_running) {
+  if (!stopping_.exchange(true)) {
+    ready_for_slot_.clear();
+    std::erase_if(ready_, [&](VertexId id) { return !work_.is_finishing(id); });
+    waiter_.clear();
+  }
+  if (end_running && !std::exchange(ending_running_, true)) cancel_executor_wanted_ = true;
   changed_.notify_one();
 }
 

@@ -36,7 +36,7 @@ class Dispatcher {
   void run();
   /// True if the build was stopped from outside before it was through.
   bool cancelled() const { return cancelled_; }
-  /// The failure of the lowest vertex among those that failed by themselves.
+  /// The failure of the lowest vertex among those that failed by themselves; what was lost comes last.
   std::optional<SolveFailure> failure() const;
 
  private:
@@ -62,7 +62,7 @@ class Dispatcher {
   void apply(VertexId id, Next next);
   void finish_node(VertexId id);
   void release_slot(Node& node);
-  void stop();
+  void stop(bool end_running);
   void on_completed(VertexId id, Outcome outcome);
   void on_claimed(VertexId id, std::unique_ptr<Claim> claim, const std::exception_ptr& error);
   void cancel_executor();
@@ -82,7 +82,7 @@ class Dispatcher {
   std::size_t unfinished_ = 0, executing_ = 0;
   unsigned slots_in_use_ = 0, slots_ = 0;
   unsigned drainers_ = 0, busy_drainers_ = 0;
-  bool cancel_executor_wanted_ = false, cancelled_ = false;
+  bool ending_running_ = false, cancel_executor_wanted_ = false, cancelled_ = false;
   std::unique_ptr<WorkerPool> pool_;
   ClaimWaiter waiter_;
 };

@@ -64,7 +64,8 @@ class ResultStore {
   virtual Reason explain_miss(const Publication& wanted) = 0;
 };
 
-/// Why a step failed; `error` says what, and the exit code is the command's.
+/// Why a step failed; `error` says what, and the exit code is the command's. is_lost(error): an input has turned out to be gone and
+/// was forgotten, so that a new solve() makes it again; what runs meanwhile is let run to its end.
 struct StepFailure {
   Error error;
   int exit_code = 0;

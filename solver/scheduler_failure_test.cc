@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "base/cancel.h"
+#include "base/lost.h"
 #include "solver/fakes.h"
 #include "solver/scheduler.h"
 
@@ -63,6 +64,47 @@ struct Stubborn : FakeExecutor {
     std::call_once(once, [&] { asked.set_value(); });
   }
 };
+
+TEST_CASE("a lost input lets what runs come to its end, and the next solve goes on from there") {
+  Forked f;
+  f.executor.hold("bad");
+  f.executor.hold("slow");
+  f.executor.failures.emplace("bad", StepFailure{lost_error("a layer is gone"), 0, {}});
+  auto solving = std::async(std::launch::async, [&] { return f.solve_all(); });
+  f.executor.wait_started("slow");
+  f.executor.finish("bad");
+  f.executor.finish("slow");
+  const SolveReport report = solving.get();
+  REQUIRE(report.failure);
+  CHECK(is_lost(report.failure->failure.error));
+  CHECK_FALSE(f.executor.was_cancelled());
+  CHECK_FALSE(report.cancelled);
+  CHECK(report.vertices[f.bad].state == VertexState::cancelled);
+  CHECK(report.vertices[f.slow].state == VertexState::ran);
+  CHECK(report.vertices[f.end].state == VertexState::cancelled);
+
+  FakeExecutor again;
+  const SolveReport second = solve(f.graph, {f.end}, again, f.store, f.options);
+  CHECK_FALSE(second.failure);
+  CHECK(second.vertices[f.slow].state == VertexState::cached);
+  CHECK(second.vertices[f.bad].state == VertexState::ran);
+}
+
+TEST_CASE("a failure beside a lost input is the one that is reported, and ends what runs") {
+  Forked f;
+  f.executor.hold_all();
+  f.executor.failures.emplace("bad", StepFailure{lost_error("a layer is gone"), 0, {}});
+  f.executor.failures.emplace("slow", exit_code(3));
+  auto solving = std::async(std::launch::async, [&] { return f.solve_all(); });
+  f.executor.finish("base");
+  f.executor.wait_started("slow");
+  f.executor.finish("bad");
+  f.executor.finish("slow");
+  const SolveReport report = solving.get();
+  REQUIRE(report.failure);
+  CHECK(report.failure->vertex == f.slow);
+  CHECK(f.executor.was_cancelled());
+}
 
 TEST_CASE("the first failure ends what runs and cancels what has not begun") {
   Forked f;

@@ -4,6 +4,7 @@
 #include <utility>
 #include <variant>
 
+#include "base/lost.h"
 #include "base/sys.h"
 #include "base/text.h"
 
@@ -165,7 +166,9 @@ Next StepWork::settle(VertexId id, const Record& record, bool cached) {
 Next StepWork::fail(VertexId id, StepFailure failure) {
   const bool was_stopped = stopping_.load(std::memory_order_acquire) || stopped_from_outside();
   if (failure.error.code() == ErrorCode::cancelled && was_stopped) return cancel(id);
-  report_failure(id, failure);
+  // What is lost is made again by the next solve: no failure of the step.
+  if (is_lost(failure.error)) abandon(id);
+  else report_failure(id, failure);
   steps_[id].failure = std::move(failure);
   return Next::failed;
 }

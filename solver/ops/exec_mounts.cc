@@ -14,6 +14,8 @@
 #include "base/error.h"
 #include "base/sys.h"
 #include "base/text.h"
+#include "cache/mount_pack.h"
+#include "cache/remote_cache.h"
 #include "cache/unpacker.h"
 #include "solver/ops/dest_tree.h"
 #include "solver/ops/tree_copy.h"
@@ -72,6 +74,7 @@ class MountBuilder {
   void empty(const std::string& name, const CacheMount& cache);
   std::function<void(int)> filler(const CacheMount& cache);
   cache::Store::CacheMountDir acquire(const CacheMount& cache);
+  bool bring_content(const CacheMount& cache, const Digest& base, int directory);
   void fill(const CacheMount& cache, const Result& from, int directory);
 
   StepContext& context_;
@@ -167,12 +170,37 @@ cache::Store::CacheMountDir MountBuilder::acquire(const CacheMount& cache) {
   const Digest base = cache_base(cache);
   for (unsigned instance = 0;;) {
     if (context_.services.cancel) context_.services.cancel->check();
-    auto mount = context_.services.store.try_cache_mount(cache.id, base, mode, instance, filler(cache));
+    const auto begin = [&](int directory) {
+      if (instance != 0 || !bring_content(cache, base, directory)) return filler(cache)(directory);
+      own(directory, cache.uid, cache.gid, cache.mode);
+    };
+    auto mount = context_.services.store.try_cache_mount(cache.id, base, mode, instance, begin);
     if (mount) return std::move(*mount);
     if (cache.sharing == Sharing::private_)
       ++instance;  // the next one that nobody holds
     else
       std::this_thread::sleep_for(kLockPoll);
+  }
+}
+
+/// Content that a remote cache has for a mount that does not exist here yet. A cache mount may always be empty, so what
+/// goes wrong is a warning.
+bool MountBuilder::bring_content(const CacheMount& cache, const Digest& base, int directory) {
+  const BuildServices& services = context_.services;
+  if (services.remote_cache == nullptr) return false;
+  const auto packed = services.remote_cache->mount(cache::cache_mount_key(cache.id, base));
+  if (!packed) return false;
+  try {
+    if (!services.store.blobs().size(packed->blob->digest)) services.fetch_blob(*packed);
+    cache::unpack_cache_mount(services.store, *packed, directory, services.cancel);
+    return true;
+  } catch (const Error& error) {
+    if (error.code() == ErrorCode::cancelled || error.code() == ErrorCode::no_space) throw;
+    for (const std::string& name : sys::list_dir(directory)) sys::remove_all_at(directory, name);
+    if (services.progress)
+      services.progress->on_event(
+          RunNote{Severity::warning, cat("cache mount ", cache.id, " starts empty: ", error.what())});
+    return false;
   }
 }
 

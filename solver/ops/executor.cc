@@ -85,9 +85,11 @@ Result run_merge(StepContext& context, const ExecuteRequest& request) {
   cache::Store& store = context.services.store;
   Result merged = request.inputs.at(0);
   for (std::size_t i = 1; i < request.inputs.size(); ++i) {
+    // The identity of the whole and the place in it stand for the content; ids of layers differ between machines.
+    std::uint64_t place = 0;
     for (const Digest& layer : store.chain_layers(request.inputs[i].id)) {
       const Digest identity =
-          CanonicalWriter().tag('m').digest(merged.identity).digest(request.inputs[i].identity).digest(layer).hash();
+          CanonicalWriter().tag('m').digest(merged.identity).digest(request.inputs[i].identity).number(place++).hash();
       const cache::Chain chain = store.extend(merged.id, layer, identity);
       merged = {chain.id, chain.identity};
     }

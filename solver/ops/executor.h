@@ -10,6 +10,7 @@
 
 #include "base/cancel.h"
 #include "base/progress.h"
+#include "cache/remote_cache.h"
 #include "cache/store.h"
 #include "cache/unpacker.h"
 #include "sandbox/runner.h"
@@ -32,6 +33,7 @@ struct BuildServices {
   /// Makes the runner on first use, so that a cached build never probes the machine. Throws Error{unsupported}.
   std::function<sandbox::Runner&()> runner;
   cache::BlobFetcher fetch_blob;
+  cache::RemoteCache* remote_cache = nullptr;  ///< where a fresh cache mount may have content; may be null
   ProgressSink* progress = nullptr;
   const CancelSource* cancel = nullptr;
   std::vector<Secret> secrets;
@@ -67,11 +69,12 @@ class StoreExecutor final : public Executor {
   std::unique_ptr<Impl> impl_;
 };
 
-/// solver::ResultStore on a cache::Store.
+/// solver::ResultStore on a cache::Store, and on remote caches behind it.
 class CacheResultStore final : public ResultStore {
  public:
-  /// `project` tells Dockerfiles apart for explanations; never part of a key.
-  explicit CacheResultStore(cache::Store& store, std::string project = {}) : store_(store), project_(std::move(project)) {}
+  /// `project` tells Dockerfiles apart for explanations; never part of a key. `remote` may be null: no remote caches.
+  explicit CacheResultStore(cache::Store& store, std::string project = {}, cache::RemoteCache* remote = nullptr)
+      : store_(store), project_(std::move(project)), remote_(remote) {}
   std::optional<Record> find(const Digest& key) override;
   void publish(const Publication& publication) override;
   std::unique_ptr<Claim> try_claim(const Digest& key) override;
@@ -88,6 +91,7 @@ class CacheResultStore final : public ResultStore {
 
   cache::Store& store_;
   const std::string project_;
+  cache::RemoteCache* remote_;
 };
 
 }  // namespace cbuild::solver::ops

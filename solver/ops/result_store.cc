@@ -22,7 +22,8 @@ std::string claim_name(const Digest& key) { return cat("step-", key.hex()); }
 }  // namespace
 
 std::optional<Record> CacheResultStore::find(const Digest& key) {
-  const auto found = store_.find(key);
+  auto found = store_.find(key);
+  if (!found && remote_ != nullptr) found = remote_->find(key);
   if (!found) return std::nullopt;
   const auto chain = store_.chain(found->chain);
   if (!chain) return std::nullopt;

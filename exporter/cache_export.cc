@@ -1,0 +1,339 @@
+// SPDX-License-Identifier: Apache-2.0
+// The manifest that lies at the other end says which blobs it has: reading it once stands for a question per blob, on
+// any machine, and cannot be out of date, because a registry keeps what a manifest names.
+#include "exporter/cache_export.h"
+
+#include <algorithm>
+#include <atomic>
+#include <exception>
+#include <map>
+#include <mutex>
+#include <set>
+#include <thread>
+
+#include "base/error.h"
+#include "base/lost.h"
+#include "base/sys.h"
+#include "base/text.h"
+#include "cache/mount_pack.h"
+#include "exporter/image_builder.h"
+#include "exporter/push.h"
+#include "oci/manifest.h"
+
+namespace cbuild::exporter {
+namespace {
+
+constexpr std::int64_t kDayNs = 86'400'000'000'000;
+constexpr std::size_t kParallelUploads = 4;
+constexpr std::string_view kImageScheme = "docker-image://";
+constexpr std::string_view kEmptyType = "application/vnd.oci.empty.v1+json";
+
+std::int64_t today() { return sys::now_ns() / kDayNs; }
+
+/// The steps whose result is one of the images or lies below it.
+std::vector<CachedStep> steps_of_images(const CacheContent& content, const std::vector<Digest>& chains,
+                                        cache::Store& store) {
+  std::vector<std::vector<Digest>> images;
+  for (const Digest& chain : chains) images.push_back(store.chain_layers(chain));
+  std::vector<CachedStep> out;
+  for (const CachedStep& step : content.steps) {
+    const std::vector<Digest> layers = store.chain_layers(step.record.chain);
+    const auto is_below = [&](const std::vector<Digest>& image) {
+      return layers.size() <= image.size() && std::equal(layers.begin(), layers.end(), image.begin());
+    };
+    if (std::any_of(images.begin(), images.end(), is_below)) out.push_back(step);
+  }
+  return out;
+}
+
+/// Turns the store's chains into an index's. Layers are packed by then.
+class IndexWriter {
+ public:
+  IndexWriter(cache::Store& store, cache::Packer& packer, bool inline_form)
+      : store_(store), packer_(packer), inline_form_(inline_form) {}
+
+  void add(const std::vector<CachedStep>& steps) {
+    pack(steps);
+    for (const CachedStep& step : steps) {
+      cache::RemoteIndex::RecordEntry entry;
+      entry.keys = {step.record.key};
+      if (step.definition_key != step.record.key) entry.keys.push_back(step.definition_key);
+      entry.chain = chain(step.record.chain);
+      entry.step_name = step.record.step_name;
+      entry.created_ns = step.record.created_ns;
+      entry.duration_ns = step.record.duration_ns;
+      if (!inline_form_) {  // an image is not to change its digest by the day, nor to grow by explanations
+        entry.used_day = today();
+        entry.parts = step.record.parts;
+      }
+      builder_.record(std::move(entry));
+    }
+  }
+
+  cache::RemoteIndexBuilder& builder() { return builder_; }
+
+ private:
+  /// finish() gives all layers of a chain, so only chains that no other one stands on are asked for.
+  void pack(const std::vector<CachedStep>& steps) {
+    std::set<Digest> tops, below;
+    for (const CachedStep& step : steps) {
+      if (!step.record.chain.empty()) tops.insert(step.record.chain);
+      for (auto known = store_.chain(step.record.chain); known && !known->parent.empty();
+           known = store_.chain(known->parent))
+        if (!below.insert(known->parent).second) break;
+    }
+    for (const Digest& top : tops) {
+      if (below.contains(top)) continue;
+      for (cache::Layer& layer : packer_.finish(top)) packed_.try_emplace(layer.id, std::move(layer));
+    }
+  }
+
+  std::int64_t chain(const Digest& id) {
+    if (id.empty()) return -1;
+    std::vector<cache::Chain> links;
+    std::int64_t at = -1;
+    for (Digest next = id; !next.empty(); next = links.back().parent) {
+      if (const auto known = places_.find(next); known != places_.end()) {
+        at = known->second;
+        break;
+      }
+      const auto link = store_.chain(next);
+      if (!link) throw lost_error(cat("store: chain ", next.str(), " is gone"));
+      links.push_back(*link);
+    }
+    for (std::size_t i = links.size(); i-- > 0;)
+      places_[links[i].id] = at = builder_.chain(at, builder_.layer(entry_of(links[i].layer)), links[i].identity);
+    return at;
+  }
+
+  cache::RemoteIndex::LayerEntry entry_of(const Digest& id) const {
+    const cache::Layer& layer = packed_.at(id);
+    cache::RemoteIndex::LayerEntry entry;
+    entry.diff_id = layer.diff_id;
+    entry.description = layer.description;
+    entry.created_ns = layer.created_ns;
+    if (inline_form_) return entry;
+    entry.blob = layer_descriptor(layer, false);
+    entry.blob.urls.clear();
+    if (layer.fetch_from.starts_with(kImageScheme)) entry.origin = layer.fetch_from;
+    return entry;
+  }
+
+  cache::Store& store_;
+  cache::Packer& packer_;
+  const bool inline_form_;
+  cache::RemoteIndexBuilder builder_;
+  std::map<Digest, cache::Layer> packed_;  ///< by the store's id
+  std::map<Digest, std::int64_t> places_;  ///< of chains
+};
+
+/// What lies at the other end now.
+struct Prior {
+  std::string body;
+  cache::RemoteIndex index;
+  std::set<Digest> blobs;
+};
+
+/// Nothing that can be used there is the same as nothing there.
+std::optional<Prior> read_prior(CacheEnd& end) {
+  try {
+    Prior prior;
+    prior.body = end.manifest(std::nullopt);
+    const auto document = oci::parse_manifest(prior.body);
+    const auto* manifest = std::get_if<oci::Manifest>(&document);
+    if (manifest == nullptr || manifest->config.media_type != cache::kRemoteIndexType) return std::nullopt;
+    prior.index = cache::parse_remote_index(end.document(manifest->config));
+    for (const oci::Descriptor& layer : manifest->layers) prior.blobs.insert(layer.digest);
+    return prior;
+  } catch (const Error& error) {
+    if (error.code() == ErrorCode::cancelled) throw;
+    return std::nullopt;
+  }
+}
+
+/// Puts blobs to the other end, several at once.
+class Uploader {
+ public:
+  Uploader(CacheEnd& end, const CacheContent& content, const std::set<Digest>& known, ExportContext& context,
+           CacheExportReport& report)
+      : end_(end), content_(content), known_(known), context_(context), report_(report) {}
+
+  void run(const std::vector<oci::Descriptor>& blobs) {
+    for (const oci::Descriptor& blob : blobs) {
+      if (known_.contains(blob.digest)) {
+        ++report_.blobs_known;
+      } else {
+        jobs_.push_back(blob);
+      }
+    }
+    std::vector<std::thread> threads;
+    for (std::size_t i = 1; i < std::min(kParallelUploads, jobs_.size()); ++i) threads.emplace_back([this] { work(); });
+    work();
+    for (std::thread& thread : threads) thread.join();
+    if (failure_) std::rethrow_exception(failure_);
+  }
+
+  /// Layers of the store by the blob they are encoded as: where a lazy one is fetched from.
+  void note_layer(const oci::Descriptor& blob, const cache::Layer& layer) { layers_[blob.digest] = layer; }
+
+ private:
+  void work() {
+    for (std::size_t job = next_++; job < jobs_.size(); job = next_++) {
+      try {
+        put(jobs_[job]);
+      } catch (...) {
+        const std::lock_guard lock(mutex_);
+        if (!failure_) failure_ = std::current_exception();
+        next_ = jobs_.size();
+      }
+    }
+  }
+
+  void put(const oci::Descriptor& blob) {
+    const auto layer = layers_.find(blob.digest);
+    std::optional<oci::Reference> mount = content_.pushed;
+    if (layer != layers_.end())
+      if (const auto from = image_reference(layer->second.fetch_from)) mount = from;
+    if (context_.store.blobs().size(blob.digest)) {
+      end_.put_blob(blob, mount);
+    } else if (!end_.offer_blob(blob, mount)) {
+      if (layer == layers_.end()) throw lost_error(cat("blob ", blob.digest.str(), " of the cache is gone"));
+      context_.fetch_blob(layer->second);
+      end_.put_blob(blob, mount);
+    }
+    const std::lock_guard lock(mutex_);
+    ++report_.blobs_new;
+    report_.bytes_new += blob.size;
+    if (context_.progress)
+      context_.progress->on_event(TaskCounter{context_.task, blob.digest.str(), blob.size, blob.size, true, true});
+  }
+
+  CacheEnd& end_;
+  const CacheContent& content_;
+  const std::set<Digest>& known_;
+  ExportContext& context_;
+  std::map<Digest, cache::Layer> layers_;
+  std::vector<oci::Descriptor> jobs_;
+  std::atomic<std::size_t> next_{0};
+  std::mutex mutex_;  // guards report_ and failure_
+  CacheExportReport& report_;
+  std::exception_ptr failure_;
+};
+
+/// What must lie beside the index, each once.
+std::vector<oci::Descriptor> blobs_beside(const cache::RemoteIndex& index) {
+  std::vector<oci::Descriptor> blobs;
+  std::set<Digest> seen;
+  const auto add = [&](const oci::Descriptor& blob) {
+    if (seen.insert(blob.digest).second) blobs.push_back(blob);
+  };
+  for (const auto& layer : index.layers)
+    if (layer.origin.empty()) add(layer.blob);
+  for (const auto& mount : index.mounts) add(mount.blob);
+  return blobs;
+}
+
+/// One export, on top of what `prior` says is there.
+class Export {
+ public:
+  Export(const CacheSpec& spec, CacheEnd& end, const CacheContent& content, cache::Packer& packer,
+         ExportContext& context)
+      : spec_(spec), end_(end), content_(content), packer_(packer), context_(context) {}
+
+  CacheExportReport run(const std::optional<Prior>& prior) {
+    report_ = {};
+    const cache::RemoteIndex index = make_index(prior);
+    report_.records = index.records.size();
+    cache::Store& store = context_.store;
+    oci::Manifest manifest;
+    manifest.config = oci::put_blob(store.blobs(), to_json(index), std::string(cache::kRemoteIndexType));
+    manifest.layers = blobs_beside(index);
+    // The image-spec wants at least one layer.
+    if (manifest.layers.empty()) manifest.layers.push_back(oci::put_blob(store.blobs(), "{}", std::string(kEmptyType)));
+    const std::string body = oci::to_json(manifest);
+    if (prior && prior->body == body) {
+      report_.blobs_known = manifest.layers.size();
+      report_.unchanged = true;
+      return report_;
+    }
+    const std::set<Digest> known = prior ? prior->blobs : std::set<Digest>{};
+    Uploader uploader(end_, content_, known, context_, report_);
+    for (const auto& [blob, layer] : sources_) uploader.note_layer(blob, layer);
+    uploader.run(manifest.layers);
+    end_.put_blob(manifest.config, std::nullopt);
+    end_.put_manifest(body);
+    return report_;
+  }
+
+ private:
+  cache::RemoteIndex make_index(const std::optional<Prior>& prior) {
+    IndexWriter writer(context_.store, packer_, false);
+    const auto steps = spec_.all_steps ? content_.steps : steps_of_images(content_, content_.image_chains, context_.store);
+    writer.add(steps);
+    note_sources(steps);
+    for (const std::string& wanted : spec_.mounts) add_mounts(wanted, writer.builder());
+    if (prior) writer.builder().merge(prior->index, today() - spec_.keep_days);
+    return writer.builder().take();
+  }
+
+  void note_sources(const std::vector<CachedStep>& steps) {
+    std::set<Digest> seen;
+    for (const CachedStep& step : steps) {
+      for (const Digest& id : context_.store.chain_layers(step.record.chain)) {
+        if (!seen.insert(id).second) continue;
+        const auto layer = context_.store.layer(id);
+        if (layer && layer->blob && !layer->fetch_from.empty()) sources_.emplace_back(*layer->blob, *layer);
+      }
+    }
+  }
+
+  void add_mounts(const std::string& wanted, cache::RemoteIndexBuilder& builder) {
+    bool found = false;
+    for (const cache::CacheMountInfo& mount : cache::cache_mounts(context_.store)) {
+      if (wanted != "*" && mount.id != wanted) continue;
+      found = true;
+      std::string why_not;
+      const auto entry = cache::pack_cache_mount(context_.store, mount, spec_.mount_bytes, context_.cancel, why_not);
+      if (entry) {
+        builder.mount(*entry);
+      } else {
+        report_.notes.push_back(cat("cache mount ", mount.id, " is not exported: ", why_not));
+      }
+    }
+    if (!found && wanted != "*") report_.notes.push_back(cat("no cache mount has the id ", wanted));
+  }
+
+  const CacheSpec& spec_;
+  CacheEnd& end_;
+  const CacheContent& content_;
+  cache::Packer& packer_;
+  ExportContext& context_;
+  CacheExportReport report_;
+  std::vector<std::pair<oci::Descriptor, cache::Layer>> sources_;
+};
+
+}  // namespace
+
+CacheExportReport export_cache(const CacheSpec& spec, CacheEnd& end, const CacheContent& content,
+                               cache::Packer& packer, ExportContext& context) {
+  Export job(spec, end, content, packer, context);
+  const std::optional<Prior> prior = read_prior(end);
+  try {
+    return job.run(prior);
+  } catch (const Error& error) {
+    const bool hopeless = !prior || is_lost(error) || error.code() == ErrorCode::cancelled ||
+                          error.code() == ErrorCode::denied || error.code() == ErrorCode::no_space;
+    if (hopeless) throw;
+  }
+  // The other end may have lost blobs that its manifest names: once more, asking for each.
+  return job.run(std::nullopt);
+}
+
+std::string inline_cache(const CacheContent& content, const Digest& image_chain, cache::Packer& packer,
+                         cache::Store& store) {
+  IndexWriter writer(store, packer, true);
+  writer.add(steps_of_images(content, {image_chain}, store));
+  return to_json(writer.builder().take());
+}
+
+}  // namespace cbuild::exporter

@@ -1,0 +1,76 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "exporter/cache_spec.h"
+
+#include <doctest/doctest.h>
+
+#include "base/error.h"
+
+namespace cbuild::exporter {
+namespace {
+
+std::string refusal(CacheSpec (*parse)(std::string_view), std::string_view text) {
+  try {
+    parse(text);
+  } catch (const Error& error) {
+    CHECK(error.code() == ErrorCode::usage);
+    return error.what();
+  }
+  return "accepted";
+}
+
+TEST_CASE("a bare reference is a registry cache to import from") {
+  const CacheSpec spec = parse_cache_from("ghcr.io/team/app:cache");
+  CHECK(spec.type == CacheType::registry);
+  CHECK(spec.ref == "ghcr.io/team/app:cache");
+  CHECK(parse_cache_from("type=inline,ref=ghcr.io/team/app:1").type == CacheType::registry);
+}
+
+TEST_CASE("local sources are named by tag or digest") {
+  const CacheSpec spec = parse_cache_from("type=local,src=/tmp/cache,tag=main,timeout=3");
+  CHECK(spec.type == CacheType::local);
+  CHECK(spec.directory == "/tmp/cache");
+  CHECK(spec.tag == "main");
+  CHECK(spec.patience == std::chrono::seconds(3));
+  const Digest digest = sha256("x");
+  CHECK(parse_cache_from("type=local,src=d,digest=" + digest.str()).digest == digest);
+}
+
+TEST_CASE("destinations of a cache") {
+  const CacheSpec spec = parse_cache_to(
+      "type=registry,ref=r/x:c,mode=max,compression=zstd,compression-level=3,ignore-error=true,"
+      "mounts=/root/.cache,apt,mounts-max=500m,keep=30d,image-manifest=true,oci-mediatypes=true");
+  CHECK(spec.ref == "r/x:c");
+  CHECK(spec.all_steps);
+  CHECK(spec.compression == oci::layer::Compression::zstd);
+  CHECK(spec.compression_level == 3);
+  CHECK(spec.ignore_error);
+  CHECK(spec.mounts == std::vector<std::string>{"/root/.cache", "apt"});
+  CHECK(spec.mount_bytes == 500u << 20);
+  CHECK(spec.keep_days == 30);
+  CHECK_FALSE(parse_cache_to("type=local,dest=d").all_steps);
+  CHECK(parse_cache_to("type=inline").type == CacheType::in_image);
+}
+
+TEST_CASE("what is wrong with a cache flag is said") {
+  CHECK(refusal(parse_cache_to, "ref=x") == "--cache-to: type is required");
+  CHECK(refusal(parse_cache_to, "type=gha") == "--cache-to: unknown type 'gha'");
+  CHECK(refusal(parse_cache_to, "type=registry") == "--cache-to: type=registry needs ref=");
+  CHECK(refusal(parse_cache_to, "type=local,src=x") == "--cache-to: unknown key 'src'");
+  CHECK(refusal(parse_cache_to, "type=registry,ref=x,mode=all") == "--cache-to: unknown mode 'all'");
+  CHECK(refusal(parse_cache_to, "type=inline,mode=max") == "--cache-to: type=inline holds the image's own layers only");
+  CHECK(refusal(parse_cache_to, "type=inline,mounts=x") == "--cache-to: type=inline cannot hold cache mounts");
+  CHECK(refusal(parse_cache_to, "type=local,dest=x,compression=lzma") == "--cache-to: unknown compression 'lzma'");
+  CHECK(refusal(parse_cache_to, "type=local,dest=x,mounts=a,mounts-max=much") ==
+        "--cache-to: mounts-max 'much' is not a size");
+  CHECK(refusal(parse_cache_to, "type=local,dest=x,keep=ever") ==
+        "--cache-to: keep 'ever' is not a number from 0 to 3650");
+  CHECK(refusal(parse_cache_to, "type=registry,ref=x,image-manifest=false") ==
+        "--cache-to: image-manifest=false: the cache is always an image manifest");
+  CHECK(refusal(parse_cache_to, "type=registry,\"ref=x") == "--cache-to: unbalanced quote in 'type=registry,\"ref=x'");
+  CHECK(refusal(parse_cache_from, "") == "--cache-from: a reference is missing");
+  CHECK(refusal(parse_cache_from, "type=local") == "--cache-from: type=local needs src=DIRECTORY");
+  CHECK(refusal(parse_cache_from, "type=local,src=x,digest=1") == "--cache-from: digest '1' is not sha256:...");
+}
+
+}  // namespace
+}  // namespace cbuild::exporter
