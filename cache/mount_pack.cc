@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "cache/mount_pack.h"
 
+#include <fcntl.h>
+
 #include "base/error.h"
 #include "base/sys.h"
 #include "base/text.h"

@@ -8,6 +8,7 @@
 #include "base/error.h"
 #include "base/lost.h"
 #include "base/text.h"
+#include "cache/cached_layers.h"
 
 namespace cbuild::cache {
 
@@ -123,10 +124,10 @@ bool RemoteCache::is_usable(const Source& source, const RemoteIndex::RecordEntry
   const RemoteIndex& index = source.document.index;
   for (std::int64_t at = entry.chain; at >= 0; at = index.chains[static_cast<std::size_t>(at)].parent) {
     const RemoteIndex::LayerEntry& layer = index.layers[index.chains[static_cast<std::size_t>(at)].layer];
-    if (layer.blob.digest.empty() || store_.is_lost(layer.diff_id)) return false;
+    if (layer.blob.digest.empty() || is_lost_layer(store_, layer.diff_id)) return false;
     const auto known = store_.layer_by_diff_id(layer.diff_id);
     if (layer.origin.empty() && !(known && (known->has_tree || known->has_blob)) &&
-        store_.is_lost_origin(cat(kCacheOrigin, source.document.locator)))
+        is_lost_origin(store_, cat(kCacheOrigin, source.document.locator)))
       return false;
   }
   return true;
@@ -152,7 +153,7 @@ Record RemoteCache::install(const Source& source, const RemoteIndex::RecordEntry
     const Layer layer = layer_of(source, index.layers[links[i]->layer]);
     Digest id = layer.id;
     if (is_from_cache(layer)) {
-      id = store_.add_cached_layer(layer);
+      id = add_cached_layer(store_, layer);
     } else if (const auto known = store_.layer_by_diff_id(layer.diff_id); known && known->has_tree) {
       id = known->id;
     } else {

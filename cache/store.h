@@ -6,7 +6,6 @@
 #include <memory>
 #include <optional>
 #include <string>
-#include <string_view>
 #include <vector>
 
 #include "base/digest.h"
@@ -33,8 +32,7 @@ struct Layer {
   bool operator==(const Layer&) const = default;
 };
 
-/// A stack of layers: `id` = H(parent, layer), with the identity where two have the same layers. The empty
-/// digest is the empty root.
+/// A stack of layers: `id` = H(parent, layer). The empty digest is the empty root.
 struct Chain {
   Digest id, parent, layer;
   Digest identity;  ///< what keys of readers use; equal for equal content
@@ -73,11 +71,6 @@ struct StoreOptions {
 class Staging;
 class LayerDir;
 
-/// Locators (Layer::fetch_from) of what came from a remote cache begin with this; the rest is an image's.
-inline constexpr std::string_view kCacheOrigin = "cache+";
-/// Whether a layer came from a remote cache, which may lose it: unlike a base's, it can be made again.
-bool is_from_cache(const Layer& layer);
-
 /// Thread-safe handle. Opening costs the same whatever the store holds; no thread is started, nothing is
 /// scanned.
 class Store {
@@ -101,25 +94,16 @@ class Store {
   std::optional<Layer> layer_by_diff_id(const Digest& diff_id);
   /// Makes a layer known that exists only as a blob somewhere (a base image's). Idempotent.
   void add_lazy_layer(const Layer& layer);
-  /// The same for a layer of a remote cache (is_from_cache()): one that is known already, but neither here nor
-  /// a base's, is from now on fetched from where `layer` says. Returns the id under which it is known.
-  Digest add_cached_layer(const Layer& layer);
-  /// A layer whose content cannot be had any more. It is forgotten with all chains and records it is in, and
-  /// is_lost() is true of it in this process. An `origin` that is given is not asked for others either.
-  void lose_layer(const Digest& layer, const std::string& origin = {});
-  bool is_lost(const Digest& layer_or_diff_id);
-  bool is_lost_origin(const std::string& origin);
   /// Publishes a finished tree: renames it to snapshots/<id>/fs, then records it.
   void add_tree(Layer layer, Staging staging);
   /// Records what packing a layer gave; the blob is already in blobs().
   void set_packed(const Digest& layer, const Digest& diff_id, const oci::Descriptor& blob);
-  /// The chain of `layer` on `parent` (empty: on nothing); made if it is not known yet. Where it is known with
-  /// another identity, a second one with the same layers. lost_error() if the layer or the parent is gone.
+  /// The chain of `layer` on `parent` (empty: on nothing); made if it is not known yet.
   Chain extend(const Digest& parent, const Digest& layer, const Digest& identity);
   std::optional<Chain> chain(const Digest& id);
   /// Layers of a chain, bottom first.
   std::vector<Digest> chain_layers(const Digest& id);
-  /// O_PATH|O_DIRECTORY descriptor of a layer's tree. Throws lost_error() when the directory is gone.
+  /// O_PATH|O_DIRECTORY descriptor of a layer's tree. Throws Error{corrupt} when the directory is gone.
   /// What depended on it has been forgotten then, so that a rebuild works.
   UniqueFd open_tree(const Digest& layer);
   /// The same tree, shared by everybody in this process that reads it.

@@ -91,7 +91,7 @@ struct Store::Impl {
   bool user_xattr = false;
   std::vector<std::string> notes;
   std::atomic<bool> has_forgotten = false;  ///< Store::has_forgotten()
-  std::atomic<bool> lost_cached_layer = false;  ///< Store::lose_layer() was called
+  std::atomic<bool> lost_cached_layer = false;  ///< lose_layer() was called
   Index index;
   Lease lease;
   BlobFiles blobs;

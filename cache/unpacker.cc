@@ -13,6 +13,7 @@
 #include "base/error.h"
 #include "base/lost.h"
 #include "base/text.h"
+#include "cache/cached_layers.h"
 #include "cache/flatten.h"
 #include "cache/layer_dir.h"
 #include "cache/store_impl.h"
@@ -80,7 +81,7 @@ void unpack_layer(const Job& job, const Digest& id) {
   } catch (const Error& error) {
     if (error.code() != ErrorCode::corrupt) throw;
     if (is_from_cache(*layer)) {
-      job.store.lose_layer(id);
+      lose_layer(job.store, id);
       throw lost_error(error.message());
     }
     if (job.fetch && !layer->fetch_from.empty()) throw;  // it came damaged twice

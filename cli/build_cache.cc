@@ -63,12 +63,12 @@ bool BuildCache::wants_all_steps() const {
 
 // Below a step that was found nothing was looked up, so that is done here.
 exporter::CacheContent BuildCache::content(const solver::Graph& graph, const std::vector<solver::VertexId>& targets,
-                                           const solver::SolveReport& report,
+                                           const std::vector<Digest>& keys,
                                            const std::vector<Digest>& image_chains) {
   exporter::CacheContent content;
   content.image_chains = image_chains;
   for (const solver::VertexId id : graph.reachable(targets)) {
-    const Digest& key = report.definition_keys.at(id);
+    const Digest& key = keys.at(id);
     if (key.empty() || std::holds_alternative<solver::ImageSource>(graph[id].op)) continue;
     auto record = store_.find(key);
     if (!record && importer_) record = importer_->find(key);

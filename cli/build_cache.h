@@ -15,7 +15,6 @@
 #include "cli/remote.h"
 #include "exporter/cache_export.h"
 #include "solver/graph.h"
-#include "solver/scheduler.h"
 
 namespace cbuild::cli {
 
@@ -31,9 +30,9 @@ class BuildCache {
   /// Whether steps other than the image's are exported, so that their layers have to be packed.
   bool wants_all_steps() const;
 
-  /// The steps of a solved graph, looked up by the keys that the solve gives.
+  /// The steps of a solved graph, looked up by their definition keys (by VertexId).
   exporter::CacheContent content(const solver::Graph& graph, const std::vector<solver::VertexId>& targets,
-                                 const solver::SolveReport& report, const std::vector<Digest>& image_chains);
+                                 const std::vector<Digest>& keys, const std::vector<Digest>& image_chains);
   /// Puts the cache that an image carries itself into its configuration, if that was asked for, and takes out what came
   /// with its base.
   void put_inline(const exporter::CacheContent& content, cache::Packer& packer, exporter::ImageResult& image);
@@ -55,7 +54,6 @@ class BuildCache {
   const CancelSource& cancel_;
   CancelSource import_cancel_;
   std::unique_ptr<oci::registry::Client> import_client_;  ///< ends with the import, whatever the build still does
-  std::vector<std::shared_ptr<exporter::CacheEnd>> ends_;
   std::unique_ptr<cache::RemoteCache> importer_;
 };
 

@@ -8,6 +8,7 @@
 #include "base/lost.h"
 #include "base/sys.h"
 #include "base/text.h"
+#include "cache/cached_layers.h"
 #include "oci/image_config.h"
 #include "oci/layout.h"
 #include "oci/manifest.h"
@@ -110,7 +111,7 @@ void Remote::fetch_from(const std::string& locator, const oci::Descriptor& blob,
 
 /// A registry that is down is not asked again for each of its layers.
 void Remote::lose(const cache::Layer& layer, const Error& error) {
-  store_.lose_layer(layer.id, error.code() == ErrorCode::network ? layer.fetch_from : std::string());
+  cache::lose_layer(store_, layer.id, error.code() == ErrorCode::network ? layer.fetch_from : std::string());
   throw lost_error(cat("a layer of the remote cache cannot be had: ", error.what()));
 }
 
@@ -120,7 +121,7 @@ void Remote::fetch(const cache::Layer& layer) {
     throw Error(ErrorCode::corrupt, cat("store: the blob of layer ", layer.id.str(), " is gone"));
   }
   const bool from_cache = cache::is_from_cache(layer);
-  if (from_cache && store_.is_lost_origin(layer.fetch_from))
+  if (from_cache && cache::is_lost_origin(store_, layer.fetch_from))
     lose(layer, Error(ErrorCode::network, cat(layer.fetch_from, " does not answer")));
   const std::string locator = from_cache ? layer.fetch_from.substr(cache::kCacheOrigin.size()) : layer.fetch_from;
   const TaskId task = next_task_++;

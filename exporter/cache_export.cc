@@ -64,7 +64,8 @@ class IndexWriter {
       entry.duration_ns = step.record.duration_ns;
       if (!inline_form_) {  // an image is not to change its digest by the day, nor to grow by explanations
         entry.used_day = today();
-        entry.parts = step.record.parts;
+        for (const cache::KeyPart& part : step.record.parts)
+          if (!part.label.starts_with("about ")) entry.parts.push_back(part);  // those speak of this machine
       }
       builder_.record(std::move(entry));
     }

@@ -8,6 +8,7 @@
 
 #include "base/error.h"
 #include "base/text.h"
+#include "cache/cached_layers.h"
 #include "exporter/stored_blob.h"
 #include "oci/reference.h"
 

@@ -64,8 +64,7 @@ class ResultStore {
   virtual Reason explain_miss(const Publication& wanted) = 0;
 };
 
-/// Why a step failed; `error` says what, and the exit code is the command's. is_lost(error): an input has turned out to be gone and
-/// was forgotten, so that a new solve() makes it again; what runs meanwhile is let run to its end.
+/// Why a step failed; `error` says what, and the exit code is the command's.
 struct StepFailure {
   Error error;
   int exit_code = 0;

@@ -45,7 +45,6 @@ SolveReport solve(const Graph& graph, const std::vector<VertexId>& targets, Exec
   announce_all(graph, reached, progress);
   LocalSelections locals(graph, executor);
   const Plan plan = make_plan(graph, std::move(reached), targets, store, locals, options.cancel);
-  report.definition_keys = plan.definition_keys;
   const StepWork::Services services{graph, plan, locals, executor, store, options, progress};
   if (plan.failure || plan.cancelled) {
     const std::atomic<bool> stopping{true};

@@ -51,7 +51,6 @@ struct SolveReport {
   std::vector<VertexReport> vertices;  ///< by VertexId
   std::optional<SolveFailure> failure; ///< the first one in graph order among those that failed by themselves
   bool cancelled = false;
-  std::vector<Digest> definition_keys;  ///< by VertexId; empty where there is none, or the solve ended before it knew
 };
 
 /// Brings `targets` about, doing each vertex at most once. For a vertex: looked up by definition key from the target towards the

@@ -10,13 +10,16 @@
 
 #include "base/cancel.h"
 #include "base/progress.h"
-#include "cache/remote_cache.h"
 #include "cache/store.h"
 #include "cache/unpacker.h"
 #include "sandbox/runner.h"
 #include "solver/executor.h"
 #include "solver/ops/git_source.h"
 #include "solver/ops/url_source.h"
+
+namespace cbuild::cache {
+class RemoteCache;
+}
 
 namespace cbuild::solver::ops {
 

@@ -3,6 +3,7 @@
 
 #include "base/text.h"
 #include "cache/record_search.h"
+#include "cache/remote_cache.h"
 #include "solver/ops/executor.h"
 
 namespace cbuild::solver::ops {

@@ -1,25 +1,24 @@
 // SPDX-License-Identifier: Apache-2.0
-// Layers of remote caches: others may drop what this store only knows of, so they come with a way to be
-// forgotten, after which the steps that made them are misses.
+#include "cache/cached_layers.h"
+
 #include "base/sys.h"
 #include "base/text.h"
 #include "cache/schema.h"
-#include "cache/store.h"
 #include "cache/store_impl.h"
 
 namespace cbuild::cache {
 
 bool is_from_cache(const Layer& layer) { return layer.fetch_from.starts_with(kCacheOrigin); }
 
-Digest Store::add_cached_layer(const Layer& layer) {
-  const auto known = layer_by_diff_id(layer.diff_id);
+Digest add_cached_layer(Store& store, const Layer& layer) {
+  const auto known = store.layer_by_diff_id(layer.diff_id);
   if (!known) {
-    add_lazy_layer(layer);
+    store.add_lazy_layer(layer);
     return layer.id;
   }
   const bool replaceable = !known->has_tree && !known->has_blob && is_from_cache(*known);
   if (replaceable && known->fetch_from != layer.fetch_from) {
-    impl_->index.write([&](Database& db) {
+    store.impl().index.write([&](Database& db) {
       db.run(
           "UPDATE layers SET media_type = ?, blob = ?, blob_size = ?, blob_extra = x'', fetch_from = ? WHERE id = ?",
           layer.blob->media_type, layer.blob->digest, layer.blob->size, layer.fetch_from, known->id);
@@ -28,16 +27,17 @@ Digest Store::add_cached_layer(const Layer& layer) {
   return known->id;
 }
 
-void Store::lose_layer(const Digest& layer, const std::string& origin) {
-  const auto known = this->layer(layer);
-  impl_->remember_lost(layer, origin);
-  if (known) impl_->remember_lost(known->diff_id, origin);
-  impl_->forget_memory(layer);
-  impl_->index.write([&](Database& db) { delete_layer(db, layer, 0); });
+void lose_layer(Store& store, const Digest& layer, const std::string& origin) {
+  const auto known = store.layer(layer);
+  Store::Impl& impl = store.impl();
+  impl.remember_lost(layer, origin);
+  if (known) impl.remember_lost(known->diff_id, origin);
+  impl.forget_memory(layer);
+  impl.index.write([&](Database& db) { delete_layer(db, layer, 0); });
 }
 
-bool Store::is_lost(const Digest& layer) { return impl_->is_lost(layer); }
-bool Store::is_lost_origin(const std::string& origin) { return impl_->is_lost_origin(origin); }
+bool is_lost_layer(Store& store, const Digest& layer) { return store.impl().is_lost(layer); }
+bool is_lost_origin(Store& store, const std::string& origin) { return store.impl().is_lost_origin(origin); }
 
 // The lists of layers may hold it, and an open directory of it may be shared.
 void Store::Impl::forget_memory(const Digest& layer) {
