@@ -214,8 +214,11 @@ void ExecStep::finish(const sandbox::Exit& exit) {
       return context_.pool.post([self = shared_from_this()] { self->start(); });
     }
     if (exit.cancelled) return fail(Error(ErrorCode::cancelled, "cancelled"), exit.code);
-    if (!exit.setup_error.empty())
-      return fail(Error(ErrorCode::unsupported, cat("cannot start the step: ", exit.setup_error)), exit.code);
+    if (!exit.setup_error.empty()) {
+      // A directory that cannot be entered is what the Dockerfile asked for; all else is the machine's.
+      const bool asked = exit.setup_error.starts_with("enter directory");
+      return fail(Error(asked ? ErrorCode::step_failed : ErrorCode::unsupported, cat("cannot start the step: ", exit.setup_error)), exit.code);
+    }
     if (failed) {
       std::string text = cat("process \"", command_text(op_), "\" did not complete successfully: ", how_it_ended(op_, exit));
       if (op_.retries > 0) text += cat(", ", op_.retries + 1, " tries");
