@@ -10,6 +10,7 @@
 #include <utility>
 
 #include "base/error.h"
+#include "base/files.h"
 #include "base/lost.h"
 #include "base/sys.h"
 #include "base/text.h"
@@ -18,6 +19,7 @@
 #include "cache/packer.h"
 #include "cli/build_cache.h"
 #include "cli/build_outputs.h"
+#include "cli/call.h"
 #include "cli/error_text.h"
 #include "cli/exit_codes.h"
 #include "cli/history_record.h"
@@ -218,20 +220,31 @@ void Build::carry_out() {
   finish();
 }
 
+/// Views show a finding on one line with its number in the Dockerfile; in an included file it is a warning like any other.
+Diagnostic for_progress(Diagnostic finding, const BuildInputs& inputs) {
+  if (finding.span.source == inputs.dockerfile) return finding;
+  finding.message = cat(std::exchange(finding.rule, {}), ": ", finding.message);
+  return finding;
+}
+
 void Build::lower_dockerfile() {
   RemoteContexts contexts(store_, sources_, [this](const solver::Op& source) { return bring_source(services(), source); });
   const BuildInputs inputs = read_inputs(options_, &contexts);
   dockerfile_name_ = inputs.dockerfile->name();
   context_ = inputs.context_path;
   project_ = sha256(cat(context_, "\n", dockerfile_name_)).str();
-  const frontend::Dockerfile dockerfile = frontend::parse_dockerfile(inputs.dockerfile);
+  frontend::Checks checks = make_checks(options_);
+  const ScopeExit show_findings([&] {
+    for (const Diagnostic& finding : checks.findings()) progress_.on_event(RunDiagnostic{for_progress(finding, inputs)});
+  });
+  const frontend::Dockerfile dockerfile = frontend::parse_dockerfile(inputs.dockerfile, parse_options(inputs, checks));
+  for (const Diagnostic& warning : dockerfile.warnings) progress_.on_event(RunDiagnostic{warning});
   StoreImageResolver images(store_, remote_, options_.pull);
   frontend::LowerOptions lower = lower_options(options_, inputs);
   lower.pinner = &sources_;
   lower.secret_hashes = secret_hashes(options_, store_);
+  lower.checks = &checks;
   lowered_ = frontend::lower_targets(dockerfile, lower, options_.targets, images);
-  for (const Diagnostic& warning : dockerfile.warnings) progress_.on_event(RunDiagnostic{warning});
-  for (const Diagnostic& warning : lowered_.warnings) progress_.on_event(RunDiagnostic{warning});
   for (const std::string& note : lowered_.notes) progress_.on_event(RunNote{Severity::note, note});
 }
 
@@ -475,6 +488,7 @@ BuildOutcome run_build(const BuildOptions& options, Session& session, ProgressSi
 int build_command(Arguments arguments) {
   const auto line = parse_build_line(std::move(arguments));
   if (!line) return exit_code::kSuccess;
+  if (line->build.call) return run_call(*line);
   const BuildOptions& options = line->build;
   Session session = start_session(line->root);
   CancelSource cancel;

@@ -152,6 +152,31 @@ BuildInputs read_inputs(const BuildOptions& options, RemoteContexts* remote) {
   return inputs;
 }
 
+frontend::ParseOptions parse_options(const BuildInputs& inputs, frontend::Checks& checks) {
+  frontend::ParseOptions options;
+  options.checks = &checks;
+  if (inputs.context_path.empty()) return options;
+  options.include = [context = inputs.context_path](const std::string& path) -> std::optional<std::string> {
+    const UniqueFd root = sys::open_at(AT_FDCWD, context, O_PATH | O_DIRECTORY);
+    const auto file = sys::try_open_in_root(root.get(), path, O_RDONLY | O_NONBLOCK);
+    if (!file) return std::nullopt;
+    if (!S_ISREG(sys::stat_fd(file->get()).st_mode)) throw Error(ErrorCode::input, "not a regular file");
+    return sys::read_all(file->get(), kMaxDockerfile);
+  };
+  return options;
+}
+
+frontend::Checks make_checks(const BuildOptions& options) {
+  const auto given = options.build_args.find("BUILDKIT_DOCKERFILE_CHECK");
+  if (given == options.build_args.end()) return {};
+  try {
+    return frontend::Checks(frontend::parse_check_options(given->second));
+  } catch (const Error& error) {
+    throw Error(ErrorCode::usage, cat("failed to parse build-arg:BUILDKIT_DOCKERFILE_CHECK: ", error.what()))
+        .with_hint(error.hint());
+  }
+}
+
 frontend::LowerOptions lower_options(const BuildOptions& options, const BuildInputs& inputs) {
   frontend::LowerOptions lower;
   lower.build_args = options.build_args;

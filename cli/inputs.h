@@ -10,6 +10,7 @@
 #include "cli/options.h"
 #include "cli/remote_contexts.h"
 #include "frontend/lower.h"
+#include "frontend/parser.h"
 
 namespace cbuild::cli {
 
@@ -26,6 +27,12 @@ struct BuildInputs {
 /// holds for local directories only. `remote` reads what is not on this machine; nullptr: such contexts are refused. Throws
 /// Error{not_found} or {usage} saying what was looked for.
 BuildInputs read_inputs(const BuildOptions& options, RemoteContexts* remote);
+
+/// What parsing needs besides: reads INCLUDE's files below the context directory, which they cannot leave.
+frontend::ParseOptions parse_options(const BuildInputs& inputs, frontend::Checks& checks);
+
+/// The build checks with the options that the build argument BUILDKIT_DOCKERFILE_CHECK gives, if it does. Throws Error{usage}.
+frontend::Checks make_checks(const BuildOptions& options);
 
 /// The options of lowering that follow from the command line, all but the target. Throws Error{usage} for build contexts that do not exist.
 frontend::LowerOptions lower_options(const BuildOptions& options, const BuildInputs& inputs);

@@ -20,8 +20,8 @@ namespace {
 struct Raw {
   std::vector<std::string> targets, tags, build_args, labels, build_contexts, annotations, outputs, cache_to, cache_from;
   std::vector<std::string> secrets, ssh, ulimits, add_hosts, resources;
-  std::string platform, arg_keys = "all", progress = "auto", shm_size, pull_policy, step_timeout;
-  bool push = false, load = false, quiet = false;
+  std::string platform, arg_keys = "all", progress = "auto", shm_size, pull_policy, step_timeout, call = "build";
+  bool push = false, load = false, quiet = false, check = false;
 };
 
 [[noreturn]] void usage(const std::string& message, const std::string& hint = {}) {
@@ -147,6 +147,7 @@ void convert_caches(const Raw& raw, BuildOptions& build) {
 
 void convert(const Raw& raw, BuildOptions& build) {
   add_pairs(raw.build_args, "--build-arg", true, build.build_args);
+  build.call = parse_call(raw.check ? "check" : raw.call);
   add_pairs(raw.labels, "--label", false, build.labels);
   add_pairs(raw.annotations, "--annotation", false, build.annotations);
   add_pairs(raw.build_contexts, "--build-context", false, build.build_contexts);
@@ -228,11 +229,17 @@ void add_output_flags(CLI::App& app, BuildOptions& build, Raw& raw) {
   app.add_flag("-D,--debug", build.debug, "Say more about what is done and why");
 }
 
+void add_call_flags(CLI::App& app, Raw& raw) {
+  app.add_option("--call", raw.call, "Tell about the Dockerfile instead of building it: check, outline, targets[,format=json]");
+  app.add_flag("--check", raw.check, "The same as --call=check: run the build checks, exit with 1 if one has a warning");
+}
+
 void add_build_flags(CLI::App& app, BuildOptions& build, Raw& raw) {
   add_input_flags(app, build, raw);
   add_step_flags(app, build, raw);
   add_cache_flags(app, build, raw);
   add_output_flags(app, build, raw);
+  add_call_flags(app, raw);
 }
 
 void describe_build(CLI::App& app, BuildLine& line, Raw& raw) {

@@ -7,6 +7,7 @@
 #include <string>
 #include <vector>
 
+#include "cli/call_options.h"
 #include "cli/command.h"
 #include "exporter/cache_spec.h"
 #include "exporter/outputs.h"
@@ -55,6 +56,7 @@ struct BuildOptions {
   std::string isolation;  ///< "", "root", "rootless", "chroot", ...
   std::vector<std::string> insecure_registries;
   std::optional<std::string> auth_file;
+  std::optional<CallOptions> call;  ///< answer this instead of building
 };
 
 /// A build as the command line has it.

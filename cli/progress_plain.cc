@@ -5,6 +5,7 @@
 #include "base/sys.h"
 #include "base/text.h"
 #include "cli/progress_views.h"
+#include "frontend/check.h"
 
 namespace cbuild::cli {
 namespace {
@@ -120,7 +121,8 @@ void PlainProgress::handle(const RunNote& event) {
 
 void PlainProgress::handle(const RunDiagnostic& event) {
   last_ = nullptr;
-  write(render(event.diagnostic));
+  const Diagnostic& diagnostic = event.diagnostic;
+  write(diagnostic.rule.empty() ? render(diagnostic) : cat("warning: ", frontend::finding_line(diagnostic), '\n'));
 }
 
 }  // namespace cbuild::cli

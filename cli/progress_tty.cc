@@ -13,6 +13,7 @@
 #include "base/sys.h"
 #include "base/text.h"
 #include "cli/progress_views.h"
+#include "frontend/check.h"
 
 namespace cbuild::cli {
 namespace {
@@ -196,6 +197,10 @@ void TtyProgress::handle(const TaskCounter& event) {
 void TtyProgress::handle(const RunNote& event) { notes_.push_back(sanitize_for_terminal(event.text)); }
 
 void TtyProgress::handle(const RunDiagnostic& event) {
+  if (!event.diagnostic.rule.empty()) {
+    notes_.push_back(cat("warning: ", frontend::finding_line(event.diagnostic)));
+    return;
+  }
   for (const std::string& line : split(render(event.diagnostic), '\n'))
     if (!line.empty()) notes_.push_back(line);
 }

@@ -46,7 +46,12 @@ Json to_json(const TaskCounter& e) {
 }
 Json to_json(const RunNote& e) { return {{"event", "note"}, {"text", e.text}}; }
 Json to_json(const RunDiagnostic& e) {
-  return {{"event", "diagnostic"}, {"message", e.diagnostic.message}, {"rule", e.diagnostic.rule}};
+  Json json = {{"event", "diagnostic"}, {"message", e.diagnostic.message}, {"rule", e.diagnostic.rule}};
+  const Span& span = e.diagnostic.span;
+  if (!span) return json;
+  json["file"] = span.source->name();
+  json["line"] = span.source->position(span.begin).line;
+  return json;
 }
 
 /// One JSON object a line; the schema is in docs/cli.md.

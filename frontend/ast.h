@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "base/diagnostic.h"
+#include "frontend/include_map.h"
 
 /// The Dockerfile as written: nothing is expanded, nothing is resolved, every node knows its place. Words are raw texts; what
 /// they expand to is lowering's business (lower.h).
@@ -137,11 +138,13 @@ struct Directive { Text name, value; bool operator==(const Directive&) const = d
 
 struct Dockerfile {
   std::shared_ptr<const SourceText> source;
+  std::vector<std::shared_ptr<const SourceText>> sources;  ///< `source`, then the files it includes, in order
+  IncludeMap includes;
   std::vector<Directive> directives;
   char escape = '\\';
   std::vector<Instruction> global_args;  ///< ARG before the first FROM
   std::vector<Stage> stages;
-  std::vector<Diagnostic> warnings;      ///< found while parsing (NoEmptyContinuation ...), rule set
+  std::vector<Diagnostic> warnings;      ///< found while parsing, without rule: triggers that will not work, unknown checks
 
   bool operator==(const Dockerfile& o) const {
     return directives == o.directives && escape == o.escape && global_args == o.global_args && stages == o.stages;

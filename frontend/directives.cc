@@ -13,7 +13,7 @@
 namespace cbuild::frontend {
 namespace {
 
-constexpr std::array<std::string_view, 3> kNames = {"check", "escape", "syntax"};
+constexpr std::array<std::string_view, 4> kNames = {"cbuild", "check", "escape", "syntax"};
 
 /// Walks the directive lines at the top of a text; stops for good at the first line that is none.
 class DirectiveScanner {
@@ -91,6 +91,21 @@ std::optional<SyntaxDirective> find_syntax_in_json(const std::shared_ptr<const S
   return SyntaxDirective{value, value, {source, start, start}};
 }
 
+/// "# cbuild=FEATURE,...": what a file asks for beyond the language of the reference.
+void read_features(const Directive& directive, DirectiveBlock& block, Report& report) {
+  for (const std::string& word : split(directive.value.value, ',')) {
+    const std::string feature(trim(word));
+    if (feature == "include") {
+      block.includes = true;
+      continue;
+    }
+    const std::vector<std::string> known = {"include"};
+    const bool near = suggest(feature, known).has_value();
+    report.malformed(directive.value.span, cat("the cbuild directive knows no feature ", go_quote(feature)),
+                     near ? "did you mean include?" : "the only feature is include");
+  }
+}
+
 }  // namespace
 
 DirectiveBlock read_directives(const std::shared_ptr<const SourceText>& source, Report& report) {
@@ -113,7 +128,9 @@ DirectiveBlock read_directives(const std::shared_ptr<const SourceText>& source, 
   }
   block.end = scanner.position();
   for (Directive& directive : scan(source, skip_shebang(source->text(), start), "#")) {
-    if (directive.name.value != "escape") block.directives.push_back(std::move(directive));
+    if (directive.name.value == "escape") continue;
+    if (directive.name.value == "cbuild") read_features(directive, block, report);
+    block.directives.push_back(std::move(directive));
   }
   std::sort(block.directives.begin(), block.directives.end(),
             [](const Directive& a, const Directive& b) { return a.name.span.begin < b.name.span.begin; });

@@ -13,8 +13,9 @@
 namespace cbuild::frontend {
 
 struct DirectiveBlock {
-  std::vector<Directive> directives;  ///< those in effect: escape, syntax, check, in the order of the file
+  std::vector<Directive> directives;  ///< those in effect: escape, syntax, check, cbuild, in the order of the file
   char escape = '\\';
+  bool includes = false;  ///< "# cbuild=include": INCLUDE is an instruction
   std::size_t end = 0;  ///< where the instructions begin: byte order mark and directive lines are behind
 };
 

@@ -5,10 +5,13 @@
 
 #include "base/error.h"
 #include "base/text.h"
+#include "frontend/check_from.h"
+#include "frontend/check_syntax.h"
 #include "frontend/lower_diagnostic.h"
 #include "frontend/lower_plan.h"
 #include "frontend/lower_stage.h"
 #include "frontend/lower_validate.h"
+#include "frontend/parser_report.h"
 
 // Lowering runs in passes: the global scope, the table of stages, the plan (what the target reaches, with its
 // bases), then every reached stage in the order of the file, instruction by instruction.
@@ -16,12 +19,28 @@ namespace cbuild::frontend {
 
 namespace {
 
+bool sets_variables(const Instruction& instruction) {
+  return std::holds_alternative<EnvInstruction>(instruction.body) ||
+         std::holds_alternative<ArgInstruction>(instruction.body);
+}
+
+/// A wrong instruction is left out, so that the next one can be looked at; unless it is one that others depend on.
 void execute_all(StageLowering& stage, const std::vector<Instruction>& instructions, bool are_triggers) {
-  for (const Instruction& instruction : instructions) stage.execute(instruction, are_triggers);
+  std::vector<Diagnostic>& errors = stage.build.errors;
+  for (const Instruction& instruction : instructions) {
+    if (stage.state.broken || errors.size() >= Report::kMaxErrors) return;
+    try {
+      stage.execute(instruction, are_triggers);
+    } catch (const DiagnosticError& e) {
+      errors.insert(errors.end(), e.diagnostics().begin(), e.diagnostics().end());
+      stage.state.broken = sets_variables(instruction);
+    }
+  }
 }
 
 StageState lower_stage(BuildState& build, const StageInfo& info) {
   StageLowering stage = begin_stage(build, info);
+  note_from(build, info);
   if (!info.replaced_by) {
     execute_all(stage, build.plan[info.index].triggers, true);
     execute_all(stage, info.syntax->instructions, false);
@@ -38,6 +57,25 @@ void lower_stages(BuildState& build) {
       build.states[info.index] = lower_stage(build, info);
     }
   }
+}
+
+std::vector<std::size_t> wanted_stages(const StageTable& table, std::size_t target, const LowerOptions& options) {
+  std::vector<std::size_t> out = {target};
+  if (!options.all_stages || !options.target.empty()) return out;
+  for (const StageInfo& info : table.stages()) {
+    if (info.index != target) out.push_back(info.index);
+  }
+  return out;
+}
+
+/// What the user wrote wrong is told first, before what cannot be had.
+void lower_stages_or_throw(BuildState& build) {
+  try {
+    lower_stages(build);
+  } catch (const Error&) {
+    if (build.errors.empty()) throw;
+  }
+  if (!build.errors.empty()) throw DiagnosticError(std::move(build.errors));
 }
 
 /// With --platform the image says what was asked for, whatever its base said.
@@ -86,15 +124,42 @@ void check_targets(const StageTable& table, const std::vector<std::string>& targ
 
 /// Adds what `options.target` reaches to `graph`. `triggers` gains the number of ONBUILD triggers by stage.
 LoweredTarget lower_target(const Dockerfile& dockerfile, const LowerOptions& options, Sources& sources,
-                           const NamedContexts& contexts, solver::Graph& graph, std::vector<std::size_t>& triggers) {
+                           const NamedContexts& contexts, solver::Graph& graph, Checks& checks,
+                           std::vector<std::size_t>& triggers) {
   const GlobalScope globals = make_global_scope(dockerfile, options);
-  const StageTable table(dockerfile, options, contexts, globals.args);
+  const StageTable table(dockerfile, options, contexts, globals.args, checks);
   const std::size_t target = table.target(options.target);
-  BuildState build{dockerfile, options, globals, table, sources, graph, plan_stages(table, target, sources),
-                   std::vector<StageState>(table.stages().size())};
-  lower_stages(build);
+  const std::size_t count = table.stages().size();
+  BuildState build{dockerfile, options, globals, table, sources, graph, checks,
+                   plan_stages(table, wanted_stages(table, target, options), sources, checks),
+                   std::vector<StageState>(count), std::vector<StageUse>(count), {}, {}};
+  lower_stages_or_throw(build);
+  if (options.outline != nullptr) *options.outline = make_outline(build, target);
   for (std::size_t i = 0; i < build.plan.size(); ++i) triggers[i] = std::max(triggers[i], build.plan[i].triggers.size());
   return finish_target(build, target);
+}
+
+LoweredTargets lower_all(const Dockerfile& dockerfile, const LowerOptions& options,
+                         const std::vector<std::string>& targets, ImageResolver& images, Checks& checks) {
+  if (dockerfile.stages.empty()) reject({}, "dockerfile contains no stages to build");
+  check_syntax(dockerfile, checks);
+  validate_build_args(options.build_args);
+  validate_stages(dockerfile);
+  check_default_arguments(dockerfile, options, checks);
+  LoweredTargets out;
+  const NamedContexts contexts(options.named_contexts);
+  Sources sources(options, contexts, images, out.graph);
+  LowerOptions own = options;
+  own.target = targets.front();
+  check_targets(StageTable(dockerfile, own, contexts, make_global_scope(dockerfile, own).args, checks), targets);
+  std::vector<std::size_t> triggers(dockerfile.stages.size());
+  for (const std::string& target : targets) {
+    own.target = target;
+    out.targets.push_back(lower_target(dockerfile, own, sources, contexts, out.graph, checks, triggers));
+  }
+  out.notes = trigger_notes(triggers);
+  checks.throw_if_errors();
+  return out;
 }
 
 }  // namespace
@@ -102,28 +167,17 @@ LoweredTarget lower_target(const Dockerfile& dockerfile, const LowerOptions& opt
 LoweredTargets lower_targets(const Dockerfile& dockerfile, const LowerOptions& options,
                              const std::vector<std::string>& targets, ImageResolver& images) {
   CBUILD_CHECK(!targets.empty());
-  if (dockerfile.stages.empty()) reject({}, "dockerfile contains no stages to build");
-  validate_build_args(options.build_args);
-  validate_stages(dockerfile);
-  LoweredTargets out;
-  const NamedContexts contexts(options.named_contexts);
-  Sources sources(options, contexts, images, out.graph);
-  LowerOptions own = options;
-  own.target = targets.front();
-  check_targets(StageTable(dockerfile, own, contexts, make_global_scope(dockerfile, own).args), targets);
-  std::vector<std::size_t> triggers(dockerfile.stages.size());
-  for (const std::string& target : targets) {
-    own.target = target;
-    out.targets.push_back(lower_target(dockerfile, own, sources, contexts, out.graph, triggers));
+  Checks none = Checks::none();
+  try {
+    return lower_all(dockerfile, options, targets, images, options.checks == nullptr ? none : *options.checks);
+  } catch (const DiagnosticError& e) {
+    throw DiagnosticError(dockerfile.includes.with_chains(e.diagnostics()));
   }
-  out.notes = trigger_notes(triggers);
-  out.warnings = dockerfile.warnings;
-  return out;
 }
 
 Lowered lower(const Dockerfile& dockerfile, const LowerOptions& options, ImageResolver& images) {
   LoweredTargets all = lower_targets(dockerfile, options, {options.target}, images);
-  return {std::move(all.graph), std::move(all.targets.front()), std::move(all.notes), std::move(all.warnings)};
+  return {std::move(all.graph), std::move(all.targets.front()), std::move(all.notes)};
 }
 
 }  // namespace cbuild::frontend

@@ -11,6 +11,8 @@
 #include "base/diagnostic.h"
 #include "base/digest.h"
 #include "frontend/ast.h"
+#include "frontend/check.h"
+#include "frontend/outline.h"
 #include "oci/image_config.h"
 #include "oci/platform.h"
 #include "solver/graph.h"
@@ -61,9 +63,6 @@ class SourcePinner {
   virtual std::optional<std::int64_t> source_time(const solver::Op& source) = 0;
 };
 
-/// Reads small files of a local context: ignore files. nullopt if missing.
-using ContextFileReader = std::function<std::optional<std::string>(const std::string& path)>;
-
 struct LowerOptions {
   std::string target;                               ///< empty: the last stage
   std::map<std::string, std::string> build_args;
@@ -90,6 +89,10 @@ struct LowerOptions {
   std::int64_t step_timeout_ns = 0;                 ///< for a RUN without --timeout; 0: none
   unsigned step_retries = 0;                        ///< for a RUN without --retry
   bool multi_platform = false;      ///< several platforms are built: step names say which
+  bool all_stages = false;          ///< without a target: lower the stages that it does not need as well, for their checks
+  Checks* checks = nullptr;         ///< borrowed: gets the findings, also when lowering fails; nullptr: none are made
+  bool dry = false;                 ///< nothing will be carried out: commits need not match checksums, as `pinner` may not ask
+  Outline* outline = nullptr;       ///< borrowed: gets what the target takes from outside; nullptr: nobody asks
   SourcePinner* pinner = nullptr;   ///< borrowed; nullptr: this call has no network sources
 };
 
@@ -111,7 +114,6 @@ struct Lowered {
   solver::Graph graph;
   LoweredTarget target;
   std::vector<std::string> notes;  ///< "# Executing 2 build triggers", in the order of the stages
-  std::vector<Diagnostic> warnings;
 };
 
 /// Several targets of one file over one graph: what two of them share is one vertex.
@@ -119,7 +121,6 @@ struct LoweredTargets {
   solver::Graph graph;
   std::vector<LoweredTarget> targets;  ///< in the order they were asked for
   std::vector<std::string> notes;      ///< as Lowered::notes; a stage that several targets reach counts once
-  std::vector<Diagnostic> warnings;
 };
 
 /// As lower(), for each of `targets` (at least one) in place of `options.target`; each target has its own TARGETSTAGE. Names
@@ -127,8 +128,8 @@ struct LoweredTargets {
 LoweredTargets lower_targets(const Dockerfile& dockerfile, const LowerOptions& options,
                              const std::vector<std::string>& targets, ImageResolver& images);
 
-/// Turns the tree into the graph of what `options.target` reaches. Throws DiagnosticError for what the user wrote wrong and for what
-/// cannot be resolved, Error for an interrupt or a full disk.
+/// Turns the tree into the graph of what `options.target` reaches. Throws DiagnosticError for what the user wrote wrong, for
+/// what cannot be resolved and for findings of checks that are to be errors, Error for an interrupt or a full disk.
 Lowered lower(const Dockerfile& dockerfile, const LowerOptions& options, ImageResolver& images);
 
 }  // namespace cbuild::frontend

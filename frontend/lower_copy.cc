@@ -3,6 +3,7 @@
 
 #include "base/path_pattern.h"
 #include "base/text.h"
+#include "frontend/check_stage.h"
 #include "frontend/config_base.h"
 #include "frontend/lower_chmod.h"
 #include "frontend/lower_diagnostic.h"
@@ -188,6 +189,7 @@ void CopyBuilder::add_source(const std::string& source, const Span& span) {
     if (!request_.syntax.add) reject(span, "source can't be a URL for COPY", "use ADD");
     add_url(source, span);
   } else {
+    if (!request_.syntax.from) check_copy_source(stage_, request_.syntax.add, source);
     const bool unpack = request_.syntax.add && request_.syntax.unpack.value_or(true);
     add_path(tree(), request_.syntax.parents ? pivoted_source(source) : relative_source(source), unpack, true);
   }

@@ -92,7 +92,8 @@ struct Build {
   FakePinner pinner;
 
   Lowered run(const std::string& text) {
-    const Dockerfile parsed = parse_dockerfile(std::make_shared<const SourceText>("Dockerfile", text));
+    const Dockerfile parsed =
+        parse_dockerfile(std::make_shared<const SourceText>("Dockerfile", text), {.checks = options.checks});
     return lower(parsed, options, images);
   }
 

@@ -4,6 +4,7 @@
 #include <algorithm>
 
 #include "base/text.h"
+#include "frontend/check_stage.h"
 #include "frontend/config_base.h"
 #include "frontend/config_expose.h"
 #include "frontend/config_healthcheck.h"
@@ -41,6 +42,7 @@ std::vector<std::string> expand_ports(const StageLowering& stage, const std::vec
                                                           {.escape = stage.build.dockerfile.escape});
       for (const std::string& word : words) {
         const std::vector<std::string> parsed = parse_exposed_port(word);
+        check_exposed_port(stage, word);
         out.insert(out.end(), parsed.begin(), parsed.end());
       }
     });
@@ -70,7 +72,9 @@ void apply(StageLowering& stage, const FromInstruction&) {
 
 void apply(StageLowering& stage, const EnvInstruction& env) {
   std::string shown = "ENV";
+  check_key_values(stage, env.legacy);
   for (const auto& [name, value] : expand_pairs(stage, env.pairs)) {
+    check_secret_name(stage, "ENV", name);
     stage.set_variable(name, value);
     shown += cat(" ", name, "=", value);
   }
@@ -79,6 +83,7 @@ void apply(StageLowering& stage, const EnvInstruction& env) {
 
 void apply(StageLowering& stage, const LabelInstruction& label) {
   std::string shown = "LABEL";
+  check_key_values(stage, label.legacy);
   for (const auto& [name, value] : expand_pairs(stage, label.pairs)) {
     stage.state.image.config.labels[name] = value;
     shown += cat(" ", name, "=", value);
@@ -89,12 +94,18 @@ void apply(StageLowering& stage, const LabelInstruction& label) {
 void apply(StageLowering& stage, const ArgInstruction& arg) {
   std::vector<std::string> shown;
   for (const ArgInstruction::Item& item : arg.items) {
-    shown.push_back(declare_arg(stage.state.scope, item, stage.build.globals, stage.build.dockerfile.escape));
+    check_secret_name(stage, "ARG", item.name.value);
+    std::vector<std::string> unset;
+    shown.push_back(declare_arg(stage.state.scope, item, stage.build.globals, stage.build.dockerfile.escape, &unset));
+    check_undefined(stage, unset);
+    note_arg(stage, item);
   }
   stage.add_history(cat("ARG ", join(shown, " ")), false);
 }
 
 void apply(StageLowering& stage, const CmdInstruction& cmd) {
+  check_used_once(stage, stage.cmd);
+  check_command_form(stage, cmd.command);
   std::vector<std::string> words = command_words(stage, cmd.command);
   const std::string shown = cat("CMD ", quoted_list_text(words));
   stage.state.image.config.cmd = none_if_empty(std::move(words));
@@ -104,6 +115,8 @@ void apply(StageLowering& stage, const CmdInstruction& cmd) {
 }
 
 void apply(StageLowering& stage, const EntrypointInstruction& entrypoint) {
+  check_used_once(stage, stage.entrypoint);
+  check_command_form(stage, entrypoint.command);
   std::vector<std::string> words = command_words(stage, entrypoint.command);
   const std::string shown = cat("ENTRYPOINT ", quoted_list_text(words));
   stage.state.image.config.entrypoint = none_if_empty(std::move(words));
@@ -144,7 +157,9 @@ void apply(StageLowering& stage, const UserInstruction& user) {
 /// --no-cache.
 void apply(StageLowering& stage, const WorkdirInstruction& workdir) {
   oci::ContainerConfig& config = stage.state.image.config;
-  config.working_dir = join_workdir(config.working_dir, stage.expand(workdir.path));
+  const std::string path = stage.expand(workdir.path);
+  check_workdir(stage, path);
+  config.working_dir = join_workdir(config.working_dir, path);
   const bool makes_layer = config.working_dir != "/";
   if (makes_layer) {
     if (stage.state.root == solver::kNoInput && names_owner(config.user)) {
@@ -174,6 +189,7 @@ void apply(StageLowering& stage, const MaintainerInstruction& maintainer) {
 }
 
 void apply(StageLowering& stage, const HealthcheckInstruction& healthcheck) {
+  check_used_once(stage, stage.healthcheck);
   stage.state.image.config.healthcheck = make_healthcheck(healthcheck);
   stage.add_history(healthcheck_created_by(*stage.state.image.config.healthcheck), false);
 }

@@ -134,6 +134,7 @@ void add_mounts(StageLowering& stage, const RunInstruction& run, const std::vect
   for (std::size_t i = 0; i < specs.size(); ++i) {
     const MountSpec& spec = specs[i];
     const Span& span = run.mounts[i].span;
+    note_mount(stage, spec);
     switch (spec.type) {
       case MountSpec::Type::bind:
         op.mounts.push_back({file_target(stage, spec, span), make_bind(stage, spec, span, inputs)});

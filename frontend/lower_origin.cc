@@ -2,6 +2,7 @@
 #include "frontend/lower_origin.h"
 
 #include "base/text.h"
+#include "frontend/check_stage.h"
 
 namespace cbuild::frontend {
 
@@ -11,6 +12,7 @@ solver::VertexId origin_vertex(StageLowering& stage, const Origin& origin) {
   if (origin.reference == "scratch") return solver::kNoInput;
   const Span& span = stage.span();
   const ResolvedBase base = build.sources.resolve(origin.reference, std::nullopt, span, build.table);
+  check_base_platform(*stage.instruction, span, origin.reference, base, build.checks);
   const std::string name = base.context ? context_step_name(*base.context) : cat("FROM ", base.name);
   return build.sources.add(base, name, span);
 }

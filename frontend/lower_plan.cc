@@ -2,6 +2,7 @@
 #include "frontend/lower_plan.h"
 
 #include "base/text.h"
+#include "frontend/check_stage.h"
 #include "frontend/lower_diagnostic.h"
 #include "frontend/lower_validate.h"
 #include "frontend/parser.h"
@@ -13,12 +14,14 @@ namespace {
 /// A worklist over stages: each is looked at once, however it was come by.
 class Planner {
  public:
-  Planner(const StageTable& table, Sources& sources)
-      : table_(table), sources_(sources), plan_(table.stages().size()) {}
+  Planner(const StageTable& table, Sources& sources, Checks& checks)
+      : table_(table), sources_(sources), checks_(checks), plan_(table.stages().size()) {}
 
-  std::vector<PlannedStage> run(std::size_t target) {
-    reach(target);
-    ++plan_[target].heirs;
+  std::vector<PlannedStage> run(const std::vector<std::size_t>& targets) {
+    for (const std::size_t target : targets) {
+      reach(target);
+      ++plan_[target].heirs;
+    }
     while (!open_.empty()) {
       const std::size_t next = open_.back();
       open_.pop_back();
@@ -47,6 +50,7 @@ class Planner {
 
   const StageTable& table_;
   Sources& sources_;
+  Checks& checks_;
   std::vector<PlannedStage> plan_;
   std::vector<std::size_t> open_;
 };
@@ -58,6 +62,7 @@ void Planner::resolve_base(const StageInfo& info, PlannedStage& plan) {
     if (plan.base->image) plan.base->platform = plan.base->config.platform;
   } else if (!info.base_stage && !info.from_scratch()) {
     plan.base = sources_.resolve(info.base, info.platform, span, table_);
+    check_base_platform(info.syntax->from, span, info.base, *plan.base, checks_);
   }
 }
 
@@ -100,8 +105,9 @@ void Planner::visit(const StageInfo& info) {
 
 }  // namespace
 
-std::vector<PlannedStage> plan_stages(const StageTable& table, std::size_t target, Sources& sources) {
-  return Planner(table, sources).run(target);
+std::vector<PlannedStage> plan_stages(const StageTable& table, const std::vector<std::size_t>& targets, Sources& sources,
+                                      Checks& checks) {
+  return Planner(table, sources, checks).run(targets);
 }
 
 std::vector<std::string> trigger_notes(const std::vector<std::size_t>& triggers) {

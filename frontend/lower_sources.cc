@@ -85,6 +85,7 @@ ResolvedBase Sources::resolve(const std::string& reference, const std::optional<
   });
   out.config = out.image->config;
   out.config.created.clear();
+  out.wanted = wanted;
   out.platform = chosen_platform(wanted, platform || options_.platform_given, out.config);
   out.name = pinned_name(reference, out.image->manifest);
   return out;
@@ -202,7 +203,9 @@ solver::VertexId Sources::add_source(solver::Op source, const std::string& step_
 
 solver::VertexId Sources::add_git(const GitRef& ref, bool keep_git_dir, const std::string& step_name,
                                   const Span& span) {
-  return add_source(asked_at(span, [&] { return pin_git_source(ref, keep_git_dir, options_.pinner); }), step_name, span);
+  GitRef asked = ref;
+  if (options_.dry) asked.checksum.clear();
+  return add_source(asked_at(span, [&] { return pin_git_source(asked, keep_git_dir, options_.pinner); }), step_name, span);
 }
 
 solver::VertexId Sources::add_url(const std::string& url, const std::string& file_name, const std::string& checksum,

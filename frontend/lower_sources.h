@@ -21,6 +21,7 @@ struct ResolvedBase {
   std::optional<ResolvedImage> image;   ///< it is an image; empty for scratch and for contexts that are files
   oci::ImageConfig config;              ///< what the stage starts from: without `created`
   oci::Platform platform;
+  oci::Platform wanted;                 ///< what was asked for; `platform` may be what the image has instead
   std::string name;                     ///< full reference with digest, or the context's value
 };
 
@@ -44,6 +45,8 @@ class Sources {
   solver::VertexId add(const ResolvedBase& base, const std::string& step_name, const Span& span);
   /// The same as a root file system: what is read in place becomes a layer.
   solver::VertexId add_root(const ResolvedBase& base, const std::string& step_name, const Span& span);
+  /// The ignore patterns for what a stage of that name (empty: none) reads of the build context.
+  const std::vector<std::string>& context_patterns(const std::string& stage);
   /// The build context as the stage of that name (maybe none) reads it. kNoInput: the build has none.
   solver::VertexId build_context(const std::string& stage, const Span& span);
 
@@ -63,7 +66,6 @@ class Sources {
   ImageResolver& images_;
   solver::Graph& graph_;
   std::map<std::pair<std::string, std::string>, ResolvedImage> resolved_;  // by reference and platform
-  const std::vector<std::string>& context_patterns(const std::string& stage);
 
   std::map<std::string, std::vector<std::string>> ignores_;  // of local contexts, by directory
   std::map<std::string, std::optional<std::vector<std::string>>> stage_ignores_;  // of the main context, by stage

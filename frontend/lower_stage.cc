@@ -4,9 +4,11 @@
 #include <algorithm>
 
 #include "base/text.h"
+#include "frontend/check_stage.h"
 #include "frontend/config_base.h"
 #include "frontend/expand.h"
 #include "frontend/history.h"
+#include "frontend/lookup.h"
 #include "frontend/lower_diagnostic.h"
 #include "frontend/lower_instructions.h"
 
@@ -113,16 +115,26 @@ const Span& StageLowering::span() const {
 }
 
 std::string StageLowering::expand(const Text& word) const {
-  return at(word.span, [&] {
-    return expand_word(word.value, state.scope.variables.environment(), {.escape = build.dockerfile.escape}).text;
+  Expansion expansion = at(word.span, [&] {
+    const Variables& variables = state.scope.variables;
+    try {
+      return expand_word(word.value, variables.environment(), {.escape = build.dockerfile.escape});
+    } catch (Error& e) {
+      if (e.hint().empty()) e.with_hint(hint_for_unset(word, variables, build.dockerfile.escape));
+      throw;
+    }
   });
+  check_undefined(*this, expansion.unset);
+  return std::move(expansion.text);
 }
 
 std::string StageLowering::expand_heredoc(const Heredoc& heredoc) const {
   if (!heredoc.expand) return heredoc.body;
-  return at(heredoc.span, [&] {
-    return expand_word(heredoc.body, state.scope.variables.environment(), {.heredoc = true}).text;
+  Expansion expansion = at(heredoc.span, [&] {
+    return expand_word(heredoc.body, state.scope.variables.environment(), {.heredoc = true});
   });
+  check_undefined(*this, expansion.unset);
+  return std::move(expansion.text);
 }
 
 bool StageLowering::ignores_cache() const {

@@ -2,12 +2,16 @@
 #pragma once
 
 #include <cstddef>
+#include <map>
 #include <optional>
 #include <string>
 #include <vector>
 
+#include "base/path_pattern.h"
+#include "frontend/check.h"
 #include "frontend/config_base.h"
 #include "frontend/lower_sources.h"
+#include "frontend/outline.h"
 #include "frontend/scope.h"
 #include "frontend/stages.h"
 #include "oci/image_config.h"
@@ -27,6 +31,14 @@ struct StageState {
   std::size_t base_history = 0;
   std::string base_name;
   Digest base_digest;
+  bool workdir_set = false;  ///< by a WORKDIR of this file
+  bool broken = false;       ///< an ENV or ARG was wrong: nothing can be said about what follows
+};
+
+/// An instruction of which a stage should have one only.
+struct EarlierInstruction {
+  const Instruction* instruction = nullptr;
+  Span span;  ///< where to point: for a trigger not the instruction itself
 };
 
 /// A stage that the target reaches, with what its base adds to it.
@@ -45,8 +57,12 @@ struct BuildState {
   const StageTable& table;
   Sources& sources;
   solver::Graph& graph;
+  Checks& checks;
   std::vector<PlannedStage> plan;   // by stage index
   std::vector<StageState> states;   // by stage index
+  std::vector<StageUse> uses;       // by stage index
+  std::vector<Diagnostic> errors;   ///< found so far, each in an instruction of its own
+  std::map<std::string, PathPatternList> context_ignores;  ///< compiled for checks, by stage name
 };
 
 /// A stage while its instructions are executed one by one.
@@ -59,6 +75,7 @@ class StageLowering {
   StageState state;
   bool command_set = false;   ///< CMD was executed in this stage
   const Instruction* instruction = nullptr;  ///< the one being executed
+  EarlierInstruction cmd, entrypoint, healthcheck;
 
   /// Where to point for the current instruction: itself, or the FROM for a trigger.
   const Span& span() const;

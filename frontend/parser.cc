@@ -8,11 +8,13 @@
 
 #include "base/error.h"
 #include "base/text.h"
+#include "frontend/check_syntax.h"
 #include "frontend/directives.h"
 #include "frontend/heredoc.h"
 #include "frontend/json_form.h"
 #include "frontend/lines.h"
 #include "frontend/parser_build.h"
+#include "frontend/parser_include.h"
 #include "frontend/parser_report.h"
 #include "frontend/parser_statement.h"
 
@@ -21,12 +23,16 @@ namespace {
 
 class InstructionReader {
  public:
-  InstructionReader(std::shared_ptr<const SourceText> source, const DirectiveBlock& block, Report& report)
-      : source_(std::move(source)), escape_(block.escape), lines_(source_->text(), block.end, block.escape),
-        report_(report) {}
+  InstructionReader(std::shared_ptr<const SourceText> source, const DirectiveBlock& block, Report& report,
+                    Checks& checks)
+      : source_(std::move(source)), escape_(block.escape), includes_(block.includes),
+        lines_(source_->text(), block.end, block.escape),
+        report_(report), checks_(checks) {}
 
   /// The next instruction, whether or not it is well-formed.
   std::optional<Instruction> next();
+  /// The path, if that instruction is an INCLUDE.
+  const std::optional<Text>& include() const { return include_; }
   /// Reports a line that ended the reading early. To be called once, at the end.
   void finish();
 
@@ -38,16 +44,17 @@ class InstructionReader {
 
   std::shared_ptr<const SourceText> source_;
   char escape_;
+  bool includes_;
   LineReader lines_;
   Report& report_;
+  Checks& checks_;
   LogicalLine line_;
+  std::optional<Text> include_;
 };
 
 std::optional<Instruction> InstructionReader::next() {
+  include_.reset();
   if (!lines_.next(line_)) return std::nullopt;
-  if (line_.empty_continuation) {
-    report_.warn("NoEmptyContinuation", {source_, line_.last_line, line_.end}, "Empty continuation line");
-  }
   Statement statement = split_statement(source_, line_, {0, line_.text.size()}, escape_);
   Instruction instruction;
   instruction.keyword = statement.text(statement.keyword);
@@ -56,13 +63,22 @@ std::optional<Instruction> InstructionReader::next() {
   instruction.body = build(statement, instruction);
   instruction.flags = std::move(statement.flags);
   instruction.comment = std::move(line_.comment);
+  if (line_.empty_continuation) {
+    checks_.report(Check::no_empty_continuation, {source_, line_.last_line, line_.end}, instruction.comment,
+                   "Empty continuation line");
+  }
+  check_syntax(instruction, checks_);
   return instruction;
 }
 
 InstructionBody InstructionReader::build(Statement& statement, Instruction& instruction) {
   const InstructionKind* kind = find_instruction(statement.view(statement.keyword));
   if (kind == nullptr) {
-    report_unknown_instruction(statement, report_);
+    if (includes_ && iequals(statement.view(statement.keyword), "INCLUDE")) {
+      include_ = read_include(statement, report_);
+    } else {
+      report_unknown_instruction(statement, report_);
+    }
     return {};
   }
   if (takes_heredocs(statement)) read_heredocs(statement, instruction);
@@ -164,10 +180,86 @@ class Assembler {
   bool complained_ = false;
 };
 
+/// Reads a Dockerfile and, in the places of its INCLUDEs, the files these name.
+class FileReader {
+ public:
+  FileReader(Dockerfile& dockerfile, const ParseOptions& options, Report& report, Checks& checks)
+      : report_(report), checks_(checks), assembler_(dockerfile, report), includer_(options.include, report) {}
+
+  void read(const IncludeFrame& frame, const DirectiveBlock& block) {
+    InstructionReader reader(frame.source, block, report_, checks_);
+    while (auto instruction = reader.next()) {
+      empty_ = false;
+      if (reader.include()) {
+        include(*reader.include(), instruction->span, frame, block);
+      } else {
+        assembler_.add(std::move(*instruction));
+      }
+    }
+    reader.finish();
+  }
+
+  bool empty() const { return empty_; }
+  const Includer& includer() const { return includer_; }
+
+ private:
+  void include(const Text& path, const Span& at, const IncludeFrame& includer, const DirectiveBlock& outer) {
+    const std::optional<IncludeFrame> frame = includer_.open(path, at, includer);
+    if (!frame) return;
+    DirectiveBlock block = read_directives(frame->source, report_);
+    for (const Directive& directive : block.directives) check_directive(directive, outer);
+    block.escape = outer.escape;
+    block.includes = true;
+    read(*frame, block);
+  }
+
+  /// Directives are about the whole of what is built: those of the Dockerfile hold.
+  void check_directive(const Directive& directive, const DirectiveBlock& outer) {
+    const std::string& name = directive.name.value;
+    if (name == "escape" && directive.value.value.front() != outer.escape) {
+      report_.malformed(directive.value.span, "an included file has another escape character than the file that includes it",
+                        "continue lines in both files in the same way");
+    } else if (name == "check" || name == "syntax") {
+      report_.note({Severity::note, directive.name.span, cat("the ", name, " directive of an included file has no effect"),
+                    "put it at the top of the Dockerfile", {}});
+    }
+  }
+
+  Report& report_;
+  Checks& checks_;
+  Assembler assembler_;
+  Includer includer_;
+  bool empty_ = true;
+};
+
+void take_includes(const Includer& includer, Dockerfile& dockerfile, Checks& checks) {
+  const auto& included = includer.sources();
+  dockerfile.sources = {dockerfile.source};
+  dockerfile.sources.insert(dockerfile.sources.end(), included.begin(), included.end());
+  dockerfile.includes = includer.places();
+  checks.set_includes(includer.places());
+}
+
+void take_check_options(const DirectiveBlock& block, Checks& checks, Report& report) {
+  if (checks.has_own_options()) return;
+  for (const Directive& directive : block.directives) {
+    if (directive.name.value != "check") continue;
+    try {
+      CheckOptions options = parse_check_options(directive.value.value);
+      for (Diagnostic& note : unknown_rule_notes(options, directive.value.span)) report.note(std::move(note));
+      checks.set_file_options(std::move(options));
+    } catch (const Error& error) {
+      report.malformed(directive.value.span, cat("failed to parse check options: ", error.what()), error.hint());
+    }
+  }
+}
+
 }  // namespace
 
-Dockerfile parse_dockerfile(std::shared_ptr<const SourceText> source) {
+Dockerfile parse_dockerfile(std::shared_ptr<const SourceText> source, const ParseOptions& options) {
   Report report;
+  Checks none = Checks::none();
+  Checks& checks = options.checks == nullptr ? none : *options.checks;
   Dockerfile dockerfile;
   dockerfile.source = source;
   const Span start{source, 0, 0};
@@ -176,17 +268,13 @@ Dockerfile parse_dockerfile(std::shared_ptr<const SourceText> source) {
 
   DirectiveBlock block = read_directives(source, report);
   dockerfile.escape = block.escape;
-  InstructionReader reader(source, block, report);
-  Assembler assembler(dockerfile, report);
-  bool empty = true;
-  while (auto instruction = reader.next()) {
-    assembler.add(std::move(*instruction));
-    empty = false;
-  }
-  reader.finish();
-  if (empty && report.ok()) report.malformed(start, "file with no instructions", "a Dockerfile begins with FROM");
+  take_check_options(block, checks, report);
+  FileReader reader(dockerfile, options, report, checks);
+  reader.read({source, {}, nullptr}, block);
+  take_includes(reader.includer(), dockerfile, checks);
+  if (reader.empty() && report.ok()) report.malformed(start, "file with no instructions", "a Dockerfile begins with FROM");
   if (dockerfile.stages.empty() && report.ok()) report.malformed(start, "dockerfile contains no stages to build");
-  report.throw_errors();
+  report.throw_errors(dockerfile.includes);
   dockerfile.directives = std::move(block.directives);
   dockerfile.warnings = report.take_warnings();
   return dockerfile;
@@ -196,7 +284,8 @@ Instruction parse_trigger(const std::string& trigger, const std::string& origin)
   const auto source = std::make_shared<const SourceText>(origin, trigger);
   Report report;
   const DirectiveBlock block = read_directives(source, report);
-  InstructionReader reader(source, block, report);
+  Checks none = Checks::none();
+  InstructionReader reader(source, block, report, none);
   std::vector<Instruction> instructions;
   while (auto instruction = reader.next()) instructions.push_back(std::move(*instruction));
   reader.finish();

@@ -1,18 +1,29 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
+#include <functional>
 #include <memory>
+#include <optional>
 #include <string>
 #include <vector>
 
 #include "base/diagnostic.h"
 #include "frontend/ast.h"
+#include "frontend/check.h"
 
 namespace cbuild::frontend {
 
+/// Text of a file of the build context by its path from the context's root; nullopt if there is none. Throws Error.
+using ContextFileReader = std::function<std::optional<std::string>(const std::string& path)>;
+
+struct ParseOptions {
+  ContextFileReader include;  ///< reads what INCLUDE names; empty: there is no context to read from
+  Checks* checks = nullptr;  ///< borrowed: takes the options of "# check=" and gets findings, also when parsing fails
+};
+
 /// Parses a whole Dockerfile, in time linear in its size. Throws DiagnosticError with every independent error found (at most
 /// 20). A trigger that parses but cannot work is a warning without rule.
-Dockerfile parse_dockerfile(std::shared_ptr<const SourceText> source);
+Dockerfile parse_dockerfile(std::shared_ptr<const SourceText> source, const ParseOptions& options = {});
 
 /// Parses one ONBUILD trigger of a base image as an instruction. `origin` names the base for diagnostics; spans point into the
 /// trigger. Throws DiagnosticError, also for a trigger that is not exactly one instruction or is a FROM.

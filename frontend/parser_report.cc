@@ -14,12 +14,8 @@ void Report::malformed(Span span, std::string message, std::string hint) {
   errors_.push_back({Severity::error, std::move(span), std::move(message), std::move(hint), {}});
 }
 
-void Report::warn(std::string rule, Span span, std::string message) {
-  warnings_.push_back({Severity::warning, std::move(span), std::move(message), {}, std::move(rule)});
-}
-
-void Report::throw_errors() {
-  if (!errors_.empty()) throw DiagnosticError(std::move(errors_));
+void Report::throw_errors(const IncludeMap& includes) {
+  if (!errors_.empty()) throw DiagnosticError(includes.with_chains(errors_));
 }
 
 }  // namespace cbuild::frontend

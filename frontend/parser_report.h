@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "base/diagnostic.h"
+#include "frontend/include_map.h"
 
 namespace cbuild::frontend {
 
@@ -20,8 +21,8 @@ class Report {
   void error(Span span, std::string message, std::string hint = {});
   /// Text that does not follow the grammar: an error in triggers as well.
   void malformed(Span span, std::string message, std::string hint = {});
-  /// What a build check found.
-  void warn(std::string rule, Span span, std::string message);
+  /// Something that may well be meant.
+  void note(Diagnostic diagnostic) { warnings_.push_back(std::move(diagnostic)); }
 
   /// Runs `body` as part of an ONBUILD trigger.
   template <typename Body>
@@ -33,8 +34,8 @@ class Report {
 
   bool ok() const { return errors_.empty(); }
   std::vector<Diagnostic> take_warnings() { return std::move(warnings_); }
-  /// Throws DiagnosticError if there was an error.
-  void throw_errors();
+  /// Throws DiagnosticError if there was an error. `includes` shows the way to errors in included files.
+  void throw_errors(const IncludeMap& includes = {});
 
  private:
   std::vector<Diagnostic> errors_, warnings_;

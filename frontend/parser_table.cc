@@ -50,7 +50,10 @@ const std::vector<std::string>& instruction_names() {
 void report_unknown_instruction(const Statement& statement, Report& report) {
   const std::string keyword(statement.view(statement.keyword));
   std::string hint;
-  if (const auto near = suggest(to_upper(keyword), instruction_names())) {
+  if (iequals(keyword, "INCLUDE")) {
+    hint = "INCLUDE is cbuild's own: it is read in files that begin with the directive \"# cbuild=include\", and not behind "
+           "ONBUILD";
+  } else if (const auto near = suggest(to_upper(keyword), instruction_names())) {
     hint = cat("did you mean ", keyword == to_lower(keyword) ? to_lower(*near) : *near, "?");
   }
   report.error(statement.span(statement.keyword), cat("unknown instruction: ", keyword), std::move(hint));

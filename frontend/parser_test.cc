@@ -310,11 +310,14 @@ TEST_CASE("a stored trigger parses to what it was") {
 }
 
 TEST_CASE("blank continuation lines are warned about at the last line") {
-  const Dockerfile file = parse("FROM x\nRUN a \\\n\n  b\n");
-  REQUIRE(file.warnings.size() == 1);
-  CHECK(file.warnings[0].rule == "NoEmptyContinuation");
-  CHECK(file.warnings[0].message == "Empty continuation line");
-  CHECK(marked(file.warnings[0].span) == "  b");
+  Checks checks;
+  const auto source = std::make_shared<const SourceText>("Dockerfile", "FROM x\nRUN a \\\n\n  b\n");
+  parse_dockerfile(source, {.checks = &checks});
+  const auto found = checks.findings();
+  REQUIRE(found.size() == 1);
+  CHECK(found[0].rule == "NoEmptyContinuation");
+  CHECK(found[0].message == "Empty continuation line");
+  CHECK(marked(found[0].span) == "  b");
 }
 
 TEST_CASE("places in the tree") {

@@ -55,6 +55,14 @@ void evaluate_global(GlobalScope& scope, const ArgInstruction::Item& item, char 
   }
 }
 
+void evaluate_globals(GlobalScope& scope, const Dockerfile& dockerfile) {
+  for (const Instruction& instruction : dockerfile.global_args) {
+    for (const ArgInstruction::Item& item : std::get<ArgInstruction>(instruction.body).items) {
+      evaluate_global(scope, item, dockerfile.escape);
+    }
+  }
+}
+
 /// The value in force, if any: the user's beats the file's; an empty default counts as none.
 std::optional<std::string> epoch_text(const GlobalScope& scope) {
   const auto given = scope.build_args.find(std::string(kEpochArg));
@@ -167,24 +175,29 @@ std::pair<std::string_view, std::string_view> split_assignment(std::string_view 
 
 GlobalScope make_global_scope(const Dockerfile& dockerfile, const LowerOptions& options) {
   GlobalScope scope{automatic_args(dockerfile, options), options.build_args, std::nullopt};
-  for (const Instruction& instruction : dockerfile.global_args) {
-    for (const ArgInstruction::Item& item : std::get<ArgInstruction>(instruction.body).items) {
-      evaluate_global(scope, item, dockerfile.escape);
-    }
-  }
+  evaluate_globals(scope, dockerfile);
   resolve_epoch(scope, dockerfile, options);
   return scope;
 }
 
-std::string declare_arg(StageScope& scope, const ArgInstruction::Item& item, const GlobalScope& globals, char escape) {
+Variables default_global_args(const Dockerfile& dockerfile, const LowerOptions& options) {
+  GlobalScope scope{automatic_args(dockerfile, options), {}, std::nullopt};
+  evaluate_globals(scope, dockerfile);
+  return std::move(scope.args);
+}
+
+std::string declare_arg(StageScope& scope, const ArgInstruction::Item& item, const GlobalScope& globals, char escape,
+                        std::vector<std::string>* unset) {
   const std::string& name = item.name.value;
   std::optional<std::string> value;
   if (const auto given = globals.build_args.find(name); given != globals.build_args.end()) {
     value = given->second;
   } else if (item.default_value) {
-    value = at(item.default_value->span, [&] {
-      return expand_word(item.default_value->value, scope.variables.environment(), {.escape = escape}).text;
+    Expansion expansion = at(item.default_value->span, [&] {
+      return expand_word(item.default_value->value, scope.variables.environment(), {.escape = escape});
     });
+    value = std::move(expansion.text);
+    if (unset != nullptr) *unset = std::move(expansion.unset);
   } else if (const std::string* inherited = globals.args.find(name)) {
     value = *inherited;
   }

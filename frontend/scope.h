@@ -63,6 +63,8 @@ struct GlobalScope {
 
 /// Evaluates the global scope. Throws DiagnosticError.
 GlobalScope make_global_scope(const Dockerfile& dockerfile, const LowerOptions& options);
+/// The global arguments as they would be if no build argument but those for automatic ones was given. Throws DiagnosticError.
+Variables default_global_args(const Dockerfile& dockerfile, const LowerOptions& options);
 
 /// What ARGs and ENVs of a stage amount to at one point of it. In the environment the last one executed wins,
 /// be it ARG or ENV.
@@ -74,8 +76,10 @@ struct StageScope {
 };
 
 /// Executes one item of an ARG instruction: the user's value, else the default (evaluated only then), else
-/// the global scope's value. Returns what history shows ("name" or "name=value").
-std::string declare_arg(StageScope& scope, const ArgInstruction::Item& item, const GlobalScope& globals, char escape);
+/// the global scope's value. Returns what history shows ("name" or "name=value"). `unset` gets the names that the default
+/// uses without their having a value.
+std::string declare_arg(StageScope& scope, const ArgInstruction::Item& item, const GlobalScope& globals, char escape,
+                        std::vector<std::string>* unset = nullptr);
 
 /// Environment entries for the proxies among the user's build arguments, in upper and lower case.
 std::vector<std::string> proxy_environment(const std::map<std::string, std::string>& build_args);

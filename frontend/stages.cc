@@ -4,8 +4,10 @@
 #include <algorithm>
 
 #include "base/text.h"
+#include "frontend/check_from.h"
 #include "frontend/expand.h"
 #include "frontend/lower_diagnostic.h"
+#include "frontend/parser_report.h"
 
 namespace cbuild::frontend {
 
@@ -118,13 +120,22 @@ class CycleSearch {
 }  // namespace
 
 StageTable::StageTable(const Dockerfile& dockerfile, const LowerOptions& options, const NamedContexts& contexts,
-                       const Variables& globals)
+                       const Variables& globals, Checks& checks)
     : escape_(dockerfile.escape) {
   stages_.reserve(dockerfile.stages.size());
+  std::vector<Diagnostic> errors;
   for (const Stage& stage : dockerfile.stages) {
-    stages_.push_back(make_stage(stage, stages_.size(), options, contexts, globals));
+    check_from_variables(dockerfile, stage, globals, checks);
+    try {
+      stages_.push_back(make_stage(stage, stages_.size(), options, contexts, globals));
+    } catch (const DiagnosticError& e) {
+      errors.insert(errors.end(), e.diagnostics().begin(), e.diagnostics().end());
+      if (errors.size() >= Report::kMaxErrors) break;
+      continue;
+    }
     if (!stage.name.empty()) by_name_[stage.name] = stages_.size() - 1;
   }
+  if (!errors.empty()) throw DiagnosticError(std::move(errors));
   check_cycles();
   if (stages_.size() == 1 && !uses_outside_stages()) stages_[0].display_name.clear();
 }
@@ -163,7 +174,8 @@ std::size_t StageTable::target(const std::string& name) const {
 std::vector<std::string> StageTable::names() const {
   std::vector<std::string> out;
   for (const StageInfo& stage : stages_) {
-    if (!stage.display_name.empty()) out.push_back(stage.display_name);
+    const std::string& name = stage.display_name.empty() ? stage.syntax->name : stage.display_name;
+    if (!name.empty()) out.push_back(name);
   }
   return out;
 }

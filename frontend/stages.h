@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "frontend/ast.h"
+#include "frontend/check.h"
 #include "frontend/lower.h"
 #include "frontend/lower_contexts.h"
 #include "frontend/scope.h"
@@ -44,7 +45,7 @@ class StageTable {
   /// Expands every FROM in the global scope and links it to the earlier stage it names, exactly and in lower
   /// case; the later one of two with the same name wins. Throws DiagnosticError.
   StageTable(const Dockerfile& dockerfile, const LowerOptions& options, const NamedContexts& contexts,
-             const Variables& globals);
+             const Variables& globals, Checks& checks);
 
   const std::vector<StageInfo>& stages() const { return stages_; }
   /// The stage of that name, in any case and wherever it stands.

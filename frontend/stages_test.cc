@@ -16,12 +16,13 @@ struct File {
         syntax(parse_dockerfile(std::make_shared<const SourceText>("Dockerfile", text))),
         contexts(options.named_contexts),
         globals(make_global_scope(syntax, options)),
-        table(syntax, options, contexts, globals.args) {}
+        table(syntax, options, contexts, globals.args, checks) {}
 
   LowerOptions options;
   Dockerfile syntax;
   NamedContexts contexts;
   GlobalScope globals;
+  Checks checks = Checks::none();
   StageTable table;
 };
 

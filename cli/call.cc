@@ -1,0 +1,159 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "cli/call.h"
+
+#include <unistd.h>
+
+#include <algorithm>
+#include <iostream>
+#include <memory>
+#include <optional>
+
+#include "base/cancel.h"
+#include "base/digest.h"
+#include "base/error.h"
+#include "cache/store.h"
+#include "cli/error_text.h"
+#include "cli/exit_codes.h"
+#include "cli/inputs.h"
+#include "cli/progress_views.h"
+#include "cli/remote.h"
+#include "cli/session.h"
+#include "frontend/check_report.h"
+#include "frontend/outline_report.h"
+#include "frontend/parser.h"
+
+namespace cbuild::cli {
+namespace {
+
+/// Base images for a call that may need none: session, store and registries are set up for the first one.
+class LateImages final : public frontend::ImageResolver {
+ public:
+  explicit LateImages(const BuildLine& line) : line_(line) {}
+
+  frontend::ResolvedImage resolve(const std::string& reference, const oci::Platform& platform) override {
+    if (!services_) services_ = std::make_unique<Services>(line_);
+    return services_->images.resolve(reference, platform);
+  }
+
+ private:
+  struct Services {
+    explicit Services(const BuildLine& line)
+        : session(start_session(line.root)),
+          interrupts(cancel),
+          progress(make_progress_view(line.build.progress, STDERR_FILENO)),
+          store({.root = session.root, .user_xattr = session.unprivileged}),
+          remote(store, line.build, *progress, cancel),
+          images(store, remote, line.build.pull) {}
+
+    Session session;
+    CancelSource cancel;
+    Interrupts interrupts;
+    std::unique_ptr<ProgressSink> progress;
+    cache::Store store;
+    Remote remote;
+    StoreImageResolver images;
+  };
+
+  const BuildLine& line_;
+  std::unique_ptr<Services> services_;
+};
+
+/// Remote sources of a file that is not built are not asked what they are.
+class UnaskedSources final : public frontend::SourcePinner {
+ public:
+  frontend::PinnedFile pin_url(const std::string&, const Digest& expected) override {
+    return {expected.empty() ? sha256("") : expected, std::nullopt};
+  }
+  frontend::PinnedCommit pin_git(const std::string&, const std::string&) override {
+    return {std::string(40, '0'), {}, {}};
+  }
+  std::optional<std::int64_t> source_time(const solver::Op&) override { return std::nullopt; }
+};
+
+/// A file with what lowering it as far as a call needs it found.
+struct Answer {
+  frontend::CheckResult check;
+  frontend::Outline outline;
+  std::vector<frontend::TargetInfo> targets;
+};
+
+using Question = CallOptions::Question;
+
+void lower(const BuildLine& line, const BuildInputs& inputs, const frontend::Dockerfile& dockerfile,
+           frontend::Checks& checks, Answer& answer) {
+  LateImages images(line);
+  frontend::LowerOptions options = lower_options(line.build, inputs);
+  UnaskedSources sources;
+  options.pinner = &sources;
+  options.dry = true;
+  options.checks = &checks;
+  options.all_stages = line.build.call->question == Question::check;
+  options.outline = &answer.outline;
+  frontend::lower_targets(dockerfile, options, line.build.targets, images);
+}
+
+/// Files that were included before the parse failed.
+void add_sources(const std::vector<Diagnostic>& diagnostics,
+                 std::vector<std::shared_ptr<const SourceText>>& sources) {
+  for (const Diagnostic& diagnostic : diagnostics) {
+    const auto& source = diagnostic.span.source;
+    if (source && std::find(sources.begin(), sources.end(), source) == sources.end())
+      sources.push_back(source);
+  }
+}
+
+Answer ask(const BuildLine& line) {
+  if (line.build.call->question == Question::outline && line.build.targets.size() > 1)
+    throw Error(ErrorCode::usage, "--call=outline: an outline is of one target").with_hint("give one --target");
+  Answer answer;
+  const BuildInputs inputs = read_inputs(line.build, nullptr);
+  frontend::Checks checks = make_checks(line.build);
+  answer.check.sources = {inputs.dockerfile};
+  try {
+    const frontend::Dockerfile dockerfile =
+        frontend::parse_dockerfile(inputs.dockerfile, parse_options(inputs, checks));
+    answer.check.sources = dockerfile.sources;
+    for (const Diagnostic& warning : dockerfile.warnings) std::cerr << render(warning);
+    answer.targets = frontend::list_targets(dockerfile);
+    if (line.build.call->question != Question::targets) lower(line, inputs, dockerfile, checks, answer);
+  } catch (const DiagnosticError& error) {
+    answer.check.errors = error.diagnostics();
+  } catch (const Error& error) {
+    if (error.code() == ErrorCode::usage || error.code() == ErrorCode::internal) throw;
+    answer.check.errors.push_back({Severity::error, {}, error.what(), error.hint(), {}});
+  }
+  answer.check.warnings = checks.findings();
+  add_sources(answer.check.errors, answer.check.sources);
+  add_sources(answer.check.warnings, answer.check.sources);
+  return answer;
+}
+
+std::string answer_text(const Answer& answer, const CallOptions& call) {
+  const auto& sources = answer.check.sources;
+  switch (call.question) {
+    case Question::check:
+      return call.json ? check_json(answer.check) : check_text(answer.check);
+    case Question::outline:
+      return call.json ? outline_json(answer.outline, sources) : outline_text(answer.outline);
+    case Question::targets:
+      return call.json ? targets_json(answer.targets, sources) : targets_text(answer.targets);
+    case Question::describe:
+      return call.json ? frontend::requests_json() : frontend::requests_text();
+  }
+  CBUILD_CHECK(false);
+}
+
+}  // namespace
+
+int run_call(const BuildLine& line) {
+  const CallOptions& call = *line.build.call;
+  const Answer answer = call.question == Question::describe ? Answer{} : ask(line);
+  const bool failed = !answer.check.errors.empty();
+  if (!failed || call.question == Question::check) std::cout << answer_text(answer, call) << std::flush;
+  for (const Diagnostic& error : answer.check.errors) std::cerr << render(error);
+  if (failed) return exit_code::kBuildFailed;
+  const bool warned = call.question == Question::check && !answer.check.warnings.empty();
+  return warned && !call.ignore_status ? exit_code::kBuildFailed : exit_code::kSuccess;
+}
+
+}  // namespace cbuild::cli

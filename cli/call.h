@@ -1,0 +1,12 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include "cli/options.h"
+
+namespace cbuild::cli {
+
+/// Answers `line.build.call` on stdout; what is wrong with the Dockerfile goes to stderr. Nothing is built, and the store is
+/// opened only for a base image whose config is needed. Returns the exit code. Throws Error{usage}.
+int run_call(const BuildLine& line);
+
+}  // namespace cbuild::cli

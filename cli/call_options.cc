@@ -1,0 +1,79 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "cli/call_options.h"
+
+#include <array>
+#include <string_view>
+#include <utility>
+#include <vector>
+
+#include "base/error.h"
+#include "base/text.h"
+
+namespace cbuild::cli {
+namespace {
+
+using Question = CallOptions::Question;
+
+struct Name {
+  std::string_view name;
+  std::optional<Question> question;
+};
+constexpr std::array<Name, 6> kNames = {{{"build", std::nullopt},
+                                         {"check", Question::check},
+                                         {"lint", Question::check},
+                                         {"outline", Question::outline},
+                                         {"targets", Question::targets},
+                                         {"subrequests.describe", Question::describe}}};
+
+[[noreturn]] void usage(std::string message, std::string hint) {
+  throw Error(ErrorCode::usage, std::move(message)).with_hint(std::move(hint));
+}
+
+std::optional<Question> parse_name(const std::string& word) {
+  std::vector<std::string> names;
+  for (const Name& known : kNames) {
+    if (known.name == word) return known.question;
+    names.emplace_back(known.name);
+  }
+  const std::optional<std::string> near = suggest(word, names);
+  usage(cat("--call: unknown method '", word, "'"),
+        near ? cat("did you mean ", *near, "?") : "build, check, outline, targets or subrequests.describe");
+}
+
+void parse_field(const std::string& key, const std::string& value, CallOptions& out) {
+  if (key == "format") {
+    if (value != "json" && value != "text")
+      usage(cat("--call: unknown format '", value, "'"), "json or text");
+    out.json = value == "json";
+  } else if (key == "ignorestatus") {
+    if (value != "true" && value != "false" && value != "1" && value != "0")
+      usage(cat("--call: ignorestatus=", value, " is neither true nor false"), {});
+    out.ignore_status = value == "true" || value == "1";
+  } else {
+    usage(cat("--call: unknown field '", key, "'"), "fields: format, ignorestatus");
+  }
+}
+
+}  // namespace
+
+std::optional<CallOptions> parse_call(const std::string& text) {
+  CallOptions out;
+  std::optional<std::string> name;
+  for (const std::string& field : split(text, ',')) {
+    const std::size_t equals = field.find('=');
+    if (equals != std::string::npos) {
+      parse_field(field.substr(0, equals), field.substr(equals + 1), out);
+    } else if (name) {
+      usage(cat("--call: '", text, "' names two methods"), {});
+    } else {
+      name = field;
+    }
+  }
+  if (!name) usage(cat("--call: '", text, "' names no method"), "for example --call=check,format=json");
+  const std::optional<Question> question = parse_name(*name);
+  if (!question) return std::nullopt;
+  out.question = *question;
+  return out;
+}
+
+}  // namespace cbuild::cli

@@ -1,0 +1,2 @@
+FROM scratch AS Broken
+COPPY a b

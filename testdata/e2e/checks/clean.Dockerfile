@@ -1,0 +1,2 @@
+FROM scratch AS clean
+COPY case.json /

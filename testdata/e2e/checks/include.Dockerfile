@@ -1,0 +1,4 @@
+# cbuild=include
+ARG BASE=scratch
+FROM ${BASE} AS first
+INCLUDE lib/files.df
