@@ -54,17 +54,20 @@ void RemoteCache::read(Source& source) {
   std::unordered_map<Digest, std::size_t> records;
   for (std::size_t i = 0; i < document.index.records.size(); ++i)
     for (const Digest& key : document.index.records[i].keys) records.try_emplace(key, i);
-  bool closing = false;
+  if (!problem.empty() && !is_closing() && options_.report)
+    options_.report(severity, cat("cache ", source.from.name, " is not used: ", problem));
   {
     const std::scoped_lock lock(mutex_);
     source.document = std::move(document);
     source.records = std::move(records);
     source.over = true;
-    closing = closing_;
   }
   changed_.notify_all();
-  if (!problem.empty() && !closing && options_.report)
-    options_.report(severity, cat("cache ", source.from.name, " is not used: ", problem));
+}
+
+bool RemoteCache::is_closing() {
+  const std::scoped_lock lock(mutex_);
+  return closing_;
 }
 
 std::optional<Record> RemoteCache::find(const Digest& key) {

@@ -63,6 +63,7 @@ class RemoteCache {
   };
 
   void read(Source& source);
+  bool is_closing();
   std::optional<Record> find_now(const Digest& key, std::size_t& seen);
   Record install(const Source& source, const RemoteIndex::RecordEntry& entry);
   bool is_usable(const Source& source, const RemoteIndex::RecordEntry& entry);
