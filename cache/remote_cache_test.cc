@@ -3,7 +3,9 @@
 
 #include <doctest/doctest.h>
 
+#include <algorithm>
 #include <future>
+#include <thread>
 
 #include "base/lost.h"
 #include "cache/cached_layers.h"
@@ -164,8 +166,9 @@ TEST_CASE("a slow source is not waited for beyond the patience, nor at the end")
     while (!remote.find(digest_of("content a"))) std::this_thread::yield();  // the other one comes, if not at once
     CHECK_FALSE(remote.find(digest_of("content nobody has")));
   }
-  REQUIRE_FALSE(reports.texts.empty());
-  CHECK(reports.texts.back() == "warning: cache registry slow is not waited for any longer");
+  // On a busy machine the other source may be late as well.
+  CHECK(std::count(reports.texts.begin(), reports.texts.end(),
+                   "warning: cache registry slow is not waited for any longer") == 1);
 }
 
 TEST_CASE("a layer that cannot be had any more makes its records misses") {
