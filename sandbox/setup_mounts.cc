@@ -4,6 +4,8 @@
 // to the name afterwards.
 #include <fcntl.h>
 #include <sys/stat.h>
+#include <sys/statfs.h>
+#include <sys/statvfs.h>
 #include <sys/sysmacros.h>
 
 #include <climits>
@@ -122,6 +124,15 @@ Text<4096> overlay_options(const OverlayInPlace& step) {
   return options;
 }
 
+/// overlayfs that cannot make its work directory, for want of an inode, mounts read-only and tells only the kernel's log. A step would
+/// run without being able to write, and what it made in spite of that would be taken for its result.
+int check_writable(int tree) {
+  struct statfs disk {};
+  const long error = call(SYS_fstatfs, tree, &disk);
+  if (error < 0) return static_cast<int>(error);
+  return (disk.f_flags & ST_RDONLY) != 0 ? -ENOSPC : 0;
+}
+
 /// A detached tmpfs; -errno on failure.
 int new_tmpfs(const char* mode, Attributes attributes) {
   const int fs = kernel::fs_open("tmpfs");
@@ -151,6 +162,7 @@ int StepRunner::operator()(const OverlayTree& step) {
   if (fs < 0) return fs;
   int error = configure_overlay(fs, step);
   if (error >= 0) error = child_.slots[step.slot] = kernel::fs_mount(fs, step.attributes);
+  if (error >= 0 && step.upper >= 0) error = check_writable(error);
   if (error < 0) return fail_with_message(fs, error);
   return close_with(fs, 0);
 }
@@ -198,6 +210,7 @@ int StepRunner::operator()(const OverlayInPlace& step) {
   if (error >= 0)
     error = static_cast<int>(call(SYS_mount, "overlay", "merged", "overlay", 0UL, options.c_str()));
   if (error >= 0) error = child_.slots[step.slot] = open_path("merged");
+  if (error >= 0 && (step.has_base || !step.read_only)) error = check_writable(error);
   if (error >= 0) error = kernel::set_attributes(child_.slots[step.slot], step.attributes, false);
   call(SYS_chdir, "/");
   return close_with(work, error < 0 ? error : 0);
