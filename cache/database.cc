@@ -2,6 +2,7 @@
 #include "cache/database.h"
 
 #include <sqlite3.h>
+#include <sys/statvfs.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -25,6 +26,18 @@ int wait_for_lock(void*, int attempt) {
   return 1;
 }
 
+/// Whether there is no room for the file, its log or its shared memory: then a failure to open them says nothing about the file, and
+/// SQLite has not kept its errno.
+bool is_disk_full(const std::string& file) {
+  struct statvfs disk {};
+  return ::statvfs(dir_name(file).c_str(), &disk) == 0 && (disk.f_bavail == 0 || disk.f_favail == 0);
+}
+
+std::string file_of(sqlite3* handle) {
+  const char* file = handle != nullptr ? sqlite3_db_filename(handle, "main") : nullptr;
+  return file != nullptr ? file : "";
+}
+
 [[noreturn]] void fail(sqlite3* handle, int code) {
   const int sys = handle != nullptr ? sqlite3_system_errno(handle) : 0;
   const std::string text = cat("index: ", handle != nullptr ? sqlite3_errmsg(handle) : sqlite3_errstr(code));
@@ -39,6 +52,7 @@ int wait_for_lock(void*, int attempt) {
     case SQLITE_FULL:
       throw_errno(ENOSPC, text);
     case SQLITE_CANTOPEN:
+      if (is_disk_full(file_of(handle))) throw_errno(ENOSPC, text);
       // No regular file, a link to nowhere, or another process has just put the file aside.
       if (sys == 0 || sys == EISDIR || sys == ELOOP || sys == ENOENT) throw IndexBroken(text);
       throw_errno(sys, text);
@@ -108,6 +122,7 @@ Database::Database(const std::string& path, bool create) {
       SQLITE_OPEN_READWRITE | SQLITE_OPEN_NOMUTEX | SQLITE_OPEN_EXRESCODE | (create ? SQLITE_OPEN_CREATE : 0);
   const int code = sqlite3_open_v2(path.c_str(), &handle_, flags, nullptr);
   try {
+    if ((code & 0xff) == SQLITE_CANTOPEN && is_disk_full(path)) throw_errno(ENOSPC, cat("index: cannot make ", path));
     if (code != SQLITE_OK) fail(handle_, code);
     sqlite3_busy_handler(handle_, wait_for_lock, nullptr);
     // Closing the last connection would check-point and sync; make_durable() does that once, when there is
