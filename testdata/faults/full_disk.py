@@ -60,7 +60,7 @@ class Ext4(Disk):
         image = path.with_suffix(".img")
         with open(image, "wb") as file:
             file.truncate(96 << 20)
-        subprocess.run(["mkfs.ext4", "-q", "-m", "0", "-N", "20000", image], check=True, capture_output=True)
+        subprocess.run(["mkfs.ext4", "-q", "-b", "4096", "-m", "0", "-N", "20000", image], check=True, capture_output=True)
         self.mounted = subprocess.run(["mount", "-o", "loop", image, path], capture_output=True).returncode == 0
 
     def used(self):
@@ -139,10 +139,12 @@ def sweep(the, name, make_disk, points):
         need = need_of(the, make_disk, warm)
         # Dense where the small writes of the index and the last writes of the export are.
         unit = 4096 if "inodes" not in name else 1
-        amounts = sorted({need * i // points // unit * unit for i in range(points + 1)} | {unit * i for i in range(12)} |
-                         {need - unit * i for i in range(6) if need > unit * i})
+        # More than it takes in the end, because it takes more on the way: the index has a log.
+        amounts = sorted({need * i // points // unit * unit for i in range(points * 3 // 2)} | {unit * i for i in range(12)} |
+                         {need - unit * i for i in range(6) if need > unit * i} | {need * 2 + 2000 * unit})
         results = [one_point(the, make_disk, warm, amount) for amount in amounts]
         check(not results[0], f"{name}: the build worked without space")
+        check(results[-1], f"{name}: the build did not work with {amounts[-1]}, but takes {need}")
         print(f"{name}, {'warm' if warm else 'cold'} store: needs {need}, {len(amounts)} points, {results.count(False)} of them too small")
 
 

@@ -18,12 +18,12 @@ DOCKERFILE = """\
 FROM base AS tools
 WORKDIR /work
 COPY tools /work/tools
-RUN --mount=type=cache,target=/cache echo x >>/cache/log; cat tools/* >all
+RUN --mount=type=cache,target=/cache echo x >>/cache/log && cat tools/* >all
 
 FROM base AS made
 COPY stamp /stamp
-RUN mkdir -p /out/deep; cp /stamp /out/deep/stamp; ln -s deep/stamp /out/link; ln /out/deep/stamp /out/hard; chown 1000:1000 /out/deep
-RUN --mount=from=tools,source=/work,target=/tools cat /tools/all /stamp >/out/both; rm /etc/group
+RUN mkdir -p /out/deep && cp /stamp /out/deep/stamp && ln -s deep/stamp /out/link && ln /out/deep/stamp /out/hard && chown 1000:1000 /out/deep
+RUN --mount=from=tools,source=/work,target=/tools cat /tools/all /stamp >/out/both && rm /etc/group
 COPY --link more /more
 
 FROM scratch
