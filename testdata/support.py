@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What the runners of the cache table and of the faults share: scratch space, what a build printed, what an image holds, what is left behind."""
+"""What the runners of tests share: bases, scratch space, what a build printed, what an image holds, what is left behind."""
 import contextlib
 import json
 import os
@@ -28,10 +28,14 @@ def check(condition, message):
         raise Failure(message)
 
 
+def make_bases(names):
+    """The folder with the OCI layouts of these base images, shared by all runs on the machine."""
+    return bases.make(names, pathlib.Path(os.environ.get("CBUILD_E2E_BASES", "/var/tmp/cbuild-e2e-bases")))
+
+
 def base_layout():
     """The OCI layout with busybox that all tests stand on."""
-    directory = pathlib.Path(os.environ.get("CBUILD_E2E_BASES", "/var/tmp/cbuild-e2e-bases"))
-    return bases.make(["busybox"], directory) / "busybox"
+    return make_bases(["busybox"]) / "busybox"
 
 
 def mounts_below(path):
@@ -86,12 +90,17 @@ def tree_of(archive):
     return out
 
 
-def config_of(layout):
-    """Config of the image in a layout, and its history without times."""
+def read_config(layout):
+    """The config document of the newest image in a layout."""
     def blob(digest):
         return json.loads((layout / "blobs" / digest.replace(":", "/")).read_text())
     index = json.loads((layout / "index.json").read_text())
-    config = blob(blob(index["manifests"][-1]["digest"])["config"]["digest"])
+    return blob(blob(index["manifests"][-1]["digest"])["config"]["digest"])
+
+
+def config_of(layout):
+    """Config of the image in a layout, and its history without times."""
+    config = read_config(layout)
     return config["config"], [(h.get("created_by"), h.get("empty_layer", False)) for h in config["history"]]
 
 

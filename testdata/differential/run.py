@@ -15,7 +15,6 @@ import argparse
 import concurrent.futures
 import contextlib
 import json
-import os
 import pathlib
 import re
 import shutil
@@ -24,13 +23,13 @@ import sys
 import tempfile
 
 HERE = pathlib.Path(__file__).resolve().parent
-sys.path.insert(0, str(HERE.parent / "e2e"))
+sys.path[:0] = [str(HERE.parent), str(HERE.parent / "e2e")]
 
-import bases  # noqa: E402
 import builders  # noqa: E402
 import cases as case_files  # noqa: E402
 import images  # noqa: E402
 import reference  # noqa: E402
+import support  # noqa: E402
 
 DOCKER_FRONTEND = (1, 2)
 # What Docker's own formats add and the image-spec does not know, and what the packaged frontend did otherwise.
@@ -109,7 +108,7 @@ def normalise_docker(result):
 class Run:
     def __init__(self, options, work):
         self.options, self.work = options, work
-        self.base = bases.make(["busybox"], pathlib.Path(os.environ.get("CBUILD_E2E_BASES", "/var/tmp/cbuild-e2e-bases"))) / "busybox"
+        self.base = support.base_layout()
         self.reader = images.Reader(self.base)
         self.cbuild = builders.Cbuild(options.cbuild.resolve(), self.base, work)
         self.recorded, self.failed, self.skipped, self.done = {}, [], [], 0

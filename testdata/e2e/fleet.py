@@ -12,17 +12,17 @@ import contextlib
 import json
 import os
 import pathlib
-import re
 import shutil
 import subprocess
 import sys
 import tempfile
 import time
 
-import bases
 import reference
 
-STEP = re.compile(r"^#(\d+) \[[^\]]*?\d+/\d+\] (.*)$")
+sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent.parent))
+import support  # noqa: E402
+
 PORT = 5000
 
 
@@ -139,7 +139,7 @@ class Builder:
         received, sent = (b - a for a, b in zip(self.before, self.fleet.net.traffic(self.namespace)))
         if self.process.returncode != 0:
             raise RuntimeError(f"{title}: exit code {self.process.returncode}\n{text}")
-        have = steps_run(text)
+        have, _ = support.steps(text)
         print(f"{title:<46} {seconds:6.2f} s  received {received / 1e6:7.2f} MB  sent {sent / 1e6:7.2f} MB  ran {len(have)} steps")
         matched = ran is None or (len(have) == len(ran) and all(any(want in step for step in have) for want in ran))
         if not matched:
@@ -151,20 +151,10 @@ class Builder:
         return self.finish(title, ran)
 
 
-def steps_run(text):
-    names, cached = {}, set()
-    for line in text.splitlines():
-        if found := STEP.match(line):
-            names.setdefault(found.group(1), found.group(2))
-        elif found := re.match(r"^#(\d+) CACHED$", line):
-            cached.add(found.group(1))
-    return [s for n, s in names.items() if n not in cached and not s.startswith("FROM ")]
-
-
 class Fleet:
     def __init__(self, cbuild, case, work, net, address):
         self.cbuild, self.case, self.work, self.net, self.address = cbuild, case, work, net, address
-        self.bases = bases.make(["busybox"], pathlib.Path(os.environ.get("CBUILD_E2E_BASES", "/var/tmp/cbuild-e2e-bases")))
+        self.bases = support.make_bases(["busybox"])
         self.count = 0
 
     def builder(self):

@@ -41,16 +41,9 @@ import bases
 import reference
 import servers
 
-STEP = re.compile(r"^#(\d+) \[[^\]]*?\d+/\d+\] (.*)$")
-
-
-class Failure(Exception):
-    pass
-
-
-def check(condition, message):
-    if not condition:
-        raise Failure(message)
+sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent.parent))
+import support  # noqa: E402
+from support import Failure, check, read_config  # noqa: E402
 
 
 def listing(archive):
@@ -79,13 +72,6 @@ def subset(want, have, where=""):
         check(want == have, f"{where}: expected {want!r}, found {have!r}")
 
 
-def read_config(layout):
-    def blob(digest):
-        return json.loads((layout / "blobs" / digest.replace(":", "/")).read_text())
-    index = json.loads((layout / "index.json").read_text())
-    return blob(blob(index["manifests"][-1]["digest"])["config"]["digest"])
-
-
 class Case:
     def __init__(self, cbuild, folder, work):
         self.spec = json.loads((folder / "case.json").read_text())
@@ -93,7 +79,7 @@ class Case:
         self.context = work / "context"
         shutil.copytree(folder, self.context, symlinks=True)
         self.store = work / "store"
-        bases_dir = bases.make(self.spec.get("bases", []), pathlib.Path(os.environ.get("CBUILD_E2E_BASES", "/var/tmp/cbuild-e2e-bases")))
+        bases_dir = support.make_bases(self.spec.get("bases", []))
         self.names = {"CBUILD": str(cbuild), "BASES": str(bases_dir), "WORK": str(work), "CBUILD_ROOT": str(self.store)}
         self.user = bases.test_user() if self.spec.get("as_user") else None
         if self.user:
@@ -143,15 +129,7 @@ class Case:
         self.check_steps(step, done.stderr, shown)
 
     def check_steps(self, step, stderr, shown):
-        names, cached = {}, set()
-        for line in stderr.splitlines():
-            if found := STEP.match(line):
-                names.setdefault(found.group(1), found.group(2))
-            elif found := re.match(r"^#(\d+) CACHED$", line):
-                cached.add(found.group(1))
-        names = {n: s for n, s in names.items() if not s.startswith("FROM ")}
-        for key, have in (("ran", [s for n, s in names.items() if n not in cached]),
-                          ("cached", [s for n, s in names.items() if n in cached])):
+        for key, have in zip(("ran", "cached"), support.steps(stderr)):
             if key not in step:
                 continue
             rest = list(have)
