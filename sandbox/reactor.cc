@@ -251,10 +251,12 @@ void Reactor::on_ended(const wire::Ended& ended) {
   exit.user_ns = ended.user_ns;
   exit.system_ns = ended.system_ns;
   exit.max_rss_bytes = ended.max_rss_bytes;
-  if (ended.exec_failure != setup::ExecFailure::none)
+  if (ended.exec_failure != setup::ExecFailure::none) {
     step->last_words = ended.failure + "\n";
-  else
+  } else if (!ended.failure.empty()) {
     exit.setup_error = ended.failure;
+    exit.setup_fault = ended.fault;
+  }
   exit.wall_ns = sys::monotonic_ns() - step->started_ns;
   step->drain_at = sys::monotonic_ns() + kDrainNs;
   step->kill_at = step->timeout_at = step->abandon_at = kNever;

@@ -216,6 +216,7 @@ TEST_CASE("the working directory may be behind a symlink, but not outside of the
     const Outcome outcome = sandbox.run(spec);
     CHECK_MESSAGE(outcome.exit.code == 125, bad);
     CHECK(outcome.exit.setup_error.find(cat("enter directory ", bad)) == 0);
+    CHECK(outcome.exit.setup_fault == SetupFault::working_directory);
   }
 }
 

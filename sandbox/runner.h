@@ -13,6 +13,14 @@
 
 namespace cbuild::sandbox {
 
+/// Who can mend it that a sandbox could not be made.
+enum class SetupFault : std::uint8_t {
+  none,               ///< it was made
+  machine,            ///< a kernel, a privilege or a resource that is missing
+  disk_full,          ///< no block, inode or quota is left
+  working_directory,  ///< the spec's directory cannot be entered
+};
+
 /// How a step ended.
 struct Exit {
   int code = 0;               ///< exit code, 128+signal when killed
@@ -20,6 +28,7 @@ struct Exit {
   std::int64_t wall_ns = 0, user_ns = 0, system_ns = 0;
   std::uint64_t max_rss_bytes = 0;
   std::string setup_error;    ///< not empty: the sandbox could not be made ("mount overlay: Invalid argument"); code is 125
+  SetupFault setup_fault = SetupFault::none;  ///< none exactly if setup_error is empty
 };
 
 /// A finer hold on a running step.

@@ -192,7 +192,7 @@ void fields_of(auto& f, Signal& v) {
   f(v.id, v.number);
 }
 void fields_of(auto& f, Ended& v) {
-  f(v.id, v.wait_status, v.user_ns, v.system_ns, v.max_rss_bytes, v.oom_killed, v.exec_failure, v.failure);
+  f(v.id, v.wait_status, v.user_ns, v.system_ns, v.max_rss_bytes, v.oom_killed, v.exec_failure, v.failure, v.fault);
 }
 
 }  // namespace

@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "base/fd.h"
+#include "sandbox/runner.h"
 #include "sandbox/setup_run.h"
 #include "sandbox/spec.h"
 
@@ -44,6 +45,7 @@ struct Ended {
   bool oom_killed = false;
   setup::ExecFailure exec_failure = setup::ExecFailure::none;
   std::string failure;  ///< why setup or exec failed; empty if the command ran
+  SetupFault fault = SetupFault::machine;  ///< counts only if setup failed
 };
 
 /// `descriptors` receives the numbers that go along with the message, in the order decode_request() wants

@@ -97,12 +97,14 @@ TEST_CASE("the other messages, too") {
   const auto signal = std::get<Signal>(decode_request(encode(Signal{7, 15}, none), {}));
   CHECK(signal.id == 7);
   CHECK(signal.number == 15);
-  const Ended ended = decode_ended(encode(Ended{1, 2, 3, 4, 5, true, setup::ExecFailure::not_found, "why"}));
+  const Ended ended = decode_ended(
+      encode(Ended{1, 2, 3, 4, 5, true, setup::ExecFailure::not_found, "why", SetupFault::disk_full}));
   CHECK(ended.id == 1);
   CHECK(ended.max_rss_bytes == 5);
   CHECK(ended.oom_killed);
   CHECK(ended.exec_failure == setup::ExecFailure::not_found);
   CHECK(ended.failure == "why");
+  CHECK(ended.fault == SetupFault::disk_full);
 }
 
 TEST_CASE("every cut and every wrong descriptor is refused") {

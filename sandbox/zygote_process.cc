@@ -92,6 +92,17 @@ std::string failure_text(const setup::Report& report, const std::vector<setup::S
   return text;
 }
 
+SetupFault fault_of(int error) {
+  return error == ENOSPC || error == EDQUOT ? SetupFault::disk_full : SetupFault::machine;
+}
+
+SetupFault fault_of(const setup::Report& report, const std::vector<setup::Step>& steps) {
+  const SetupFault fault = fault_of(-report.error);
+  const bool entering =
+      report.step < steps.size() && std::holds_alternative<setup::EnterDirectory>(steps[report.step]);
+  return fault == SetupFault::machine && entering ? SetupFault::working_directory : fault;
+}
+
 std::int64_t nanoseconds(const timeval& time) {
   return (time.tv_sec * 1'000'000LL + time.tv_usec) * 1000;
 }
@@ -210,6 +221,8 @@ void ZygoteProcess::start(wire::Run request, const std::vector<UniqueFd>& descri
     reply.id = request.id;
     reply.wait_status = kSetupFailed << 8;
     reply.failure = error.what();
+    const auto* known = dynamic_cast<const Error*>(&error);
+    reply.fault = fault_of(known != nullptr ? known->sys_errno() : 0);
     socket_.send(wire::encode(reply));
   }
 }
@@ -265,6 +278,7 @@ void ZygoteProcess::ended(RunningChild child, int status, const rusage& usage) {
   if (::read(child.report.get(), &report, sizeof report) == sizeof report) {
     reply.exec_failure = report.exec_failure;
     reply.failure = failure_text(report, child.steps, configuration_.mode);
+    reply.fault = fault_of(report, child.steps);
   }
   const bool no_memory = workshop_->placer.release(std::move(child.placement));
   const bool killed =

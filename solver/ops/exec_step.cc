@@ -9,8 +9,6 @@
 #include <unistd.h>
 
 #include <algorithm>
-#include <cerrno>
-#include <cstring>
 
 #include "base/error.h"
 #include "base/sys.h"
@@ -113,13 +111,12 @@ void make_kernel_directories(const cache::TreeView& root, int upper) {
 
 std::string command_text(const ExecOp& op) { return join(op.argv, " "); }
 
-/// The sandbox says by text what failed. A full disk is the user's to mend, a directory that cannot be entered is what the Dockerfile
-/// asked for, everything else is this machine's.
-Error setup_failure(const std::string& why) {
-  ErrorCode code = ErrorCode::unsupported;
-  if (why.starts_with("enter directory")) code = ErrorCode::step_failed;
-  if (why.ends_with(strerrordesc_np(ENOSPC)) || why.ends_with(strerrordesc_np(EDQUOT))) code = ErrorCode::no_space;
-  return {code, cat("cannot start the step: ", why)};
+/// A full disk is the user's to mend, a directory that cannot be entered is what the Dockerfile asked for.
+Error setup_failure(const sandbox::Exit& exit) {
+  const ErrorCode code = exit.setup_fault == sandbox::SetupFault::disk_full           ? ErrorCode::no_space
+                         : exit.setup_fault == sandbox::SetupFault::working_directory ? ErrorCode::step_failed
+                                                                                      : ErrorCode::unsupported;
+  return {code, cat("cannot start the step: ", exit.setup_error)};
 }
 
 std::string how_it_ended(const ExecOp& op, const sandbox::Exit& exit) {
@@ -225,8 +222,7 @@ void ExecStep::finish(const sandbox::Exit& exit) {
       return context_.pool.post([self = shared_from_this()] { self->start(); });
     }
     if (exit.cancelled) return fail(Error(ErrorCode::cancelled, "cancelled"), exit.code);
-    if (!exit.setup_error.empty())
-      return fail(setup_failure(exit.setup_error), exit.code);
+    if (!exit.setup_error.empty()) return fail(setup_failure(exit), exit.code);
     if (failed) {
       std::string text = cat("process \"", command_text(op_), "\" did not complete successfully: ", how_it_ended(op_, exit));
       if (op_.retries > 0) text += cat(", ", op_.retries + 1, " tries");
