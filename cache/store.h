@@ -116,8 +116,7 @@ class Store {
   // Records.
   std::optional<Record> find(const Digest& key);
   void publish(const Record& record);
-  /// The newest record of a step of that name, and what gc last did to `key`: for explaining a miss.
-  std::optional<Record> newest_of_step(const std::string& step_name);
+  /// When gc last took what `key` gave: for explaining a miss.
   std::optional<std::int64_t> evicted_at_ns(const Digest& key);
 
   // Exclusive work across processes, by name; dies with the process.

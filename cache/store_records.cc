@@ -108,12 +108,6 @@ std::optional<Record> peek(Store& store, const Digest& key) {
   });
 }
 
-std::optional<Record> Store::newest_of_step(const std::string& step_name) {
-  std::vector<Record> found = cache::newest_of_step(*this, step_name, 1);
-  if (found.empty()) return std::nullopt;
-  return std::move(found.front());
-}
-
 std::optional<std::int64_t> Store::evicted_at_ns(const Digest& key) {
   return impl_->index.read([&](Database& db) -> std::optional<std::int64_t> {
     Query query = db.query("SELECT at_ns FROM evictions WHERE key = ?", key);
