@@ -11,6 +11,7 @@
 
 #include "cache/database.h"
 #include "cache/gc.h"
+#include "cache/step_layer.h"
 #include "cache/test_support.h"
 
 using namespace cbuild;
@@ -93,6 +94,43 @@ TEST_CASE("flipped bytes in the index") {
     overwrite(index_path(temp.root), damaged);
     check_usable(temp, keys);
   }
+}
+
+TEST_CASE("an index that breaks after the tree was moved in takes the tree all the same") {
+  TempStore temp;
+  fill(temp);
+  const std::string path = index_path(temp.root);
+  std::int64_t page = 0, page_size = 0;
+  {
+    Database db(path, false);
+    Query size = db.query("PRAGMA page_size");
+    REQUIRE(size.next());
+    page_size = size.integer(0);
+    // The last table that the transaction writes to.
+    Query root = db.query("SELECT rootpage FROM sqlite_master WHERE name = 'volatile'");
+    REQUIRE(root.next());
+    page = root.integer(0);
+  }
+  std::string damaged = slurp(path);
+  damaged.replace(static_cast<std::size_t>((page - 1) * page_size), static_cast<std::size_t>(page_size),
+                  static_cast<std::size_t>(page_size), '\xee');
+  overwrite(path, damaged);
+
+  Store store(temp.options());
+  REQUIRE(store.notes().empty());  // not seen yet
+  Chain chain;
+  SUBCASE("a layer") {
+    chain = add_file_layer(store, {}, "new", "new");
+  }
+  SUBCASE("a layer and its chain") {
+    Layer layer;
+    layer.id = random_layer_id();
+    Staging staging = store.stage("");
+    sys::write_file_at(staging.tree_fd(), "new", "new");
+    chain = add_tree_on(store, {}, layer, std::move(staging), {});
+  }
+  CHECK(store.notes().size() == 1);
+  CHECK(sys::list_dir(store.open_tree(chain.layer).get()) == std::vector<std::string>{"new"});
 }
 
 TEST_CASE("a chain that stands on something else than its id says is forgotten") {

@@ -66,7 +66,7 @@ struct Store::Impl {
   void restore_chain(Database& db, const Digest& chain);
   void remember(const Chain& chain);
   /// Inside a transaction: moves a staged tree (its name in tmp/) to its layer's place and records it; false if the layer has one.
-  bool record_tree(Database& db, const Layer& layer, const std::string& staged);
+  void record_tree(Database& db, const Layer& layer, const std::string& staged, bool& moved);
   Chain record_chain(Database& db, const Chain& chain);
   Chain add_tree_on(const Digest& parent, Layer layer, Staging staging, const Digest& identity);
 

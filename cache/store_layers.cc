@@ -255,21 +255,22 @@ void Store::Impl::remember(const Chain& chain) {
   seen_.emplace(chain.id, chain);
 }
 
-/// Renames a staged tree to its place and records it. False if the layer has a tree already, which stays.
-bool Store::Impl::record_tree(Database& db, const Layer& layer, const std::string& staged) {
+/// Renames a staged tree to its place and records it; a layer that has a tree already keeps it. `moved` says that the rename is
+/// done: it outlives a transaction that breaks with the index and is tried again on a fresh one.
+void Store::Impl::record_tree(Database& db, const Layer& layer, const std::string& staged, bool& moved) {
   const auto old = select_layer(db, layer.id);
   if (old) {
     db.run("UPDATE layers SET doomed = 0 WHERE id = ?", layer.id);
-    if (old->has_tree && sys::try_stat_at(dir(Dir::snapshots), snapshot_name(layer.id) + "/fs")) return false;
+    if (old->has_tree && sys::try_stat_at(dir(Dir::snapshots), snapshot_name(layer.id) + "/fs")) return;
   }
-  move_in(*this, staged, layer.id);
+  if (!moved) move_in(*this, staged, layer.id);
+  moved = true;
   if (old) {
     db.run("UPDATE layers SET has_tree = 1, disk_bytes = ? WHERE id = ?", layer.disk_bytes, layer.id);
   } else {
     insert_layer(db, layer);
   }
   mark_volatile(db, Kind::layer, layer.id);
-  return true;
 }
 
 Chain Store::Impl::record_chain(Database& db, const Chain& chain) {
@@ -282,7 +283,8 @@ void Store::add_tree(Layer layer, Staging staging) {
   layer.has_tree = true;
   const std::string name = staging.impl_->seal(layer);
   const Pin pin = impl_->pin(Pinned::layer, layer.id);
-  const bool moved = impl_->index.write([&](Database& db) { return impl_->record_tree(db, layer, name); });
+  bool moved = false;
+  impl_->index.write([&](Database& db) { impl_->record_tree(db, layer, name, moved); });
   impl_->lease.confirm(pin);
   if (moved) staging.impl_->release();
 }
@@ -298,7 +300,7 @@ Chain Store::Impl::add_tree_on(const Digest& parent, Layer layer, Staging stagin
     // First, because the rename is not undone with the transaction.
     restore_chain(db, parent);
     if (!parent.empty() && !select_chain(db, parent)) report_loss(cat("chain ", parent.str(), " is gone"));
-    moved = record_tree(db, layer, name);
+    record_tree(db, layer, name, moved);
     return select_or_insert(*this, db, chain);
   });
   lease.confirm(layer_pin);
