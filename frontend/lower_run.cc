@@ -135,8 +135,11 @@ solver::ExecOp make_exec(const StageLowering& stage, const RunInstruction& run, 
   op.arguments = argument_names(stage.state);
   if (stage.build.options.only_used_args) drop_unused_arguments(op);
   const oci::ContainerConfig& config = stage.state.image.config;
-  // The config keeps a slash at the end; the command starts in the same directory with or without.
-  op.working_dir = config.working_dir.empty() ? "/" : clean_path(config.working_dir);
+  // The config keeps a slash at the end; the command starts in the same directory with or without. A ".." stays: it is walked in the
+  // root, where the part before it may be a link or may have to be made.
+  op.working_dir = config.working_dir;
+  while (op.working_dir.size() > 1 && op.working_dir.ends_with('/')) op.working_dir.pop_back();
+  if (op.working_dir.empty()) op.working_dir = "/";
   op.user = config.user;
   op.platform = stage.state.platform.str();
   op.network = network_mode(stage, run);
