@@ -12,7 +12,7 @@ writer=$!
 for i in 1 2 3 4 5 6 7 8 9 10 11 12 13 14 15; do
   "$CBUILD" --progress plain --build-context base=oci-layout://"$BASES"/busybox -f moving.Dockerfile . 2>moving.log
   code=$?
-  if [[ $code != 0 ]] && ! { [[ $code == 1 ]] && grep -Eq '^ERROR: .*(not found|No such file|changed|vanished)' moving.log; }; then
+  if [[ $code != 0 ]] && ! { [[ $code == 1 ]] && grep -Eiq '^ERROR: .*(not found|no such file|changed|vanished)' moving.log; }; then
     echo "build $i: exit code $code"; cat moving.log
   fi
 done
