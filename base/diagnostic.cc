@@ -95,8 +95,9 @@ std::string render_marked_lines(const Span& span, std::size_t max_lines) {
     const std::size_t indent = std::min(line.find_first_not_of(" \t"), line.size());
     const std::size_t begin = number == first ? span.source->position(span.begin).column - 1 : indent;
     std::size_t end = line.size();
-    if (number == last) end = std::min(end, span.source->position(span.end).line == last
-                                                ? span.source->position(span.end).column - 1 : end);
+    if (number == last)
+      end = std::min(end,
+                     span.source->position(span.end).line == last ? span.source->position(span.end).column - 1 : end);
     const MarkedLine marked = mark(line, std::min(begin, line.size()), std::max(std::min(begin, line.size()), end));
     out += with_gutter(number, width, marked.text);
     if (!line.empty() || first == last) out += with_gutter(0, width, marked.marker);
@@ -107,9 +108,12 @@ std::string render_marked_lines(const Span& span, std::size_t max_lines) {
 
 std::string_view severity_name(Severity severity) {
   switch (severity) {
-    case Severity::error: return "error";
-    case Severity::warning: return "warning";
-    case Severity::note: return "note";
+    case Severity::error:
+      return "error";
+    case Severity::warning:
+      return "warning";
+    case Severity::note:
+      return "note";
   }
   CBUILD_CHECK(false);
 }

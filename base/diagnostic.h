@@ -19,7 +19,9 @@ class SourceText {
   const std::string& name() const { return name_; }
   const std::string& text() const { return text_; }
   /// 1-based line and column (in bytes) of a byte offset; the end of the text is a valid offset.
-  struct Position { std::uint32_t line = 1, column = 1; };
+  struct Position {
+    std::uint32_t line = 1, column = 1;
+  };
   Position position(std::size_t offset) const;
   /// Line `number` (1-based) without its line end; empty past the end.
   std::string_view line(std::uint32_t number) const;
@@ -57,8 +59,8 @@ struct Diagnostic {
 /// expanded, long lines are cut around the span, control characters are made visible.
 std::string render(const Diagnostic& diagnostic, std::size_t max_lines = 8);
 
-/// The lines a span touches, with `context` lines around, numbered, and the touched ones marked with ">>>"; empty for an
-/// empty span.
+/// The lines a span touches, with `context` lines around, numbered, and the touched ones marked with ">>>"; empty for
+/// an empty span.
 std::string render_excerpt(const Span& span, std::size_t context = 2);
 
 /// Carries diagnostics out of a pass that cannot go on. what() is the first error's message.

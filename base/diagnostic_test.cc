@@ -146,8 +146,11 @@ TEST_CASE("a very long line is shown around the span") {
   const auto text = source("RUN " + std::string(100'000, 'a') + " bad " + std::string(100'000, 'b'));
   CHECK(render(error_at(span_of(text, " bad"), "m")) ==
         "Dockerfile:1:100005: error: m\n"
-        "  1 | ..." + std::string(40, 'a') + " bad " + std::string(75, 'b') + "...\n"
-        "    | " + std::string(43, ' ') + "^~~~\n");
+        "  1 | ..." +
+            std::string(40, 'a') + " bad " + std::string(75, 'b') +
+            "...\n"
+            "    | " +
+            std::string(43, ' ') + "^~~~\n");
   const auto cut = source(std::string(50'000, 'a') + "\u00e9" + std::string(39, 'b') + "X" + std::string(1'000, 'c'));
   const std::string shown = render(error_at(span_of(cut, "X"), "m"));
   CHECK(shown.find("...\u00e9bbb") != std::string::npos);

@@ -48,18 +48,30 @@ void throw_errno(int err, std::string_view what) {
 
 std::string_view to_string(ErrorCode code) {
   switch (code) {
-    case ErrorCode::usage: return "usage";
-    case ErrorCode::input: return "input";
-    case ErrorCode::not_found: return "not_found";
-    case ErrorCode::denied: return "denied";
-    case ErrorCode::unsupported: return "unsupported";
-    case ErrorCode::io: return "io";
-    case ErrorCode::no_space: return "no_space";
-    case ErrorCode::network: return "network";
-    case ErrorCode::corrupt: return "corrupt";
-    case ErrorCode::step_failed: return "step_failed";
-    case ErrorCode::cancelled: return "cancelled";
-    case ErrorCode::internal: return "internal";
+    case ErrorCode::usage:
+      return "usage";
+    case ErrorCode::input:
+      return "input";
+    case ErrorCode::not_found:
+      return "not_found";
+    case ErrorCode::denied:
+      return "denied";
+    case ErrorCode::unsupported:
+      return "unsupported";
+    case ErrorCode::io:
+      return "io";
+    case ErrorCode::no_space:
+      return "no_space";
+    case ErrorCode::network:
+      return "network";
+    case ErrorCode::corrupt:
+      return "corrupt";
+    case ErrorCode::step_failed:
+      return "step_failed";
+    case ErrorCode::cancelled:
+      return "cancelled";
+    case ErrorCode::internal:
+      return "internal";
   }
   CBUILD_CHECK(false);
 }

@@ -38,8 +38,14 @@ class Error : public std::exception {
   /// One more step the user can take; may be empty.
   const std::string& hint() const noexcept { return hint_; }
 
-  Error& with_errno(int err) noexcept { errno_ = err; return *this; }
-  Error& with_hint(std::string hint) { hint_ = std::move(hint); return *this; }
+  Error& with_errno(int err) noexcept {
+    errno_ = err;
+    return *this;
+  }
+  Error& with_hint(std::string hint) {
+    hint_ = std::move(hint);
+    return *this;
+  }
   /// Prepends an outer frame such as "step 4: RUN make".
   Error& add_context(std::string_view frame);
 

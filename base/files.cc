@@ -134,7 +134,8 @@ std::optional<FileLock> FileLock::wait(int dirfd, const std::string& name, Mode 
 std::optional<FileLock> FileLock::try_lock_byte(int dirfd, const std::string& name, std::uint64_t offset) {
   UniqueFd fd = open_lock_file(dirfd, name);
   struct flock request = byte_request(F_WRLCK, offset);
-  if (sys::detail::retry([&] { return ::fcntl(fd.get(), F_OFD_SETLK, &request); }) == 0) return FileLock(std::move(fd), offset);
+  if (sys::detail::retry([&] { return ::fcntl(fd.get(), F_OFD_SETLK, &request); }) == 0)
+    return FileLock(std::move(fd), offset);
   if (errno == EAGAIN || errno == EACCES) return std::nullopt;
   throw_errno(errno, cat("lock ", name));
 }

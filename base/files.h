@@ -16,7 +16,9 @@ class ScopeExit {
   explicit ScopeExit(std::function<void()> fn) : fn_(std::move(fn)) {}
   ScopeExit(const ScopeExit&) = delete;
   ScopeExit& operator=(const ScopeExit&) = delete;
-  ~ScopeExit() { if (fn_) fn_(); }
+  ~ScopeExit() {
+    if (fn_) fn_();
+  }
   void dismiss() { fn_ = nullptr; }
 
  private:
@@ -58,8 +60,8 @@ class FileLock {
   /// Waits. Polls a cancelled() predicate, if given, at least every 50 ms and returns nullopt when it says true.
   static std::optional<FileLock> wait(int dirfd, const std::string& name, Mode mode,
                                       const std::function<bool()>& cancelled = nullptr);
-  /// An exclusive lock on one byte of the file (fcntl F_OFD_SETLK), which need not have that many: any number of locks with one
-  /// file, and none to create and remove. `offset` < 2^63. Does not mix with the whole-file locks above.
+  /// An exclusive lock on one byte of the file (fcntl F_OFD_SETLK), which need not have that many: any number of locks
+  /// with one file, and none to create and remove. `offset` < 2^63. Does not mix with the whole-file locks above.
   static std::optional<FileLock> try_lock_byte(int dirfd, const std::string& name, std::uint64_t offset);
   static std::optional<FileLock> wait_byte(int dirfd, const std::string& name, std::uint64_t offset,
                                            const std::function<bool()>& cancelled = nullptr);
@@ -68,7 +70,8 @@ class FileLock {
   ~FileLock();
 
  private:
-  explicit FileLock(UniqueFd fd, std::optional<std::uint64_t> offset = std::nullopt) : fd_(std::move(fd)), offset_(offset) {}
+  explicit FileLock(UniqueFd fd, std::optional<std::uint64_t> offset = std::nullopt)
+      : fd_(std::move(fd)), offset_(offset) {}
   void release() noexcept;
   UniqueFd fd_;
   std::optional<std::uint64_t> offset_;  ///< of a byte lock

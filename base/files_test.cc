@@ -36,7 +36,9 @@ void nest(int dirfd, int depth) {
 
 TEST_CASE("scope exit runs once unless dismissed") {
   int runs = 0;
-  { ScopeExit exit([&] { ++runs; }); }
+  {
+    ScopeExit exit([&] { ++runs; });
+  }
   CHECK(runs == 1);
   {
     ScopeExit exit([&] { ++runs; });

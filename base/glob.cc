@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// Go's filepath.Match. The pattern is cut at its stars; each piece is put at the first place where it fits and never moved
-// again, so that the time is at most (length of the pattern) x (length of the path).
+// Go's filepath.Match. The pattern is cut at its stars; each piece is put at the first place where it fits and never
+// moved again, so that the time is at most (length of the pattern) x (length of the path).
 #include "base/glob.h"
 
 #include "base/error.h"

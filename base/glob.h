@@ -15,7 +15,8 @@ class Glob {
  public:
   explicit Glob(std::string_view pattern);
   bool malformed() const { return malformed_; }
-  /// nullopt when the pattern is malformed and, as in Go, the path does not fail before the star that precedes the mistake.
+  /// nullopt when the pattern is malformed and, as in Go, the path does not fail before the star that precedes the
+  /// mistake.
   std::optional<bool> matches(std::string_view path) const;
 
  private:

@@ -12,19 +12,43 @@ TEST_CASE("match_glob is Go's filepath.Match") {
     bool matched;
   };
   const Case cases[] = {
-      {"abc", "abc", true},        {"*", "abc", true},          {"*c", "abc", true},
-      {"a*", "a", true},           {"a*", "ab/c", false},       {"a*/b", "abc/b", true},
-      {"a*/b", "a/c/b", false},    {"a*b*c*d*e*/f", "axbxcxdxe/f", true}, {"a*b*c*d*e*/f", "axbxcxdxexxx/f", true},
-      {"a*b*c*d*e*/f", "axbxcxdxexxx/fff", false},              {"a*b?c*x", "abxbbxdbxebxczzx", true},
-      {"a*b?c*x", "abxbbxdbxebxczzy", false},                   {"ab[c]", "abc", true},
-      {"ab[b-d]", "abc", true},    {"ab[e-g]", "abc", false},   {"ab[^c]", "abc", false},
-      {"ab[^e-g]", "abc", true},   {"a\\*b", "a*b", true},      {"a\\*b", "ab", false},
-      {"a?b", "a\u263ab", true},   {"a[^a]b", "a\u263ab", true}, {"a???b", "a\u263ab", false},
-      {"[a-\u03b6]*", "\u03b1", true}, {"*[a-\u03b6]", "A", false}, {"a?b", "a/b", false},
-      {"a*b", "a/b", false},       {"[\\]a]", "]", true},       {"[\\-]", "-", true},
-      {"[x\\-]", "x", true},       {"[\\-x]", "a", false},      {"*x", "xxx", true},
-      {"", "", true},              {"", "a", false},            {"**", "a", true},
-      {"**", "a/b", false},        {"[^a]", "/", true},         {"[b-a]", "b", false},
+      {"abc", "abc", true},
+      {"*", "abc", true},
+      {"*c", "abc", true},
+      {"a*", "a", true},
+      {"a*", "ab/c", false},
+      {"a*/b", "abc/b", true},
+      {"a*/b", "a/c/b", false},
+      {"a*b*c*d*e*/f", "axbxcxdxe/f", true},
+      {"a*b*c*d*e*/f", "axbxcxdxexxx/f", true},
+      {"a*b*c*d*e*/f", "axbxcxdxexxx/fff", false},
+      {"a*b?c*x", "abxbbxdbxebxczzx", true},
+      {"a*b?c*x", "abxbbxdbxebxczzy", false},
+      {"ab[c]", "abc", true},
+      {"ab[b-d]", "abc", true},
+      {"ab[e-g]", "abc", false},
+      {"ab[^c]", "abc", false},
+      {"ab[^e-g]", "abc", true},
+      {"a\\*b", "a*b", true},
+      {"a\\*b", "ab", false},
+      {"a?b", "a\u263ab", true},
+      {"a[^a]b", "a\u263ab", true},
+      {"a???b", "a\u263ab", false},
+      {"[a-\u03b6]*", "\u03b1", true},
+      {"*[a-\u03b6]", "A", false},
+      {"a?b", "a/b", false},
+      {"a*b", "a/b", false},
+      {"[\\]a]", "]", true},
+      {"[\\-]", "-", true},
+      {"[x\\-]", "x", true},
+      {"[\\-x]", "a", false},
+      {"*x", "xxx", true},
+      {"", "", true},
+      {"", "a", false},
+      {"**", "a", true},
+      {"**", "a/b", false},
+      {"[^a]", "/", true},
+      {"[b-a]", "b", false},
   };
   for (const Case& c : cases)
     CHECK_MESSAGE(match_glob(c.pattern, c.path) == c.matched, std::string(c.pattern), " ", std::string(c.path));
@@ -52,20 +76,25 @@ TEST_CASE("a path glob matches name by name and ** over names") {
     bool matched;
   };
   const Case cases[] = {
-      {"a/*.c", "a/x.c", true},    {"a/*.c", "a/b/x.c", false}, {"**/x.c", "x.c", true},     {"**/x.c", "a/b/x.c", true},
-      {"a/**/x", "a/x", true},     {"a/**/x", "a/b/c/x", true}, {"a/**/x", "b/a/x", false},  {"a/**", "a/b", true},
-      {"a/**", "a/b/c", true},     {"a/**", "a", false},        {"**", "a/b", true},         {"**/**/x", "x", true},
-      {"**/a/**/b", "a/a/b", true}, {"a**", "abc", true},       {"a**", "ab/c", false},      {"/a/./b/", "a/b", true},
-      {"a/[^b]", "a/c", true},     {"a", "ab", false},          {"a/b", "a", false},         {"*/b", "a/b/c", false},
+      {"a/*.c", "a/x.c", true},     {"a/*.c", "a/b/x.c", false}, {"**/x.c", "x.c", true},
+      {"**/x.c", "a/b/x.c", true},  {"a/**/x", "a/x", true},     {"a/**/x", "a/b/c/x", true},
+      {"a/**/x", "b/a/x", false},   {"a/**", "a/b", true},       {"a/**", "a/b/c", true},
+      {"a/**", "a", false},         {"**", "a/b", true},         {"**/**/x", "x", true},
+      {"**/a/**/b", "a/a/b", true}, {"a**", "abc", true},        {"a**", "ab/c", false},
+      {"/a/./b/", "a/b", true},     {"a/[^b]", "a/c", true},     {"a", "ab", false},
+      {"a/b", "a", false},          {"*/b", "a/b/c", false},
   };
-  for (const Case& c : cases) CHECK_MESSAGE(PathGlob(c.pattern).matches(c.path) == c.matched, std::string(c.pattern), " ", std::string(c.path));
+  for (const Case& c : cases)
+    CHECK_MESSAGE(PathGlob(c.pattern).matches(c.path) == c.matched, std::string(c.pattern), " ", std::string(c.path));
   CHECK(PathGlob("a/*").pattern() == "a/*");
 }
 
 TEST_CASE("a path glob says which directories can be skipped") {
   const PathGlob fixed("src/*/test/*.c");
-  for (const char* yes : {"", ".", "src", "src/a", "src/a/test"}) CHECK_MESSAGE(fixed.could_match_below(yes), std::string(yes));
-  for (const char* no : {"doc", "src/a/b", "src/a/test/x.c", "srcs"}) CHECK_MESSAGE(!fixed.could_match_below(no), std::string(no));
+  for (const char* yes : {"", ".", "src", "src/a", "src/a/test"})
+    CHECK_MESSAGE(fixed.could_match_below(yes), std::string(yes));
+  for (const char* no : {"doc", "src/a/b", "src/a/test/x.c", "srcs"})
+    CHECK_MESSAGE(!fixed.could_match_below(no), std::string(no));
   const PathGlob deep("src/**/x");
   for (const char* yes : {"src", "src/a/b/c", "src/x"}) CHECK_MESSAGE(deep.could_match_below(yes), std::string(yes));
   CHECK_FALSE(deep.could_match_below("a"));

@@ -49,8 +49,8 @@ std::string longest_literal_run(const std::vector<PatternElement>& elements) {
   return longest;
 }
 
-/// One pattern. Whatever the type, a match begins with `head`, ends with `tail` and holds `infix`: comparing them spares
-/// nearly all paths the automaton.
+/// One pattern. Whatever the type, a match begins with `head`, ends with `tail` and holds `infix`: comparing them
+/// spares nearly all paths the automaton.
 struct Pattern {
   Type type = Type::exact;
   bool negated = false;
@@ -59,10 +59,14 @@ struct Pattern {
 
   bool matches(std::string_view path) const {
     switch (type) {
-      case Type::exact: return path == head;
-      case Type::prefix: return path.starts_with(head);
-      case Type::suffix: return path.ends_with(tail) || (tail.starts_with('/') && path == tail.substr(1));
-      case Type::expression: return path.starts_with(head) && path.ends_with(tail) && matches_expression(path);
+      case Type::exact:
+        return path == head;
+      case Type::prefix:
+        return path.starts_with(head);
+      case Type::suffix:
+        return path.ends_with(tail) || (tail.starts_with('/') && path == tail.substr(1));
+      case Type::expression:
+        return path.starts_with(head) && path.ends_with(tail) && matches_expression(path);
     }
     return false;
   }
@@ -98,9 +102,15 @@ std::optional<Pattern> compile(const std::string& written) {
   if (!compiled) refuse(written, "syntax error");
   out.type = compiled->type;
   switch (out.type) {
-    case Type::exact: out.head = std::move(cleaned); break;
-    case Type::prefix: out.head = cleaned.substr(0, cleaned.size() - 2); break;
-    case Type::suffix: out.tail = cleaned.substr(2); break;
+    case Type::exact:
+      out.head = std::move(cleaned);
+      break;
+    case Type::prefix:
+      out.head = cleaned.substr(0, cleaned.size() - 2);
+      break;
+    case Type::suffix:
+      out.tail = cleaned.substr(2);
+      break;
     case Type::expression:
       if (compiled->alternatives.size() == 1) set_literals(out, compiled->alternatives.front());
       for (auto& elements : compiled->alternatives) out.alternatives.emplace_back(std::move(elements));
@@ -116,9 +126,9 @@ struct PathPatternList::Impl {
   std::vector<Pattern> patterns;
   bool has_negation = false;
 
-  /// The verdict on `path` and, in `self`, on each pattern. A pattern that could not change the verdict is not asked and
-  /// counts as no match for what lies below: the reference does so, and it shows when an exception stands between two
-  /// patterns for the same directory.
+  /// The verdict on `path` and, in `self`, on each pattern. A pattern that could not change the verdict is not asked
+  /// and counts as no match for what lies below: the reference does so, and it shows when an exception stands between
+  /// two patterns for the same directory.
   bool match(std::string_view path, const std::vector<bool>& parent, std::vector<bool>& self) const {
     self.assign(patterns.size(), false);
     bool matched = false;

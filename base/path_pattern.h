@@ -10,14 +10,14 @@
 namespace cbuild {
 
 /// Go's filepath.Match on a whole '/'-separated path: `*` and `?` never cross '/', `[a-z]` and `[^a]` classes, `\`
-/// escapes. nullopt when the pattern is malformed, unless, as in Go, the path already fails before the star that precedes
-/// the mistake. Time at most (length of the pattern) x (length of the path).
+/// escapes. nullopt when the pattern is malformed, unless, as in Go, the path already fails before the star that
+/// precedes the mistake. Time at most (length of the pattern) x (length of the path).
 std::optional<bool> match_glob(std::string_view pattern, std::string_view path);
 /// True if the text holds an unescaped `*`, `?` or `[`.
 bool has_glob(std::string_view text);
 
-/// An ordered list of ignore patterns with the rules of .dockerignore (moby patternmatcher): `**` spans directories, `!`
-/// negates, a pattern matches a path or any of its parents, the last match wins. Immutable, thread-safe.
+/// An ordered list of ignore patterns with the rules of .dockerignore (moby patternmatcher): `**` spans directories,
+/// `!` negates, a pattern matches a path or any of its parents, the last match wins. Immutable, thread-safe.
 class PathPatternList {
  public:
   PathPatternList();
@@ -36,9 +36,11 @@ class PathPatternList {
   bool has_negation() const;
   /// Whether a clean relative path ("a/b", no leading slash) is matched, its parents included.
   bool matches(std::string_view path) const;
-  /// Match of `path` given the verdicts of its parent directory, for walks: start with a default ParentMatch at the root and
-  /// pass what the parent's call returned. Same answer as matches() in time independent of the depth.
-  struct ParentMatch { std::vector<bool> matched; };
+  /// Match of `path` given the verdicts of its parent directory, for walks: start with a default ParentMatch at the
+  /// root and pass what the parent's call returned. Same answer as matches() in time independent of the depth.
+  struct ParentMatch {
+    std::vector<bool> matched;
+  };
   bool matches(std::string_view path, const ParentMatch& parent, ParentMatch& self) const;
 
  private:
@@ -46,8 +48,8 @@ class PathPatternList {
   std::shared_ptr<const Impl> impl_;
 };
 
-/// A wildcard for whole paths: every name is matched as by match_glob(), and a name `**` stands for any number of names,
-/// at the end of the pattern for at least one. Compiled once, matched many times. Immutable, thread-safe.
+/// A wildcard for whole paths: every name is matched as by match_glob(), and a name `**` stands for any number of
+/// names, at the end of the pattern for at least one. Compiled once, matched many times. Immutable, thread-safe.
 class PathGlob {
  public:
   explicit PathGlob(std::string pattern);  ///< throws Error{input} when malformed

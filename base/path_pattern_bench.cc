@@ -25,10 +25,26 @@ void report(const char* what, int runs, const std::function<void()>& body) {
 }
 
 const PathPatternList& typical_list() {
-  static const PathPatternList list(
-      {"**/node_modules", "**/.git", "*.log", "**/*.tmp", "build/**", "!build/keep/**", "**/__pycache__", "docs/*.md",
-       "!docs/README.md", "**/*.py[cod]", "src/**/testdata/*.bin", ".env*", "**/.DS_Store", "coverage", "dist/", "**/*~",
-       "vendor/**/test", "**/target/debug/**", "tmp/?/*.o", "!**/important.txt"});
+  static const PathPatternList list({"**/node_modules",
+                                     "**/.git",
+                                     "*.log",
+                                     "**/*.tmp",
+                                     "build/**",
+                                     "!build/keep/**",
+                                     "**/__pycache__",
+                                     "docs/*.md",
+                                     "!docs/README.md",
+                                     "**/*.py[cod]",
+                                     "src/**/testdata/*.bin",
+                                     ".env*",
+                                     "**/.DS_Store",
+                                     "coverage",
+                                     "dist/",
+                                     "**/*~",
+                                     "vendor/**/test",
+                                     "**/target/debug/**",
+                                     "tmp/?/*.o",
+                                     "!**/important.txt"});
   return list;
 }
 

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// Lines are patterns, the last one is a path. Lists are made or fail with Error{input}; a walk agrees with the whole path.
+// Lines are patterns, the last one is a path. Lists are made or fail with Error{input}; a walk agrees with the whole
+// path.
 #include <cstddef>
 #include <cstdint>
 #include <string>

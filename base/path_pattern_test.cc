@@ -40,7 +40,8 @@ struct Case {
 void check(std::initializer_list<Case> cases) {
   for (const Case& c : cases) {
     CHECK_MESSAGE(ignored({c.pattern}, c.path) == c.matched, std::string(c.pattern), " ", std::string(c.path));
-    CHECK_MESSAGE(ignored_by_walk(PathPatternList({c.pattern}), c.path) == c.matched, std::string(c.pattern), " ", std::string(c.path));
+    CHECK_MESSAGE(ignored_by_walk(PathPatternList({c.pattern}), c.path) == c.matched, std::string(c.pattern), " ",
+                  std::string(c.path));
   }
 }
 
@@ -76,27 +77,13 @@ TEST_CASE("wildcards stay inside a name") {
 }
 
 TEST_CASE("two stars span directories") {
-  check({{"**", "a/b", true},
-         {"**/", "a/b", true},
-         {"**/x", "x", true},
-         {"**/x", "a/b/x", true},
-         {"**/x", "a/x/y", true},
-         {"**/x", "ax", false},
-         {"**x", "a/bx", true},
-         {"a/**", "a/b", true},
-         {"a/**", "a", false},
-         {"a**", "ab/c", true},
-         {"a/**/x", "a/x", true},
-         {"a/**/x", "a/b/c/x", true},
-         {"a/**/x", "ab/x", false},
-         {"**/*.c", "x.c", true},
-         {"**/*.c", "a/b.c/d", true},
-         {"**/*.c", "a/b.cc", false},
-         {"**/a*/b", "x/ay/b", true},
-         {"a/**/b/**/c", "a/1/b/2/3/c", true},
-         {"a/**/b/**/c", "a/c", false},
-         {"a**/*c/", "ab/xc", true},
-         {"***", "a/b", true}});
+  check({{"**", "a/b", true},           {"**/", "a/b", true},        {"**/x", "x", true},
+         {"**/x", "a/b/x", true},       {"**/x", "a/x/y", true},     {"**/x", "ax", false},
+         {"**x", "a/bx", true},         {"a/**", "a/b", true},       {"a/**", "a", false},
+         {"a**", "ab/c", true},         {"a/**/x", "a/x", true},     {"a/**/x", "a/b/c/x", true},
+         {"a/**/x", "ab/x", false},     {"**/*.c", "x.c", true},     {"**/*.c", "a/b.c/d", true},
+         {"**/*.c", "a/b.cc", false},   {"**/a*/b", "x/ay/b", true}, {"a/**/b/**/c", "a/1/b/2/3/c", true},
+         {"a/**/b/**/c", "a/c", false}, {"a**/*c/", "ab/xc", true},  {"***", "a/b", true}});
 }
 
 TEST_CASE("patterns are trimmed and cleaned; the leading slash of an ignore file is dropped by its reader") {
@@ -148,29 +135,40 @@ TEST_CASE("a path without its parents' verdicts still knows its parents") {
 }
 
 TEST_CASE("patterns mean the reference's regular expression, odd corners included") {
-  check({{"x\\d", "x7", true},        {"x\\d", "xd", false},       {"x\\D", "xd", true},
-         {"\\w\\W", "a-", true},      {"a\\sb", "a b", true},      {"\\x61b", "ab", true},
-         {"\\x{61}b", "ab", true},    {"\\141b", "ab", true},      {"[[:digit:]]x", "5x", true},
-         {"[[:^digit:]]x", "5x", false}, {"[*]", "^]", true},      {"[*]", "*", false},
-         {"[^/]b*", "ab", true},      {"a{2}*", "aax", true},      {"a{2}*", "ax", false},
-         {"ba{0,1}c?", "bacx", true}, {"ba{0,1}c?", "bcx", true},  {"ba{1,}*", "baaa", true},
-         {"ba{1,}*", "bc", false},    {"a{b,c}*", "a{b,c}d", true}, {"a{b,c}*", "ab", false},
-         {"a|b*", "axx", true},       {"a|b*", "x/bc", true},      {"a|b", "ab", false},
-         {"a|b", "a|b", true},        {"a^*", "a^", false},        {"^a*", "ab", true},
-         {"a$*", "a$b", true},        {"a(*", "a(b", true},        {"a+*", "a+b", true},
-         {"a\\b-*", "a-b", true},     {"a\\Bb*", "abc", true},     {"\\Aa*", "ab", true},
-         {"a?\\z", "ab", true},       {"\\n*", "\nb", true},       {"[^a]", "\n", true},
+  check({{"x\\d", "x7", true},           {"x\\d", "xd", false},        {"x\\D", "xd", true},
+         {"\\w\\W", "a-", true},         {"a\\sb", "a b", true},       {"\\x61b", "ab", true},
+         {"\\x{61}b", "ab", true},       {"\\141b", "ab", true},       {"[[:digit:]]x", "5x", true},
+         {"[[:^digit:]]x", "5x", false}, {"[*]", "^]", true},          {"[*]", "*", false},
+         {"[^/]b*", "ab", true},         {"a{2}*", "aax", true},       {"a{2}*", "ax", false},
+         {"ba{0,1}c?", "bacx", true},    {"ba{0,1}c?", "bcx", true},   {"ba{1,}*", "baaa", true},
+         {"ba{1,}*", "bc", false},       {"a{b,c}*", "a{b,c}d", true}, {"a{b,c}*", "ab", false},
+         {"a|b*", "axx", true},          {"a|b*", "x/bc", true},       {"a|b", "ab", false},
+         {"a|b", "a|b", true},           {"a^*", "a^", false},         {"^a*", "ab", true},
+         {"a$*", "a$b", true},           {"a(*", "a(b", true},         {"a+*", "a+b", true},
+         {"a\\b-*", "a-b", true},        {"a\\Bb*", "abc", true},      {"\\Aa*", "ab", true},
+         {"a?\\z", "ab", true},          {"\\n*", "\nb", true},        {"[^a]", "\n", true},
          {"**/a*", "\n/a", false}});
 }
 
 TEST_CASE("invalid bytes are one character each") {
-  check({{"a?b", "a\xff" "b", true}, {"a\xff" "b", "a\xff" "b", true}, {"?", "\xc3\xa9", true}, {"??", "\xc3\xa9", false}});
+  check({{"a?b",
+          "a\xff"
+          "b",
+          true},
+         {"a\xff"
+          "b",
+          "a\xff"
+          "b",
+          true},
+         {"?", "\xc3\xa9", true},
+         {"??", "\xc3\xa9", false}});
 }
 
 TEST_CASE("malformed patterns are refused by name") {
-  for (const char* bad : {"!", " ! ", "[", "a[b", "[]", "[-]", "\\", "a/[z-a]/*", "x\\y*", "\\p{L}*", "\\Qa*", "a**{2}",
-                          "a|{2}*", "a{2}{3}*", "a{3,2}*", "a{1001}*", "[[:nope:]]*", "\\8*", "\\1*", "\\xg*",
-                          "\\x{110000}*", "*[a"}) {
+  for (const char* bad :
+       {"!",           " ! ",     "[",     "a[b",    "[]",           "[-]",      "\\",      "a/[z-a]/*",
+        "x\\y*",       "\\p{L}*", "\\Qa*", "a**{2}", "a|{2}*",       "a{2}{3}*", "a{3,2}*", "a{1001}*",
+        "[[:nope:]]*", "\\8*",    "\\1*",  "\\xg*",  "\\x{110000}*", "*[a"}) {
     try {
       PathPatternList list({"ok", bad});
       FAIL("accepted ", bad);

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-// A position is "before element i"; a set of positions is a bit set. On each character the positions whose element takes
-// it move up by one or, for stars, stay. Then positions spread over elements that may be empty: a run of such elements is
-// a run of ones, and adding the active bits to it carries through the run (Navarro's closure by addition).
+// A position is "before element i"; a set of positions is a bit set. On each character the positions whose element
+// takes it move up by one or, for stars, stay. Then positions spread over elements that may be empty: a run of such
+// elements is a run of ones, and adding the active bits to it carries through the run (Navarro's closure by addition).
 // "directories" keeps a second bit set of positions that are inside the text it swallows.
 #include "base/pattern_automaton.h"
 
@@ -27,11 +27,16 @@ bool is_assertion(Kind kind) { return kind >= Kind::text_begin; }
 
 bool holds(Kind assertion, char32_t before, char32_t after) {
   switch (assertion) {
-    case Kind::text_begin: return before == kNone;
-    case Kind::text_end: return after == kNone;
-    case Kind::word_edge: return is_word(before) != is_word(after);
-    case Kind::no_word_edge: return is_word(before) == is_word(after);
-    default: return false;
+    case Kind::text_begin:
+      return before == kNone;
+    case Kind::text_end:
+      return after == kNone;
+    case Kind::word_edge:
+      return is_word(before) != is_word(after);
+    case Kind::no_word_edge:
+      return is_word(before) == is_word(after);
+    default:
+      return false;
   }
 }
 
@@ -91,7 +96,8 @@ void PatternAutomaton::fill_masks(char32_t rune, std::uint64_t* one, std::uint64
   std::copy(other_masks_.begin(), middle, one);
   std::copy(middle, other_masks_.end(), star);
   auto literal = std::lower_bound(other_literals_.begin(), other_literals_.end(), std::pair(rune, std::uint32_t{0}));
-  for (; literal != other_literals_.end() && literal->first == rune; ++literal) add_to_masks(literal->second, one, star);
+  for (; literal != other_literals_.end() && literal->first == rune; ++literal)
+    add_to_masks(literal->second, one, star);
   for (const std::uint32_t at : other_sets_)
     if (elements_[at].set.contains(rune)) add_to_masks(at, one, star);
 }

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 // Ignore patterns mean what the regular expression means that moby/patternmatcher makes of them, odd corners included:
 // brackets, backslashes, braces and bars reach the expression as they are, so that "\d" is a digit, "[*]" is no star,
-// "a{2}*" begins with two letters and "a|b*" is matched by all that begins with "a". We make the same expression and read
-// back the small part of Go's syntax that it can hold. Not understood and therefore refused: \p, \P and \Q.
+// "a{2}*" begins with two letters and "a|b*" is matched by all that begins with "a". We make the same expression and
+// read back the small part of Go's syntax that it can hold. Not understood and therefore refused: \p, \P and \Q.
 #include <algorithm>
 #include <array>
 
@@ -291,14 +291,22 @@ class ExpressionReader {
     take();
     const char32_t c = take();
     switch (c) {
-      case 'a': return '\a';
-      case 'f': return '\f';
-      case 'n': return '\n';
-      case 'r': return '\r';
-      case 't': return '\t';
-      case 'v': return '\v';
-      case 'x': return read_hex();
-      default: break;
+      case 'a':
+        return '\a';
+      case 'f':
+        return '\f';
+      case 'n':
+        return '\n';
+      case 'r':
+        return '\r';
+      case 't':
+        return '\t';
+      case 'v':
+        return '\v';
+      case 'x':
+        return read_hex();
+      default:
+        break;
     }
     if (c >= '0' && c <= '7') return read_octal(c);
     const bool alphanumeric = (c >= '0' && c <= '9') || ((c | 0x20) >= 'a' && (c | 0x20) <= 'z');

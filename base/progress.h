@@ -17,18 +17,46 @@ using TaskId = std::uint64_t;
 enum class TaskState { ok, cached, failed, cancelled };
 enum class LogStream : std::uint8_t { out = 1, err = 2 };
 
-struct TaskAdded { TaskId id; std::string name; Span source; };  ///< known, not begun; in display order
-struct TaskStarted { TaskId id; std::int64_t time_ns; std::string note; };  ///< note: why it runs, one line; may be empty
-struct TaskFinished { TaskId id; std::int64_t time_ns; TaskState state; std::string error; };
-struct TaskLog { TaskId id; std::int64_t time_ns; LogStream stream; std::string_view data; };  ///< data lives for the call
+struct TaskAdded {
+  TaskId id;
+  std::string name;
+  Span source;
+};  ///< known, not begun; in display order
+struct TaskStarted {
+  TaskId id;
+  std::int64_t time_ns;
+  std::string note;
+};  ///< note: why it runs, one line; may be empty
+struct TaskFinished {
+  TaskId id;
+  std::int64_t time_ns;
+  TaskState state;
+  std::string error;
+};
+struct TaskLog {
+  TaskId id;
+  std::int64_t time_ns;
+  LogStream stream;
+  std::string_view data;
+};  ///< data lives for the call
 /// Progress of one countable thing inside a task ("sha256:ab.. 3.1MB / 9MB"); total 0 when unknown.
-struct TaskCounter { TaskId id; std::string item; std::uint64_t current, total; bool bytes; bool done; };
+struct TaskCounter {
+  TaskId id;
+  std::string item;
+  std::uint64_t current, total;
+  bool bytes;
+  bool done;
+};
 /// A message of the whole run (which isolation mode is used, a dropped cache): not tied to a task.
-struct RunNote { Severity severity; std::string text; };
-struct RunDiagnostic { Diagnostic diagnostic; };
+struct RunNote {
+  Severity severity;
+  std::string text;
+};
+struct RunDiagnostic {
+  Diagnostic diagnostic;
+};
 
-using ProgressEvent =
-    std::variant<TaskAdded, TaskStarted, TaskFinished, TaskLog, TaskCounter, RunNote, RunDiagnostic>;
+using ProgressEvent = std::variant<TaskAdded, TaskStarted, TaskFinished, TaskLog, TaskCounter, RunNote, RunDiagnostic>;
 
 /// Receives events from any thread. Implementations synchronise themselves, return fast, and never throw.
 class ProgressSink {

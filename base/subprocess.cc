@@ -153,8 +153,8 @@ class Collector {
   std::string text_;
 };
 
-/// Reads both pipes until the child has ended; false at the timeout. Pipes that a process left behind by the child keeps
-/// open are not waited for.
+/// Reads both pipes until the child has ended; false at the timeout. Pipes that a process left behind by the child
+/// keeps open are not waited for.
 bool collect_until_exit(int pidfd, Collector& out, Collector& err, steady_clock::time_point deadline,
                         const CancelSource* cancel) {
   const int cancel_fd = cancel == nullptr ? -1 : cancel->event_fd();
@@ -242,8 +242,12 @@ void Child::signal(int signo) noexcept {
 CommandResult run_command(const std::vector<std::string>& argv, const CommandOptions& options) {
   const UniqueFd in = input_file(options.input);
   Pipe out = make_pipe(), err = make_pipe();
-  const Child::Options spawn{.argv = argv, .environment = options.environment, .directory = options.directory,
-                             .stdin_fd = in.get(), .stdout_fd = out.write.get(), .stderr_fd = err.write.get()};
+  const Child::Options spawn{.argv = argv,
+                             .environment = options.environment,
+                             .directory = options.directory,
+                             .stdin_fd = in.get(),
+                             .stdout_fd = out.write.get(),
+                             .stderr_fd = err.write.get()};
   const auto deadline = steady_clock::now() + options.timeout;
   Child child = Child::spawn(spawn);
   out.write.reset();
@@ -257,8 +261,8 @@ CommandResult run_command(const std::vector<std::string>& argv, const CommandOpt
 
 CommandResult run_command(const std::vector<std::string>& argv, std::string_view input, milliseconds timeout,
                           std::size_t limit, const std::optional<std::vector<std::string>>& environment) {
-  return run_command(
-      argv, CommandOptions{.input = input, .timeout = timeout, .limit = limit, .environment = environment});
+  return run_command(argv,
+                     CommandOptions{.input = input, .timeout = timeout, .limit = limit, .environment = environment});
 }
 
 }  // namespace cbuild

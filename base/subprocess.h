@@ -53,21 +53,20 @@ struct CommandResult {
 struct CommandOptions {
   std::string_view input = {};  ///< on stdin
   std::chrono::milliseconds timeout = std::chrono::minutes(5);
-  std::size_t limit = 16u << 20;  ///< bytes kept of stdout and of stderr, each
+  std::size_t limit = 16u << 20;                             ///< bytes kept of stdout and of stderr, each
   std::optional<std::vector<std::string>> environment = {};  ///< "K=V"; nullopt inherits
   std::string directory = {};                                ///< empty: inherit
   const CancelSource* cancel = nullptr;
 };
 
-/// Runs a program to its end, collecting stdout and stderr. Kills it and throws Error{io} at the timeout, Error{cancelled}
-/// when it is cancelled.
+/// Runs a program to its end, collecting stdout and stderr. Kills it and throws Error{io} at the timeout,
+/// Error{cancelled} when it is cancelled.
 CommandResult run_command(const std::vector<std::string>& argv, const CommandOptions& options);
 
-/// Runs a program to its end with `input` on stdin, collecting stdout and stderr (each at most `limit` bytes, the rest is
-/// dropped). Kills it and throws Error{io} at the timeout.
+/// Runs a program to its end with `input` on stdin, collecting stdout and stderr (each at most `limit` bytes, the rest
+/// is dropped). Kills it and throws Error{io} at the timeout.
 CommandResult run_command(const std::vector<std::string>& argv, std::string_view input = {},
-                          std::chrono::milliseconds timeout = std::chrono::minutes(5),
-                          std::size_t limit = 16u << 20,
+                          std::chrono::milliseconds timeout = std::chrono::minutes(5), std::size_t limit = 16u << 20,
                           const std::optional<std::vector<std::string>>& environment = std::nullopt);
 
 }  // namespace cbuild

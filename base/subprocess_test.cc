@@ -73,7 +73,8 @@ TEST_CASE("run_command gives input and takes much output") {
 }
 
 TEST_CASE("run_command drops what is above the limit and does not stall") {
-  const auto result = run_command({"sh", "-c", "head -c 1000000 /dev/zero; echo end >&2"}, {}, std::chrono::minutes(1), 10);
+  const auto result =
+      run_command({"sh", "-c", "head -c 1000000 /dev/zero; echo end >&2"}, {}, std::chrono::minutes(1), 10);
   CHECK(result.exit_code == 0);
   CHECK(result.out == std::string(10, '\0'));
   CHECK(result.err == "end\n");
@@ -159,7 +160,8 @@ TEST_CASE("a child inherits no other descriptor and no blocked or ignored signal
   ::sigaddset(&blocked, SIGTERM);
   ::pthread_sigmask(SIG_BLOCK, &blocked, &old);
   const auto handler = ::signal(SIGPIPE, SIG_IGN);
-  Child child = Child::spawn({.argv = {"grep", "-E", "Sig(Blk|Ign)", "/proc/self/status"}, .stdout_fd = out.write.get()});
+  Child child =
+      Child::spawn({.argv = {"grep", "-E", "Sig(Blk|Ign)", "/proc/self/status"}, .stdout_fd = out.write.get()});
   ::signal(SIGPIPE, handler);
   ::pthread_sigmask(SIG_SETMASK, &old, nullptr);
   out.write.reset();

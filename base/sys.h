@@ -61,11 +61,15 @@ void pwrite_all(int fd, std::string_view data, off_t offset);
 /// Writes a whole file by temp name and rename in the same directory.
 void write_file_at(int dirfd, const std::string& path, std::string_view data, mode_t mode = 0644);
 
-/// Copies `size` bytes between regular files by reflink, copy_file_range, or read and write, whatever works; keeps holes.
+/// Copies `size` bytes between regular files by reflink, copy_file_range, or read and write, whatever works; keeps
+/// holes.
 void copy_file_data(int from, int to, std::uint64_t size);
 
 /// All extended attributes of an open file (any type opened without O_PATH), or of a path with llistxattr for symlinks.
-struct Xattr { std::string name, value; auto operator<=>(const Xattr&) const = default; };
+struct Xattr {
+  std::string name, value;
+  auto operator<=>(const Xattr&) const = default;
+};
 std::vector<Xattr> list_xattrs(int fd);
 /// Of `name` below dirfd, not following a symlink. Sorted by name. Empty where the file system has none.
 std::vector<Xattr> list_xattrs_at(int dirfd, const std::string& name);

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// File data from one regular file to another: a reflink when the file system shares blocks, else the kernel copies, else
-// we do. Only the parts that hold data are touched, the holes come from the final size.
+// File data from one regular file to another: a reflink when the file system shares blocks, else the kernel copies,
+// else we do. Only the parts that hold data are touched, the holes come from the final size.
 #include <fcntl.h>
 #include <linux/fs.h>
 #include <sys/ioctl.h>
@@ -94,8 +94,7 @@ void start_writeback(int fd, off_t begin, off_t size) noexcept {
 void copy_file_data(int from, int to, std::uint64_t size) {
   const off_t total = static_cast<off_t>(size);
   const struct stat source = stat_fd(from);
-  if (source.st_size < total)
-    throw Error(ErrorCode::io, "copy file data: the source is shorter than expected");
+  if (source.st_size < total) throw Error(ErrorCode::io, "copy file data: the source is shorter than expected");
   if (size <= kSmall && !has_holes(source)) return copy_small(from, to, total);
   if (reflink(from, to, source, size)) return;
   off_t written = 0;

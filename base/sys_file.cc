@@ -117,8 +117,7 @@ bool rename_noreplace(int old_dirfd, const std::string& old_path, int new_dirfd,
   if (::syscall(SYS_renameat2, old_dirfd, old_path.c_str(), new_dirfd, new_path.c_str(), RENAME_NOREPLACE) == 0)
     return true;
   if (errno == EEXIST) return false;
-  if (errno == EINVAL || errno == ENOSYS)
-    return rename_noreplace_by_link(old_dirfd, old_path, new_dirfd, new_path);
+  if (errno == EINVAL || errno == ENOSYS) return rename_noreplace_by_link(old_dirfd, old_path, new_dirfd, new_path);
   throw_errno(errno, cat("rename ", old_path, " to ", new_path));
 }
 

@@ -108,8 +108,9 @@ TEST_CASE("copy_file_data copies data and keeps holes") {
     std::size_t data;
     off_t at;
   };
-  for (const auto& [size, data, at] : {Case{0, 0, 0}, Case{10, 10, 0}, Case{700'000, 700'000, 0}, Case{64 << 20, 5000, 32 << 20},
-                                       Case{64 << 20, 0, 0}, Case{1 << 20, 4096, 0}, Case{1 << 20, 4096, (1 << 20) - 4096}}) {
+  for (const auto& [size, data, at] :
+       {Case{0, 0, 0}, Case{10, 10, 0}, Case{700'000, 700'000, 0}, Case{64 << 20, 5000, 32 << 20}, Case{64 << 20, 0, 0},
+        Case{1 << 20, 4096, 0}, Case{1 << 20, 4096, (1 << 20) - 4096}}) {
     const UniqueFd from = make_sparse(dir.fd(), "from", size, pattern(data), at);
     const UniqueFd to = open_at(dir.fd(), "to", O_RDWR | O_CREAT | O_TRUNC, 0600);
     copy_file_data(from.get(), to.get(), static_cast<std::uint64_t>(size));

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // Removing trees that others filled. Only descriptors are followed, never paths; a directory is entered only when it is
-// on the same mount. A tree may be deeper than the descriptors we may hold: what lies below kMaxDepth is moved up to the
-// top directory and removed from there.
+// on the same mount. A tree may be deeper than the descriptors we may hold: what lies below kMaxDepth is moved up to
+// the top directory and removed from there.
 #include <dirent.h>
 #include <linux/openat2.h>
 #include <unistd.h>

@@ -18,7 +18,7 @@ namespace cbuild::sys {
 
 namespace {
 
-constexpr int kMaxLinks = 40;     // as the kernel's MAXSYMLINKS
+constexpr int kMaxLinks = 40;    // as the kernel's MAXSYMLINKS
 constexpr int kMaxRetries = 64;  // EAGAIN repeats as long as somebody renames directories
 constexpr std::uint64_t kInRoot = RESOLVE_IN_ROOT | RESOLVE_NO_MAGICLINKS;
 constexpr std::uint64_t kBeneath = RESOLVE_BENEATH | RESOLVE_NO_MAGICLINKS;
@@ -138,7 +138,9 @@ int openat2(int dirfd, const char* path, int flags, std::uint64_t resolve) {
   }
 }
 
-int walk(int rootfd, const std::string& path, int flags, Escape escape) { return Walk(rootfd, flags, escape).run(path); }
+int walk(int rootfd, const std::string& path, int flags, Escape escape) {
+  return Walk(rootfd, flags, escape).run(path);
+}
 
 }  // namespace detail
 

@@ -26,9 +26,16 @@ class HostileTree {
     root_ = open_at(dir_.fd(), "root", O_RDONLY | O_DIRECTORY);
     write_file_at(root_.get(), "file", "file");
     write_file_at(root_.get(), "dir/inner", "inner");
-    for (const auto& [target, name] : {std::pair{"..", "up"}, {"../../secret", "out"}, {"/file", "abs"},
-                                       {"dir/../dir", "deep"}, {"loop", "loop"}, {"chain2", "chain1"},
-                                       {"dir", "chain2"}, {"/dir", "etc"}, {"dir/", "slash"}, {"file/", "fileslash"},
+    for (const auto& [target, name] : {std::pair{"..", "up"},
+                                       {"../../secret", "out"},
+                                       {"/file", "abs"},
+                                       {"dir/../dir", "deep"},
+                                       {"loop", "loop"},
+                                       {"chain2", "chain1"},
+                                       {"dir", "chain2"},
+                                       {"/dir", "etc"},
+                                       {"dir/", "slash"},
+                                       {"file/", "fileslash"},
                                        {"gone", "dangling"}})
       REQUIRE(::symlinkat(target, root_.get(), name) == 0);
   }
@@ -92,16 +99,20 @@ TEST_CASE("magic links are refused") {
 
 TEST_CASE("the walk for old kernels answers as the kernel does") {
   const HostileTree tree;
-  for (const char* path : {"file", "/file", "//file", "./file", "dir", "dir/", "dir/.", "dir/..", "dir/inner", "dir/inner/",
-                           "dir/inner/x", "abs", "up", "up/", "up/file", "out", "deep", "deep/inner", "deep/../file", "loop",
-                           "loop/x", "chain1", "chain1/inner", "etc", "etc/inner", "slash", "slash/inner", "fileslash",
-                           "dangling", "dangling/x", "gone", "gone/..", "..", "../..", "../secret", "/", ".", "", "file/",
-                           "file/.", "file/..", "../root/file"})
-    for (const int flags : {O_RDONLY, O_PATH, O_RDONLY | O_DIRECTORY, O_RDONLY | O_NOFOLLOW, O_PATH | O_NOFOLLOW, O_WRONLY})
+  for (const char* path :
+       {"file",      "/file",       "//file",       "./file",    "dir",      "dir/",       "dir/.",        "dir/..",
+        "dir/inner", "dir/inner/",  "dir/inner/x",  "abs",       "up",       "up/",        "up/file",      "out",
+        "deep",      "deep/inner",  "deep/../file", "loop",      "loop/x",   "chain1",     "chain1/inner", "etc",
+        "etc/inner", "slash",       "slash/inner",  "fileslash", "dangling", "dangling/x", "gone",         "gone/..",
+        "..",        "../..",       "../secret",    "/",         ".",        "",           "file/",        "file/.",
+        "file/..",   "../root/file"})
+    for (const int flags :
+         {O_RDONLY, O_PATH, O_RDONLY | O_DIRECTORY, O_RDONLY | O_NOFOLLOW, O_PATH | O_NOFOLLOW, O_WRONLY})
       for (const auto escape : {detail::Escape::contain, detail::Escape::refuse}) {
         const Opened kernel = by_kernel(tree.root(), path, flags, escape);
         const Opened walk = result_of(detail::walk(tree.root(), path, flags, escape));
-        CHECK_MESSAGE(kernel.err == walk.err, std::string(path), " flags ", flags, " escape ", static_cast<int>(escape));
+        CHECK_MESSAGE(kernel.err == walk.err, std::string(path), " flags ", flags, " escape ",
+                      static_cast<int>(escape));
         CHECK(kernel.inode == walk.inode);
       }
 }

@@ -16,7 +16,9 @@ inline void append(std::string& out, std::string_view s) { out += s; }
 inline void append(std::string& out, char c) { out += c; }
 template <typename T>
   requires std::is_integral_v<T>
-void append(std::string& out, T value) { out += std::to_string(value); }
+void append(std::string& out, T value) {
+  out += std::to_string(value);
+}
 }  // namespace detail
 
 /// Concatenates strings, characters and integers.
@@ -55,16 +57,16 @@ std::optional<std::int64_t> parse_rfc3339_ns(std::string_view text);
 std::string go_quote(std::string_view text);
 /// POSIX shell quoting for display.
 std::string shell_quote(std::string_view text);
-/// Control characters, characters that reorder or hide text, and invalid UTF-8 made visible ("^[", "<U+202E>", "\\xff"); for
-/// untrusted text on a terminal. Line feeds and tabs stay.
+/// Control characters, characters that reorder or hide text, and invalid UTF-8 made visible ("^[", "<U+202E>",
+/// "\\xff"); for untrusted text on a terminal. Line feeds and tabs stay.
 std::string sanitize_for_terminal(std::string_view text);
 
 std::string base64_encode(std::string_view data);
 /// Padded standard base64; line ends are skipped. nullopt for anything else.
 std::optional<std::string> base64_decode(std::string_view text);
 
-/// The candidate nearest to `word`, for "did you mean": case does not count, swapped neighbours are one mistake, and the
-/// number of mistakes allowed grows with the length. nullopt if none is near or one is equal.
+/// The candidate nearest to `word`, for "did you mean": case does not count, swapped neighbours are one mistake, and
+/// the number of mistakes allowed grows with the length. nullopt if none is near or one is equal.
 std::optional<std::string> suggest(std::string_view word, std::span<const std::string> candidates);
 
 /// Path arithmetic on '/'-separated names as Go's path.Clean and path.Join do it; no file system access.

@@ -27,8 +27,8 @@ constexpr std::array kUnprintable = {
     RuneRange{0xf0000, 0x10ffff}};
 
 /// Characters that reorder or hide what stands beside them on a terminal.
-constexpr std::array kDeceptive = {RuneRange{0x80, 0x9f},     RuneRange{0x61c, 0x61c},   RuneRange{0x200b, 0x200f},
-                                   RuneRange{0x2028, 0x202e}, RuneRange{0x2060, 0x206f}, RuneRange{0xfeff, 0xfeff},
+constexpr std::array kDeceptive = {RuneRange{0x80, 0x9f},     RuneRange{0x61c, 0x61c},    RuneRange{0x200b, 0x200f},
+                                   RuneRange{0x2028, 0x202e}, RuneRange{0x2060, 0x206f},  RuneRange{0xfeff, 0xfeff},
                                    RuneRange{0xfff9, 0xfffb}, RuneRange{0xe0000, 0xe007f}};
 
 template <std::size_t n>
@@ -46,16 +46,26 @@ std::string hex(std::string_view prefix, int width, unsigned value) {
 
 std::string quoted_rune(char32_t rune) {
   switch (rune) {
-    case '"': return "\\\"";
-    case '\\': return "\\\\";
-    case '\a': return "\\a";
-    case '\b': return "\\b";
-    case '\f': return "\\f";
-    case '\n': return "\\n";
-    case '\r': return "\\r";
-    case '\t': return "\\t";
-    case '\v': return "\\v";
-    default: break;
+    case '"':
+      return "\\\"";
+    case '\\':
+      return "\\\\";
+    case '\a':
+      return "\\a";
+    case '\b':
+      return "\\b";
+    case '\f':
+      return "\\f";
+    case '\n':
+      return "\\n";
+    case '\r':
+      return "\\r";
+    case '\t':
+      return "\\t";
+    case '\v':
+      return "\\v";
+    default:
+      break;
   }
   if (rune < ' ' || rune == 0x7f) return hex("\\x", 2, rune);
   return rune < 0x10000 ? hex("\\u", 4, rune) : hex("\\U", 8, rune);
@@ -120,7 +130,8 @@ std::string base64_encode(std::string_view data) {
   for (std::size_t at = 0; at < data.size(); at += 3) {
     const std::string_view group = data.substr(at, 3);
     unsigned bits = 0;
-    for (std::size_t i = 0; i < 3; ++i) bits = bits << 8 | (i < group.size() ? static_cast<unsigned char>(group[i]) : 0);
+    for (std::size_t i = 0; i < 3; ++i)
+      bits = bits << 8 | (i < group.size() ? static_cast<unsigned char>(group[i]) : 0);
     for (std::size_t i = 0; i < 4; ++i) out += i <= group.size() ? kBase64[bits >> (18 - 6 * i) & 63] : '=';
   }
   return out;

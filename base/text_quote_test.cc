@@ -11,7 +11,8 @@ TEST_CASE("go_quote is strconv.Quote") {
   CHECK(go_quote("a\"b\\c") == R"("a\"b\\c")");
   CHECK(go_quote("\a\b\f\n\r\t\v") == R"("\a\b\f\n\r\t\v")");
   CHECK(go_quote(std::string_view("\0\x1b\x7f", 3)) == R"("\x00\x1b\x7f")");
-  CHECK(go_quote("\xff" "é日😀") == "\"\\xffé日😀\"");
+  CHECK(go_quote("\xff"
+                 "é日😀") == "\"\\xffé日😀\"");
   CHECK(go_quote("\u00a0\u200b\ufeff\ue000") == R"("\u00a0\u200b\ufeff\ue000")");
   CHECK(go_quote("\U000e0001") == R"("\U000e0001")");
   CHECK(go_quote("\xed\xa0\x80") == R"("\xed\xa0\x80")");
@@ -33,12 +34,17 @@ TEST_CASE("sanitize_for_terminal shows control characters and keeps lines") {
   CHECK(sanitize_for_terminal(std::string_view("\0\r\x7f\b", 4)) == "^@^M^?^H");
   CHECK(sanitize_for_terminal("\u009b31m") == "<U+009B>31m");
   CHECK(sanitize_for_terminal("\u202eevil\u2066") == "<U+202E>evil<U+2066>");
-  CHECK(sanitize_for_terminal("\x9b" "31m\xc3") == "\\x9b31m\\xc3");
+  CHECK(sanitize_for_terminal("\x9b"
+                              "31m\xc3") == "\\x9b31m\\xc3");
 }
 
 TEST_CASE("base64 round trip") {
-  const std::pair<const char*, const char*> cases[] = {{"", ""},         {"f", "Zg=="},        {"fo", "Zm8="},
-                                                       {"foo", "Zm9v"},  {"foob", "Zm9vYg=="}, {"fooba", "Zm9vYmE="},
+  const std::pair<const char*, const char*> cases[] = {{"", ""},
+                                                       {"f", "Zg=="},
+                                                       {"fo", "Zm8="},
+                                                       {"foo", "Zm9v"},
+                                                       {"foob", "Zm9vYg=="},
+                                                       {"fooba", "Zm9vYmE="},
                                                        {"foobar", "Zm9vYmFy"}};
   for (const auto& [plain, encoded] : cases) {
     CHECK(base64_encode(plain) == encoded);
@@ -51,7 +57,8 @@ TEST_CASE("base64 round trip") {
 }
 
 TEST_CASE("what is no base64 is refused") {
-  for (const char* bad : {"Z", "Zg", "Zg=", "Zm9", "====", "=m9v", "Zm=v", "Zg==Zg==", "Zm9v!", "Zm-_", "Zm 9v", "Z==="})
+  for (const char* bad :
+       {"Z", "Zg", "Zg=", "Zm9", "====", "=m9v", "Zm=v", "Zg==Zg==", "Zm9v!", "Zm-_", "Zm 9v", "Z==="})
     CHECK_MESSAGE(base64_decode(bad) == std::nullopt, std::string(bad));
 }
 

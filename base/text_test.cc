@@ -58,15 +58,30 @@ TEST_CASE("parse_int takes the whole string or nothing") {
 }
 
 TEST_CASE("suggest finds what was meant") {
-  const Strings words = {"ADD", "ARG", "CMD", "COPY", "ENTRYPOINT", "ENV", "EXPOSE", "FROM", "HEALTHCHECK", "LABEL",
-                         "MAINTAINER", "ONBUILD", "RUN", "SHELL", "STOPSIGNAL", "USER", "VOLUME", "WORKDIR"};
-  const std::pair<const char*, const char*> cases[] = {
-      {"FRMO", "FROM"},       {"COPPY", "COPY"},     {"RNU", "RUN"},          {"from", "FROM"},
-      {"wrokdir", "WORKDIR"}, {"EXPOES", "EXPOSE"},  {"ENTRYPIONT", "ENTRYPOINT"}, {"ENTRPOIN", "ENTRYPOINT"},
-      {"LABLE", "LABEL"},     {"VOLUMES", "VOLUME"}, {"USR", "USER"},         {"HEALTCHEK", "HEALTHCHECK"},
-      {"CP", ""},             {"RUN", ""},           {"", ""},                {"X", ""},
-      {"BANANA", ""},         {"FRXX", ""},          {"CO", ""}};
-  for (const auto& [word, expected] : cases) CHECK_MESSAGE(suggest(word, words).value_or("") == expected, std::string(word));
+  const Strings words = {"ADD",    "ARG",   "CMD",         "COPY",  "ENTRYPOINT", "ENV",
+                         "EXPOSE", "FROM",  "HEALTHCHECK", "LABEL", "MAINTAINER", "ONBUILD",
+                         "RUN",    "SHELL", "STOPSIGNAL",  "USER",  "VOLUME",     "WORKDIR"};
+  const std::pair<const char*, const char*> cases[] = {{"FRMO", "FROM"},
+                                                       {"COPPY", "COPY"},
+                                                       {"RNU", "RUN"},
+                                                       {"from", "FROM"},
+                                                       {"wrokdir", "WORKDIR"},
+                                                       {"EXPOES", "EXPOSE"},
+                                                       {"ENTRYPIONT", "ENTRYPOINT"},
+                                                       {"ENTRPOIN", "ENTRYPOINT"},
+                                                       {"LABLE", "LABEL"},
+                                                       {"VOLUMES", "VOLUME"},
+                                                       {"USR", "USER"},
+                                                       {"HEALTCHEK", "HEALTHCHECK"},
+                                                       {"CP", ""},
+                                                       {"RUN", ""},
+                                                       {"", ""},
+                                                       {"X", ""},
+                                                       {"BANANA", ""},
+                                                       {"FRXX", ""},
+                                                       {"CO", ""}};
+  for (const auto& [word, expected] : cases)
+    CHECK_MESSAGE(suggest(word, words).value_or("") == expected, std::string(word));
 }
 
 TEST_CASE("suggest prefers the nearest, then the first, candidate") {
@@ -77,11 +92,26 @@ TEST_CASE("suggest prefers the nearest, then the first, candidate") {
 }
 
 TEST_CASE("clean_path is Go's path.Clean") {
-  const std::pair<const char*, const char*> cases[] = {
-      {"", "."},          {".", "."},          {"/", "/"},         {"//", "/"},         {"a//b", "a/b"},
-      {"a/./b/", "a/b"},  {"a/../b", "b"},     {"a/..", "."},      {"..", ".."},        {"../..", "../.."},
-      {"../a/..", ".."},  {"/..", "/"},        {"/../a", "/a"},    {"/a/../..", "/"},   {"a/../../b", "../b"},
-      {"./a", "a"},       {"a/b/../../..", ".."}, {"...", "..."},  {"a..", "a.."},      {"/a/b/..", "/a"}};
+  const std::pair<const char*, const char*> cases[] = {{"", "."},
+                                                       {".", "."},
+                                                       {"/", "/"},
+                                                       {"//", "/"},
+                                                       {"a//b", "a/b"},
+                                                       {"a/./b/", "a/b"},
+                                                       {"a/../b", "b"},
+                                                       {"a/..", "."},
+                                                       {"..", ".."},
+                                                       {"../..", "../.."},
+                                                       {"../a/..", ".."},
+                                                       {"/..", "/"},
+                                                       {"/../a", "/a"},
+                                                       {"/a/../..", "/"},
+                                                       {"a/../../b", "../b"},
+                                                       {"./a", "a"},
+                                                       {"a/b/../../..", ".."},
+                                                       {"...", "..."},
+                                                       {"a..", "a.."},
+                                                       {"/a/b/..", "/a"}};
   for (const auto& [path, expected] : cases) CHECK_MESSAGE(clean_path(path) == expected, std::string(path));
 }
 

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// RFC 3339 times in UTC without the C library's time zones. Days are counted in eras of 400 years that begin in March, so
-// that the leap day is the last of its year and no table of months is needed.
+// RFC 3339 times in UTC without the C library's time zones. Days are counted in eras of 400 years that begin in March,
+// so that the leap day is the last of its year and no table of months is needed.
 #include <cstdio>
 
 #include "base/text.h"
@@ -21,8 +21,7 @@ struct Date {
 Date date_of_day(std::int64_t days) {
   days += kEpochDay;
   const std::int64_t era = floor_div(days, kDaysPerEra), day_of_era = days - era * kDaysPerEra;
-  const std::int64_t year_of_era =
-      (day_of_era - day_of_era / 1460 + day_of_era / 36524 - day_of_era / 146096) / 365;
+  const std::int64_t year_of_era = (day_of_era - day_of_era / 1460 + day_of_era / 36524 - day_of_era / 146096) / 365;
   const std::int64_t day_of_year = day_of_era - (365 * year_of_era + year_of_era / 4 - year_of_era / 100);
   const std::int64_t shifted = (5 * day_of_year + 2) / 153;
   const std::int64_t month = shifted < 10 ? shifted + 3 : shifted - 9;

@@ -18,9 +18,14 @@ struct Unit {
   std::uint64_t ns;
 };
 /// Both code points that mean micro are accepted, as Go does.
-constexpr std::array kUnits = {Unit{"ns", 1},          Unit{"us", 1'000},          Unit{"\u00b5s", 1'000},
-                               Unit{"\u03bcs", 1'000}, Unit{"ms", 1'000'000},      Unit{"s", std::uint64_t(kSecond)},
-                               Unit{"m", std::uint64_t(kMinute)}, Unit{"h", std::uint64_t(kHour)}};
+constexpr std::array kUnits = {Unit{"ns", 1},
+                               Unit{"us", 1'000},
+                               Unit{"\u00b5s", 1'000},
+                               Unit{"\u03bcs", 1'000},
+                               Unit{"ms", 1'000'000},
+                               Unit{"s", std::uint64_t(kSecond)},
+                               Unit{"m", std::uint64_t(kMinute)},
+                               Unit{"h", std::uint64_t(kHour)}};
 
 constexpr std::string_view kDigits = "0123456789";
 constexpr std::uint64_t kMaxMagnitude = std::uint64_t{1} << 63;

@@ -13,8 +13,8 @@ struct Rune {
   bool valid = false;
 };
 
-/// Decodes the first character of a non-empty text. Overlong forms, surrogates and values above U+10FFFF are invalid; an
-/// invalid sequence takes one byte, as in Go.
+/// Decodes the first character of a non-empty text. Overlong forms, surrogates and values above U+10FFFF are invalid;
+/// an invalid sequence takes one byte, as in Go.
 Rune decode_rune(std::string_view text);
 
 /// The number of columns a text without control characters takes on a terminal, one per code point.

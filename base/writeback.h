@@ -5,7 +5,8 @@
 
 namespace cbuild::sys {
 
-/// Lets the disk begin with a large range that was written, so that a later sync finds it done. A hint; for small ranges nothing.
+/// Lets the disk begin with a large range that was written, so that a later sync finds it done. A hint; for small
+/// ranges nothing.
 void start_writeback(int fd, off_t begin, off_t size) noexcept;
 
 }  // namespace cbuild::sys

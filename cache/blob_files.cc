@@ -95,17 +95,14 @@ std::optional<std::uint64_t> BlobFiles::size(const Digest& digest) {
 UniqueFd BlobFiles::open(const Digest& digest) {
   if (const auto expected = size(digest)) {
     auto file = sys::try_open_at(store_.dir(Dir::blobs), digest.hex(), O_RDONLY);
-    if (file && static_cast<std::uint64_t>(sys::stat_fd(file->get()).st_size) == *expected)
-      return std::move(*file);
+    if (file && static_cast<std::uint64_t>(sys::stat_fd(file->get()).st_size) == *expected) return std::move(*file);
     store_.forget_blob(digest);
     store_.report_loss(cat("blob ", digest.str(), " was cut off or removed"));
   }
   throw Error(ErrorCode::not_found, cat("blob ", digest.str(), " is not in the store"));
 }
 
-std::unique_ptr<oci::BlobWriter> BlobFiles::create() {
-  return std::make_unique<Writer>(store_);
-}
+std::unique_ptr<oci::BlobWriter> BlobFiles::create() { return std::make_unique<Writer>(store_); }
 
 // The index may have been lost, or its last rows with the power; the file says itself what it is.
 bool BlobFiles::adopt(const Digest& digest) {
@@ -127,8 +124,6 @@ void Store::Impl::forget_blob(const Digest& blob) {
   ::unlinkat(tmp, aside.c_str(), 0);
 }
 
-void Store::forget_blob(const Digest& digest) {
-  impl_->forget_blob(digest);
-}
+void Store::forget_blob(const Digest& digest) { impl_->forget_blob(digest); }
 
 }  // namespace cbuild::cache

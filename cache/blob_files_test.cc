@@ -11,13 +11,9 @@ using namespace cbuild::cache::testing;
 
 namespace {
 
-std::span<const std::byte> bytes(std::string_view text) {
-  return std::as_bytes(std::span(text.data(), text.size()));
-}
+std::span<const std::byte> bytes(std::string_view text) { return std::as_bytes(std::span(text.data(), text.size())); }
 
-std::string blob_path(const std::string& root, const Digest& digest) {
-  return root + "/blobs/sha256/" + digest.hex();
-}
+std::string blob_path(const std::string& root, const Digest& digest) { return root + "/blobs/sha256/" + digest.hex(); }
 
 }  // namespace
 

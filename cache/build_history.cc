@@ -33,12 +33,13 @@ void remove_logs(int logs, const std::string& name) noexcept {
 
 void Store::add_build(const BuildSummary& build) {
   impl_->index.write([&](Database& db) {
-    db.run("INSERT OR REPLACE INTO builds VALUES(?, ?, ?, ?, ?, ?, ?, ?, ?, ?)", build.id, build.name,
-           build.status, build.dockerfile, build.target, build.started_ns, build.finished_ns,
-           build.steps_total, build.steps_cached, build.detail_json);
-    db.run("DELETE FROM builds WHERE started_ns < max(?1, ifnull((SELECT started_ns FROM builds ORDER BY"
-           " started_ns DESC LIMIT 1 OFFSET ?2), 0))",
-           build.started_ns - kKeptBuildsForNs, kKeptBuilds - 1);
+    db.run("INSERT OR REPLACE INTO builds VALUES(?, ?, ?, ?, ?, ?, ?, ?, ?, ?)", build.id, build.name, build.status,
+           build.dockerfile, build.target, build.started_ns, build.finished_ns, build.steps_total, build.steps_cached,
+           build.detail_json);
+    db.run(
+        "DELETE FROM builds WHERE started_ns < max(?1, ifnull((SELECT started_ns FROM builds ORDER BY"
+        " started_ns DESC LIMIT 1 OFFSET ?2), 0))",
+        build.started_ns - kKeptBuildsForNs, kKeptBuilds - 1);
   });
 }
 
@@ -51,8 +52,7 @@ std::vector<Store::BuildSummary> Store::builds(unsigned limit) {
         " FROM builds ORDER BY started_ns DESC LIMIT ?",
         limit);
     while (query.next()) {
-      BuildSummary build{
-          query.text(0), query.text(1), query.text(2), query.text(3), query.text(4), 0, 0, 0, 0, {}};
+      BuildSummary build{query.text(0), query.text(1), query.text(2), query.text(3), query.text(4), 0, 0, 0, 0, {}};
       build.started_ns = query.integer(5);
       build.finished_ns = query.integer(6);
       build.steps_total = static_cast<unsigned>(query.integer(7));

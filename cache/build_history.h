@@ -7,8 +7,8 @@
 
 #include "cache/store.h"
 
-/// The build history besides Store::add_build() and Store::builds(): its limits, and the directories logs/<id> with what the steps of a build
-/// printed.
+/// The build history besides Store::add_build() and Store::builds(): its limits, and the directories logs/<id> with
+/// what the steps of a build printed.
 namespace cbuild::cache {
 
 inline constexpr unsigned kKeptBuilds = 50;

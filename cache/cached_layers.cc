@@ -19,9 +19,8 @@ Digest add_cached_layer(Store& store, const Layer& layer) {
   const bool replaceable = !known->has_tree && !known->has_blob && is_from_cache(*known);
   if (replaceable && known->fetch_from != layer.fetch_from) {
     store.impl().index.write([&](Database& db) {
-      db.run(
-          "UPDATE layers SET media_type = ?, blob = ?, blob_size = ?, blob_extra = x'', fetch_from = ? WHERE id = ?",
-          layer.blob->media_type, layer.blob->digest, layer.blob->size, layer.fetch_from, known->id);
+      db.run("UPDATE layers SET media_type = ?, blob = ?, blob_size = ?, blob_extra = x'', fetch_from = ? WHERE id = ?",
+             layer.blob->media_type, layer.blob->digest, layer.blob->size, layer.fetch_from, known->id);
     });
   }
   return known->id;

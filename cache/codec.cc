@@ -53,14 +53,12 @@ std::vector<KeyPart> decode_parts(std::string_view bytes) {
   std::vector<std::string> texts = decode_texts(bytes);
   std::vector<KeyPart> parts;
   parts.reserve(texts.size() / 2);
-  for (std::size_t i = 0; i + 1 < texts.size(); i += 2)
-    parts.push_back({std::move(texts[i]), std::move(texts[i + 1])});
+  for (std::size_t i = 0; i + 1 < texts.size(); i += 2) parts.push_back({std::move(texts[i]), std::move(texts[i + 1])});
   return parts;
 }
 
 std::string encode_extra(const oci::Descriptor& descriptor) {
-  if (descriptor.annotations.empty() && descriptor.urls.empty() && descriptor.artifact_type.empty())
-    return {};
+  if (descriptor.annotations.empty() && descriptor.urls.empty() && descriptor.artifact_type.empty()) return {};
   std::vector<std::string> texts{descriptor.artifact_type, std::to_string(descriptor.urls.size())};
   texts.insert(texts.end(), descriptor.urls.begin(), descriptor.urls.end());
   for (const auto& [key, value] : descriptor.annotations) {

@@ -19,9 +19,8 @@ void drop_childless(ContentDirectory& directory) {
   for (ContentEntry& entry : directory.entries) {
     if (entry.directory) drop_childless(*entry.directory);
   }
-  std::erase_if(directory.entries, [](const ContentEntry& entry) {
-    return entry.only_for_children && entry.directory->entries.empty();
-  });
+  std::erase_if(directory.entries,
+                [](const ContentEntry& entry) { return entry.only_for_children && entry.directory->entries.empty(); });
 }
 
 }  // namespace cbuild::cache

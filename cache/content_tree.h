@@ -56,7 +56,7 @@ using ContentOf = std::function<const ContentEntry&(const std::string& path)>;
 using HeaderOf = std::function<ContentEntry(const std::string& path)>;
 
 /// The digest that digest_tree() and LocalTree::digest() promise, over content from anywhere.
-Digest digest_selection(const std::vector<Selected>& selected, const Selection& selection,
-                        const ContentOf& content, const HeaderOf& header, std::vector<KeyPart>* parts);
+Digest digest_selection(const std::vector<Selected>& selected, const Selection& selection, const ContentOf& content,
+                        const HeaderOf& header, std::vector<KeyPart>* parts);
 
 }  // namespace cbuild::cache

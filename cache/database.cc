@@ -26,8 +26,8 @@ int wait_for_lock(void*, int attempt) {
   return 1;
 }
 
-/// Whether there is no room for the file, its log or its shared memory: then a failure to open them says nothing about the file, and
-/// SQLite has not kept its errno.
+/// Whether there is no room for the file, its log or its shared memory: then a failure to open them says nothing about
+/// the file, and SQLite has not kept its errno.
 bool is_disk_full(const std::string& file) {
   struct statvfs disk {};
   return ::statvfs(dir_name(file).c_str(), &disk) == 0 && (disk.f_bavail == 0 || disk.f_favail == 0);
@@ -84,9 +84,7 @@ bool Query::next() {
   fail(sqlite3_db_handle(statement_), code);
 }
 
-std::int64_t Query::integer(int column) const {
-  return sqlite3_column_int64(statement_, column);
-}
+std::int64_t Query::integer(int column) const { return sqlite3_column_int64(statement_, column); }
 
 std::string Query::text(int column) const {
   const void* data = sqlite3_column_blob(statement_, column);
@@ -102,9 +100,7 @@ Digest Query::digest(int column) const {
   return digest;
 }
 
-void Query::bind(int index, std::int64_t value) {
-  check(statement_, sqlite3_bind_int64(statement_, index, value));
-}
+void Query::bind(int index, std::int64_t value) { check(statement_, sqlite3_bind_int64(statement_, index, value)); }
 
 // Text is stored as a blob too: names on disk need not be UTF-8, and a blob comes back as it was.
 void Query::bind(int index, std::string_view text) {
@@ -128,7 +124,8 @@ Database::Database(const std::string& path, bool create) {
     // Closing the last connection would check-point and sync; make_durable() does that once, when there is
     // something to keep.
     sqlite3_db_config(handle_, SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, 1, nullptr);
-    // A checkpoint syncs twice, and the step that happens to commit waits for the disk; only a log of 64 MB is worth that.
+    // A checkpoint syncs twice, and the step that happens to commit waits for the disk; only a log of 64 MB is worth
+    // that.
     sqlite3_wal_autocheckpoint(handle_, 16384);
     script("PRAGMA synchronous=NORMAL; PRAGMA cache_size=-16384");
   } catch (...) {
@@ -145,8 +142,8 @@ Database::~Database() {
 sqlite3_stmt* Database::prepare(std::string_view sql) {
   if (const auto found = statements_.find(sql); found != statements_.end()) return found->second;
   sqlite3_stmt* statement = nullptr;
-  const int code = sqlite3_prepare_v3(handle_, sql.data(), static_cast<int>(sql.size()),
-                                      SQLITE_PREPARE_PERSISTENT, &statement, nullptr);
+  const int code = sqlite3_prepare_v3(handle_, sql.data(), static_cast<int>(sql.size()), SQLITE_PREPARE_PERSISTENT,
+                                      &statement, nullptr);
   if (code != SQLITE_OK) fail(handle_, code);
   statements_.emplace(sqlite3_sql(statement), statement);
   return statement;
@@ -157,9 +154,7 @@ void Database::script(const char* sql) {
   if (code != SQLITE_OK) fail(handle_, code);
 }
 
-std::int64_t Database::changes() const {
-  return sqlite3_changes64(handle_);
-}
+std::int64_t Database::changes() const { return sqlite3_changes64(handle_); }
 
 void Database::checkpoint() noexcept {
   sqlite3_busy_handler(handle_, nullptr, nullptr);

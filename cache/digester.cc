@@ -18,9 +18,7 @@ void append_digest(std::string& out, const Digest& digest) {
   out.append(reinterpret_cast<const char*>(digest.bytes.data()), digest.bytes.size());
 }
 
-bool is_device(std::uint32_t mode) {
-  return S_ISCHR(mode) || S_ISBLK(mode);
-}
+bool is_device(std::uint32_t mode) { return S_ISCHR(mode) || S_ISBLK(mode); }
 
 }  // namespace
 

@@ -19,8 +19,7 @@ class Digester {
   /// its own metadata.
   Digest item(const ContentEntry& entry, bool is_root) const;
   /// The metadata of one entry and its name.
-  void append_line(std::string& out, std::string_view name, const ContentEntry& entry,
-                   const Digest& payload) const;
+  void append_line(std::string& out, std::string_view name, const ContentEntry& entry, const Digest& payload) const;
 
   /// What a selected entry holds: a file's content, a link's target, all below a directory.
   Digest payload(const ContentEntry& entry) const;
@@ -37,8 +36,7 @@ class Digester {
  private:
   Digest whole(ContentDirectory& directory) const;
   std::optional<Digest> filtered(const ContentDirectory& directory, const std::string& path,
-                                 const PathPatternList::ParentMatch& above,
-                                 std::vector<Child>* children) const;
+                                 const PathPatternList::ParentMatch& above, std::vector<Child>* children) const;
 
   const Selection& selection_;
   PathPatternList excludes_;

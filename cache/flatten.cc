@@ -32,8 +32,7 @@ void copy_metadata(const TreeView& from, const std::string& path, const struct s
     throw_errno(errno, "chmod " + path);
   for (const sys::Xattr& xattr : from.xattrs(path)) sys::set_xattr_at(to_dir, name, xattr);
   const struct timespec times[2] = {st.st_atim, st.st_mtim};
-  if (::utimensat(to_dir, name.c_str(), times, AT_SYMLINK_NOFOLLOW) != 0)
-    throw_errno(errno, "utimes " + path);
+  if (::utimensat(to_dir, name.c_str(), times, AT_SYMLINK_NOFOLLOW) != 0) throw_errno(errno, "utimes " + path);
 }
 
 /// For what cannot be linked: too many links, or a file system that refuses.

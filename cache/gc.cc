@@ -34,8 +34,7 @@ constexpr std::int64_t kRest = 60'000'000'000;
 constexpr int kKeptTombstones = 10'000;
 
 bool wants(const PruneOptions& options, std::string_view kind) {
-  return options.kinds.empty() ||
-         std::find(options.kinds.begin(), options.kinds.end(), kind) != options.kinds.end();
+  return options.kinds.empty() || std::find(options.kinds.begin(), options.kinds.end(), kind) != options.kinds.end();
 }
 
 struct Disk {
@@ -78,9 +77,7 @@ class Chooser {
   }
 
  private:
-  bool may_go(const Item& item) const {
-    return !item.shared || options_.all || (options_.fetchable && item.fetchable);
-  }
+  bool may_go(const Item& item) const { return !item.shared || options_.all || (options_.fetchable && item.fetchable); }
 
   std::string why(const Item& item) const {
     std::string text = item.shared ? "a registry has it" : "no named image needs it";
@@ -126,8 +123,7 @@ class Chooser {
       if (parent == state_.chains.end()) continue;
       --parent->second.children;
       const auto waiting = blocked_.find(parent->second.layer);
-      if (waiting == blocked_.end() || kept_.layers.contains(waiting->first) || has_children(waiting->first))
-        continue;
+      if (waiting == blocked_.end() || kept_.layers.contains(waiting->first) || has_children(waiting->first)) continue;
       ready_.emplace(waiting->second.last_used_ns, waiting->second);
       blocked_.erase(waiting);
     }
@@ -251,9 +247,7 @@ class Executioner {
     });
   }
 
-  bool may_go(const GcState::BlobInfo& blob) const {
-    return !blob.in_image || all_ || (fetchable_ && blob.fetchable);
-  }
+  bool may_go(const GcState::BlobInfo& blob) const { return !blob.in_image || all_ || (fetchable_ && blob.fetchable); }
 
   bool take_mount(const std::string& name) {
     const auto lock = FileLock::try_lock(store_.dir(Dir::locks), "mount-" + name, FileLock::Mode::exclusive);

@@ -106,12 +106,30 @@ void list_logs(Store::Impl& store, std::vector<Item>& out) {
 std::vector<Item> list_items(Store::Impl& store, const GcState& state, const Kept& kept) {
   std::vector<Item> out;
   for (const auto& [id, layer] : state.layers) {
-    out.push_back({"layer", id.hex(), layer.description, layer.bytes, layer.created_ns, layer.last_used_ns,
-                   kept.layers.contains(id), state.in_image(layer), layer.fetchable, parent_of(state, layer), {}});
+    out.push_back({"layer",
+                   id.hex(),
+                   layer.description,
+                   layer.bytes,
+                   layer.created_ns,
+                   layer.last_used_ns,
+                   kept.layers.contains(id),
+                   state.in_image(layer),
+                   layer.fetchable,
+                   parent_of(state, layer),
+                   {}});
   }
   for (const auto& [digest, blob] : state.blobs) {
-    out.push_back({"blob", digest.hex(), digest.str(), blob.bytes, blob.created_ns, blob.last_used_ns,
-                   kept.blobs.contains(digest), blob.in_image, blob.fetchable, {}, {}});
+    out.push_back({"blob",
+                   digest.hex(),
+                   digest.str(),
+                   blob.bytes,
+                   blob.created_ns,
+                   blob.last_used_ns,
+                   kept.blobs.contains(digest),
+                   blob.in_image,
+                   blob.fetchable,
+                   {},
+                   {}});
   }
   list_mounts(store, out);
   list_files(store.dir(Dir::scans), "scan", false, out);
@@ -121,14 +139,12 @@ std::vector<Item> list_items(Store::Impl& store, const GcState& state, const Kep
 
 void sweep_orphans(Store::Impl& store) {
   const std::int64_t now = sys::now_ns();
-  sweep_directory(
-      store, Dir::snapshots, "SELECT 1 FROM layers WHERE id = ? AND has_tree = 1", [&](const Digest& id) {
-        const auto st = sys::try_stat_at(store.dir(Dir::snapshots), snapshot_name(id));
-        if (!st || now - mtime_ns(*st) > kAdoptable) return false;
-        const auto found = store.adoptable(id);
-        return found &&
-               found->diff_id == id;  // a base's layer; what was made here is of no use without its record
-      });
+  sweep_directory(store, Dir::snapshots, "SELECT 1 FROM layers WHERE id = ? AND has_tree = 1", [&](const Digest& id) {
+    const auto st = sys::try_stat_at(store.dir(Dir::snapshots), snapshot_name(id));
+    if (!st || now - mtime_ns(*st) > kAdoptable) return false;
+    const auto found = store.adoptable(id);
+    return found && found->diff_id == id;  // a base's layer; what was made here is of no use without its record
+  });
   sweep_directory(store, Dir::blobs, "SELECT 1 FROM blobs WHERE digest = ?", [&](const Digest& digest) {
     const auto st = sys::try_stat_at(store.dir(Dir::blobs), digest.hex());
     return st && now - mtime_ns(*st) < kAdoptable;
@@ -144,8 +160,7 @@ Usage disk_usage(Store& store) {
   Store::Impl& impl = store.impl();
   const GcState state = read_state(impl);
   Usage usage;
-  usage.items =
-      list_items(impl, state, kept_by(read_leases(store.root_fd(), impl.index.generation()), state));
+  usage.items = list_items(impl, state, kept_by(read_leases(store.root_fd(), impl.index.generation()), state));
   std::erase_if(usage.items, [](const Item& item) { return item.kind == "layer" && item.bytes == 0; });
   list_files(impl.dir(Dir::tmp), "tmp", true, usage.items);
   for (const Item& item : usage.items) {

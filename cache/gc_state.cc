@@ -103,11 +103,9 @@ void mark_image(Store::Impl& store, GcState& state, const Digest& manifest, unsi
   if (!mark(manifest) || nesting > kMaxNesting) return;
   try {
     // Not through the blob store: reading there would pin what we may be about to remove.
-    const auto document =
-        oci::parse_manifest(sys::read_file_at(store.dir(Dir::blobs), manifest.hex(), kMaxManifest));
+    const auto document = oci::parse_manifest(sys::read_file_at(store.dir(Dir::blobs), manifest.hex(), kMaxManifest));
     if (const auto* index = std::get_if<oci::Index>(&document)) {
-      for (const oci::Descriptor& entry : index->manifests)
-        mark_image(store, state, entry.digest, nesting + 1);
+      for (const oci::Descriptor& entry : index->manifests) mark_image(store, state, entry.digest, nesting + 1);
       return;
     }
     const auto& image = std::get<oci::Manifest>(document);
@@ -182,8 +180,7 @@ Kept kept_by(const LiveLeases& leases, const GcState& state) {
   }
   for (const Digest& id : kept.layers) {
     const auto layer = state.layers.find(id);
-    if (layer != state.layers.end())
-      kept.blobs.insert(layer->second.blobs.begin(), layer->second.blobs.end());
+    if (layer != state.layers.end()) kept.blobs.insert(layer->second.blobs.begin(), layer->second.blobs.end());
   }
   return kept;
 }

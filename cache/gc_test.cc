@@ -22,9 +22,7 @@ std::size_t count(const std::vector<Usage::Item>& items, const std::string& kind
       std::count_if(items.begin(), items.end(), [&](const auto& item) { return item.kind == kind; }));
 }
 
-std::string big(char c, std::size_t kib = 64) {
-  return std::string(kib << 10, c);
-}
+std::string big(char c, std::size_t kib = 64) { return std::string(kib << 10, c); }
 
 /// Made by a process that is gone, so that nothing is pinned any more.
 struct Built {

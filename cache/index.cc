@@ -17,13 +17,8 @@ constexpr char kName[] = "index.db";
 
 }  // namespace
 
-Index::Index(int root_fd, std::string root, std::vector<std::string>& notes,
-             std::function<void(Database&)> fill)
-    : root_fd_(root_fd),
-      root_(std::move(root)),
-      path_(root_ + "/" + kName),
-      notes_(notes),
-      fill_(std::move(fill)) {
+Index::Index(int root_fd, std::string root, std::vector<std::string>& notes, std::function<void(Database&)> fill)
+    : root_fd_(root_fd), root_(std::move(root)), path_(root_ + "/" + kName), notes_(notes), fill_(std::move(fill)) {
   try {
     if (open_existing()) return;
   } catch (const IndexBroken&) {
@@ -53,9 +48,8 @@ bool Index::open_existing() {
   if (!same_boot) {
     const std::int64_t forgotten = forget_unsynced(*db);
     if (forgotten > 0) {
-      notes_.push_back(
-          cat("store: ", forgotten,
-              " results from before the last start of this machine were never synced; forgotten"));
+      notes_.push_back(cat("store: ", forgotten,
+                           " results from before the last start of this machine were never synced; forgotten"));
     }
   }
   db_ = std::move(db);

@@ -23,9 +23,7 @@ NameSet::NameSet(const std::vector<std::string>& names) {
   std::sort(hashes_.begin(), hashes_.end());
 }
 
-std::uint64_t NameSet::hash(std::string_view name) {
-  return std::hash<std::string_view>{}(name);
-}
+std::uint64_t NameSet::hash(std::string_view name) { return std::hash<std::string_view>{}(name); }
 
 bool NameSet::may_hold(std::uint64_t hash) const {
   if (hashes_.size() <= kScan) return std::find(hashes_.begin(), hashes_.end(), hash) != hashes_.end();

@@ -25,8 +25,8 @@ class NameSet {
   std::vector<std::uint64_t> hashes_;  // sorted
 };
 
-/// One immutable tree that takes part in views: opened once, shared by all of them, with the names of the directories that
-/// somebody asked for. Thread-safe.
+/// One immutable tree that takes part in views: opened once, shared by all of them, with the names of the directories
+/// that somebody asked for. Thread-safe.
 class LayerDir {
  public:
   explicit LayerDir(UniqueFd fd) : fd_(std::move(fd)) {}

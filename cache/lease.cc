@@ -21,9 +21,7 @@ constexpr std::size_t kHeader = 16;  ///< the generation
 constexpr std::size_t kPin = 1 + 32;
 constexpr std::size_t kMaxLease = 1u << 30;
 
-bool still_linked(int fd) {
-  return sys::stat_fd(fd).st_nlink > 0;
-}
+bool still_linked(int fd) { return sys::stat_fd(fd).st_nlink > 0; }
 
 void parse_lease(std::string_view text, const std::string& generation, LiveLeases& out) {
   if (text.size() < kHeader) return;  // its process has pinned nothing yet

@@ -55,8 +55,7 @@ class Lease {
 struct LiveLeases {
   std::set<std::string> names;
   std::set<Pin> pins;
-  bool foreign_index =
-      false;  ///< one of them works with an index that was put aside: what it uses is unknown
+  bool foreign_index = false;  ///< one of them works with an index that was put aside: what it uses is unknown
 };
 /// Reads the leases and removes those of dead processes.
 LiveLeases read_leases(int root_fd, const std::string& generation);

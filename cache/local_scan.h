@@ -18,8 +18,7 @@ class LocalScan {
   /// All are borrowed. `known` gives a directory that was scanned before, or nullptr; `learnt` becomes true
   /// when something was read that the table should remember.
   LocalScan(int root_fd, const StatTable& table, const PathPatternList& ignore,
-            std::function<std::shared_ptr<ContentDirectory>(const std::string&)> known,
-            std::atomic<bool>& learnt)
+            std::function<std::shared_ptr<ContentDirectory>(const std::string&)> known, std::atomic<bool>& learnt)
       : root_fd_(root_fd), table_(table), ignore_(ignore), known_(std::move(known)), learnt_(learnt) {}
 
   /// The content of a clean path whose parents are real directories, all below it included. Throws

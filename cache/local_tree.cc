@@ -31,8 +31,7 @@ void merge_rows(std::vector<StatTable::Row>& rows, const StatTable::Block& old,
                 const std::vector<std::string>* ignored) {
   for (StatTable::Row& row : old.rows()) {
     if (ignored != nullptr && !std::binary_search(ignored->begin(), ignored->end(), row.name)) continue;
-    const bool seen =
-        std::any_of(rows.begin(), rows.end(), [&](const auto& r) { return r.name == row.name; });
+    const bool seen = std::any_of(rows.begin(), rows.end(), [&](const auto& r) { return r.name == row.name; });
     if (ignored != nullptr || !seen) rows.push_back(std::move(row));
   }
   std::sort(rows.begin(), rows.end(), [](const auto& a, const auto& b) { return a.name < b.name; });
@@ -79,9 +78,8 @@ std::shared_ptr<ContentDirectory> LocalTree::Impl::scanned(const std::string& at
     const ContentDirectory* directory = entry.directory.get();
     std::shared_ptr<ContentDirectory> found;
     for (const std::string& name : split(top.empty() ? at : at.substr(top.size() + 1), '/')) {
-      const auto child =
-          std::lower_bound(directory->entries.begin(), directory->entries.end(), name,
-                           [](const ContentEntry& e, const std::string& n) { return e.name < n; });
+      const auto child = std::lower_bound(directory->entries.begin(), directory->entries.end(), name,
+                                          [](const ContentEntry& e, const std::string& n) { return e.name < n; });
       found = child != directory->entries.end() && child->name == name ? child->directory : nullptr;
       if (!found) break;
       directory = found.get();
@@ -134,8 +132,7 @@ void LocalTree::Impl::save() {
   for (const std::string& at : known_table().paths()) {
     // Directories nobody asked for this time stay known; those below a scanned one that is gone do not.
     const bool scanned_above = std::any_of(entries.begin(), entries.end(), [&](const auto& top) {
-      return top.second.directory &&
-             (top.first.empty() || at == top.first || at.starts_with(top.first + "/"));
+      return top.second.directory && (top.first.empty() || at == top.first || at.starts_with(top.first + "/"));
     });
     if (!scanned_above && !out.contains(at)) out.emplace(at, known_table().directory(at).rows());
   }
@@ -147,24 +144,19 @@ LocalTree::LocalTree(Store& store, std::string path, std::vector<std::string> ig
 LocalTree::~LocalTree() = default;
 LocalTree::LocalTree(LocalTree&&) noexcept = default;
 
-const TreeView& LocalTree::view() const {
-  return impl_->view;
-}
-const PathPatternList& LocalTree::ignore() const {
-  return impl_->ignore;
-}
+const TreeView& LocalTree::view() const { return impl_->view; }
+const PathPatternList& LocalTree::ignore() const { return impl_->ignore; }
 
 Digest LocalTree::digest(const Selection& selection, std::vector<KeyPart>* parts) {
   std::scoped_lock lock(impl_->mutex);
   const auto header = [this](const std::string& at) {
-    return LocalScan(impl_->root.get(), impl_->known_table(), impl_->ignore, nullptr, impl_->learnt)
-        .read_header(at);
+    return LocalScan(impl_->root.get(), impl_->known_table(), impl_->ignore, nullptr, impl_->learnt).read_header(at);
   };
   try {
     const std::vector<Selected> selected = select(impl_->view, selection, impl_->ignore);
     return digest_selection(
-        selected, selection,
-        [this](const std::string& at) -> const ContentEntry& { return impl_->content(at); }, header, parts);
+        selected, selection, [this](const std::string& at) -> const ContentEntry& { return impl_->content(at); },
+        header, parts);
   } catch (Error& error) {
     error.add_context(impl_->path);
     throw;

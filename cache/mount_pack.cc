@@ -31,8 +31,7 @@ std::optional<RemoteIndex::MountEntry> pack_cache_mount(Store& store, const Cach
     return std::nullopt;
   };
   Store::Impl& impl = store.impl();
-  const auto lock =
-      FileLock::try_lock(impl.dir(Dir::locks), "mount-" + mount.key, FileLock::Mode::shared);
+  const auto lock = FileLock::try_lock(impl.dir(Dir::locks), "mount-" + mount.key, FileLock::Mode::shared);
   if (!lock) return refuse("another build uses it exclusively");
   const std::string name = mount.key + "/data";
   const auto directory = sys::try_open_at(impl.dir(Dir::mounts), name, O_RDONLY | O_DIRECTORY);

@@ -10,8 +10,8 @@
 #include <condition_variable>
 #include <deque>
 #include <exception>
-#include <map>
 #include <limits>
+#include <map>
 #include <mutex>
 #include <set>
 #include <thread>
@@ -43,9 +43,7 @@ class StoppableBlobs final : public oci::BlobStore {
       : blobs_(blobs), stop_(stop), cancel_(cancel) {}
   std::optional<std::uint64_t> size(const Digest& digest) override { return blobs_.size(digest); }
   UniqueFd open(const Digest& digest) override { return blobs_.open(digest); }
-  std::unique_ptr<oci::BlobWriter> create() override {
-    return std::make_unique<Writer>(*this, blobs_.create());
-  }
+  std::unique_ptr<oci::BlobWriter> create() override { return std::make_unique<Writer>(*this, blobs_.create()); }
 
  private:
   class Writer final : public oci::BlobWriter {
@@ -149,15 +147,15 @@ std::size_t Packer::Impl::count_new(const Digest& chain) {
 
 std::vector<Wanted> Packer::Impl::wanted(const Digest& chain, std::size_t count) {
   if (chain.empty() || count == 0) return {};
-  static const std::string kSql = cat(
-      "WITH RECURSIVE down(n, parent, layer) AS (SELECT 0, parent, layer FROM chains WHERE id = ?1 UNION ALL"
-      " SELECT n + 1, c.parent, c.layer FROM chains c JOIN down ON c.id = down.parent WHERE n + 1 < ?4) SELECT ",
-      kLayerColumns,
-      ", p.diff_id, p.media_type, p.digest, p.size, p.extra, pb.digest IS NOT NULL FROM down JOIN layers l "
-      "ON l.id = down.layer"
-      " LEFT JOIN blobs b ON b.digest = l.blob LEFT JOIN packs p ON p.layer = l.id AND p.variant = ?2 AND "
-      "p.media_type = ?3"
-      " LEFT JOIN blobs pb ON pb.digest = p.digest ORDER BY n DESC");
+  static const std::string kSql =
+      cat("WITH RECURSIVE down(n, parent, layer) AS (SELECT 0, parent, layer FROM chains WHERE id = ?1 UNION ALL"
+          " SELECT n + 1, c.parent, c.layer FROM chains c JOIN down ON c.id = down.parent WHERE n + 1 < ?4) SELECT ",
+          kLayerColumns,
+          ", p.diff_id, p.media_type, p.digest, p.size, p.extra, pb.digest IS NOT NULL FROM down JOIN layers l "
+          "ON l.id = down.layer"
+          " LEFT JOIN blobs b ON b.digest = l.blob LEFT JOIN packs p ON p.layer = l.id AND p.variant = ?2 AND "
+          "p.media_type = ?3"
+          " LEFT JOIN blobs pb ON pb.digest = p.digest ORDER BY n DESC");
   auto out = store.impl().index.read([&](Database& db) {
     std::vector<Wanted> rows;
     Query query = db.query(kSql, chain, variant, media_type, static_cast<std::int64_t>(count));
@@ -228,13 +226,12 @@ void Packer::Impl::record(const Digest& layer, const oci::layer::PackedLayer& pa
   if (variant.empty()) return store.set_packed(layer, packed.diff_id, packed.descriptor);
   const oci::Descriptor& blob = packed.descriptor;
   store.impl().index.write([&](Database& db) {
-    db.run("INSERT OR REPLACE INTO packs VALUES(?, ?, ?, ?, ?, ?, ?)", layer, variant, blob.media_type,
-           packed.diff_id, blob.digest, blob.size, encode_extra(blob));
+    db.run("INSERT OR REPLACE INTO packs VALUES(?, ?, ?, ?, ?, ?, ?)", layer, variant, blob.media_type, packed.diff_id,
+           blob.digest, blob.size, encode_extra(blob));
   });
 }
 
-Packer::Packer(Store& store, oci::layer::PackOptions options)
-    : impl_(std::make_unique<Impl>(store, options)) {}
+Packer::Packer(Store& store, oci::layer::PackOptions options) : impl_(std::make_unique<Impl>(store, options)) {}
 Packer::~Packer() = default;
 
 void Packer::start(const Digest& chain) {

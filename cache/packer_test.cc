@@ -203,8 +203,8 @@ TEST_CASE("a layer that nobody can bring is an error, and a wrong one is forgott
   Store store(temp.options());
   Layer layer;
   layer.id = layer.diff_id = digest_of("diff");
-  layer.blob = oci::put_blob(store.blobs(), "no tar at all, but long enough to be read",
-                             std::string(oci::media_type::kLayer));
+  layer.blob =
+      oci::put_blob(store.blobs(), "no tar at all, but long enough to be read", std::string(oci::media_type::kLayer));
   store.add_lazy_layer(layer);
   const Chain chain = store.extend({}, layer.id, {});
   CHECK_THROWS_AS(materialize(store, chain.id, nullptr, nullptr, nullptr), Error);

@@ -20,9 +20,7 @@ using namespace cbuild::cache::testing;
 
 namespace {
 
-std::string index_path(const std::string& root) {
-  return root + "/index.db";
-}
+std::string index_path(const std::string& root) { return root + "/index.db"; }
 
 /// Twenty records on a chain of twenty layers, synced and moved into the main file.
 std::vector<Digest> fill(const TempStore& temp) {
@@ -58,9 +56,7 @@ void check_usable(const TempStore& temp, const std::vector<Digest>& keys) {
   CHECK(store.find(digest_of("new")));
 }
 
-std::string slurp(const std::string& path) {
-  return sys::read_file_at(AT_FDCWD, path, 64u << 20);
-}
+std::string slurp(const std::string& path) { return sys::read_file_at(AT_FDCWD, path, 64u << 20); }
 
 void overwrite(const std::string& path, const std::string& data) {
   for (const char* suffix : {"-wal", "-shm"}) ::unlink((path + suffix).c_str());
@@ -73,8 +69,8 @@ TEST_CASE("an index that is cut off anywhere is a miss, not a refusal") {
   TempStore temp;
   const auto keys = fill(temp);
   const std::string whole = slurp(index_path(temp.root));
-  for (const std::size_t size : {std::size_t{0}, std::size_t{1}, std::size_t{100}, std::size_t{4096},
-                                 whole.size() / 2, whole.size() - 100}) {
+  for (const std::size_t size :
+       {std::size_t{0}, std::size_t{1}, std::size_t{100}, std::size_t{4096}, whole.size() / 2, whole.size() - 100}) {
     CAPTURE(size);
     overwrite(index_path(temp.root), whole.substr(0, size));
     check_usable(temp, keys);
@@ -119,9 +115,7 @@ TEST_CASE("an index that breaks after the tree was moved in takes the tree all t
   Store store(temp.options());
   REQUIRE(store.notes().empty());  // not seen yet
   Chain chain;
-  SUBCASE("a layer") {
-    chain = add_file_layer(store, {}, "new", "new");
-  }
+  SUBCASE("a layer") { chain = add_file_layer(store, {}, "new", "new"); }
   SUBCASE("a layer and its chain") {
     Layer layer;
     layer.id = random_layer_id();
@@ -144,15 +138,11 @@ TEST_CASE("a chain that stands on something else than its id says is forgotten")
   }
   {
     Database db(index_path(temp.root), false);
-    SUBCASE("another layer") {
-      db.run("UPDATE chains SET layer = ? WHERE id = ?", below.layer, top.id);
-    }
+    SUBCASE("another layer") { db.run("UPDATE chains SET layer = ? WHERE id = ?", below.layer, top.id); }
     SUBCASE("a parent that does not exist") {
       db.run("UPDATE chains SET parent = ? WHERE id = ?", digest_of("nothing"), top.id);
     }
-    SUBCASE("a damaged chain below") {
-      db.run("UPDATE chains SET layer = ? WHERE id = ?", top.layer, below.id);
-    }
+    SUBCASE("a damaged chain below") { db.run("UPDATE chains SET layer = ? WHERE id = ?", top.layer, below.id); }
   }
   Store store(temp.options());
   CHECK_FALSE(store.has_forgotten());
@@ -167,9 +157,7 @@ TEST_CASE("a chain that stands on something else than its id says is forgotten")
 TEST_CASE("an index that is none is put aside, with a note") {
   TempStore temp;
   fill(temp);
-  SUBCASE("garbage") {
-    overwrite(index_path(temp.root), std::string(8192, 'x'));
-  }
+  SUBCASE("garbage") { overwrite(index_path(temp.root), std::string(8192, 'x')); }
   SUBCASE("another format") {
     std::string data = slurp(index_path(temp.root));
     data[63] = 77;  // user_version, low byte
@@ -335,8 +323,7 @@ TEST_CASE("processes on one store see each other's records") {
         }) == 0);
   const auto found = store.find(digest_of("child"));
   REQUIRE(found);
-  CHECK(sys::read_file_at(store.open_tree(store.chain(found->chain)->layer).get(), "f", 100) ==
-        "from the child");
+  CHECK(sys::read_file_at(store.open_tree(store.chain(found->chain)->layer).get(), "f", 100) == "from the child");
 }
 
 TEST_CASE("many processes begin one store at once") {

@@ -19,9 +19,7 @@ constexpr std::chrono::milliseconds kPoll{50};  ///< for the user's interrupt
 }  // namespace
 
 RemoteCache::RemoteCache(Store& store, std::vector<RemoteSource> sources, Options options)
-    : store_(store),
-      options_(std::move(options)),
-      deadline_(std::chrono::steady_clock::now() + options_.patience) {
+    : store_(store), options_(std::move(options)), deadline_(std::chrono::steady_clock::now() + options_.patience) {
   for (RemoteSource& source : sources) {
     sources_.push_back(std::make_unique<Source>());
     sources_.back()->from = std::move(source);
@@ -87,8 +85,7 @@ std::optional<Record> RemoteCache::find_now(const Digest& key, std::size_t& seen
     for (const auto& source : sources_) {
       if (!source->over) continue;
       const auto at = source->records.find(key);
-      if (at != source->records.end())
-        found.emplace_back(source.get(), &source->document.index.records[at->second]);
+      if (at != source->records.end()) found.emplace_back(source.get(), &source->document.index.records[at->second]);
     }
   }
   for (const auto& [source, entry] : found) {

@@ -39,7 +39,12 @@ struct Far {
       at = builder.chain(at, builder.layer({layer.diff_id, *layer.blob, {}, "RUN " + name, 1234}),
                          digest_of("identity " + name));
       builder.record({{digest_of("content " + name), digest_of("definition " + name), digest_of("other " + name)},
-                      at, "RUN " + name, 77, 88, 20000, {{"op", name}}});
+                      at,
+                      "RUN " + name,
+                      77,
+                      88,
+                      20000,
+                      {{"op", name}}});
     }
     index = builder.take();
   }

@@ -99,8 +99,7 @@ RemoteIndex::MountEntry parse_mount(const Value& value) {
 
 RemoteIndex read_index(const Value& document) {
   const std::int64_t version = json::integer(document, "version");
-  if (version > kVersion)
-    throw Error(ErrorCode::unsupported, cat("written by a later program, version ", version));
+  if (version > kVersion) throw Error(ErrorCode::unsupported, cat("written by a later program, version ", version));
   if (version != kVersion) bad("\"version\" is missing");
   RemoteIndex index;
   for (const Value& value : list(document, "layers", kMaxEntries)) index.layers.push_back(parse_layer(value));

@@ -26,10 +26,15 @@ RemoteIndex sample() {
   index.layers = {layer_of("base"), layer_of("a"), layer_of("b")};
   index.layers[0].origin = "docker-image://docker.io/library/debian:12@sha256:00";
   index.chains = {{-1, 0, sha256("i0")}, {0, 1, sha256("i1")}, {1, 2, sha256("i2")}};
-  index.records = {
-      {{sha256("content a"), sha256("definition a")}, 1, "[build 2/3] RUN a", 5, 6, 20000, {{"op", "x"}, {"a \"b\"", ""}}},
-      {{sha256("content b")}, 2, "RUN b", 7, 0, 20001, {}},
-      {{sha256("nothing")}, -1, "", 0, 0, 20001, {}}};
+  index.records = {{{sha256("content a"), sha256("definition a")},
+                    1,
+                    "[build 2/3] RUN a",
+                    5,
+                    6,
+                    20000,
+                    {{"op", "x"}, {"a \"b\"", ""}}},
+                   {{sha256("content b")}, 2, "RUN b", 7, 0, 20001, {}},
+                   {{sha256("nothing")}, -1, "", 0, 0, 20001, {}}};
   index.mounts = {{"/root/.cache", sha256("mount").hex(), sha256("tar"), blob_of("mount")}};
   return index;
 }
@@ -93,8 +98,8 @@ TEST_CASE("hostile cache indexes are refused") {
 }
 
 TEST_CASE("a cache index of a later version is not guessed at") {
-  CHECK_THROWS_WITH_AS(parse_remote_index(R"({"version":2})"),
-                       "cache index: written by a later program, version 2", Error);
+  CHECK_THROWS_WITH_AS(parse_remote_index(R"({"version":2})"), "cache index: written by a later program, version 2",
+                       Error);
 }
 
 TEST_CASE("the builder keeps each layer and chain once") {

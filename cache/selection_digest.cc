@@ -48,7 +48,8 @@ std::string describe(const Part& part, const Selection& selection) {
   if (S_ISREG(entry.mode)) text += cat(" size=", entry.size);
   if (!entry.xattrs.empty()) text += cat(" xattrs=", entry.xattrs.str().substr(0, kPartDigest));
   if (part.opened) text += " open";
-  if (S_ISREG(entry.mode) || S_ISDIR(entry.mode) || S_ISLNK(entry.mode)) text += cat(' ', part.digest.str().substr(0, kPartDigest));
+  if (S_ISREG(entry.mode) || S_ISDIR(entry.mode) || S_ISLNK(entry.mode))
+    text += cat(' ', part.digest.str().substr(0, kPartDigest));
   return text;
 }
 
@@ -85,11 +86,9 @@ void explain(const Digester& digester, const Selection& selection, std::vector<P
 
 /// The directories between the pivot (or the root) and a path asked for with --parents are copied too, with
 /// their metadata.
-void append_parents(const Digester& digester, const Selected& selected, const HeaderOf& header,
-                    std::string& out) {
+void append_parents(const Digester& digester, const Selected& selected, const HeaderOf& header, std::string& out) {
   const std::size_t pivot = selected.as.find(kPivot);
-  const std::string rest =
-      pivot == std::string::npos ? selected.as : selected.as.substr(pivot + kPivot.size());
+  const std::string rest = pivot == std::string::npos ? selected.as : selected.as.substr(pivot + kPivot.size());
   std::string path = pivot == std::string::npos ? std::string() : selected.as.substr(0, pivot);
   const std::vector<std::string> names = split(rest, '/');
   for (std::size_t i = 0; i + 1 < names.size(); ++i) {
@@ -100,8 +99,8 @@ void append_parents(const Digester& digester, const Selected& selected, const He
 
 }  // namespace
 
-Digest digest_selection(const std::vector<Selected>& selected, const Selection& selection,
-                        const ContentOf& content, const HeaderOf& header, std::vector<KeyPart>* parts) {
+Digest digest_selection(const std::vector<Selected>& selected, const Selection& selection, const ContentOf& content,
+                        const HeaderOf& header, std::vector<KeyPart>* parts) {
   const Digester digester(selection);
   std::vector<Digest> items;
   std::vector<Part> lines;

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-// Trees under construction: tmp/<name>/fs, and tmp/<name>.work for an overlay that writes to it. The work directory stands beside and not
-// inside, so that publishing is one rename and what overlay left in it is removed later, off the way of the next step.
+// Trees under construction: tmp/<name>/fs, and tmp/<name>.work for an overlay that writes to it. The work directory
+// stands beside and not inside, so that publishing is one rename and what overlay left in it is removed later, off the
+// way of the next step.
 #include <fcntl.h>
 #include <sys/stat.h>
 
@@ -31,9 +32,7 @@ Chain add_tree_on(Store& store, const Digest& parent, Layer layer, Staging stagi
   return store.impl().add_tree_on(parent, std::move(layer), std::move(staging), identity);
 }
 
-void remove_leftovers(Store& store) noexcept {
-  store.impl().remove_leftovers();
-}
+void remove_leftovers(Store& store) noexcept { store.impl().remove_leftovers(); }
 
 void Store::Impl::remove_later(std::string temp_name) {
   const std::scoped_lock lock(mutex_);
@@ -55,18 +54,14 @@ void Store::Impl::remove_leftovers() noexcept {
   }
 }
 
-const std::string& Store::Impl::name_of(const Staging& staging) {
-  return staging.impl_->name;
-}
+const std::string& Store::Impl::name_of(const Staging& staging) { return staging.impl_->name; }
 
 Staging::Staging(std::unique_ptr<Impl> impl) : impl_(std::move(impl)) {}
 Staging::Staging(Staging&&) noexcept = default;
 Staging& Staging::operator=(Staging&&) noexcept = default;
 Staging::~Staging() = default;
 
-int Staging::tree_fd() const {
-  return impl_->tree.get();
-}
+int Staging::tree_fd() const { return impl_->tree.get(); }
 
 int Staging::work_fd() {
   if (!impl_->work) {
@@ -77,25 +72,18 @@ int Staging::work_fd() {
   return impl_->work.get();
 }
 
-std::string Staging::path() const {
-  return cat(impl_->store->root, "/tmp/", impl_->name, "/fs");
-}
+std::string Staging::path() const { return cat(impl_->store->root, "/tmp/", impl_->name, "/fs"); }
 
-std::string Staging::Impl::work_name() const {
-  return name + ".work";
-}
+std::string Staging::Impl::work_name() const { return name + ".work"; }
 
 const std::string& Staging::Impl::seal(const Layer& layer) const {
   if (layer.id.empty()) throw Error(ErrorCode::internal, "a layer without an id");
-  const UniqueFd meta =
-      sys::open_at(store->dir(Dir::tmp), name + "/meta", O_WRONLY | O_CREAT | O_TRUNC, 0600);
+  const UniqueFd meta = sys::open_at(store->dir(Dir::tmp), name + "/meta", O_WRONLY | O_CREAT | O_TRUNC, 0600);
   sys::write_all(meta.get(), encode_meta(layer));
   return name;
 }
 
-std::string replaced_name(const std::string& staged) {
-  return staged + ".replaced";
-}
+std::string replaced_name(const std::string& staged) { return staged + ".replaced"; }
 
 void Staging::Impl::release() {
   armed = false;

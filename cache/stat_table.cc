@@ -64,9 +64,7 @@ void append(std::string& out, const T& value) {
   out.append(reinterpret_cast<const char*>(&value), sizeof value);
 }
 
-std::string_view as_text(const std::uint8_t* bytes) {
-  return {reinterpret_cast<const char*>(bytes), 32};
-}
+std::string_view as_text(const std::uint8_t* bytes) { return {reinterpret_cast<const char*>(bytes), 32}; }
 
 Digest to_digest(const void* bytes) {
   Digest digest;
@@ -97,16 +95,13 @@ bool names_fit(const std::byte* block, const DirectoryHeader& header) {
   if (header.count > header.size / sizeof(Entry)) return false;
   for (std::uint32_t i = 0; i < header.count; ++i) {
     const auto entry = read_at<Entry>(block, i);
-    const std::uint64_t end =
-        std::uint64_t{entry.name_offset} + entry.name_size + (entry.flags != 0 ? 32 : 0);
+    const std::uint64_t end = std::uint64_t{entry.name_offset} + entry.name_size + (entry.flags != 0 ? 32 : 0);
     if (end > header.size) return false;
   }
   return true;
 }
 
-std::int64_t to_ns(const struct timespec& time) {
-  return std::int64_t{time.tv_sec} * 1'000'000'000 + time.tv_nsec;
-}
+std::int64_t to_ns(const struct timespec& time) { return std::int64_t{time.tv_sec} * 1'000'000'000 + time.tv_nsec; }
 
 }  // namespace
 
@@ -121,9 +116,7 @@ struct StatTable::Mapping {
     if (data != nullptr) ::munmap(const_cast<std::byte*>(data), size);
   }
   Header header() const { return read_at<Header>(data); }
-  DirectoryHeader directory(std::size_t i) const {
-    return read_at<DirectoryHeader>(data + sizeof(Header), i);
-  }
+  DirectoryHeader directory(std::size_t i) const { return read_at<DirectoryHeader>(data + sizeof(Header), i); }
   std::string_view path(const DirectoryHeader& d) const {
     return {reinterpret_cast<const char*>(data) + d.path_offset, d.path_size};
   }
@@ -133,14 +126,12 @@ struct StatTable::Mapping {
 bool StatTable::Mapping::valid() const {
   if (size < sizeof(Header)) return false;
   const Header h = header();
-  if (h.magic != kMagic || h.file_size != size || h.index_end > size || h.index_end < sizeof(Header))
-    return false;
+  if (h.magic != kMagic || h.file_size != size || h.index_end > size || h.index_end < sizeof(Header)) return false;
   if (h.directories > (h.index_end - sizeof(Header)) / sizeof(DirectoryHeader)) return false;
   if (checksum(data + sizeof(Header), h.index_end - sizeof(Header)) != h.index_sum) return false;
   for (std::size_t i = 0; i < h.directories; ++i) {
     const DirectoryHeader d = directory(i);
-    if (std::uint64_t{d.path_offset} + d.path_size > h.index_end || d.offset > size ||
-        d.size > size - d.offset)
+    if (std::uint64_t{d.path_offset} + d.path_size > h.index_end || d.offset > size || d.size > size - d.offset)
       return false;
   }
   return true;
@@ -174,12 +165,11 @@ void StatTable::write(int dirfd, const std::string& name, const Directories& dir
   index_end = (index_end + 7) / 8 * 8;
   for (const auto& [path, rows] : directories) {
     const std::string block = encode_block(rows);
-    append(index,
-           DirectoryHeader{index_end + blocks.size(),
-                           checksum(reinterpret_cast<const std::byte*>(block.data()), block.size()),
-                           static_cast<std::uint32_t>(block.size()), static_cast<std::uint32_t>(rows.size()),
-                           static_cast<std::uint32_t>(paths_at + paths.size()),
-                           static_cast<std::uint32_t>(path.size())});
+    append(index, DirectoryHeader{index_end + blocks.size(),
+                                  checksum(reinterpret_cast<const std::byte*>(block.data()), block.size()),
+                                  static_cast<std::uint32_t>(block.size()), static_cast<std::uint32_t>(rows.size()),
+                                  static_cast<std::uint32_t>(paths_at + paths.size()),
+                                  static_cast<std::uint32_t>(path.size())});
     paths += path;
     blocks += block;
   }
@@ -207,8 +197,7 @@ StatTable::Block StatTable::directory(std::string_view path) const {
   if (low == mapping_->header().directories) return {};
   const DirectoryHeader header = mapping_->directory(low);
   const std::byte* block = mapping_->data + header.offset;
-  if (mapping_->path(header) != path || checksum(block, header.size) != header.sum ||
-      !names_fit(block, header))
+  if (mapping_->path(header) != path || checksum(block, header.size) != header.sum || !names_fit(block, header))
     return {};
   return {block, header.count};
 }

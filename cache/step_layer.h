@@ -8,8 +8,8 @@ namespace cbuild::cache {
 /// Store::add_tree() and Store::extend() in one transaction: what a step made, as a layer on `parent`.
 Chain add_tree_on(Store& store, const Digest& parent, Layer layer, Staging staging, const Digest& identity);
 
-/// Removes the overlay work directories of trees that were published since the last call. For a moment when nobody waits; the
-/// store's destructor does it too.
+/// Removes the overlay work directories of trees that were published since the last call. For a moment when nobody
+/// waits; the store's destructor does it too.
 void remove_leftovers(Store& store) noexcept;
 
 }  // namespace cbuild::cache

@@ -19,8 +19,7 @@ namespace cbuild::cache {
 
 namespace {
 
-constexpr const char* kDirNames[kDirs] = {"tmp",   "locks",  "snapshots", "blobs/sha256",
-                                          "flats", "mounts", "scans"};
+constexpr const char* kDirNames[kDirs] = {"tmp", "locks", "snapshots", "blobs/sha256", "flats", "mounts", "scans"};
 /// Use is remembered to the minute, so that a build with nothing to do writes nothing.
 constexpr std::int64_t kTouchResolution = 60'000'000'000;
 
@@ -93,9 +92,7 @@ int Store::Impl::dir(Dir which) {
   return slot;
 }
 
-std::string Store::Impl::temp_name() {
-  return cat(lease.name(), '.', counter_.fetch_add(1));
-}
+std::string Store::Impl::temp_name() { return cat(lease.name(), '.', counter_.fetch_add(1)); }
 
 Pin Store::Impl::pin(Pinned kind, const Digest& id) {
   const Pin pin{kind, id};
@@ -158,21 +155,11 @@ void Store::Impl::flush_touched() noexcept {
 Store::Store(const StoreOptions& options) : impl_(std::make_unique<Impl>(options)) {}
 Store::~Store() = default;
 
-const std::string& Store::root() const {
-  return impl_->root;
-}
-int Store::root_fd() const {
-  return impl_->root_fd.get();
-}
-oci::BlobStore& Store::blobs() {
-  return impl_->blobs;
-}
-bool Store::has_forgotten() const {
-  return impl_->has_forgotten;
-}
-const std::vector<std::string>& Store::notes() const {
-  return impl_->notes;
-}
+const std::string& Store::root() const { return impl_->root; }
+int Store::root_fd() const { return impl_->root_fd.get(); }
+oci::BlobStore& Store::blobs() { return impl_->blobs; }
+bool Store::has_forgotten() const { return impl_->has_forgotten; }
+const std::vector<std::string>& Store::notes() const { return impl_->notes; }
 
 std::optional<FileLock> Store::try_lock(const std::string& name) {
   return FileLock::try_lock_byte(impl_->dir(Dir::locks), kStepLocks, lock_offset(name));
@@ -204,8 +191,7 @@ void Store::make_durable() {
   if (::syncfs(root_fd()) != 0) throw_errno(errno, cat("syncfs ", root()));
   for (const Digest& layer : layers) {
     // Its presence says that the sync came first; a fresh index trusts it after a reboot.
-    (void)sys::try_open_at(impl_->dir(Dir::snapshots), snapshot_name(layer) + "/synced", O_WRONLY | O_CREAT,
-                           0600);
+    (void)sys::try_open_at(impl_->dir(Dir::snapshots), snapshot_name(layer) + "/synced", O_WRONLY | O_CREAT, 0600);
   }
   impl_->index.write([&](Database& db) { db.run("DELETE FROM volatile WHERE seq <= ?", last); });
   impl_->index.read([](Database& db) { db.checkpoint(); });

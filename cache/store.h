@@ -19,11 +19,10 @@ namespace cbuild::cache {
 
 /// One layer: a directory of changes (snapshots/<id>/fs), or only a blob that was not unpacked yet, or both.
 struct Layer {
-  Digest id;       ///< random for what was made here, the diff id for what came with an image
-  Digest diff_id;  ///< empty while not packed
-  std::optional<oci::Descriptor>
-      blob;                ///< the encoding to export; present in the blob store only if has_blob
-  std::string fetch_from;  ///< locator of an image that holds the blob; empty if made here
+  Digest id;                            ///< random for what was made here, the diff id for what came with an image
+  Digest diff_id;                       ///< empty while not packed
+  std::optional<oci::Descriptor> blob;  ///< the encoding to export; present in the blob store only if has_blob
+  std::string fetch_from;               ///< locator of an image that holds the blob; empty if made here
   bool has_tree = false, has_blob = false;
   std::uint64_t disk_bytes = 0;  ///< real blocks of the tree
   std::string description;
@@ -83,8 +82,8 @@ class Store {
   const std::string& root() const;
   int root_fd() const;
   oci::BlobStore& blobs();
-  /// Whether something was found lost or damaged since the store was opened, and has been forgotten: what failed with Error{corrupt}
-  /// because of it succeeds when it is done again.
+  /// Whether something was found lost or damaged since the store was opened, and has been forgotten: what failed with
+  /// Error{corrupt} because of it succeeds when it is done again.
   bool has_forgotten() const;
   /// One line for each thing that was found broken and put aside or rebuilt while opening.
   const std::vector<std::string>& notes() const;
@@ -159,8 +158,7 @@ class Store {
     std::string id, name, status, dockerfile, target;
     std::int64_t started_ns = 0, finished_ns = 0;
     unsigned steps_total = 0, steps_cached = 0;
-    std::string
-        detail_json;  ///< steps with key parts, reasons, times; written by cli, read by explain and history
+    std::string detail_json;  ///< steps with key parts, reasons, times; written by cli, read by explain and history
   };
   void add_build(const BuildSummary& summary);
   std::vector<BuildSummary> builds(unsigned limit);

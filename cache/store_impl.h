@@ -65,7 +65,8 @@ struct Store::Impl {
   bool restore_layer(Database& db, const Digest& layer);
   void restore_chain(Database& db, const Digest& chain);
   void remember(const Chain& chain);
-  /// Inside a transaction: moves a staged tree (its name in tmp/) to its layer's place and records it; false if the layer has one.
+  /// Inside a transaction: moves a staged tree (its name in tmp/) to its layer's place and records it; false if the
+  /// layer has one.
   void record_tree(Database& db, const Layer& layer, const std::string& staged, bool& moved);
   Chain record_chain(Database& db, const Chain& chain);
   Chain add_tree_on(const Digest& parent, Layer layer, Staging staging, const Digest& identity);
@@ -90,7 +91,7 @@ struct Store::Impl {
   UniqueFd root_fd;
   bool user_xattr = false;
   std::vector<std::string> notes;
-  std::atomic<bool> has_forgotten = false;  ///< Store::has_forgotten()
+  std::atomic<bool> has_forgotten = false;      ///< Store::has_forgotten()
   std::atomic<bool> lost_cached_layer = false;  ///< lose_layer() was called
   Index index;
   Lease lease;
@@ -98,7 +99,8 @@ struct Store::Impl {
 
  private:
   std::mutex mutex_;
-  std::mutex dirs_mutex_;  // guards the opening of dirs_ alone: it is taken under the index's lock, which mutex_ is held around
+  std::mutex dirs_mutex_;  // guards the opening of dirs_ alone: it is taken under the index's lock, which mutex_ is
+                           // held around
   std::array<std::atomic<int>, kDirs> dirs_;
   std::atomic<unsigned> counter_{0};
   std::unordered_set<Digest> touched_;

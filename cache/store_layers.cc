@@ -28,8 +28,8 @@ Chain read_chain(const Query& query) {
   return chain;
 }
 
-/// Id of a chain whose layers are known under another identity already. Readers key what they made by the identity, so each
-/// keeps its own.
+/// Id of a chain whose layers are known under another identity already. Readers key what they made by the identity, so
+/// each keeps its own.
 Digest second_chain_digest(const Chain& chain) {
   return CanonicalWriter().text("chain").digest(chain.parent).digest(chain.layer).digest(chain.identity).hash();
 }
@@ -54,8 +54,7 @@ void insert_layer(Database& db, const Layer& layer) {
       "has_tree, disk_bytes,"
       " description, created_ns, last_used_ns) VALUES(?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
       layer.id, layer.diff_id, blob.media_type, blob.digest, blob.size, encode_extra(blob), layer.fetch_from,
-      layer.has_tree, layer.disk_bytes, layer.description, layer.created_ns != 0 ? layer.created_ns : now,
-      now);
+      layer.has_tree, layer.disk_bytes, layer.description, layer.created_ns != 0 ? layer.created_ns : now, now);
 }
 
 std::optional<Layer> select_layer(Database& db, const Digest& id) {
@@ -96,8 +95,8 @@ Chain select_or_insert(Store::Impl& store, Database& db, Chain chain) {
   const auto below = chain.parent.empty() ? std::optional<Chain>(Chain{}) : select_chain(db, chain.parent);
   if (!below) store.report_loss(cat("chain ", chain.parent.str(), " is gone"));
   chain.depth = below->depth + 1;
-  db.run("INSERT INTO chains(id, parent, layer, identity, depth, last_used_ns) VALUES(?, ?, ?, ?, ?, ?)",
-         chain.id, chain.parent, chain.layer, chain.identity, chain.depth, sys::now_ns());
+  db.run("INSERT INTO chains(id, parent, layer, identity, depth, last_used_ns) VALUES(?, ?, ?, ?, ?, ?)", chain.id,
+         chain.parent, chain.layer, chain.identity, chain.depth, sys::now_ns());
   return chain;
 }
 
@@ -127,15 +126,13 @@ Digest chain_digest(const Digest& parent, const Digest& layer) {
   return CanonicalWriter().text("chain").digest(parent).digest(layer).hash();
 }
 
-std::string snapshot_name(const Digest& layer) {
-  return layer.hex();
-}
+std::string snapshot_name(const Digest& layer) { return layer.hex(); }
 
 std::string encode_meta(const Layer& layer) {
   const oci::Descriptor blob = layer.blob.value_or(oci::Descriptor{});
-  return encode_texts({sys::boot_id(), layer.id.str(), layer.diff_id.str(), layer.fetch_from,
-                       layer.description, std::to_string(layer.disk_bytes), std::to_string(layer.created_ns),
-                       blob.media_type, blob.digest.str(), std::to_string(blob.size), encode_extra(blob)});
+  return encode_texts({sys::boot_id(), layer.id.str(), layer.diff_id.str(), layer.fetch_from, layer.description,
+                       std::to_string(layer.disk_bytes), std::to_string(layer.created_ns), blob.media_type,
+                       blob.digest.str(), std::to_string(blob.size), encode_extra(blob)});
 }
 
 std::optional<Layer> decode_meta(const std::vector<std::string>& texts) {
@@ -180,9 +177,7 @@ Layer read_layer(const Query& query) {
   return layer;
 }
 
-Digest random_layer_id() {
-  return random_digest();
-}
+Digest random_layer_id() { return random_digest(); }
 
 std::optional<Layer> Store::layer(const Digest& id) {
   auto found = impl_->index.read([&](Database& db) { return select_layer(db, id); });
@@ -255,8 +250,8 @@ void Store::Impl::remember(const Chain& chain) {
   seen_.emplace(chain.id, chain);
 }
 
-/// Renames a staged tree to its place and records it; a layer that has a tree already keeps it. `moved` says that the rename is
-/// done: it outlives a transaction that breaks with the index and is tried again on a fresh one.
+/// Renames a staged tree to its place and records it; a layer that has a tree already keeps it. `moved` says that the
+/// rename is done: it outlives a transaction that breaks with the index and is tried again on a fresh one.
 void Store::Impl::record_tree(Database& db, const Layer& layer, const std::string& staged, bool& moved) {
   const auto old = select_layer(db, layer.id);
   if (old) {
@@ -312,11 +307,10 @@ Chain Store::Impl::add_tree_on(const Digest& parent, Layer layer, Staging stagin
 
 void Store::set_packed(const Digest& layer, const Digest& diff_id, const oci::Descriptor& blob) {
   impl_->index.write([&](Database& db) {
-    db.run(
-        "UPDATE layers SET diff_id = ?, media_type = ?, blob = ?, blob_size = ?, blob_extra = ? WHERE id = ?",
-        diff_id, blob.media_type, blob.digest, blob.size, encode_extra(blob), layer);
-    db.run("INSERT OR REPLACE INTO packs VALUES(?, x'', ?, ?, ?, ?, ?)", layer, blob.media_type, diff_id,
-           blob.digest, blob.size, encode_extra(blob));
+    db.run("UPDATE layers SET diff_id = ?, media_type = ?, blob = ?, blob_size = ?, blob_extra = ? WHERE id = ?",
+           diff_id, blob.media_type, blob.digest, blob.size, encode_extra(blob), layer);
+    db.run("INSERT OR REPLACE INTO packs VALUES(?, x'', ?, ?, ?, ?, ?)", layer, blob.media_type, diff_id, blob.digest,
+           blob.size, encode_extra(blob));
   });
 }
 
@@ -369,9 +363,7 @@ std::vector<Digest> Store::Impl::layers_of(const Digest& chain) {
   return layers;
 }
 
-std::shared_ptr<const LayerDir> Store::layer_dir(const Digest& layer) {
-  return impl_->shared_dir(*this, layer);
-}
+std::shared_ptr<const LayerDir> Store::layer_dir(const Digest& layer) { return impl_->shared_dir(*this, layer); }
 
 std::shared_ptr<const LayerDir> Store::Impl::shared_dir(Store& store, const Digest& layer) {
   {

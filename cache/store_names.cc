@@ -20,9 +20,7 @@ namespace {
 constexpr char kRefName[] = "org.opencontainers.image.ref.name";
 constexpr char kImageName[] = "io.containerd.image.name";
 
-Image read_image(const Query& query) {
-  return {query.text(0), query.digest(1), query.integer(2)};
-}
+Image read_image(const Query& query) { return {query.text(0), query.digest(1), query.integer(2)}; }
 
 oci::Descriptor describe_manifest(oci::BlobStore& blobs, const Digest& digest) {
   const std::string body = oci::read_blob(blobs, digest);
@@ -73,8 +71,8 @@ void adopt_images(Database& db, const std::string& root) {
     for (const oci::Descriptor& manifest : oci::ImageLayout::open(root).index().manifests) {
       const auto name = manifest.annotations.find(kImageName);
       if (name == manifest.annotations.end()) continue;
-      db.run("INSERT OR IGNORE INTO images VALUES(?, ?, ?, ?, ?)", name->second, manifest.digest,
-             manifest.media_type, manifest.size, sys::now_ns());
+      db.run("INSERT OR IGNORE INTO images VALUES(?, ?, ?, ?, ?)", name->second, manifest.digest, manifest.media_type,
+             manifest.size, sys::now_ns());
     }
   } catch (const IndexBroken&) {
     throw;
@@ -94,8 +92,8 @@ std::optional<Image> Store::image(const std::string& name) {
 void Store::set_image(const Image& image) {
   const oci::Descriptor manifest = describe_manifest(impl_->blobs, image.manifest);
   impl_->index.write([&](Database& db) {
-    db.run("INSERT OR REPLACE INTO images VALUES(?, ?, ?, ?, ?)", image.name, image.manifest,
-           manifest.media_type, manifest.size, image.created_ns != 0 ? image.created_ns : sys::now_ns());
+    db.run("INSERT OR REPLACE INTO images VALUES(?, ?, ?, ?, ?)", image.name, image.manifest, manifest.media_type,
+           manifest.size, image.created_ns != 0 ? image.created_ns : sys::now_ns());
   });
   write_layout(*impl_);
 }
@@ -118,8 +116,8 @@ bool Store::remove_image(const std::string& name) {
 
 // The lock is held as long as the mount is used, shared ones too: gc takes it exclusively before it removes
 // anything. Initial content is put in before the directory gets its name, so that nobody sees half of it.
-std::optional<Store::CacheMountDir> Store::try_cache_mount(const std::string& id, const Digest& base,
-                                                           int sharing_mode, unsigned instance,
+std::optional<Store::CacheMountDir> Store::try_cache_mount(const std::string& id, const Digest& base, int sharing_mode,
+                                                           unsigned instance,
                                                            const std::function<void(int dirfd)>& populate) {
   const auto sharing = static_cast<SharingMode>(sharing_mode);
   const std::string name = mount_name(id, base, sharing, instance);
@@ -141,8 +139,7 @@ std::optional<Store::CacheMountDir> Store::try_cache_mount(const std::string& id
   out.path = cat(impl_->root, "/mounts/", data);
   const std::int64_t now = sys::now_ns();
   impl_->index.write([&](Database& db) {
-    db.run("INSERT INTO mounts VALUES(?1, ?2, ?3, ?3) ON CONFLICT(dir) DO UPDATE SET last_used_ns = ?3", name,
-           id, now);
+    db.run("INSERT INTO mounts VALUES(?1, ?2, ?3, ?3) ON CONFLICT(dir) DO UPDATE SET last_used_ns = ?3", name, id, now);
   });
   return out;
 }

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-#include "cache/facts.h"
 #include "cache/store.h"
+#include "cache/facts.h"
 
 #include <doctest/doctest.h>
 #include <fcntl.h>
@@ -284,8 +284,7 @@ TEST_CASE("cache mounts: sharing and content") {
   Store store(temp.options()), other(temp.options());
   constexpr int kShared = 0, kPrivate = 1, kLocked = 2;
   {
-    auto mount =
-        store.try_cache_mount("/root/.cache", {}, kShared, 0, [](int dir) { write_file(dir, "seed", "s"); });
+    auto mount = store.try_cache_mount("/root/.cache", {}, kShared, 0, [](int dir) { write_file(dir, "seed", "s"); });
     REQUIRE(mount);
     CHECK(mount->fresh);
     write_file(mount->dir.get(), "kept", "x");

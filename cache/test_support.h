@@ -26,9 +26,7 @@ struct TempStore {
   StoreOptions options() const { return {root, false}; }
 };
 
-inline Digest digest_of(const std::string& text) {
-  return sha256(text);
-}
+inline Digest digest_of(const std::string& text) { return sha256(text); }
 
 inline void write_file(int dirfd, const std::string& path, const std::string& content, mode_t mode = 0644) {
   if (dir_name(path) != ".") sys::mkdir_all(dirfd, dir_name(path), 0755);
@@ -63,8 +61,7 @@ inline Chain add_layer(Store& store, const Digest& parent, const std::function<v
   return store.extend(parent, layer.id, {});
 }
 
-inline Chain add_file_layer(Store& store, const Digest& parent, const std::string& path,
-                            const std::string& content) {
+inline Chain add_file_layer(Store& store, const Digest& parent, const std::string& path, const std::string& content) {
   return add_layer(store, parent, [&](int tree) { write_file(tree, path, content); });
 }
 

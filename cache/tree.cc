@@ -39,9 +39,7 @@ std::string name_of(const std::string& path) {
   return slash == std::string::npos ? path : path.substr(slash + 1);
 }
 
-bool is_whiteout(const struct stat& st) {
-  return S_ISCHR(st.st_mode) && st.st_rdev == 0;
-}
+bool is_whiteout(const struct stat& st) { return S_ISCHR(st.st_mode) && st.st_rdev == 0; }
 
 bool is_overlay_xattr(const std::string& name) {
   return name.starts_with("trusted.overlay.") || name.starts_with("user.overlay.");
@@ -171,8 +169,7 @@ std::uint32_t TreeView::Impl::layer_of(const std::string& path) {
   return found->layer;
 }
 
-TreeView::TreeView(std::vector<UniqueFd> layers, bool overlay, bool user_xattr)
-    : impl_(std::make_unique<Impl>()) {
+TreeView::TreeView(std::vector<UniqueFd> layers, bool overlay, bool user_xattr) : impl_(std::make_unique<Impl>()) {
   for (UniqueFd& fd : layers) impl_->layers.push_back(std::make_shared<const LayerDir>(std::move(fd)));
   impl_->overlay = overlay;
   if (user_xattr) impl_->opaque_xattr = "user.overlay.opaque";
@@ -233,8 +230,7 @@ std::vector<sys::Xattr> TreeView::xattrs(const std::string& path) const {
   const auto parent = open_real(layer, path.empty() ? "" : parent_of(path), O_PATH | O_DIRECTORY);
   if (!parent) throw Error(ErrorCode::not_found, "/" + path + ": no such file or directory");
   auto out = sys::list_xattrs_at(parent->get(), path.empty() ? "." : name_of(path));
-  if (impl_->overlay)
-    std::erase_if(out, [](const sys::Xattr& xattr) { return is_overlay_xattr(xattr.name); });
+  if (impl_->overlay) std::erase_if(out, [](const sys::Xattr& xattr) { return is_overlay_xattr(xattr.name); });
   return out;
 }
 

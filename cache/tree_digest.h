@@ -15,7 +15,7 @@ namespace cbuild::cache {
 
 /// What of a tree enters a digest (solver::Selector without the solver's name).
 struct Selection {
-  std::vector<std::string> paths;  ///< cleaned, relative; wildcards as Go's filepath.Match on the whole path
+  std::vector<std::string> paths;     ///< cleaned, relative; wildcards as Go's filepath.Match on the whole path
   std::vector<std::string> excludes;  ///< relative to each selected directory
   bool ignore_mode = false, ignore_owner = false;
   bool parents = false;  ///< the selected path itself counts, "/./" pivots allowed, "**" in wildcards

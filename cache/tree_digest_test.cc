@@ -253,8 +253,7 @@ TEST_CASE("select: order, wildcards, pivots") {
     for (const Selected& one : select(context.view(), selection, {})) out += one.path + "=" + one.as + " ";
     return out;
   };
-  CHECK(names(all_of({"src/lib/*.c", "README"})) ==
-        "src/lib/a.c=src/lib/a.c src/lib/b.c=src/lib/b.c README=README ");
+  CHECK(names(all_of({"src/lib/*.c", "README"})) == "src/lib/a.c=src/lib/a.c src/lib/b.c=src/lib/b.c README=README ");
   CHECK(names(all_of({"link"})) == "src/main.c=link ");
   CHECK(names(all_of({"*/lib/[ab].c"})) == "src/lib/a.c=src/lib/a.c src/lib/b.c=src/lib/b.c ");
   CHECK(names(all_of({"."})) == "= ");
@@ -291,7 +290,8 @@ TEST_CASE("the explanation names what changed") {
   }
   CHECK(changed == std::vector<std::string>{"src/lib/a.c"});
   const auto line = [&](std::string_view label) {
-    const auto found = std::find_if(after.begin(), after.end(), [&](const KeyPart& part) { return part.label == label; });
+    const auto found =
+        std::find_if(after.begin(), after.end(), [&](const KeyPart& part) { return part.label == label; });
     return found == after.end() ? std::string("absent") : found->value;
   };
   CHECK(line("src/lib/a.c") == cat("file 0644 0:0 size=7 ", sha256("changed").str().substr(0, 39)));

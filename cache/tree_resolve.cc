@@ -31,8 +31,7 @@ void pop_part(std::string& path) {
   path.resize(slash == std::string::npos ? 0 : slash);
 }
 
-std::optional<std::string> walk(const TreeView& tree, const std::string& path, bool follow_last,
-                                Missing missing) {
+std::optional<std::string> walk(const TreeView& tree, const std::string& path, bool follow_last, Missing missing) {
   std::vector<std::string> todo;
   push_parts(todo, path);
   std::string at;
@@ -52,8 +51,7 @@ std::optional<std::string> walk(const TreeView& tree, const std::string& path, b
       if (missing == Missing::fails) return std::nullopt;
       gone = true;
     } else if (S_ISLNK(entry->st.st_mode) && (follow_last || !todo.empty())) {
-      if (++links > kMaxLinks)
-        throw Error(ErrorCode::input, cat("too many levels of symbolic links: ", path));
+      if (++links > kMaxLinks) throw Error(ErrorCode::input, cat("too many levels of symbolic links: ", path));
       const std::string target = tree.read_link(at);
       push_parts(todo, target);
       if (target.starts_with('/'))

@@ -51,8 +51,7 @@ class Expansion {
     for (const auto& entry : tree_.list(child_of_real(real_base, below))) {
       const std::string relative = child_of(below, entry.name);
       if (glob.matches(relative)) {
-        add_match(child_of(real_base, relative), base.empty() ? relative : cat(base, kPivot, relative),
-                  entry);
+        add_match(child_of(real_base, relative), base.empty() ? relative : cat(base, kPivot, relative), entry);
       } else if (S_ISDIR(entry.st.st_mode) && glob.could_match_below(relative)) {
         deep_wildcard(base, real_base, glob, relative);
       }
@@ -115,22 +114,17 @@ class Expansion {
 void expand_parents(Expansion& expansion, const TreeView& tree, const std::string& asked) {
   const std::size_t pivot = asked.find(kPivot);
   const std::string base = pivot == std::string::npos ? std::string() : relative_path(asked.substr(0, pivot));
-  const std::string rest =
-      relative_path(pivot == std::string::npos ? asked : asked.substr(pivot + kPivot.size()));
-  if (!has_glob(rest))
-    return expansion.plain(child_of(base, rest), base.empty() ? rest : cat(base, kPivot, rest));
+  const std::string rest = relative_path(pivot == std::string::npos ? asked : asked.substr(pivot + kPivot.size()));
+  if (!has_glob(rest)) return expansion.plain(child_of(base, rest), base.empty() ? rest : cat(base, kPivot, rest));
   const auto real = tree.resolve(base);
   if (real) expansion.deep_wildcard(base, *real, PathGlob(rest), "");
 }
 
 }  // namespace
 
-std::string relative_path(std::string_view path) {
-  return clean_path(cat('/', path)).substr(1);
-}
+std::string relative_path(std::string_view path) { return clean_path(cat('/', path)).substr(1); }
 
-std::vector<Selected> select(const TreeView& tree, const Selection& selection,
-                             const PathPatternList& ignore) {
+std::vector<Selected> select(const TreeView& tree, const Selection& selection, const PathPatternList& ignore) {
   Expansion expansion(tree, ignore, selection.required);
   for (const std::string& asked : selection.paths) {
     if (selection.parents)

@@ -38,8 +38,7 @@ struct Job {
 void unpack_blob(const Job& job, const Layer& layer) {
   Store& store = job.store;
   if (!store.blobs().size(layer.blob->digest)) {
-    if (!job.fetch)
-      throw Error(ErrorCode::not_found, cat("blob ", layer.blob->digest.str(), " is not in the store"));
+    if (!job.fetch) throw Error(ErrorCode::not_found, cat("blob ", layer.blob->digest.str(), " is not in the store"));
     job.fetch(layer);
   }
   const UniqueFd blob = store.blobs().open(layer.blob->digest);
@@ -47,8 +46,7 @@ void unpack_blob(const Job& job, const Layer& layer) {
   oci::layer::UnpackOptions options;
   options.user_xattr = store.impl().user_xattr;
   options.cancel = job.cancel;
-  if (job.progress)
-    options.progress = [&](std::uint64_t bytes) { job.progress(layer, bytes, layer.blob->size); };
+  if (job.progress) options.progress = [&](std::uint64_t bytes) { job.progress(layer, bytes, layer.blob->size); };
   oci::layer::unpack(blob.get(), staging.tree_fd(), options, &*layer.blob,
                      layer.diff_id.empty() ? nullptr : &layer.diff_id);
   store.add_tree(layer, std::move(staging));
@@ -149,8 +147,7 @@ std::vector<UniqueFd> open_lowers_of(Store& store, const std::vector<Digest>& la
   std::vector<UniqueFd> out;
   for (std::size_t i = layers.size(); i-- > below;) out.push_back(duplicate(store.layer_dir(layers[i])->fd()));
   if (below > 0)
-    out.push_back(
-        open_flat(store, {layers.begin(), layers.begin() + static_cast<std::ptrdiff_t>(below)}, max_layers));
+    out.push_back(open_flat(store, {layers.begin(), layers.begin() + static_cast<std::ptrdiff_t>(below)}, max_layers));
   return out;
 }
 

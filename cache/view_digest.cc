@@ -55,8 +55,7 @@ class ViewScan {
     return entry;
   }
 
-  void read_content(const std::string& path, const PathPatternList::ParentMatch& match,
-                    ContentEntry& entry) const {
+  void read_content(const std::string& path, const PathPatternList::ParentMatch& match, ContentEntry& entry) const {
     if (S_ISREG(entry.mode)) {
       const UniqueFd file = tree_.open(path, O_RDONLY | O_NONBLOCK);
       entry.content = sha256_fd(file.get());
@@ -109,8 +108,8 @@ Digest digest_tree(const TreeView& tree, const Selection& selection, const PathP
     return known != entries.end() ? known->second : entries.emplace(path, scan.read(path)).first->second;
   };
   return digest_selection(
-      select(tree, selection, ignore), selection, content,
-      [&](const std::string& path) { return scan.header(path); }, parts);
+      select(tree, selection, ignore), selection, content, [&](const std::string& path) { return scan.header(path); },
+      parts);
 }
 
 }  // namespace cbuild::cache

@@ -27,8 +27,14 @@ namespace {
 
 using Json = nlohmann::ordered_json;
 
-struct Sample { double total_s = 0; BuildOutcome outcome; };
-struct Kind { std::string name; std::vector<Sample> samples; };
+struct Sample {
+  double total_s = 0;
+  BuildOutcome outcome;
+};
+struct Kind {
+  std::string name;
+  std::vector<Sample> samples;
+};
 
 cache::TreeView view_of(const std::string& path) {
   std::vector<UniqueFd> root;
@@ -101,7 +107,7 @@ void print_json(std::vector<Kind>& kinds, const std::string& edited) {
   json["edited"] = edited;
   for (Kind& kind : kinds) {
     const Sample& mid = median(kind);
-    json[kind.name] = {{"median_s", mid.total_s},          {"min_s", kind.samples.front().total_s},
+    json[kind.name] = {{"median_s", mid.total_s},           {"min_s", kind.samples.front().total_s},
                        {"lowering_s", mid.outcome.lower_s}, {"steps_s", mid.outcome.solve_s},
                        {"export_s", mid.outcome.export_s},  {"steps", mid.outcome.steps_total},
                        {"cached", mid.outcome.steps_cached}};

@@ -62,8 +62,7 @@ sandbox::Mode choose_mode(const BuildOptions& options, const Session& session, P
 /// only what runs is shown: what is found was shown in the first.
 class StepEvents final : public ProgressSink {
  public:
-  StepEvents(ProgressSink& next, const solver::Graph& graph, bool again)
-      : next_(next), graph_(graph), again_(again) {}
+  StepEvents(ProgressSink& next, const solver::Graph& graph, bool again) : next_(next), graph_(graph), again_(again) {}
   void on_event(const ProgressEvent& event) override {
     if (again_ && is_repeated(event)) return;
     const bool hidden = std::visit(
@@ -187,8 +186,8 @@ class Build {
   bool lost_something_ = false;
 };
 
-/// Solves and exports. What was found in a cache may turn out to be gone only when it is needed: it is forgotten then, and
-/// the next round makes it again from what is left, which is all that was done in this one.
+/// Solves and exports. What was found in a cache may turn out to be gone only when it is needed: it is forgotten then,
+/// and the next round makes it again from what is left, which is all that was done in this one.
 Build::Attempt Build::attempt() {
   lost_something_ = false;
   outcome_.steps_total = outcome_.steps_cached = 0;
@@ -220,7 +219,8 @@ void Build::carry_out() {
   finish();
 }
 
-/// Views show a finding on one line with its number in the Dockerfile; in an included file it is a warning like any other.
+/// Views show a finding on one line with its number in the Dockerfile; in an included file it is a warning like any
+/// other.
 Diagnostic for_progress(Diagnostic finding, const BuildInputs& inputs) {
   if (finding.span.source == inputs.dockerfile) return finding;
   finding.message = cat(std::exchange(finding.rule, {}), ": ", finding.message);
@@ -228,14 +228,16 @@ Diagnostic for_progress(Diagnostic finding, const BuildInputs& inputs) {
 }
 
 void Build::lower_dockerfile() {
-  RemoteContexts contexts(store_, sources_, [this](const solver::Op& source) { return bring_source(services(), source); });
+  RemoteContexts contexts(store_, sources_,
+                          [this](const solver::Op& source) { return bring_source(services(), source); });
   const BuildInputs inputs = read_inputs(options_, &contexts);
   dockerfile_name_ = inputs.dockerfile->name();
   context_ = inputs.context_path;
   project_ = sha256(cat(context_, "\n", dockerfile_name_)).str();
   frontend::Checks checks = make_checks(options_);
   const ScopeExit show_findings([&] {
-    for (const Diagnostic& finding : checks.findings()) progress_.on_event(RunDiagnostic{for_progress(finding, inputs)});
+    for (const Diagnostic& finding : checks.findings())
+      progress_.on_event(RunDiagnostic{for_progress(finding, inputs)});
   });
   const frontend::Dockerfile dockerfile = frontend::parse_dockerfile(inputs.dockerfile, parse_options(inputs, checks));
   for (const Diagnostic& warning : dockerfile.warnings) progress_.on_event(RunDiagnostic{warning});
@@ -265,9 +267,8 @@ sandbox::Runner& Build::runner() {
 
 solver::ops::BuildServices Build::services() {
   log_directory_ = cat(store_.root(), "/logs/", id_);
-  solver::ops::BuildServices services{.store = store_,
-                                      .runner = [this]() -> sandbox::Runner& { return runner(); },
-                                      .fetch_blob = remote_.fetcher()};
+  solver::ops::BuildServices services{
+      .store = store_, .runner = [this]() -> sandbox::Runner& { return runner(); }, .fetch_blob = remote_.fetcher()};
   services.progress = &progress_;
   services.cancel = &cancel_;
   services.secrets = make_secrets(options_);
@@ -354,7 +355,8 @@ void Build::report_failure(const solver::SolveReport& report, const solver::ops:
   failure_text_ += "------\n";
   for (const Span& span : vertex.spans) {
     const SourceText::Position at = span.source->position(span.begin);
-    failure_text_ += cat(span.source->name(), ":", at.line, "\n--------------------\n", render_excerpt(span), "--------------------\n");
+    failure_text_ += cat(span.source->name(), ":", at.line, "\n--------------------\n", render_excerpt(span),
+                         "--------------------\n");
   }
   failure_text_ += error_text(failure.error, session_.root);
   if (!failure.log_path.empty()) failure_text_ += cat("full log: ", failure.log_path, "\n");
@@ -401,7 +403,8 @@ void Build::finish() {
     sweep_once();
     store_.make_durable();
   } catch (const Error& error) {
-    // The outputs are written. Nothing is lost but the certainty that the next build finds its steps after a power loss.
+    // The outputs are written. Nothing is lost but the certainty that the next build finds its steps after a power
+    // loss.
     progress_.on_event(RunNote{Severity::warning, cat("the store was not synced: ", error.what())});
   }
   collect_garbage();
@@ -414,7 +417,8 @@ void Build::collect_garbage() {
     std::uint64_t bytes = 0;
     for (const cache::Usage::Item& item : removed) bytes += item.bytes;
     if (!removed.empty())
-      progress_.on_event(RunNote{Severity::note, cat("gc: removed ", removed.size(), " unused things, ", format_size(bytes))});
+      progress_.on_event(
+          RunNote{Severity::note, cat("gc: removed ", removed.size(), " unused things, ", format_size(bytes))});
   } catch (const Error& error) {
     progress_.on_event(RunNote{Severity::warning, cat("gc: ", error.what())});
   }
@@ -463,7 +467,8 @@ BuildOutcome guarded_once(const BuildOptions& options, Session& session, Progres
   return outcome;
 }
 
-/// A store that has lost something is no reason to fail: what is gone is a miss, and the build is done once more without it.
+/// A store that has lost something is no reason to fail: what is gone is a miss, and the build is done once more
+/// without it.
 BuildOutcome guarded(const BuildOptions& options, Session& session, ProgressSink& progress, CancelSource& cancel,
                      std::string& text) {
   constexpr int kMaxAttempts = 4;
@@ -472,7 +477,8 @@ BuildOutcome guarded(const BuildOptions& options, Session& session, ProgressSink
     text.clear();
     const BuildOutcome outcome = guarded_once(options, session, progress, cancel, text, found_loss);
     if (!found_loss || cancel.cancelled() || attempt == kMaxAttempts) return outcome;
-    progress.on_event(RunNote{Severity::warning, "the store had lost a result or it was damaged; it is forgotten, building again"});
+    progress.on_event(
+        RunNote{Severity::warning, "the store had lost a result or it was damaged; it is forgotten, building again"});
   }
 }
 

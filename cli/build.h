@@ -20,8 +20,8 @@ struct BuildOutcome {
   double lower_s = 0, solve_s = 0, export_s = 0;  ///< where the time went
 };
 
-/// One build from Dockerfile to outputs. Everything the user should see goes to `progress` and, for the summary of a failure, to stderr.
-/// Throws nothing; failures become the exit code.
+/// One build from Dockerfile to outputs. Everything the user should see goes to `progress` and, for the summary of a
+/// failure, to stderr. Throws nothing; failures become the exit code.
 BuildOutcome run_build(const BuildOptions& options, Session& session, ProgressSink& progress, CancelSource& cancel);
 
 /// As the command: with a progress view, signal handling and the digest on stdout for --quiet.

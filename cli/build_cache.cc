@@ -58,13 +58,13 @@ cache::RemoteSource BuildCache::source(const exporter::CacheSpec& spec) {
 }
 
 bool BuildCache::wants_all_steps() const {
-  return std::any_of(options_.cache_to.begin(), options_.cache_to.end(), [](const auto& spec) { return spec.all_steps; });
+  return std::any_of(options_.cache_to.begin(), options_.cache_to.end(),
+                     [](const auto& spec) { return spec.all_steps; });
 }
 
 // Below a step that was found nothing was looked up, so that is done here.
 exporter::CacheContent BuildCache::content(const solver::Graph& graph, const std::vector<solver::VertexId>& targets,
-                                           const std::vector<Digest>& keys,
-                                           const std::vector<Digest>& image_chains) {
+                                           const std::vector<Digest>& keys, const std::vector<Digest>& image_chains) {
   exporter::CacheContent content;
   content.image_chains = image_chains;
   for (const solver::VertexId id : graph.reachable(targets)) {
@@ -105,8 +105,9 @@ void BuildCache::export_all(const exporter::CacheContent& content, cache::Packer
 
 void BuildCache::export_one(const exporter::CacheSpec& spec, const exporter::CacheContent& content,
                             cache::Packer& packer, TaskId task) {
-  const auto end = spec.type == exporter::CacheType::local ? exporter::layout_end(store_, spec)
-                                                           : exporter::registry_end(remote_.registry(), store_, spec.ref);
+  const auto end = spec.type == exporter::CacheType::local
+                       ? exporter::layout_end(store_, spec)
+                       : exporter::registry_end(remote_.registry(), store_, spec.ref);
   progress_.on_event(TaskAdded{task, cat("exporting the cache to ", end->name()), {}});
   progress_.on_event(TaskStarted{task, sys::monotonic_ns(), {}});
   try {

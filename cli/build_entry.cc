@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// In the index a step is an object that leaves out what is at its default: a build with nothing to do writes one row of some
-// hundred bytes a step.
+// In the index a step is an object that leaves out what is at its default: a build with nothing to do writes one row of
+// some hundred bytes a step.
 #include "cli/build_entry.h"
 
 #include <nlohmann/json.hpp>

@@ -16,11 +16,11 @@ namespace cbuild::cli {
 struct StepEntry {
   std::uint32_t id = 0;
   std::string name, stage;
-  std::string type;      ///< "image", "local", "git", "http", "exec", "file", "merge", "diff"
-  std::uint32_t line = 0;  ///< of the Dockerfile; 0 if it comes from none
-  std::string state;     ///< "cached", "ran", "failed", "cancelled", "not-needed"
-  std::string found_by;  ///< of a cached step: "definition", "content", "" where nothing had to be found
-  std::string key;       ///< of its record, hex; empty if it has none
+  std::string type;                  ///< "image", "local", "git", "http", "exec", "file", "merge", "diff"
+  std::uint32_t line = 0;            ///< of the Dockerfile; 0 if it comes from none
+  std::string state;                 ///< "cached", "ran", "failed", "cancelled", "not-needed"
+  std::string found_by;              ///< of a cached step: "definition", "content", "" where nothing had to be found
+  std::string key;                   ///< of its record, hex; empty if it has none
   std::vector<std::int64_t> inputs;  ///< ids; -1 for the empty root
   std::int64_t start_ns = 0;         ///< since the build began
   std::int64_t duration_ns = 0;

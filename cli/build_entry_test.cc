@@ -12,8 +12,36 @@ using solver::Difference;
 using solver::Reason;
 
 BuildEntry full_entry() {
-  BuildEntry entry{"0123456789ab", "app:1", "failed", "/ctx", "Dockerfile", "build", {"--build-arg V"}, "sha256:aa", "boom", 10, 20, 3, 1, {}};
-  StepEntry step{7, "[build 2/3] RUN make", "build", "exec", 4, "failed", "", "ab", {3, -1}, 1, 2, 3, true, 9, {}, "exit code: 2",
+  BuildEntry entry{"0123456789ab",
+                   "app:1",
+                   "failed",
+                   "/ctx",
+                   "Dockerfile",
+                   "build",
+                   {"--build-arg V"},
+                   "sha256:aa",
+                   "boom",
+                   10,
+                   20,
+                   3,
+                   1,
+                   {}};
+  StepEntry step{7,
+                 "[build 2/3] RUN make",
+                 "build",
+                 "exec",
+                 4,
+                 "failed",
+                 "",
+                 "ab",
+                 {3, -1},
+                 1,
+                 2,
+                 3,
+                 true,
+                 9,
+                 {},
+                 "exit code: 2",
                  "logs/0123456789ab/7.log"};
   step.reason = {Reason::Kind::changed, "a: mode changed (0644 -> 0755)", {}, 0};
   step.reason.differences.push_back(
@@ -32,7 +60,8 @@ TEST_CASE("a row of history is read back as it was written") {
 
 TEST_CASE("a damaged row gives what can be read") {
   cache::Store::BuildSummary summary = to_summary(full_entry());
-  for (const char* detail : {"", "[]", "{\"steps\": 3}", "{\"steps\": [3, {\"id\": \"x\", \"inputs\": [\"y\"], \"reason\": {}}]}", "\xff"}) {
+  for (const char* detail :
+       {"", "[]", "{\"steps\": 3}", "{\"steps\": [3, {\"id\": \"x\", \"inputs\": [\"y\"], \"reason\": {}}]}", "\xff"}) {
     CAPTURE(detail);
     summary.detail_json = detail;
     const BuildEntry entry = from_summary(summary);
@@ -72,7 +101,8 @@ TEST_CASE("what history keeps of a command line has names, no values") {
   options.no_cache = true;
   options.targets = {"t"};
   const std::vector<std::string> arguments = describe_arguments(options);
-  CHECK(arguments == std::vector<std::string>{"--target t", "--build-arg TOKEN", "--label l", "--secret id=npm", "--no-cache"});
+  CHECK(arguments ==
+        std::vector<std::string>{"--target t", "--build-arg TOKEN", "--label l", "--secret id=npm", "--no-cache"});
   CHECK(build_name(options, "/a/ctx") == "ctx/t");
   options.outputs.emplace_back().names = {"x:1"};
   CHECK(build_name(options, "/a/ctx") == "x:1");

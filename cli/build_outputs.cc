@@ -22,7 +22,8 @@ bool needs_image(const exporter::Output& output) {
          output.type != exporter::OutputType::cacheonly;
 }
 
-/// The image as one output wants it. Layers with lowered times are other blobs than those that were packed while the build ran.
+/// The image as one output wants it. Layers with lowered times are other blobs than those that were packed while the
+/// build ran.
 exporter::BuiltImage image_for(const exporter::Output& output, const exporter::ImageResult& result,
                                const OutputServices& services) {
   if (!output.image.rewrite_timestamp || !result.file_epoch)
@@ -108,9 +109,8 @@ void write_image_ids(const BuildOptions& options, const std::vector<TargetResult
 
 bool wants_image(const BuildOptions& options, const std::string& target) {
   if (!options.iid_file.empty() || !options.metadata_file.empty()) return true;
-  return std::any_of(options.outputs.begin(), options.outputs.end(), [&](const exporter::Output& output) {
-    return output.target == target && needs_image(output);
-  });
+  return std::any_of(options.outputs.begin(), options.outputs.end(),
+                     [&](const exporter::Output& output) { return output.target == target && needs_image(output); });
 }
 
 void write_outputs(const BuildOptions& options, std::vector<TargetResult>& targets, const OutputServices& services) {

@@ -34,8 +34,8 @@ struct OutputServices {
 /// Whether a target's layers have to be packed: for an output, or for --iidfile and --metadata-file.
 bool wants_image(const BuildOptions& options, const std::string& target);
 
-/// Carries out the outputs of every target, in order, then writes --iidfile and --metadata-file. The first failure ends it: throws Error
-/// with the target as context where there are several.
+/// Carries out the outputs of every target, in order, then writes --iidfile and --metadata-file. The first failure ends
+/// it: throws Error with the target as context where there are several.
 void write_outputs(const BuildOptions& options, std::vector<TargetResult>& targets, const OutputServices& services);
 
 }  // namespace cbuild::cli

@@ -56,9 +56,12 @@ std::function<bool(const std::string&)> text_test(const FilterText& filter, cons
 bool flag_value(const FilterText& filter, const std::string& text) {
   bool value = true;
   if (!filter.comparison.empty()) {
-    if (filter.value == "true" || filter.value == "1") value = true;
-    else if (filter.value == "false" || filter.value == "0") value = false;
-    else bad_filter(text, "true or false");
+    if (filter.value == "true" || filter.value == "1")
+      value = true;
+    else if (filter.value == "false" || filter.value == "0")
+      value = false;
+    else
+      bad_filter(text, "true or false");
   }
   return (filter.comparison == "!=") != value;
 }
@@ -74,8 +77,10 @@ Condition type_condition(const FilterText& filter, const std::string& text) {
 
 Condition make_condition(const FilterText& filter, const std::string& text) {
   if (filter.key == "id") return [test = text_test(filter, text, true)](const Usage::Item& i) { return test(i.id); };
-  if (filter.key == "description") return [test = text_test(filter, text, false)](const Usage::Item& i) { return test(i.description); };
-  if (filter.key == "parents") return [test = text_test(filter, text, true)](const Usage::Item& i) { return test(i.parent); };
+  if (filter.key == "description")
+    return [test = text_test(filter, text, false)](const Usage::Item& i) { return test(i.description); };
+  if (filter.key == "parents")
+    return [test = text_test(filter, text, true)](const Usage::Item& i) { return test(i.parent); };
   if (filter.key == "type") return type_condition(filter, text);
   const bool wanted = flag_value(filter, text);
   if (filter.key == "inuse") return [wanted](const Usage::Item& i) { return i.in_use == wanted; };

@@ -77,7 +77,8 @@ TEST_CASE("ages: durations, days, points of time") {
 }
 
 TEST_CASE("mistakes are told") {
-  for (const char* text : {"size=3", "id", "inuse=maybe", "until", "until=soon", "description~=(", "=x", "until!=24h"}) {
+  for (const char* text :
+       {"size=3", "id", "inuse=maybe", "until", "until=soon", "description~=(", "=x", "until!=24h"}) {
     CAPTURE(text);
     CHECK_THROWS_AS(parse_cache_filters({text}), Error);
   }

@@ -93,12 +93,10 @@ void lower(const BuildLine& line, const BuildInputs& inputs, const frontend::Doc
 }
 
 /// Files that were included before the parse failed.
-void add_sources(const std::vector<Diagnostic>& diagnostics,
-                 std::vector<std::shared_ptr<const SourceText>>& sources) {
+void add_sources(const std::vector<Diagnostic>& diagnostics, std::vector<std::shared_ptr<const SourceText>>& sources) {
   for (const Diagnostic& diagnostic : diagnostics) {
     const auto& source = diagnostic.span.source;
-    if (source && std::find(sources.begin(), sources.end(), source) == sources.end())
-      sources.push_back(source);
+    if (source && std::find(sources.begin(), sources.end(), source) == sources.end()) sources.push_back(source);
   }
 }
 

@@ -42,8 +42,7 @@ std::optional<Question> parse_name(const std::string& word) {
 
 void parse_field(const std::string& key, const std::string& value, CallOptions& out) {
   if (key == "format") {
-    if (value != "json" && value != "text")
-      usage(cat("--call: unknown format '", value, "'"), "json or text");
+    if (value != "json" && value != "text") usage(cat("--call: unknown format '", value, "'"), "json or text");
     out.json = value == "json";
   } else if (key == "ignorestatus") {
     if (value != "true" && value != "false" && value != "1" && value != "0")

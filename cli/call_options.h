@@ -15,8 +15,8 @@ struct CallOptions {
   bool operator==(const CallOptions&) const = default;
 };
 
-/// "check", "outline", "targets" or "subrequests.describe", then ",format=json" and ",ignorestatus=true"; nullopt for "build".
-/// Throws Error{usage} with a suggestion.
+/// "check", "outline", "targets" or "subrequests.describe", then ",format=json" and ",ignorestatus=true"; nullopt for
+/// "build". Throws Error{usage} with a suggestion.
 std::optional<CallOptions> parse_call(const std::string& text);
 
 }  // namespace cbuild::cli

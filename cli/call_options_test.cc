@@ -33,12 +33,10 @@ TEST_CASE("the methods of --call") {
 
 TEST_CASE("wrong values of --call") {
   CHECK(usage_of("chekc") == "--call: unknown method 'chekc'; did you mean check?");
-  CHECK(usage_of("x") ==
-        "--call: unknown method 'x'; build, check, outline, targets or subrequests.describe");
+  CHECK(usage_of("x") == "--call: unknown method 'x'; build, check, outline, targets or subrequests.describe");
   CHECK(usage_of("") == "--call: unknown method ''; build, check, outline, targets or subrequests.describe");
   CHECK(usage_of("check,outline") == "--call: 'check,outline' names two methods; ");
-  CHECK(usage_of("format=json") ==
-        "--call: 'format=json' names no method; for example --call=check,format=json");
+  CHECK(usage_of("format=json") == "--call: 'format=json' names no method; for example --call=check,format=json");
   CHECK(usage_of("check,format=xml") == "--call: unknown format 'xml'; json or text");
   CHECK(usage_of("check,ignorestatus=2") == "--call: ignorestatus=2 is neither true nor false; ");
   CHECK(usage_of("check,mode=1") == "--call: unknown field 'mode'; fields: format, ignorestatus");

@@ -32,7 +32,8 @@ constexpr Command kCommands[] = {
 
 int print_commands() {
   std::cout << "cbuild turns a Dockerfile into an OCI image, without a daemon.\n\nCommands:\n" << std::left;
-  for (const Command& command : kCommands) std::cout << "  " << std::setw(10) << command.name << command.summary << "\n";
+  for (const Command& command : kCommands)
+    std::cout << "  " << std::setw(10) << command.name << command.summary << "\n";
   std::cout << "\ncbuild COMMAND --help says more about each.\n";
   return exit_code::kSuccess;
 }
@@ -42,7 +43,8 @@ int print_commands() {
 int run_command(Arguments words) {
   const std::string first = words.empty() ? "" : words.front();
   if (first == "help") return print_commands();
-  const auto command = std::find_if(std::begin(kCommands), std::end(kCommands), [&](const Command& c) { return c.name == first; });
+  const auto command =
+      std::find_if(std::begin(kCommands), std::end(kCommands), [&](const Command& c) { return c.name == first; });
   if (command == std::end(kCommands)) return build_command(std::move(words));
   words.erase(words.begin());
   return command->run(std::move(words));

@@ -10,7 +10,8 @@ namespace cbuild::cli {
 /// The words behind the name of a command.
 using Arguments = std::vector<std::string>;
 
-/// One command of the program. `run` returns the exit code and throws Error for what went wrong before there was anything to report.
+/// One command of the program. `run` returns the exit code and throws Error for what went wrong before there was
+/// anything to report.
 struct Command {
   std::string_view name, summary;
   int (*run)(Arguments arguments);

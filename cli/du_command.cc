@@ -26,7 +26,8 @@ std::string time_text(std::int64_t ns) { return ns == 0 ? std::string("-") : for
 
 void print_item(std::ostream& out, const Usage::Item& item) {
   const auto line = [&](const char* name, const std::string& value) {
-    if (!value.empty()) out << name << std::string(16 - std::string_view(name).size(), ' ') << sanitize_for_terminal(value) << '\n';
+    if (!value.empty())
+      out << name << std::string(16 - std::string_view(name).size(), ' ') << sanitize_for_terminal(value) << '\n';
   };
   line("ID:", item.id);
   line("Type:", item.kind);
@@ -85,7 +86,11 @@ void print_items(std::ostream& out, const std::vector<Usage::Item>& items, bool 
   }
   Table table({"ID", "TYPE", "RECLAIMABLE", "SIZE", "LAST USED", "DESCRIPTION"});
   for (const Usage::Item& item : items)
-    table.add({item.id.substr(0, kShortId), item.kind, item.in_use ? "in use" : item.shared ? "image" : item.is_reclaimable() ? "true" : "history",
+    table.add({item.id.substr(0, kShortId), item.kind,
+               item.in_use             ? "in use"
+               : item.shared           ? "image"
+               : item.is_reclaimable() ? "true"
+                                       : "history",
                format_size(item.bytes), format_ago(item.last_used_ns), shorten(item.description, kDescription)});
   table.print(out);
 }
@@ -95,7 +100,8 @@ int du_command(Arguments arguments) {
   std::vector<std::string> filter_texts;
   bool verbose = false, json = false;
   CLI::App app{"Show what takes room in the store, in real blocks", "cbuild du"};
-  app.add_option("--filter", filter_texts, "KEY[=VALUE]: id, type, description, parents, inuse, mutable, immutable, shared, private, until")
+  app.add_option("--filter", filter_texts,
+                 "KEY[=VALUE]: id, type, description, parents, inuse, mutable, immutable, shared, private, until")
       ->allow_extra_args(false);
   app.add_option("--format", format, "json: one object, as --json")->check(CLI::IsMember({"json", "table"}));
   app.add_flag("--verbose", verbose, "All that is known of each item");
@@ -110,7 +116,8 @@ int du_command(Arguments arguments) {
     return (filters.matches && !filters.matches(item)) ||
            (filters.unused_for_ns && item.last_used_ns > now - *filters.unused_for_ns);
   });
-  std::stable_sort(usage.items.begin(), usage.items.end(), [](const auto& a, const auto& b) { return a.bytes > b.bytes; });
+  std::stable_sort(usage.items.begin(), usage.items.end(),
+                   [](const auto& a, const auto& b) { return a.bytes > b.bytes; });
   const Totals totals = sum(usage.items);
   if (json || format == "json") {
     Json out{{"items", Json::array()}, {"total", totals.shared + totals.own}, {"reclaimable", totals.reclaimable}};

@@ -17,7 +17,8 @@ std::string full_disk_hint(const std::string& store_root) {
     const auto bytes = static_cast<std::uint64_t>(fs.f_bavail) * fs.f_frsize;
     free = cat(" (", format_size(bytes), " and ", static_cast<std::uint64_t>(fs.f_favail), " inodes free now)");
   }
-  return cat("the store is at ", store_root, free, "; make room there with `cbuild prune`, or name another place in CBUILD_ROOT");
+  return cat("the store is at ", store_root, free,
+             "; make room there with `cbuild prune`, or name another place in CBUILD_ROOT");
 }
 
 }  // namespace

@@ -7,8 +7,8 @@
 
 namespace cbuild::cli {
 
-/// What the user sees of an error: "ERROR: ..." and its hint, each on a line. A full disk gets a hint that names the store's
-/// directory and what is free there.
+/// What the user sees of an error: "ERROR: ..." and its hint, each on a line. A full disk gets a hint that names the
+/// store's directory and what is free there.
 std::string error_text(const Error& error, const std::string& store_root);
 
 }  // namespace cbuild::cli

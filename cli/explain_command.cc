@@ -45,8 +45,10 @@ void print_parts(cache::Store& store, const StepEntry& step) {
   if (parts.empty()) return;
   std::cout << "    its key is made of:\n";
   for (const Json& part : parts) {
-    const std::string value = part.contains("value") ? part["value"].get<std::string>() : std::string("(value not shown)");
-    std::cout << "      " << sanitize_for_terminal(part["label"].get<std::string>()) << "  " << sanitize_for_terminal(value) << '\n';
+    const std::string value =
+        part.contains("value") ? part["value"].get<std::string>() : std::string("(value not shown)");
+    std::cout << "      " << sanitize_for_terminal(part["label"].get<std::string>()) << "  "
+              << sanitize_for_terminal(value) << '\n';
   }
 }
 
@@ -65,7 +67,8 @@ bool is_asked(const ExplainLine& line, const StepEntry& step) {
   return !line.misses || (step.state != "cached" && step.state != "not-needed");
 }
 
-void print_text(cache::Store& store, const ExplainLine& line, const BuildEntry& build, const std::vector<const StepEntry*>& steps) {
+void print_text(cache::Store& store, const ExplainLine& line, const BuildEntry& build,
+                const std::vector<const StepEntry*>& steps) {
   std::cout << sanitize_for_terminal(headline(build)) << '\n';
   if (!build.error.empty()) std::cout << "ended with: " << sanitize_for_terminal(build.error) << '\n';
   const auto all = shown_steps(build);
@@ -83,7 +86,8 @@ int explain_command(Arguments arguments) {
   ExplainLine line;
   std::string root;
   CLI::App app{"Why the steps of a build ran, or were taken from the cache", "cbuild explain"};
-  app.add_option("STEP", line.step, "Number, stage, :LINE of the Dockerfile, or a part of the name (default: all steps)");
+  app.add_option("STEP", line.step,
+                 "Number, stage, :LINE of the Dockerfile, or a part of the name (default: all steps)");
   app.add_option("--build", line.build, "Id or its beginning, or ^N: N builds before the last (default: the last one)");
   app.add_flag("--misses", line.misses, "Only steps that were not cached");
   app.add_flag("--json", line.json, "Print JSON");

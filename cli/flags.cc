@@ -10,7 +10,8 @@ namespace cbuild::cli {
 
 bool parse_flags(CLI::App& app, std::string& root, Arguments arguments) {
   app.set_version_flag("--version", "cbuild " CBUILD_VERSION);
-  app.add_option("--root", root, "Directory of the store (default: $CBUILD_ROOT, /var/lib/cbuild, ~/.local/share/cbuild)");
+  app.add_option("--root", root,
+                 "Directory of the store (default: $CBUILD_ROOT, /var/lib/cbuild, ~/.local/share/cbuild)");
   for (CLI::Option* option : app.get_options())  // as docker: the last one of a repeated flag wins
     if (option->get_items_expected_max() == 1) option->multi_option_policy(CLI::MultiOptionPolicy::TakeLast);
   std::reverse(arguments.begin(), arguments.end());  // the order CLI11's vector overload wants

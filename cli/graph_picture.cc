@@ -33,7 +33,8 @@ constexpr Look kLooks[] = {
 constexpr const char* kCritical = "#c0392b";
 
 const Look& look_of(const std::string& state) {
-  const auto found = std::find_if(std::begin(kLooks), std::end(kLooks), [&](const Look& look) { return state == look.state; });
+  const auto found =
+      std::find_if(std::begin(kLooks), std::end(kLooks), [&](const Look& look) { return state == look.state; });
   return found == std::end(kLooks) ? kLooks[5] : *found;
 }
 
@@ -43,7 +44,8 @@ bool is_source(const StepEntry& step) {
 
 /// First line: what it does; second: what became of it.
 std::vector<std::string> label_lines(const StepEntry& step) {
-  const std::string name = clean_label(std::string(solver::without_position(step.name.empty() ? step.type : step.name)));
+  const std::string name =
+      clean_label(std::string(solver::without_position(step.name.empty() ? step.type : step.name)));
   std::string second = step.state == "not-needed" ? std::string() : step.state;
   if (step.duration_ns > 0) second += cat(second.empty() ? "" : " ", format_seconds(step.duration_ns));
   if (step.critical) second += cat(", at ", format_seconds(step.path_ns));
@@ -68,7 +70,8 @@ std::vector<Edge> edges_of(const std::vector<StepEntry>& steps) {
     for (std::size_t i = 0; i < step.inputs.size(); ++i) {
       const auto from = by_id.find(step.inputs[i]);
       if (from == by_id.end()) continue;
-      const bool critical = step.critical && from->second->critical && from->second->path_ns + step.duration_ns == step.path_ns;
+      const bool critical =
+          step.critical && from->second->critical && from->second->path_ns + step.duration_ns == step.path_ns;
       edges.push_back({step.inputs[i], step.id, i, critical});
     }
   return edges;
@@ -93,9 +96,9 @@ std::string dot_node(const StepEntry& step, const std::string& indent) {
     const std::string quoted = dot_quote(line);
     label += cat(label.empty() ? "" : "\\n", quoted.substr(1, quoted.size() - 2));
   }
-  return cat(indent, "v", step.id, " [label=\"", label, "\", fillcolor=\"", look.fill, "\", color=\"", step.critical ? kCritical : look.line, "\"",
-             step.critical ? ", penwidth=2.5" : "", is_source(step) ? ", shape=ellipse" : "", ", tooltip=", dot_quote(clean_label(why(step))),
-             "];\n");
+  return cat(indent, "v", step.id, " [label=\"", label, "\", fillcolor=\"", look.fill, "\", color=\"",
+             step.critical ? kCritical : look.line, "\"", step.critical ? ", penwidth=2.5" : "",
+             is_source(step) ? ", shape=ellipse" : "", ", tooltip=", dot_quote(clean_label(why(step))), "];\n");
 }
 
 std::string draw_dot(const std::string& title, const std::vector<StepEntry>& steps) {
@@ -107,7 +110,8 @@ std::string draw_dot(const std::string& title, const std::vector<StepEntry>& ste
       for (const StepEntry* step : members) out += dot_node(*step, "  ");
       continue;
     }
-    out += cat("  subgraph cluster_", cluster++, " {\n    label=", dot_quote(clean_label(stage)), ";\n    color=\"#aaaaaa\";\n");
+    out += cat("  subgraph cluster_", cluster++, " {\n    label=", dot_quote(clean_label(stage)),
+               ";\n    color=\"#aaaaaa\";\n");
     for (const StepEntry* step : members) out += dot_node(*step, "    ");
     out += "  }\n";
   }
@@ -127,7 +131,8 @@ std::string mermaid_node(const StepEntry& step, const std::string& indent) {
     label += cat(label.empty() ? "" : "<br/>", quoted.substr(1, quoted.size() - 2));
   }
   const bool source = is_source(step);
-  return cat(indent, "v", step.id, source ? "([\"" : "[\"", label, source ? "\"])" : "\"]", ":::", replace_all(look_of(step.state).state, "-", ""), "\n");
+  return cat(indent, "v", step.id, source ? "([\"" : "[\"", label, source ? "\"])" : "\"]",
+             ":::", replace_all(look_of(step.state).state, "-", ""), "\n");
 }
 
 std::string draw_mermaid(const std::string& title, const std::vector<StepEntry>& steps) {
@@ -146,7 +151,8 @@ std::string draw_mermaid(const std::string& title, const std::vector<StepEntry>&
     ++index;
   }
   for (const Look& look : kLooks)
-    out += cat("  classDef ", replace_all(look.state, "-", ""), " fill:", look.fill, ",stroke:", look.line, ",color:#000\n");
+    out += cat("  classDef ", replace_all(look.state, "-", ""), " fill:", look.fill, ",stroke:", look.line,
+               ",color:#000\n");
   for (const StepEntry& step : steps)
     if (step.critical) out += cat("  style v", step.id, " stroke:", kCritical, ",stroke-width:3px\n");
   if (!links.empty()) out += cat("  linkStyle ", links, " stroke:", kCritical, ",stroke-width:3px\n");
@@ -174,9 +180,12 @@ std::string draw_json(const std::string& title, const std::vector<StepEntry>& st
 
 std::string draw_graph(const std::string& title, const std::vector<StepEntry>& steps, PictureFormat format) {
   switch (format) {
-    case PictureFormat::dot: return draw_dot(title, steps);
-    case PictureFormat::mermaid: return draw_mermaid(title, steps);
-    case PictureFormat::json: return draw_json(title, steps);
+    case PictureFormat::dot:
+      return draw_dot(title, steps);
+    case PictureFormat::mermaid:
+      return draw_mermaid(title, steps);
+    case PictureFormat::json:
+      return draw_json(title, steps);
   }
   return {};
 }

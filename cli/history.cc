@@ -16,7 +16,8 @@ constexpr unsigned kAll = 1000;
 [[noreturn]] void no_build(const std::string& reference, const std::vector<cache::Store::BuildSummary>& builds) {
   Error error(ErrorCode::usage, cat("no build '", reference, "' in the history"));
   if (builds.empty()) throw error.with_hint("nothing was built on this store yet");
-  throw error.with_hint(cat("the last one is ", builds[0].id, "; cbuild history lists them, ^1 is the one before the last"));
+  throw error.with_hint(
+      cat("the last one is ", builds[0].id, "; cbuild history lists them, ^1 is the one before the last"));
 }
 
 }  // namespace
@@ -24,7 +25,8 @@ constexpr unsigned kAll = 1000;
 BuildEntry find_build(cache::Store& store, const std::string& reference) {
   const std::vector<cache::Store::BuildSummary> builds = store.builds(kAll);
   if (reference.empty() || reference.starts_with('^')) {
-    const auto back = reference.size() < 2 ? std::optional<std::int64_t>(reference.empty() ? 0 : 1) : parse_int(reference.substr(1));
+    const auto back =
+        reference.size() < 2 ? std::optional<std::int64_t>(reference.empty() ? 0 : 1) : parse_int(reference.substr(1));
     if (!back || *back < 0 || static_cast<std::size_t>(*back) >= builds.size())
       no_build(reference.empty() ? "^0" : reference, builds);
     return from_summary(builds[static_cast<std::size_t>(*back)]);
@@ -49,7 +51,8 @@ std::vector<const StepEntry*> shown_steps(const BuildEntry& build) {
 std::vector<const StepEntry*> find_steps(const BuildEntry& build, const std::string& text) {
   const std::vector<const StepEntry*> all = shown_steps(build);
   if (const auto number = parse_int(text)) {
-    if (*number >= 1 && static_cast<std::size_t>(*number) <= all.size()) return {all[static_cast<std::size_t>(*number) - 1]};
+    if (*number >= 1 && static_cast<std::size_t>(*number) <= all.size())
+      return {all[static_cast<std::size_t>(*number) - 1]};
     throw Error(ErrorCode::usage, cat("no step ", text, ": the build has ", all.size(), " steps"));
   }
   std::vector<const StepEntry*> found;
@@ -69,8 +72,8 @@ std::vector<const StepEntry*> find_steps(const BuildEntry& build, const std::str
 }
 
 std::string headline(const BuildEntry& build) {
-  return cat(build.name, " (build ", build.id, ", ", build.status, ", ", format_ago(build.started_ns), "): ", build.steps_cached, " of ",
-             build.steps_total, " steps cached");
+  return cat(build.name, " (build ", build.id, ", ", build.status, ", ", format_ago(build.started_ns),
+             "): ", build.steps_cached, " of ", build.steps_total, " steps cached");
 }
 
 }  // namespace cbuild::cli

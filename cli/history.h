@@ -9,12 +9,12 @@
 
 namespace cbuild::cli {
 
-/// The build that `reference` names: "" or "^0" the last one, "^1" the one before it and so on, else an id or the beginning of one.
-/// Throws Error{usage} with what there is.
+/// The build that `reference` names: "" or "^0" the last one, "^1" the one before it and so on, else an id or the
+/// beginning of one. Throws Error{usage} with what there is.
 BuildEntry find_build(cache::Store& store, const std::string& reference);
 
-/// The steps that `text` names: a number as it stands in lists (1 is the first), ":LINE" of the Dockerfile, a stage, or a part of the name
-/// in any case. Throws Error{usage} with the nearest name as hint.
+/// The steps that `text` names: a number as it stands in lists (1 is the first), ":LINE" of the Dockerfile, a stage, or
+/// a part of the name in any case. Throws Error{usage} with the nearest name as hint.
 std::vector<const StepEntry*> find_steps(const BuildEntry& build, const std::string& text);
 
 /// Steps that lists show, in order: without directories that are read in place.

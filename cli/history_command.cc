@@ -32,7 +32,9 @@ struct HistoryLine {
 
 void print(const Json& json) { std::cout << json.dump(2, ' ', false, Json::error_handler_t::replace) << '\n'; }
 
-std::string first_of(const std::vector<std::string>& references) { return references.empty() ? std::string() : references[0]; }
+std::string first_of(const std::vector<std::string>& references) {
+  return references.empty() ? std::string() : references[0];
+}
 
 int list(cache::Store& store, const HistoryLine& line) {
   std::vector<BuildEntry> builds;
@@ -56,7 +58,8 @@ int list(cache::Store& store, const HistoryLine& line) {
 }
 
 void print_field(const char* name, const std::string& value) {
-  if (!value.empty()) std::cout << name << std::string(14 - std::string_view(name).size(), ' ') << sanitize_for_terminal(value) << '\n';
+  if (!value.empty())
+    std::cout << name << std::string(14 - std::string_view(name).size(), ' ') << sanitize_for_terminal(value) << '\n';
 }
 
 int inspect(cache::Store& store, const HistoryLine& line) {
@@ -98,7 +101,8 @@ int logs(cache::Store& store, const HistoryLine& line) {
     }
     if (text.empty() && line.step.empty()) continue;
     if (!text.empty() && !text.ends_with('\n')) text += '\n';
-    std::cout << "#" << step->id << " " << sanitize_for_terminal(step->name) << '\n' << (line.raw ? text : sanitize_for_terminal(text));
+    std::cout << "#" << step->id << " " << sanitize_for_terminal(step->name) << '\n'
+              << (line.raw ? text : sanitize_for_terminal(text));
   }
   return exit_code::kSuccess;
 }
@@ -111,13 +115,16 @@ int export_builds(cache::Store& store, const HistoryLine& line) {
       out.push_back(export_build(store, from_summary(summary)));
   } else if (line.references.size() > 1) {
     out = Json::array();
-    for (const std::string& reference : line.references) out.push_back(export_build(store, find_build(store, reference)));
+    for (const std::string& reference : line.references)
+      out.push_back(export_build(store, find_build(store, reference)));
   } else {
     out = export_build(store, find_build(store, first_of(line.references)));
   }
   const std::string text = out.dump(1, ' ', false, Json::error_handler_t::replace) + "\n";
-  if (line.output.empty() || line.output == "-") std::cout << text;
-  else sys::write_file_at(AT_FDCWD, line.output, text);
+  if (line.output.empty() || line.output == "-")
+    std::cout << text;
+  else
+    sys::write_file_at(AT_FDCWD, line.output, text);
   return exit_code::kSuccess;
 }
 
@@ -140,7 +147,8 @@ struct Subcommand {
 };
 
 void add_references(CLI::App* app, HistoryLine& line) {
-  app->add_option("BUILD", line.references, "Id or its beginning, or ^N: N builds before the last (default: the last one)");
+  app->add_option("BUILD", line.references,
+                  "Id or its beginning, or ^N: N builds before the last (default: the last one)");
 }
 
 }  // namespace
@@ -149,11 +157,12 @@ int history_command(Arguments arguments) {
   HistoryLine line;
   std::string root;
   CLI::App app{"What was built on this store", "cbuild history"};
-  Subcommand commands[] = {{"ls", "List builds, the newest first (the default)", list},
-                           {"inspect", "One build: its steps, what they took, and why they ran", inspect},
-                           {"logs", "What the steps of a build printed", logs},
-                           {"export", "Builds as one self-contained JSON document, with logs and key parts", export_builds},
-                           {"rm", "Forget builds and their logs", remove}};
+  Subcommand commands[] = {
+      {"ls", "List builds, the newest first (the default)", list},
+      {"inspect", "One build: its steps, what they took, and why they ran", inspect},
+      {"logs", "What the steps of a build printed", logs},
+      {"export", "Builds as one self-contained JSON document, with logs and key parts", export_builds},
+      {"rm", "Forget builds and their logs", remove}};
   app.fallthrough();
   for (Subcommand& command : commands) command.app = app.add_subcommand(command.name, command.summary);
   const auto at = [&](std::size_t i) { return commands[i].app; };
@@ -162,7 +171,9 @@ int history_command(Arguments arguments) {
   for (std::size_t i : {1u, 2u, 3u, 4u}) add_references(at(i), line);
   for (std::size_t i : {0u, 1u, 2u}) at(i)->add_flag("--json", line.json, "Print JSON");
   at(0)->add_option("--limit", line.limit, "Show at most so many");
-  at(0)->add_option("--status", line.status, "Only builds that ended so")->check(CLI::IsMember({"ok", "failed", "cancelled", "export-failed"}));
+  at(0)
+      ->add_option("--status", line.status, "Only builds that ended so")
+      ->check(CLI::IsMember({"ok", "failed", "cancelled", "export-failed"}));
   at(2)->add_option("--step", line.step, "Only this step: number, stage, :LINE or a part of the name");
   at(2)->add_flag("--raw", line.raw, "Control characters as they came");
   at(3)->add_option("-o,--output", line.output, "File to write (default: stdout)");

@@ -59,8 +59,10 @@ Json export_build(cache::Store& store, const BuildEntry& build) {
     if (Json parts = key_parts(store, step); !parts.empty()) steps[i]["key_parts"] = std::move(parts);
     const std::string log = read_log(store, step);
     if (log.empty()) continue;
-    if (is_utf8(log)) steps[i]["log_text"] = log;
-    else steps[i]["log_base64"] = base64_encode(log);
+    if (is_utf8(log))
+      steps[i]["log_text"] = log;
+    else
+      steps[i]["log_base64"] = base64_encode(log);
   }
   return out;
 }

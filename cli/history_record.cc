@@ -19,20 +19,28 @@ using solver::VertexState;
 
 std::string state_name(VertexState state) {
   switch (state) {
-    case VertexState::cached: return "cached";
-    case VertexState::ran: return "ran";
-    case VertexState::failed: return "failed";
-    case VertexState::cancelled: return "cancelled";
-    case VertexState::not_needed: return "not-needed";
+    case VertexState::cached:
+      return "cached";
+    case VertexState::ran:
+      return "ran";
+    case VertexState::failed:
+      return "failed";
+    case VertexState::cancelled:
+      return "cancelled";
+    case VertexState::not_needed:
+      return "not-needed";
   }
   return "";
 }
 
 std::string found_by_name(solver::FoundBy found_by) {
   switch (found_by) {
-    case solver::FoundBy::definition: return "definition";
-    case solver::FoundBy::content: return "content";
-    case solver::FoundBy::nothing: return "";
+    case solver::FoundBy::definition:
+      return "definition";
+    case solver::FoundBy::content:
+      return "content";
+    case solver::FoundBy::nothing:
+      return "";
   }
   return "";
 }
@@ -58,7 +66,8 @@ StepEntry entry_of(const solver::Graph& graph, VertexId id, const solver::Vertex
   step.state = state_name(report.state);
   step.found_by = found_by_name(report.found_by);
   if (!report.key.empty()) step.key = report.key.hex();
-  for (const VertexId input : vertex.inputs) step.inputs.push_back(input == solver::kNoInput ? -1 : std::int64_t{input});
+  for (const VertexId input : vertex.inputs)
+    step.inputs.push_back(input == solver::kNoInput ? -1 : std::int64_t{input});
   if (report.started_ns != 0 && report.state != VertexState::cached) {
     step.start_ns = report.started_ns - began_ns;
     step.duration_ns = std::max<std::int64_t>(report.finished_ns - report.started_ns, 0);
@@ -117,7 +126,8 @@ std::vector<StepEntry> step_entries(const solver::Graph& graph, const std::vecto
     if (report.failure && report.failure->vertex == id) step.error = report.failure->failure.error.what();
     if (step.type != "exec" || step.duration_ns == 0) continue;
     const std::string log = cat(frame.log_directory, "/", id, ".log");
-    if (log.starts_with(frame.root + "/") && sys::try_stat_at(AT_FDCWD, log)) step.log = log.substr(frame.root.size() + 1);
+    if (log.starts_with(frame.root + "/") && sys::try_stat_at(AT_FDCWD, log))
+      step.log = log.substr(frame.root.size() + 1);
   }
   if (!anything_ran) return steps;
   measure_paths(steps, graph.size());
@@ -137,7 +147,8 @@ std::vector<std::string> describe_arguments(const BuildOptions& options) {
   for (const auto& [name, value] : options.labels) add("--label", name);
   for (const auto& [name, value] : options.build_contexts) add("--build-context", name);
   if (options.platform) add("--platform", options.platform->str());
-  for (const SecretOption& secret : options.secrets) add("--secret", cat("id=", secret.id, secret.hashed ? ",cache=hash" : ""));
+  for (const SecretOption& secret : options.secrets)
+    add("--secret", cat("id=", secret.id, secret.hashed ? ",cache=hash" : ""));
   for (const SshOption& ssh : options.ssh) add("--ssh", ssh.id);
   if (options.no_cache) out.push_back("--no-cache");
   if (!options.no_cache_filter.empty()) add("--no-cache-filter", join(options.no_cache_filter, ","));
@@ -150,7 +161,8 @@ std::vector<std::string> describe_arguments(const BuildOptions& options) {
 
 std::string build_name(const BuildOptions& options, const std::string& context) {
   if (const auto names = output_names(options); !names.empty()) return names.front();
-  const std::string directory = context.empty() ? std::string("stdin") : base_name(context), target = target_text(options);
+  const std::string directory = context.empty() ? std::string("stdin") : base_name(context),
+                    target = target_text(options);
   return target.empty() ? directory : cat(directory, "/", target);
 }
 

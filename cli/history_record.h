@@ -12,11 +12,12 @@ namespace cbuild::cli {
 
 /// What times and logs of a build are relative to.
 struct BuildFrame {
-  std::int64_t began_ns = 0;          ///< monotonic start of the build
-  std::string root, log_directory;    ///< of the store; where step N's log is N.log
+  std::int64_t began_ns = 0;        ///< monotonic start of the build
+  std::string root, log_directory;  ///< of the store; where step N's log is N.log
 };
 
-/// What a solve gives to history: the steps that `targets` reach, with their states, reasons, times and the longest way.
+/// What a solve gives to history: the steps that `targets` reach, with their states, reasons, times and the longest
+/// way.
 std::vector<StepEntry> step_entries(const solver::Graph& graph, const std::vector<solver::VertexId>& targets,
                                     const solver::SolveReport& report, const BuildFrame& frame);
 

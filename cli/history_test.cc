@@ -14,7 +14,8 @@
 namespace cbuild::cli {
 namespace {
 
-StepEntry step(std::uint32_t id, const std::string& name, const std::string& stage, const std::string& type, std::uint32_t line) {
+StepEntry step(std::uint32_t id, const std::string& name, const std::string& stage, const std::string& type,
+               std::uint32_t line) {
   StepEntry out;
   out.id = id;
   out.name = name;
@@ -32,7 +33,8 @@ BuildEntry build(const std::string& id, std::int64_t started_ns) {
   out.status = "ok";
   out.started_ns = started_ns;
   out.steps = {step(0, "local context", "", "local", 0), step(1, "[build 1/2] FROM x", "build", "image", 1),
-               step(2, "[build 2/2] RUN make", "build", "exec", 2), step(3, "[2/2] COPY --from=build /a /a", "", "file", 4)};
+               step(2, "[build 2/2] RUN make", "build", "exec", 2),
+               step(3, "[2/2] COPY --from=build /a /a", "", "file", 4)};
   return out;
 }
 
@@ -41,7 +43,8 @@ TEST_CASE("references: the last one, the ones before it, ids and their beginning
   cache::Store store({.root = temp.path() + "/store"});
   CHECK_THROWS_AS(find_build(store, ""), Error);
   const std::int64_t now = sys::now_ns();
-  for (const auto& [id, at] : {std::pair{"aabb", now}, {"aacc", now + 1}, {"dd", now + 2}}) store.add_build(to_summary(build(id, at)));
+  for (const auto& [id, at] : {std::pair{"aabb", now}, {"aacc", now + 1}, {"dd", now + 2}})
+    store.add_build(to_summary(build(id, at)));
   CHECK(find_build(store, "").id == "dd");
   CHECK(find_build(store, "^0").id == "dd");
   CHECK(find_build(store, "^").id == "aacc");

@@ -24,14 +24,16 @@ constexpr std::size_t kShortDigest = 19;
 void print_json(const std::vector<cache::Image>& images) {
   Json out = Json::array();
   for (const cache::Image& image : images)
-    out.push_back({{"name", image.name}, {"digest", image.manifest.str()}, {"created", format_rfc3339_ns(image.created_ns)}});
+    out.push_back(
+        {{"name", image.name}, {"digest", image.manifest.str()}, {"created", format_rfc3339_ns(image.created_ns)}});
   std::cout << out.dump(2, ' ', false, Json::error_handler_t::replace) << '\n';
 }
 
 void print_table(const std::vector<cache::Image>& images) {
   Table table({"NAME", "DIGEST", "CREATED"});
   for (const cache::Image& image : images)
-    table.add({image.name, image.manifest.str().substr(0, kShortDigest), format_rfc3339(image.created_ns / 1'000'000'000)});
+    table.add(
+        {image.name, image.manifest.str().substr(0, kShortDigest), format_rfc3339(image.created_ns / 1'000'000'000)});
   table.print(std::cout);
 }
 

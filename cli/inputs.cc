@@ -52,7 +52,8 @@ bool is_url(const std::string& text) { return text.starts_with("http://") || tex
 DockerfileText read_local_file(const std::string& path) {
   const auto fd = sys::try_open_at(AT_FDCWD, path, O_RDONLY);
   if (!fd) throw Error(ErrorCode::not_found, cat("Dockerfile ", path, " does not exist"));
-  if (S_ISDIR(sys::stat_fd(fd->get()).st_mode)) throw Error(ErrorCode::input, cat(path, " is a directory, not a Dockerfile"));
+  if (S_ISDIR(sys::stat_fd(fd->get()).st_mode))
+    throw Error(ErrorCode::input, cat(path, " is a directory, not a Dockerfile"));
   return make_text(path, sys::read_all(fd->get(), kMaxDockerfile));
 }
 
@@ -74,13 +75,15 @@ DockerfileText read_remote_dockerfile(const BuildOptions& options, const solver:
   if (is_dockerfile_only(context)) names = {"context"};
   for (const std::string& name : names)
     if (auto text = remote.read(context, name, kMaxDockerfile)) return make_text(name, std::move(*text));
-  throw Error(ErrorCode::not_found, cat("no ", names.front(), " in ", options.context == "-" ? "the archive on stdin" : options.context))
+  throw Error(ErrorCode::not_found,
+              cat("no ", names.front(), " in ", options.context == "-" ? "the archive on stdin" : options.context))
       .with_hint("name it with -f; an absolute path is a file of this machine");
 }
 
 RemoteContexts& need(RemoteContexts* remote, const std::string& what) {
   if (remote != nullptr) return *remote;
-  throw Error(ErrorCode::usage, cat(what, " is not on this machine's disk")).with_hint("this command needs a local directory");
+  throw Error(ErrorCode::usage, cat(what, " is not on this machine's disk"))
+      .with_hint("this command needs a local directory");
 }
 
 /// `-` as the context: an archive, or the Dockerfile with no context at all.
@@ -122,8 +125,10 @@ std::string resolve_context(const std::string& name, const std::string& value) {
     if (end == std::string::npos || (slash != std::string::npos && end < slash)) end = rest.size();
     return cat(kLayoutScheme, absolute(rest.substr(0, end), cat("build context ", name, ":")), rest.substr(end));
   }
-  if (value.find("://") != std::string::npos || (!is_directory(value) && RemoteContexts::is_remote(value))) return value;
-  const std::string path = absolute(value.starts_with("local:") ? value.substr(6) : value, cat("build context ", name, ":"));
+  if (value.find("://") != std::string::npos || (!is_directory(value) && RemoteContexts::is_remote(value)))
+    return value;
+  const std::string path =
+      absolute(value.starts_with("local:") ? value.substr(6) : value, cat("build context ", name, ":"));
   if (!is_directory(path)) throw Error(ErrorCode::usage, cat("build context ", name, ": ", path, " is no directory"));
   return cat("local:", path);
 }
@@ -185,7 +190,8 @@ frontend::LowerOptions lower_options(const BuildOptions& options, const BuildInp
   lower.context_path = inputs.context_path;
   lower.context_ignore = inputs.ignore;
   if (!inputs.dockerfile_path.empty() && !inputs.context_path.empty())
-    lower.stage_ignore = [path = inputs.dockerfile_path](const std::string& stage) -> std::optional<std::vector<std::string>> {
+    lower.stage_ignore =
+        [path = inputs.dockerfile_path](const std::string& stage) -> std::optional<std::vector<std::string>> {
       bool found = false;
       std::vector<std::string> patterns = read_ignore(cat(path, ".dockerignore.", stage), found);
       return found ? std::optional(std::move(patterns)) : std::nullopt;

@@ -17,24 +17,26 @@ namespace cbuild::cli {
 /// The Dockerfile and context as the user named them.
 struct BuildInputs {
   std::shared_ptr<const SourceText> dockerfile;
-  std::string context_path;                 ///< absolute; empty: none, or not a directory
-  std::vector<std::string> ignore;          ///< patterns
-  std::string dockerfile_path;              ///< empty: no file of this machine
-  std::optional<solver::Op> context_source; ///< a context that is no directory of this machine
+  std::string context_path;                  ///< absolute; empty: none, or not a directory
+  std::vector<std::string> ignore;           ///< patterns
+  std::string dockerfile_path;               ///< empty: no file of this machine
+  std::optional<solver::Op> context_source;  ///< a context that is no directory of this machine
 };
 
-/// Reads the Dockerfile (with the reference's fall-back to "dockerfile") and the ignore file beside it or in the context, which
-/// holds for local directories only. `remote` reads what is not on this machine; nullptr: such contexts are refused. Throws
-/// Error{not_found} or {usage} saying what was looked for.
+/// Reads the Dockerfile (with the reference's fall-back to "dockerfile") and the ignore file beside it or in the
+/// context, which holds for local directories only. `remote` reads what is not on this machine; nullptr: such contexts
+/// are refused. Throws Error{not_found} or {usage} saying what was looked for.
 BuildInputs read_inputs(const BuildOptions& options, RemoteContexts* remote);
 
 /// What parsing needs besides: reads INCLUDE's files below the context directory, which they cannot leave.
 frontend::ParseOptions parse_options(const BuildInputs& inputs, frontend::Checks& checks);
 
-/// The build checks with the options that the build argument BUILDKIT_DOCKERFILE_CHECK gives, if it does. Throws Error{usage}.
+/// The build checks with the options that the build argument BUILDKIT_DOCKERFILE_CHECK gives, if it does. Throws
+/// Error{usage}.
 frontend::Checks make_checks(const BuildOptions& options);
 
-/// The options of lowering that follow from the command line, all but the target. Throws Error{usage} for build contexts that do not exist.
+/// The options of lowering that follow from the command line, all but the target. Throws Error{usage} for build
+/// contexts that do not exist.
 frontend::LowerOptions lower_options(const BuildOptions& options, const BuildInputs& inputs);
 
 }  // namespace cbuild::cli

@@ -11,22 +11,24 @@ namespace {
 
 constexpr TaskId kFirstTask = TaskId{1} << 41;
 
-solver::ops::SourceAccess access_to(cache::Store& store, std::vector<solver::ops::Secret> secrets, const std::vector<SshOption>& ssh,
-                                    ProgressSink& progress, const CancelSource& cancel) {
+solver::ops::SourceAccess access_to(cache::Store& store, std::vector<solver::ops::Secret> secrets,
+                                    const std::vector<SshOption>& ssh, ProgressSink& progress,
+                                    const CancelSource& cancel) {
   auto next = std::make_shared<std::atomic<TaskId>>(kFirstTask);
   const auto secret = [secrets = std::move(secrets)](const std::string& id) -> std::optional<std::string> {
     const auto found = std::find_if(secrets.begin(), secrets.end(), [&](const auto& s) { return s.id == id; });
     if (found == secrets.end()) return std::nullopt;
     return found->read();
   };
-  const auto agent = std::find_if(ssh.begin(), ssh.end(), [](const SshOption& option) { return option.id == "default"; });
+  const auto agent =
+      std::find_if(ssh.begin(), ssh.end(), [](const SshOption& option) { return option.id == "default"; });
   return {store, &progress, &cancel, [next] { return (*next)++; }, secret, agent == ssh.end() ? "" : agent->socket};
 }
 
 }  // namespace
 
-NetworkSources::NetworkSources(cache::Store& store, std::vector<solver::ops::Secret> secrets, const std::vector<SshOption>& ssh,
-                               ProgressSink& progress, const CancelSource& cancel)
+NetworkSources::NetworkSources(cache::Store& store, std::vector<solver::ops::Secret> secrets,
+                               const std::vector<SshOption>& ssh, ProgressSink& progress, const CancelSource& cancel)
     : NetworkSources(access_to(store, std::move(secrets), ssh, progress, cancel)) {}
 NetworkSources::NetworkSources(const solver::ops::SourceAccess& access) : urls_(access), git_(access) {}
 NetworkSources::~NetworkSources() = default;
@@ -42,7 +44,8 @@ frontend::PinnedCommit NetworkSources::pin_git(const std::string& remote, const 
 }
 
 std::optional<std::int64_t> NetworkSources::source_time(const solver::Op& source) {
-  if (const auto* git = std::get_if<solver::GitSource>(&source)) return git_.commit_time(git->remote, git->commit, git->ref);
+  if (const auto* git = std::get_if<solver::GitSource>(&source))
+    return git_.commit_time(git->remote, git->commit, git->ref);
   const auto* file = std::get_if<solver::HttpSource>(&source);
   if (file == nullptr) return std::nullopt;
   return file->mtime_s != 0 ? std::optional(file->mtime_s) : urls_.newest_file(file->url, file->content);

@@ -13,13 +13,13 @@
 
 namespace cbuild::cli {
 
-/// Files and repositories by URL, for lowering (which pins them) and for the steps (which bring them). Made once per build;
-/// nothing is opened before a source is asked for. Thread-safe.
+/// Files and repositories by URL, for lowering (which pins them) and for the steps (which bring them). Made once per
+/// build; nothing is opened before a source is asked for. Thread-safe.
 class NetworkSources final : public frontend::SourcePinner {
  public:
   /// git uses the agent called "default" for ssh.
-  NetworkSources(cache::Store& store, std::vector<solver::ops::Secret> secrets, const std::vector<SshOption>& ssh, ProgressSink& progress,
-                 const CancelSource& cancel);
+  NetworkSources(cache::Store& store, std::vector<solver::ops::Secret> secrets, const std::vector<SshOption>& ssh,
+                 ProgressSink& progress, const CancelSource& cancel);
   ~NetworkSources() override;
 
   frontend::PinnedFile pin_url(const std::string& url, const Digest& expected) override;

@@ -18,7 +18,8 @@ namespace {
 
 /// What CLI11 fills before it is checked and converted.
 struct Raw {
-  std::vector<std::string> targets, tags, build_args, labels, build_contexts, annotations, outputs, cache_to, cache_from;
+  std::vector<std::string> targets, tags, build_args, labels, build_contexts, annotations, outputs, cache_to,
+      cache_from;
   std::vector<std::string> secrets, ssh, ulimits, add_hosts, resources;
   std::string platform, arg_keys = "all", progress = "auto", shm_size, pull_policy, step_timeout, call = "build";
   bool push = false, load = false, quiet = false, check = false;
@@ -58,20 +59,30 @@ SecretOption parse_secret(const std::string& text) {
   SecretOption secret;
   std::string type;
   for (const auto& [key, value] : csv(text, "--secret")) {
-    if (key == "id") secret.id = value;
-    else if (key == "src" || key == "source") secret.file = value;
-    else if (key == "env") secret.env = value;
-    else if (key == "type") type = value;
-    else if (key == "cache" && (value == "hash" || value == "none")) secret.hashed = value == "hash";
-    else if (key == "cache") usage(cat("--secret: cache=", value, " is unknown"), "hash (a changed value runs the steps again) or none");
-    else usage(cat("--secret: unknown key '", key, "'"), "keys: id, src, env, type, cache");
+    if (key == "id")
+      secret.id = value;
+    else if (key == "src" || key == "source")
+      secret.file = value;
+    else if (key == "env")
+      secret.env = value;
+    else if (key == "type")
+      type = value;
+    else if (key == "cache" && (value == "hash" || value == "none"))
+      secret.hashed = value == "hash";
+    else if (key == "cache")
+      usage(cat("--secret: cache=", value, " is unknown"), "hash (a changed value runs the steps again) or none");
+    else
+      usage(cat("--secret: unknown key '", key, "'"), "keys: id, src, env, type, cache");
   }
-  if (secret.id.empty()) usage("--secret: id is required", "--secret id=NAME,src=FILE or --secret id=NAME,env=VARIABLE");
+  if (secret.id.empty())
+    usage("--secret: id is required", "--secret id=NAME,src=FILE or --secret id=NAME,env=VARIABLE");
   if (type != "" && type != "file" && type != "env") usage(cat("--secret: unknown type '", type, "'"), "file or env");
   if (type == "env" && secret.env.empty()) secret.env = std::exchange(secret.file, "");
   if (secret.env.empty() && secret.file.empty()) {
-    if (type != "file" && std::getenv(secret.id.c_str())) secret.env = secret.id;
-    else secret.file = secret.id;
+    if (type != "file" && std::getenv(secret.id.c_str()))
+      secret.env = secret.id;
+    else
+      secret.file = secret.id;
   }
   return secret;
 }
@@ -95,12 +106,9 @@ solver::Ulimit parse_ulimit(const std::string& text) {
 }
 
 ProgressMode parse_progress(const std::string& name) {
-  static const std::map<std::string, ProgressMode> modes = {{"auto", ProgressMode::automatic},
-                                                            {"tty", ProgressMode::tty},
-                                                            {"plain", ProgressMode::plain},
-                                                            {"quiet", ProgressMode::quiet},
-                                                            {"none", ProgressMode::quiet},
-                                                            {"rawjson", ProgressMode::rawjson}};
+  static const std::map<std::string, ProgressMode> modes = {
+      {"auto", ProgressMode::automatic}, {"tty", ProgressMode::tty},    {"plain", ProgressMode::plain},
+      {"quiet", ProgressMode::quiet},    {"none", ProgressMode::quiet}, {"rawjson", ProgressMode::rawjson}};
   const auto mode = modes.find(name);
   if (mode == modes.end()) usage(cat("--progress: unknown mode '", name, "'"), "auto, tty, plain, quiet or rawjson");
   return mode->second;
@@ -172,7 +180,8 @@ void convert(const Raw& raw, BuildOptions& build) {
   convert_caches(raw, build);
   build.progress = raw.quiet ? ProgressMode::quiet : parse_progress(raw.progress);
   build.pull = parse_pull(raw);
-  if (raw.arg_keys != "all" && raw.arg_keys != "used") usage(cat("--arg-keys: unknown value '", raw.arg_keys, "'"), "all or used");
+  if (raw.arg_keys != "all" && raw.arg_keys != "used")
+    usage(cat("--arg-keys: unknown value '", raw.arg_keys, "'"), "all or used");
   build.only_used_args = raw.arg_keys == "used";
   convert_outputs(raw, build);
 }
@@ -180,12 +189,19 @@ void convert(const Raw& raw, BuildOptions& build) {
 void add_input_flags(CLI::App& app, BuildOptions& build, Raw& raw) {
   app.add_option("context", build.context, "Directory that COPY and ADD read from")->type_name("CONTEXT");
   app.add_option("-f,--file", build.file, "Dockerfile (default: CONTEXT/Dockerfile, - for stdin)");
-  app.add_option("--target", raw.targets, "Stage to build (default: the last one); repeated or with commas: several in one build")->allow_extra_args(false);
-  app.add_option("--build-arg", raw.build_args, "NAME=VALUE, or NAME to take it from the environment")->allow_extra_args(false);
-  app.add_option("--build-context", raw.build_contexts, "NAME=SOURCE: more contexts (a directory, oci-layout://, docker-image://)")->allow_extra_args(false);
+  app.add_option("--target", raw.targets,
+                 "Stage to build (default: the last one); repeated or with commas: several in one build")
+      ->allow_extra_args(false);
+  app.add_option("--build-arg", raw.build_args, "NAME=VALUE, or NAME to take it from the environment")
+      ->allow_extra_args(false);
+  app.add_option("--build-context", raw.build_contexts,
+                 "NAME=SOURCE: more contexts (a directory, oci-layout://, docker-image://)")
+      ->allow_extra_args(false);
   app.add_option("--label", raw.labels, "NAME=VALUE to add to the image's labels")->allow_extra_args(false);
   app.add_option("--platform", raw.platform, "Platform of the result (default: this machine's)");
-  app.add_option("--secret", raw.secrets, "id=NAME[,src=FILE|,env=VARIABLE][,cache=hash]: secret for RUN --mount=type=secret")->allow_extra_args(false);
+  app.add_option("--secret", raw.secrets,
+                 "id=NAME[,src=FILE|,env=VARIABLE][,cache=hash]: secret for RUN --mount=type=secret")
+      ->allow_extra_args(false);
   app.add_option("--ssh", raw.ssh, "default or ID=SOCKET: agent for RUN --mount=type=ssh")->allow_extra_args(false);
 }
 
@@ -193,36 +209,55 @@ void add_step_flags(CLI::App& app, BuildOptions& build, Raw& raw) {
   app.add_option("--network", build.network, "Network of RUN steps: default (the host's), host, none");
   app.add_option("--add-host", raw.add_hosts, "HOST:IP for the hosts file of RUN steps")->allow_extra_args(false);
   app.add_option("--dns", build.dns, "Name server for RUN steps instead of the host's")->allow_extra_args(false);
-  app.add_option("--allow", build.allow, "Entitlement: network.host, security.insecure, device[=NAME]")->allow_extra_args(false);
+  app.add_option("--allow", build.allow, "Entitlement: network.host, security.insecure, device[=NAME]")
+      ->allow_extra_args(false);
   app.add_option("--shm-size", raw.shm_size, "Size of /dev/shm in RUN steps");
   app.add_option("--ulimit", raw.ulimits, "NAME=SOFT[:HARD] for RUN steps")->allow_extra_args(false);
   app.add_option("--cgroup-parent", build.cgroup_parent, "Parent cgroup of RUN steps");
-  app.add_option("--cdi-dir", build.cdi_directories, "Directory of CDI device files instead of /etc/cdi and /var/run/cdi")->allow_extra_args(false);
-  app.add_option("--resource", raw.resources, "KEY=VALUE limit for RUN steps: memory, memory-swap, cpu-shares, cpu-period, cpu-quota, cpuset-cpus, cpuset-mems")->allow_extra_args(false);
+  app.add_option("--cdi-dir", build.cdi_directories,
+                 "Directory of CDI device files instead of /etc/cdi and /var/run/cdi")
+      ->allow_extra_args(false);
+  app.add_option("--resource", raw.resources,
+                 "KEY=VALUE limit for RUN steps: memory, memory-swap, cpu-shares, cpu-period, cpu-quota, cpuset-cpus, "
+                 "cpuset-mems")
+      ->allow_extra_args(false);
   app.add_option("--step-timeout", raw.step_timeout, "Time limit for a RUN without --timeout, for example 10m");
-  app.add_option("--step-retry", build.step_retries, "Further tries for a failed RUN without --retry")->check(CLI::Range(0, 100));
+  app.add_option("--step-retry", build.step_retries, "Further tries for a failed RUN without --retry")
+      ->check(CLI::Range(0, 100));
   app.add_option("--isolation", build.isolation, "Force a sandbox mode: root, user-namespace, masked-proc, chroot");
   app.add_option("-j,--jobs", build.jobs, "Steps that run at once (default: 4 per core, at least 16)");
 }
 
 void add_cache_flags(CLI::App& app, BuildOptions& build, Raw& raw) {
   app.add_flag("--no-cache", build.no_cache, "Run every step again");
-  app.add_option("--arg-keys", raw.arg_keys, "Which ARGs are part of a RUN's key: all, or used: those its text can be seen to use");
-  app.add_option("--no-cache-filter", build.no_cache_filter, "STAGE or STAGE:LINE,...: stages or single instructions to run again")->delimiter(',')->allow_extra_args(false);
-  app.add_option("--cache-from", raw.cache_from, "REF or type=registry|local,...: remote cache to take results from; may be repeated")->allow_extra_args(false);
-  app.add_option("--cache-to", raw.cache_to, "type=registry|local|inline,...: remote cache to put the results in")->allow_extra_args(false);
-  app.add_option("--pull", raw.pull_policy, "Ask for newer base images: --pull or --pull=always; also =missing, =never");
+  app.add_option("--arg-keys", raw.arg_keys,
+                 "Which ARGs are part of a RUN's key: all, or used: those its text can be seen to use");
+  app.add_option("--no-cache-filter", build.no_cache_filter,
+                 "STAGE or STAGE:LINE,...: stages or single instructions to run again")
+      ->delimiter(',')
+      ->allow_extra_args(false);
+  app.add_option("--cache-from", raw.cache_from,
+                 "REF or type=registry|local,...: remote cache to take results from; may be repeated")
+      ->allow_extra_args(false);
+  app.add_option("--cache-to", raw.cache_to, "type=registry|local|inline,...: remote cache to put the results in")
+      ->allow_extra_args(false);
+  app.add_option("--pull", raw.pull_policy,
+                 "Ask for newer base images: --pull or --pull=always; also =missing, =never");
 }
 
 void add_output_flags(CLI::App& app, BuildOptions& build, Raw& raw) {
-  app.add_option("-t,--tag", raw.tags, "Name of the image (REGISTRY/REPOSITORY:TAG); TARGET=NAME with several targets")->allow_extra_args(false);
-  app.add_option("-o,--output", raw.outputs, "type=oci|docker|local|tar|image|registry[,dest=...], a directory, or - for a tar on stdout")->allow_extra_args(false);
+  app.add_option("-t,--tag", raw.tags, "Name of the image (REGISTRY/REPOSITORY:TAG); TARGET=NAME with several targets")
+      ->allow_extra_args(false);
+  app.add_option("-o,--output", raw.outputs,
+                 "type=oci|docker|local|tar|image|registry[,dest=...], a directory, or - for a tar on stdout")
+      ->allow_extra_args(false);
   app.add_flag("--push", raw.push, "Push the image under its names");
   app.add_flag("--load", raw.load, "Load the image into the docker engine");
   app.add_option("--annotation", raw.annotations, "NAME=VALUE for the image's manifest")->allow_extra_args(false);
   app.add_option("--metadata-file", build.metadata_file, "Write digests and names of the result as JSON");
   app.add_option("--iidfile", build.iid_file, "Write the image's config digest");
-  app.add_option("--insecure-registry", build.insecure_registries, "HOST[:PORT] to reach without verified TLS")->allow_extra_args(false);
+  app.add_option("--insecure-registry", build.insecure_registries, "HOST[:PORT] to reach without verified TLS")
+      ->allow_extra_args(false);
   app.add_option("--authfile", build.auth_file, "Registry credentials instead of docker's and podman's files");
   app.add_option("--progress", raw.progress, "auto, tty, plain, quiet, rawjson");
   app.add_flag("-q,--quiet", raw.quiet, "Print only the image's digest");
@@ -230,8 +265,10 @@ void add_output_flags(CLI::App& app, BuildOptions& build, Raw& raw) {
 }
 
 void add_call_flags(CLI::App& app, Raw& raw) {
-  app.add_option("--call", raw.call, "Tell about the Dockerfile instead of building it: check, outline, targets[,format=json]");
-  app.add_flag("--check", raw.check, "The same as --call=check: run the build checks, exit with 1 if one has a warning");
+  app.add_option("--call", raw.call,
+                 "Tell about the Dockerfile instead of building it: check, outline, targets[,format=json]");
+  app.add_flag("--check", raw.check,
+               "The same as --call=check: run the build checks, exit with 1 if one has a warning");
 }
 
 void add_build_flags(CLI::App& app, BuildOptions& build, Raw& raw) {
@@ -244,8 +281,10 @@ void add_build_flags(CLI::App& app, BuildOptions& build, Raw& raw) {
 
 void describe_build(CLI::App& app, BuildLine& line, Raw& raw) {
   add_build_flags(app, line.build, raw);
-  app.footer("cbuild help lists the other commands. Exit codes: 0 built, 1 build failed, 2 wrong usage, 3 output or push failed,\n"
-             "4 internal, 130 interrupted.");
+  app.footer(
+      "cbuild help lists the other commands. Exit codes: 0 built, 1 build failed, 2 wrong usage, 3 output or push "
+      "failed,\n"
+      "4 internal, 130 interrupted.");
 }
 
 // A bare --pull is a flag, as docker has it; CLI11 would take the next word for its value.
@@ -283,7 +322,8 @@ std::optional<BenchLine> parse_bench_line(Arguments arguments) {
 std::optional<GraphLine> parse_graph_line(Arguments arguments) {
   GraphLine graph;
   Raw raw;
-  CLI::App app{"Draw the steps of a build: of the last one, or of a Dockerfile with what would be cached", "cbuild graph"};
+  CLI::App app{"Draw the steps of a build: of the last one, or of a Dockerfile with what would be cached",
+               "cbuild graph"};
   describe_build(app, graph.line, raw);
   app.add_option("--build", graph.build, "Build of the history: id or its beginning, or ^N (default: the last one)");
   app.add_option("--format", graph.format, "dot, mermaid or json")->check(CLI::IsMember({"dot", "mermaid", "json"}));

@@ -22,14 +22,20 @@ enum class PullPolicy { missing, always, never };
 
 /// `--secret id=x,src=file` or `env=NAME`.
 /// `hashed`: cache=hash, a changed value runs the steps again that use it.
-struct SecretOption { std::string id, file, env; bool hashed = false; };
-struct SshOption { std::string id, socket; };
+struct SecretOption {
+  std::string id, file, env;
+  bool hashed = false;
+};
+struct SshOption {
+  std::string id, socket;
+};
 
 /// Everything `cbuild [build]` takes, checked for form but not for existence.
 struct BuildOptions {
   std::string context = ".";
   std::string file;  ///< -f; empty: Dockerfile of the context; "-": stdin
-  std::vector<std::string> targets = {""};  ///< stages to build, each once, as the user spells them; "": the last one of the file
+  std::vector<std::string> targets = {
+      ""};  ///< stages to build, each once, as the user spells them; "": the last one of the file
   std::map<std::string, std::string> build_args, labels, build_contexts, annotations;
   std::optional<oci::Platform> platform;
   bool no_cache = false;
@@ -77,14 +83,16 @@ struct BenchLine {
   BenchOptions bench;
 };
 
-/// What `cbuild graph` adds to a build: the graph is that of a Dockerfile if a context or -f was given, else of a build of the history.
+/// What `cbuild graph` adds to a build: the graph is that of a Dockerfile if a context or -f was given, else of a build
+/// of the history.
 struct GraphLine {
   BuildLine line;
   bool of_dockerfile = false;
   std::string build, format = "dot";
 };
 
-/// Parse the words behind the command's name. Throw Error{usage}; nullopt when help or the version was asked for and is printed.
+/// Parse the words behind the command's name. Throw Error{usage}; nullopt when help or the version was asked for and is
+/// printed.
 std::optional<BuildLine> parse_build_line(Arguments arguments);
 std::optional<BenchLine> parse_bench_line(Arguments arguments);
 std::optional<GraphLine> parse_graph_line(Arguments arguments);

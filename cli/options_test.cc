@@ -40,12 +40,42 @@ TEST_CASE("remote caches may be given several times and in the short form") {
 TEST_CASE("flags reach their fields") {
   setenv("CBUILD_TEST_ARG", "from env", 1);
   unsetenv("CBUILD_TEST_NONE");
-  const BuildLine line =
-      parse({"-f", "D", "-t", "r/x:1", "-t", "y", "--target", "T", "--build-arg", "A=b=c", "--build-arg",
-             "CBUILD_TEST_ARG", "--build-arg", "CBUILD_TEST_NONE", "--label", "l=v", "--platform", "linux/arm64",
-             "--no-cache-filter", "a,b", "--add-host", "h:1.2.3.4", "--add-host", "v6=[::1]", "--shm-size", "1m",
-             "--ulimit", "nofile=10:20", "--secret", "id=s,src=f", "--secret", "id=e,env=E", "-j", "3", "--push",
-             "ctx"});
+  const BuildLine line = parse({"-f",
+                                "D",
+                                "-t",
+                                "r/x:1",
+                                "-t",
+                                "y",
+                                "--target",
+                                "T",
+                                "--build-arg",
+                                "A=b=c",
+                                "--build-arg",
+                                "CBUILD_TEST_ARG",
+                                "--build-arg",
+                                "CBUILD_TEST_NONE",
+                                "--label",
+                                "l=v",
+                                "--platform",
+                                "linux/arm64",
+                                "--no-cache-filter",
+                                "a,b",
+                                "--add-host",
+                                "h:1.2.3.4",
+                                "--add-host",
+                                "v6=[::1]",
+                                "--shm-size",
+                                "1m",
+                                "--ulimit",
+                                "nofile=10:20",
+                                "--secret",
+                                "id=s,src=f",
+                                "--secret",
+                                "id=e,env=E",
+                                "-j",
+                                "3",
+                                "--push",
+                                "ctx"});
   const BuildOptions& b = line.build;
   CHECK(b.context == "ctx");
   CHECK(b.file == "D");
@@ -77,10 +107,18 @@ TEST_CASE("the last one of a repeated flag wins") {
 }
 
 TEST_CASE("wrong flags are usage errors") {
-  const std::vector<std::vector<std::string>> rows = {
-      {".", "--bogus"},          {".", "--progress", "loud"},      {".", "--platform", "a/b/c/d/e"}, {".", "--push"},
-      {".", "--secret", "src=x"}, {".", "--ulimit", "nofile"},      {".", "--add-host", "nohost"},    {".", "--network", "bridge"},
-      {".", "--shm-size", "big"}, {".", "--build-arg", "=x"},       {".", "-o", "type=nope"},         {"a", "b"}};
+  const std::vector<std::vector<std::string>> rows = {{".", "--bogus"},
+                                                      {".", "--progress", "loud"},
+                                                      {".", "--platform", "a/b/c/d/e"},
+                                                      {".", "--push"},
+                                                      {".", "--secret", "src=x"},
+                                                      {".", "--ulimit", "nofile"},
+                                                      {".", "--add-host", "nohost"},
+                                                      {".", "--network", "bridge"},
+                                                      {".", "--shm-size", "big"},
+                                                      {".", "--build-arg", "=x"},
+                                                      {".", "-o", "type=nope"},
+                                                      {"a", "b"}};
   for (const auto& row : rows) {
     CAPTURE(row.back());
     try {

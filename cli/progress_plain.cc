@@ -20,9 +20,12 @@ std::string log_seconds(std::int64_t ns) {
 
 std::string_view level(Severity severity) {
   switch (severity) {
-    case Severity::error: return "ERROR";
-    case Severity::warning: return "WARN";
-    case Severity::note: return "NOTE";
+    case Severity::error:
+      return "ERROR";
+    case Severity::warning:
+      return "WARN";
+    case Severity::note:
+      return "NOTE";
   }
   return "";
 }
@@ -77,10 +80,14 @@ void PlainProgress::handle(const TaskFinished& event) {
   flush_partial(task);
   const std::string took = format_seconds(event.time_ns - task.started_ns);
   switch (event.state) {
-    case TaskState::ok: return line(task, cat("DONE ", took));
-    case TaskState::cached: return line(task, "CACHED");
-    case TaskState::failed: return line(task, cat("ERROR: ", sanitize_for_terminal(event.error)));
-    case TaskState::cancelled: return line(task, "CANCELED");
+    case TaskState::ok:
+      return line(task, cat("DONE ", took));
+    case TaskState::cached:
+      return line(task, "CACHED");
+    case TaskState::failed:
+      return line(task, cat("ERROR: ", sanitize_for_terminal(event.error)));
+    case TaskState::cancelled:
+      return line(task, "CANCELED");
   }
 }
 
@@ -111,7 +118,8 @@ void PlainProgress::handle(const TaskCounter& event) {
   if (!(event.done && shown != event.current + 1) && !due) return;
   shown = event.done ? event.current + 1 : event.current;  // + 1: the end is printed once, also for empty things
   const std::string total = event.total == 0 ? std::string() : cat(" / ", format_size(event.total));
-  line(task, cat(event.item, ' ', format_size(event.current), event.done ? std::string() : total, event.done ? " done" : ""));
+  line(task,
+       cat(event.item, ' ', format_size(event.current), event.done ? std::string() : total, event.done ? " done" : ""));
 }
 
 void PlainProgress::handle(const RunNote& event) {

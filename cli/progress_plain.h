@@ -9,7 +9,8 @@
 
 namespace cbuild::cli {
 
-/// Lines for logs and CI: "#4 [build 2/3] RUN make", "#4 0.52 text", "#4 DONE 1.2s". Steps are numbered in the order they begin.
+/// Lines for logs and CI: "#4 [build 2/3] RUN make", "#4 0.52 text", "#4 DONE 1.2s". Steps are numbered in the order
+/// they begin.
 class PlainProgress final : public ProgressSink {
  public:
   explicit PlainProgress(int fd);

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// The picture is computed as a value (draw) and put on the screen in one write: cursor up over the last picture, new lines,
-// each cleared to its end. The tail of running steps shrinks first when the window is small.
+// The picture is computed as a value (draw) and put on the screen in one write: cursor up over the last picture, new
+// lines, each cleared to its end. The tail of running steps shrinks first when the window is small.
 #include "cli/progress_tty.h"
 
 #include <sys/ioctl.h>
@@ -21,7 +21,9 @@ namespace {
 constexpr std::size_t kTailLines = 6;
 constexpr auto kFrame = std::chrono::milliseconds(100);
 
-struct Colors { std::string_view blue, red, yellow, dim, reset; };
+struct Colors {
+  std::string_view blue, red, yellow, dim, reset;
+};
 constexpr Colors kColors{"\x1b[34m", "\x1b[31m", "\x1b[33m", "\x1b[2m", "\x1b[0m"};
 constexpr Colors kPlain{"", "", "", "", ""};
 
@@ -51,7 +53,8 @@ std::string counter_line(const TaskCounter& counter) {
   std::string item = counter.item;
   if (const std::size_t at = item.find("sha256:"); at != std::string::npos) item.resize(std::min(item.size(), at + 19));
   std::string line = cat(item, ' ', counter.bytes ? format_size(counter.current) : std::to_string(counter.current));
-  if (counter.total != 0) line += cat(" / ", counter.bytes ? format_size(counter.total) : std::to_string(counter.total));
+  if (counter.total != 0)
+    line += cat(" / ", counter.bytes ? format_size(counter.total) : std::to_string(counter.total));
   return line;
 }
 
@@ -61,7 +64,8 @@ std::string head_line(const TaskView& task, const Picture& picture, std::size_t 
   std::string label = cached ? cat("CACHED ", task.name) : task.name;
   if (task.phase == TaskView::Phase::done && task.state == TaskState::failed) label = cat("ERROR ", label);
   if (task.phase == TaskView::Phase::done && task.state == TaskState::cancelled) label = cat("CANCELED ", label);
-  const bool told = task.phase == TaskView::Phase::done && !cached && task.state != TaskState::cancelled && !task.note.empty();
+  const bool told =
+      task.phase == TaskView::Phase::done && !cached && task.state != TaskState::cancelled && !task.note.empty();
   if (told) label += cat("  (", task.note, ")");  // a running step has a line of its own for it
   const std::string time = format_seconds(cached ? 0 : end - task.started_ns);
   const std::string line = with_right(cat(" => ", label), time, width);
@@ -78,7 +82,8 @@ std::vector<std::string> detail_lines(const TaskView& task, std::size_t width, s
   std::vector<std::string> tail(task.tail.begin(), task.tail.end());
   if (!task.partial.empty()) tail.push_back(sanitize_for_terminal(task.partial));
   const std::size_t skip = tail.size() > kTailLines ? tail.size() - kTailLines : 0;
-  for (std::size_t i = skip; i < tail.size(); ++i) lines.push_back(cat(c.dim, clip(cat(" => => # ", tail[i]), width), c.reset));
+  for (std::size_t i = skip; i < tail.size(); ++i)
+    lines.push_back(cat(c.dim, clip(cat(" => => # ", tail[i]), width), c.reset));
   if (lines.size() > room) lines.erase(lines.begin(), lines.end() - static_cast<std::ptrdiff_t>(room));
   return lines;
 }
@@ -87,7 +92,8 @@ std::string title(const Picture& picture, std::size_t done, std::size_t width) {
   const auto failed = std::any_of(picture.tasks.begin(), picture.tasks.end(), [](const TaskView& t) {
     return t.phase == TaskView::Phase::done && t.state == TaskState::failed;
   });
-  std::string text = cat("[+] Building ", format_seconds(picture.elapsed_ns), " (", done, '/', picture.tasks.size(), ')');
+  std::string text =
+      cat("[+] Building ", format_seconds(picture.elapsed_ns), " (", done, '/', picture.tasks.size(), ')');
   if (picture.final) text += failed ? " FAILED" : " FINISHED";
   return clip(text, width);
 }
@@ -108,9 +114,11 @@ std::vector<std::string> draw(const Picture& picture, std::size_t width, std::si
   std::vector<std::string> lines{title(picture, done, width)};
   for (const std::string& note : picture.notes) lines.push_back(cat(c.yellow, clip(note, width), c.reset));
   const std::size_t fixed = lines.size() + running;
-  const std::size_t room = height == 0 || height > fixed + shown.size() ? shown.size() : (height > fixed ? height - fixed : 1);
+  const std::size_t room =
+      height == 0 || height > fixed + shown.size() ? shown.size() : (height > fixed ? height - fixed : 1);
   std::size_t finished_to_skip = shown.size() > room ? shown.size() - room : 0;
-  std::size_t spare = height == 0 ? SIZE_MAX : (height > lines.size() + shown.size() ? height - lines.size() - shown.size() : 0);
+  std::size_t spare =
+      height == 0 ? SIZE_MAX : (height > lines.size() + shown.size() ? height - lines.size() - shown.size() : 0);
   for (const TaskView* task : shown) {
     if (task->phase == TaskView::Phase::done && finished_to_skip > 0) {
       --finished_to_skip;  // a small window keeps the newest
@@ -207,7 +215,8 @@ void TtyProgress::handle(const RunDiagnostic& event) {
 
 void TtyProgress::redraw(bool final) {
   struct winsize size {};
-  if (ioctl(fd_, TIOCGWINSZ, &size) != 0 || size.ws_col == 0) size = {.ws_row = 24, .ws_col = 80, .ws_xpixel = 0, .ws_ypixel = 0};
+  if (ioctl(fd_, TIOCGWINSZ, &size) != 0 || size.ws_col == 0)
+    size = {.ws_row = 24, .ws_col = 80, .ws_xpixel = 0, .ws_ypixel = 0};
   Picture picture;
   picture.now_ns = sys::monotonic_ns();
   picture.elapsed_ns = picture.now_ns - start_ns_;

@@ -35,7 +35,8 @@ struct Picture {
 /// Lines of at most `width` columns, at most `height` of them (0: no limit), with colours if `color`.
 std::vector<std::string> draw(const Picture& picture, std::size_t width, std::size_t height, bool color);
 
-/// A live view: redraws in place ten times a second on a thread that exists only while something runs longer than an instant.
+/// A live view: redraws in place ten times a second on a thread that exists only while something runs longer than an
+/// instant.
 class TtyProgress final : public ProgressSink {
  public:
   explicit TtyProgress(int fd);

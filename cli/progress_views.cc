@@ -19,10 +19,14 @@ using Json = nlohmann::ordered_json;
 
 std::string_view name_of(TaskState state) {
   switch (state) {
-    case TaskState::ok: return "ok";
-    case TaskState::cached: return "cached";
-    case TaskState::failed: return "failed";
-    case TaskState::cancelled: return "cancelled";
+    case TaskState::ok:
+      return "ok";
+    case TaskState::cached:
+      return "cached";
+    case TaskState::failed:
+      return "failed";
+    case TaskState::cancelled:
+      return "cancelled";
   }
   return "";
 }
@@ -42,7 +46,8 @@ Json to_json(const TaskLog& e) {
           {"data", std::string(e.data)}};
 }
 Json to_json(const TaskCounter& e) {
-  return {{"event", "counter"}, {"id", e.id}, {"item", e.item}, {"current", e.current}, {"total", e.total}, {"done", e.done}};
+  return {{"event", "counter"},   {"id", e.id},       {"item", e.item},
+          {"current", e.current}, {"total", e.total}, {"done", e.done}};
 }
 Json to_json(const RunNote& e) { return {{"event", "note"}, {"text", e.text}}; }
 Json to_json(const RunDiagnostic& e) {
@@ -87,11 +92,15 @@ std::string display_name(const std::string& name, std::size_t width) {
 std::unique_ptr<ProgressSink> make_progress_view(ProgressMode mode, int fd) {
   if (mode == ProgressMode::automatic) mode = isatty(fd) ? ProgressMode::tty : ProgressMode::plain;
   switch (mode) {
-    case ProgressMode::tty: return std::make_unique<TtyProgress>(fd);
-    case ProgressMode::quiet: return std::make_unique<NullProgress>();
-    case ProgressMode::rawjson: return std::make_unique<JsonLines>(fd);
+    case ProgressMode::tty:
+      return std::make_unique<TtyProgress>(fd);
+    case ProgressMode::quiet:
+      return std::make_unique<NullProgress>();
+    case ProgressMode::rawjson:
+      return std::make_unique<JsonLines>(fd);
     case ProgressMode::automatic:
-    case ProgressMode::plain: break;
+    case ProgressMode::plain:
+      break;
   }
   return std::make_unique<PlainProgress>(fd);
 }

@@ -8,8 +8,8 @@
 
 namespace cbuild::cli {
 
-/// A renderer of the event stream on stderr. The tty view redraws itself until the object dies; its destructor leaves the final picture.
-/// `plain` reads well in a CI log: one line an event, prefixed by "#N".
+/// A renderer of the event stream on stderr. The tty view redraws itself until the object dies; its destructor leaves
+/// the final picture. `plain` reads well in a CI log: one line an event, prefixed by "#N".
 std::unique_ptr<ProgressSink> make_progress_view(ProgressMode mode, int fd);
 
 /// Name of a task as the views show it; untrusted text is made safe for terminals.

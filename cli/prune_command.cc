@@ -29,7 +29,8 @@ struct PruneLine {
 std::optional<std::uint64_t> size_of(const std::string& flag, const std::string& text) {
   if (text.empty()) return std::nullopt;
   const auto size = parse_size(text);
-  if (!size) throw Error(ErrorCode::usage, cat(flag, ": '", text, "' is not a size")).with_hint("for example 10GB or 512m");
+  if (!size)
+    throw Error(ErrorCode::usage, cat(flag, ": '", text, "' is not a size")).with_hint("for example 10GB or 512m");
   return size;
 }
 
@@ -40,7 +41,8 @@ void describe(CLI::App& app, PruneLine& line) {
   app.add_flag("--verbose", line.verbose, "List what goes and why");
   app.add_flag("--json", line.json, "Print JSON; implies --force");
   app.add_flag("--defaults", line.defaults, "Apply the rules of the automatic gc now");
-  app.add_option("--filter", line.filters, "KEY[=VALUE]: id, type, description, parents, inuse, mutable, immutable, shared, private, until")
+  app.add_option("--filter", line.filters,
+                 "KEY[=VALUE]: id, type, description, parents, inuse, mutable, immutable, shared, private, until")
       ->allow_extra_args(false);
   app.add_option("--until", line.age, "Only what was not used for that long (24h, 7d)");
   app.add_option("--max-used-space,--keep-storage", line.max_used, "Stop when the store holds no more than that");

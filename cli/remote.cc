@@ -45,10 +45,14 @@ std::string platforms_of(const oci::Index& index) {
 /// Reads a document by descriptor and walks indexes down to the manifest for a platform.
 using DocumentReader = std::function<std::string(const oci::Descriptor&)>;
 
-struct FoundManifest { oci::Manifest manifest; Digest digest; std::string body; };
+struct FoundManifest {
+  oci::Manifest manifest;
+  Digest digest;
+  std::string body;
+};
 
-FoundManifest find_manifest(std::string body, Digest digest, const std::string& content_type, const oci::Platform& wanted,
-                            const std::string& name, const DocumentReader& read) {
+FoundManifest find_manifest(std::string body, Digest digest, const std::string& content_type,
+                            const oci::Platform& wanted, const std::string& name, const DocumentReader& read) {
   std::string type = content_type;
   for (unsigned depth = 0; depth < kMaxIndexDepth; ++depth) {
     auto document = oci::parse_manifest(body, type);
@@ -138,7 +142,8 @@ void Remote::fetch(const cache::Layer& layer) {
   progress_.on_event(TaskFinished{task, sys::monotonic_ns(), TaskState::ok, {}});
 }
 
-std::optional<frontend::ResolvedImage> StoreImageResolver::from_store(const std::string& name, const std::string& locator) {
+std::optional<frontend::ResolvedImage> StoreImageResolver::from_store(const std::string& name,
+                                                                      const std::string& locator) {
   const auto image = store_.image(name);
   if (!image) return std::nullopt;
   const auto body = read_document(image->manifest);
@@ -147,7 +152,8 @@ std::optional<frontend::ResolvedImage> StoreImageResolver::from_store(const std:
   const auto* manifest = std::get_if<oci::Manifest>(&document);
   const auto config = manifest == nullptr ? std::nullopt : read_document(manifest->config.digest);
   if (!config) return std::nullopt;
-  return frontend::ResolvedImage{image->manifest, oci::parse_image_config(*config), cat(locator, "@", image->manifest.str())};
+  return frontend::ResolvedImage{image->manifest, oci::parse_image_config(*config),
+                                 cat(locator, "@", image->manifest.str())};
 }
 
 /// A damaged one is dropped, so that it is asked for again.
@@ -174,7 +180,8 @@ frontend::ResolvedImage StoreImageResolver::from_layout(const std::string& locat
   return {found.digest, oci::parse_image_config(config), cat(kLayoutScheme, path, "@", found.digest.str())};
 }
 
-frontend::ResolvedImage StoreImageResolver::from_registry(const oci::Reference& reference, const oci::Platform& platform) {
+frontend::ResolvedImage StoreImageResolver::from_registry(const oci::Reference& reference,
+                                                          const oci::Platform& platform) {
   oci::registry::Client& client = remote_.registry();
   const oci::registry::FetchedManifest top = client.manifest(reference);
   const auto read = [&](const oci::Descriptor& d) {
@@ -204,10 +211,10 @@ frontend::ResolvedImage StoreImageResolver::resolve(const std::string& text, con
   if (pull_ != PullPolicy::always)
     if (auto known = from_store(name, cat(kImageScheme, bare.str()))) return std::move(*known);
   if (pull_ == PullPolicy::never)
-    throw Error(ErrorCode::not_found, cat(reference.familiar(), " is not in the store, and --pull=never forbids to ask a registry"));
+    throw Error(ErrorCode::not_found,
+                cat(reference.familiar(), " is not in the store, and --pull=never forbids to ask a registry"));
   frontend::ResolvedImage image = from_registry(reference, platform);
-  if (oci::match_score(platform, image.config.platform) > 0)
-    store_.set_image({name, image.manifest, sys::now_ns()});
+  if (oci::match_score(platform, image.config.platform) > 0) store_.set_image({name, image.manifest, sys::now_ns()});
   return image;
 }
 

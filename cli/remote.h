@@ -17,8 +17,8 @@
 
 namespace cbuild::cli {
 
-/// Where images come from outside the store: registries and OCI layouts. The registry client is made on first use, so that a cached
-/// build never loads it. Thread-safe.
+/// Where images come from outside the store: registries and OCI layouts. The registry client is made on first use, so
+/// that a cached build never loads it. Thread-safe.
 class Remote {
  public:
   Remote(cache::Store& store, const BuildOptions& options, ProgressSink& progress, const CancelSource& cancel);
@@ -27,8 +27,8 @@ class Remote {
   oci::registry::Client& registry();
   /// Another client with the same settings, for work that ends by itself.
   std::unique_ptr<oci::registry::Client> new_client(const CancelSource& cancel, unsigned max_attempts);
-  /// Brings the blob of a layer into the store, from where its locator says; shown as a task of its own. A layer that only a remote
-  /// cache had and that cannot be had there is forgotten: lost_error().
+  /// Brings the blob of a layer into the store, from where its locator says; shown as a task of its own. A layer that
+  /// only a remote cache had and that cannot be had there is forgotten: lost_error().
   void fetch(const cache::Layer& layer);
   cache::BlobFetcher fetcher() {
     return [this](const cache::Layer& layer) { fetch(layer); };
@@ -48,11 +48,12 @@ class Remote {
   std::atomic<TaskId> next_task_;
 };
 
-/// Resolves base images: the store by name first (a build's own results and what was pulled before; `--pull` asks the registry), then
-/// OCI layouts and registries. Manifest and config of what it found are in the store afterwards.
+/// Resolves base images: the store by name first (a build's own results and what was pulled before; `--pull` asks the
+/// registry), then OCI layouts and registries. Manifest and config of what it found are in the store afterwards.
 class StoreImageResolver final : public frontend::ImageResolver {
  public:
-  StoreImageResolver(cache::Store& store, Remote& remote, PullPolicy pull) : store_(store), remote_(remote), pull_(pull) {}
+  StoreImageResolver(cache::Store& store, Remote& remote, PullPolicy pull)
+      : store_(store), remote_(remote), pull_(pull) {}
   frontend::ResolvedImage resolve(const std::string& reference, const oci::Platform& platform) override;
 
  private:
@@ -67,7 +68,9 @@ class StoreImageResolver final : public frontend::ImageResolver {
 };
 
 /// "PATH", "TAG" or "@DIGEST" of "oci-layout://PATH[:TAG|@DIGEST]".
-struct LayoutLocator { std::string path, selector; };
+struct LayoutLocator {
+  std::string path, selector;
+};
 LayoutLocator parse_layout_locator(const std::string& locator);
 
 }  // namespace cbuild::cli

@@ -12,8 +12,8 @@
 
 namespace cbuild::cli {
 
-/// Build contexts that are no directory of this machine: repositories, files and archives by URL, an archive on stdin. Each is a
-/// source op, pinned to its content, so that a build on an unchanged one is a lookup.
+/// Build contexts that are no directory of this machine: repositories, files and archives by URL, an archive on stdin.
+/// Each is a source op, pinned to its content, so that a build on an unchanged one is a lookup.
 class RemoteContexts {
  public:
   /// `bring` makes the tree of a source and returns its chain, all layers on disk.
@@ -24,8 +24,8 @@ class RemoteContexts {
   /// Whether `text` names a repository or a URL.
   static bool is_remote(const std::string& text);
 
-  /// The context a URL names: a repository; an archive, unpacked; or one file called "context", which is the Dockerfile.
-  /// Throws Error.
+  /// The context a URL names: a repository; an archive, unpacked; or one file called "context", which is the
+  /// Dockerfile. Throws Error.
   solver::Op by_url(const std::string& url, bool keep_git_dir);
   /// What comes on stdin: an archive becomes a context; of anything else `text` is the whole, at most `limit` bytes.
   std::optional<solver::Op> from_stdin(std::string& text, std::size_t limit);

@@ -13,17 +13,18 @@ namespace cbuild::cli {
 
 /// What the process owns besides one build: the store's place, the process that clones steps, the way it was made root.
 struct Session {
-  std::string root;                          ///< directory of the store
-  bool unprivileged = false;                 ///< runs in a user namespace of its own
-  std::string user_namespace;                ///< what was mapped, for the progress output
-  std::unique_ptr<sandbox::Zygote> zygote;   ///< forked before any thread
+  std::string root;                         ///< directory of the store
+  bool unprivileged = false;                ///< runs in a user namespace of its own
+  std::string user_namespace;               ///< what was mapped, for the progress output
+  std::unique_ptr<sandbox::Zygote> zygote;  ///< forked before any thread
 };
 
-/// Must run before any thread exists: enters a user namespace for ordinary users and forks the zygote. An empty `root` means the
-/// user's default store.
+/// Must run before any thread exists: enters a user namespace for ordinary users and forks the zygote. An empty `root`
+/// means the user's default store.
 Session start_session(const std::string& root);
 
-/// SIGINT, SIGTERM and SIGHUP cancel `source`; a second one ends the process at once. Restores the old handlers at the end.
+/// SIGINT, SIGTERM and SIGHUP cancel `source`; a second one ends the process at once. Restores the old handlers at the
+/// end.
 class Interrupts {
  public:
   explicit Interrupts(CancelSource& source);

@@ -37,7 +37,8 @@ std::int64_t number(const std::string& key, const std::string& value, std::int64
 std::string cpu_list(const std::string& key, const std::string& value) {
   const auto is_list_character = [](char c) { return (c >= '0' && c <= '9') || c == '-' || c == ','; };
   if (value.empty() || !std::all_of(value.begin(), value.end(), is_list_character))
-    usage(cat("--resource: ", key, " '", value, "' is not a list such as 0-2,5"), "with commas: quote the field, '\"cpuset-cpus=0,2\"'");
+    usage(cat("--resource: ", key, " '", value, "' is not a list such as 0-2,5"),
+          "with commas: quote the field, '\"cpuset-cpus=0,2\"'");
   return value;
 }
 
@@ -46,18 +47,17 @@ using Setter = void (*)(Resources&, const std::string& key, const std::string& v
 const std::map<std::string, Setter>& setters() {
   static const std::map<std::string, Setter> table = {
       {"memory", [](Resources& r, const std::string& k, const std::string& v) { r.memory_bytes = bytes(k, v); }},
-      {"memory-swap",
-       [](Resources& r, const std::string& k, const std::string& v) { r.memory_swap_bytes = v == "-1" ? -1 : bytes(k, v); }},
-      {"cpu-shares",
-       [](Resources& r, const std::string& k, const std::string& v) {
-         r.cpu_shares = static_cast<std::uint64_t>(number(k, v, 2, 262'144));
-       }},
-      {"cpu-period",
-       [](Resources& r, const std::string& k, const std::string& v) { r.cpu_period_us = number(k, v, 1'000, 1'000'000); }},
-      {"cpu-quota",
-       [](Resources& r, const std::string& k, const std::string& v) { r.cpu_quota_us = number(k, v, 1'000, 1'000'000'000'000); }},
+      {"memory-swap", [](Resources& r, const std::string& k,
+                         const std::string& v) { r.memory_swap_bytes = v == "-1" ? -1 : bytes(k, v); }},
+      {"cpu-shares", [](Resources& r, const std::string& k,
+                        const std::string& v) { r.cpu_shares = static_cast<std::uint64_t>(number(k, v, 2, 262'144)); }},
+      {"cpu-period", [](Resources& r, const std::string& k,
+                        const std::string& v) { r.cpu_period_us = number(k, v, 1'000, 1'000'000); }},
+      {"cpu-quota", [](Resources& r, const std::string& k,
+                       const std::string& v) { r.cpu_quota_us = number(k, v, 1'000, 1'000'000'000'000); }},
       {"cpuset-cpus", [](Resources& r, const std::string& k, const std::string& v) { r.cpuset_cpus = cpu_list(k, v); }},
-      {"cpuset-mems", [](Resources& r, const std::string& k, const std::string& v) { r.cpuset_mems = cpu_list(k, v); }}};
+      {"cpuset-mems",
+       [](Resources& r, const std::string& k, const std::string& v) { r.cpuset_mems = cpu_list(k, v); }}};
   return table;
 }
 
@@ -71,7 +71,8 @@ std::vector<std::string> fields_of(const std::string& text) {
 
 bool is_address(const std::string& text) {
   std::array<unsigned char, sizeof(in6_addr)> address{};
-  return inet_pton(AF_INET, text.c_str(), address.data()) == 1 || inet_pton(AF_INET6, text.c_str(), address.data()) == 1;
+  return inet_pton(AF_INET, text.c_str(), address.data()) == 1 ||
+         inet_pton(AF_INET6, text.c_str(), address.data()) == 1;
 }
 
 }  // namespace
@@ -86,7 +87,8 @@ void add_resources(const std::string& text, Resources& resources) {
       std::vector<std::string> known;
       for (const auto& [name, unused] : setters()) known.push_back(name);
       const auto near = suggest(key, known);
-      usage(cat("--resource: unknown key '", key, "'"), near ? cat("did you mean ", *near, "?") : cat("keys: ", join(known, ", ")));
+      usage(cat("--resource: unknown key '", key, "'"),
+            near ? cat("did you mean ", *near, "?") : cat("keys: ", join(known, ", ")));
     }
     setter->second(resources, key, field.substr(equals + 1));
   }
@@ -96,18 +98,21 @@ void add_resources(const std::string& text, Resources& resources) {
 
 std::int64_t parse_step_timeout(const std::string& text) {
   const auto ns = parse_duration_ns(text);
-  if (!ns || *ns < 0) usage(cat("--step-timeout: '", text, "' is not a duration"), "write a number with a unit: 90s, 10m");
+  if (!ns || *ns < 0)
+    usage(cat("--step-timeout: '", text, "' is not a duration"), "write a number with a unit: 90s, 10m");
   return *ns;
 }
 
 std::string parse_extra_host(const std::string& text) {
   std::size_t at = text.find('=');
   if (at == std::string::npos) at = text.find(':');
-  if (at == std::string::npos || at == 0 || at + 1 == text.size()) usage(cat("--add-host: '", text, "' is not HOST:IP"));
+  if (at == std::string::npos || at == 0 || at + 1 == text.size())
+    usage(cat("--add-host: '", text, "' is not HOST:IP"));
   std::string ip = text.substr(at + 1);
   if (ip == "host-gateway") ip = "127.0.0.1";  // steps are on this machine's network, where it is itself
   if (ip.starts_with('[') && ip.ends_with(']')) ip = ip.substr(1, ip.size() - 2);
-  if (!is_address(ip)) usage(cat("--add-host: '", ip, "' is not an IP address"), "HOST:IP, or HOST:host-gateway for this machine");
+  if (!is_address(ip))
+    usage(cat("--add-host: '", ip, "' is not an IP address"), "HOST:IP, or HOST:host-gateway for this machine");
   return cat(text.substr(0, at), '=', ip);
 }
 

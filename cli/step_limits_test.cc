@@ -18,18 +18,23 @@ sandbox::Resources resources(const std::string& text) {
 }  // namespace
 
 TEST_CASE("--resource takes several limits at once") {
-  const sandbox::Resources out = resources("memory=1g,memory-swap=-1,cpu-shares=512,cpu-period=50000,cpu-quota=25000,\"cpuset-cpus=0,2-3\",cpuset-mems=0");
+  const sandbox::Resources out = resources(
+      "memory=1g,memory-swap=-1,cpu-shares=512,cpu-period=50000,cpu-quota=25000,\"cpuset-cpus=0,2-3\",cpuset-mems=0");
   CHECK(out == sandbox::Resources{1 << 30, -1, 512, 50'000, 25'000, "0,2-3", "0"});
 }
 
 TEST_CASE("wrong resources are usage errors that say what is wrong") {
-  struct Row { const char* text; const char* message; };
+  struct Row {
+    const char* text;
+    const char* message;
+  };
   const Row rows[] = {{"memory", "--resource: 'memory' is not KEY=VALUE"},
                       {"memory=much", "--resource: memory 'much' is not a size"},
                       {"memroy=1g", "--resource: unknown key 'memroy'"},
                       {"cpu-quota=1", "--resource: cpu-quota '1' is not a number from 1000 to 1000000000000"},
                       {"cpuset-cpus=a", "--resource: cpuset-cpus 'a' is not a list such as 0-2,5"},
-                      {"memory=2g,memory-swap=1g", "--resource: memory-swap is memory and swap together, it cannot be less than memory"}};
+                      {"memory=2g,memory-swap=1g",
+                       "--resource: memory-swap is memory and swap together, it cannot be less than memory"}};
   for (const Row& row : rows) {
     CAPTURE(row.text);
     CHECK_THROWS_WITH_AS(resources(row.text), row.message, Error);
@@ -60,7 +65,8 @@ TEST_CASE("extra hosts") {
 }
 
 TEST_CASE("entitlements") {
-  for (const char* fine : {"network.host", "security.insecure", "device", "device=vendor.com/gpu=0"}) check_entitlement(fine);
+  for (const char* fine : {"network.host", "security.insecure", "device", "device=vendor.com/gpu=0"})
+    check_entitlement(fine);
   try {
     check_entitlement("security.insecur");
     FAIL("accepted");

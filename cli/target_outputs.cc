@@ -18,7 +18,8 @@ using exporter::OutputType;
 }
 
 /// The spelling in `targets` of a target that `flag` names.
-const std::string& find_target(const std::string& name, const std::vector<std::string>& targets, std::string_view flag) {
+const std::string& find_target(const std::string& name, const std::vector<std::string>& targets,
+                               std::string_view flag) {
   const auto found =
       std::find_if(targets.begin(), targets.end(), [&](const std::string& target) { return iequals(target, name); });
   if (found != targets.end()) return *found;

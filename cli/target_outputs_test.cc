@@ -29,7 +29,8 @@ TEST_CASE("--target takes several stages, each once") {
 }
 
 TEST_CASE("an output for one target goes to that one, others to each") {
-  const auto outputs = spread({"type=oci,dest=a.tar,target=A", "type=local,dest=out", "type=tar,dest={target}.tar"}, {}, {"a", "b"});
+  const auto outputs =
+      spread({"type=oci,dest=a.tar,target=A", "type=local,dest=out", "type=tar,dest={target}.tar"}, {}, {"a", "b"});
   REQUIRE(outputs.size() == 5);
   CHECK(outputs[0].target == "a");
   CHECK(outputs[0].dest == "a.tar");
@@ -58,7 +59,10 @@ TEST_CASE("tags name targets") {
 }
 
 TEST_CASE("what cannot be told apart is refused") {
-  struct Row { Names outputs, tags, targets; const char* message; };
+  struct Row {
+    Names outputs, tags, targets;
+    const char* message;
+  };
   const Row rows[] = {
       {{}, {"x"}, {"a", "b"}, "-t x would name 2 targets"},
       {{}, {"c=x"}, {"a", "b"}, "-t: no --target c is built"},

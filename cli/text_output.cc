@@ -16,7 +16,9 @@ std::size_t width_of(const std::string& text) {
   return static_cast<std::size_t>(std::count_if(text.begin(), text.end(), begins_character));
 }
 
-std::string one_line(const std::string& text) { return replace_all(replace_all(sanitize_for_terminal(text), "\n", " "), "\t", " "); }
+std::string one_line(const std::string& text) {
+  return replace_all(replace_all(sanitize_for_terminal(text), "\n", " "), "\t", " ");
+}
 
 }  // namespace
 
@@ -42,7 +44,9 @@ std::string format_ago(std::int64_t then_ns) {
   if (then_ns == 0) return "-";
   const std::int64_t seconds = std::max<std::int64_t>((sys::now_ns() - then_ns) / 1'000'000'000, 0);
   if (seconds < 5) return "just now";
-  const auto text = [](std::int64_t count, const char* unit) { return cat(count, " ", unit, count == 1 ? "" : "s", " ago"); };
+  const auto text = [](std::int64_t count, const char* unit) {
+    return cat(count, " ", unit, count == 1 ? "" : "s", " ago");
+  };
   constexpr std::int64_t kMinute = 60, kHour = 3600, kDay = 86'400;
   if (seconds < 2 * kMinute) return text(seconds, "second");
   if (seconds < 2 * kHour) return text(seconds / kMinute, "minute");

@@ -56,7 +56,8 @@ std::string docker_manifest(const BuiltImage& image, const std::vector<std::stri
 
 class ArchiveWriter {
  public:
-  ArchiveWriter(cache::Store& store, const oci::layer::ByteSink& sink, const std::function<void(std::uint64_t)>& written)
+  ArchiveWriter(cache::Store& store, const oci::layer::ByteSink& sink,
+                const std::function<void(std::uint64_t)>& written)
       : store_(store), tar_(sink), written_(written) {}
 
   void directory(const std::string& name) {
@@ -74,7 +75,8 @@ class ArchiveWriter {
     std::uint64_t left = descriptor.size;
     Sha256 hash;
     while (left > 0) {
-      const std::size_t got = sys::read_some(fd.get(), std::span(buffer).first(std::min<std::uint64_t>(left, buffer.size())));
+      const std::size_t got =
+          sys::read_some(fd.get(), std::span(buffer).first(std::min<std::uint64_t>(left, buffer.size())));
       if (got == 0) throw Error(ErrorCode::corrupt, cat("blob ", descriptor.digest.str(), " is shorter than recorded"));
       hash.update(std::span(buffer).first(got));
       tar_.data(std::span(buffer).first(got));
@@ -135,19 +137,33 @@ class ViewTar {
     oci::layer::TarEntry entry{.name = name, .mode = st.st_mode & 07777, .uid = st.st_uid, .gid = st.st_gid};
     entry.mtime_s = clamp_ ? std::min<std::int64_t>(st.st_mtim.tv_sec, *clamp_) : st.st_mtim.tv_sec;
     switch (st.st_mode & S_IFMT) {
-      case S_IFDIR: entry.type = Type::directory; break;
-      case S_IFLNK: entry.type = Type::symlink; entry.link_target = view_.read_link(name); break;
-      case S_IFIFO: entry.type = Type::fifo; break;
-      case S_IFCHR: entry.type = Type::char_device; break;
-      case S_IFBLK: entry.type = Type::block_device; break;
-      default: entry.size = static_cast<std::uint64_t>(st.st_size); break;
+      case S_IFDIR:
+        entry.type = Type::directory;
+        break;
+      case S_IFLNK:
+        entry.type = Type::symlink;
+        entry.link_target = view_.read_link(name);
+        break;
+      case S_IFIFO:
+        entry.type = Type::fifo;
+        break;
+      case S_IFCHR:
+        entry.type = Type::char_device;
+        break;
+      case S_IFBLK:
+        entry.type = Type::block_device;
+        break;
+      default:
+        entry.size = static_cast<std::uint64_t>(st.st_size);
+        break;
     }
     if (entry.type == Type::char_device || entry.type == Type::block_device) {
       entry.device_major = major(st.st_rdev);
       entry.device_minor = minor(st.st_rdev);
     }
     for (const sys::Xattr& xattr : view_.xattrs(name))
-      if (xattr.name == "security.capability" || (xattr.name.starts_with("user.") && !xattr.name.starts_with("user.overlay.")))
+      if (xattr.name == "security.capability" ||
+          (xattr.name.starts_with("user.") && !xattr.name.starts_with("user.overlay.")))
         entry.xattrs.push_back(xattr);
     return entry;
   }
@@ -155,7 +171,8 @@ class ViewTar {
   void content(const std::string& name, std::uint64_t size) {
     const UniqueFd fd = view_.open(name, O_RDONLY);
     while (size > 0) {
-      const std::size_t got = sys::read_some(fd.get(), std::span(buffer_).first(std::min<std::uint64_t>(size, buffer_.size())));
+      const std::size_t got =
+          sys::read_some(fd.get(), std::span(buffer_).first(std::min<std::uint64_t>(size, buffer_.size())));
       if (got == 0) throw Error(ErrorCode::io, cat("/", name, " became shorter while it was read"));
       tar_.data(std::span(buffer_).first(got));
       size -= got;
@@ -185,8 +202,9 @@ void link_or_copy(cache::Store& store, const oci::Descriptor& descriptor, int ta
 
 }  // namespace
 
-void write_image_archive(cache::Store& store, const BuiltImage& image, const std::vector<std::string>& names, bool docker,
-                         const oci::layer::ByteSink& sink, const std::function<void(std::uint64_t)>& written) {
+void write_image_archive(cache::Store& store, const BuiltImage& image, const std::vector<std::string>& names,
+                         bool docker, const oci::layer::ByteSink& sink,
+                         const std::function<void(std::uint64_t)>& written) {
   ArchiveWriter archive(store, sink, written);
   archive.directory("blobs");
   archive.directory("blobs/sha256");

@@ -156,8 +156,7 @@ class LayoutEnd final : public CacheEnd {
       for (const oci::Descriptor& entry : index.manifests) needed.merge(blobs_of(layout.blobs(), entry.digest));
       for (const Digest& manifest : replaced)
         for (const Digest& blob : blobs_of(layout.blobs(), manifest))
-          if (!needed.contains(blob))
-            ::unlink(join_path(directory_, cat("blobs/sha256/", blob.hex())).c_str());
+          if (!needed.contains(blob)) ::unlink(join_path(directory_, cat("blobs/sha256/", blob.hex())).c_str());
     } catch (const Error&) {
       // Something there cannot be read: rather too much is kept than too little.
     }

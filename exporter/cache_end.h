@@ -14,8 +14,8 @@
 
 namespace cbuild::exporter {
 
-/// One place that holds a cache, to read and to write: a tag of a registry, or of a layout directory. Thread-safe but for
-/// put_manifest(). Errors as registry::Client has them.
+/// One place that holds a cache, to read and to write: a tag of a registry, or of a layout directory. Thread-safe but
+/// for put_manifest(). Errors as registry::Client has them.
 class CacheEnd {
  public:
   virtual ~CacheEnd() = default;

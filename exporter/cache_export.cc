@@ -269,7 +269,8 @@ class Export {
  private:
   cache::RemoteIndex make_index(const std::optional<Prior>& prior) {
     IndexWriter writer(context_.store, packer_, false);
-    const auto steps = spec_.all_steps ? content_.steps : steps_of_images(content_, content_.image_chains, context_.store);
+    const auto steps =
+        spec_.all_steps ? content_.steps : steps_of_images(content_, content_.image_chains, context_.store);
     writer.add(steps);
     note_sources(steps);
     for (const std::string& wanted : spec_.mounts) add_mounts(wanted, writer.builder());
@@ -315,8 +316,8 @@ class Export {
 
 }  // namespace
 
-CacheExportReport export_cache(const CacheSpec& spec, CacheEnd& end, const CacheContent& content,
-                               cache::Packer& packer, ExportContext& context) {
+CacheExportReport export_cache(const CacheSpec& spec, CacheEnd& end, const CacheContent& content, cache::Packer& packer,
+                               ExportContext& context) {
   Export job(spec, end, content, packer, context);
   const std::optional<Prior> prior = read_prior(end);
   try {

@@ -21,16 +21,16 @@ struct CachedStep {
 
 /// What a build has to give to a remote cache.
 struct CacheContent {
-  std::vector<CachedStep> steps;          ///< all of the build, in the order of the graph
-  std::vector<Digest> image_chains;       ///< of the results; an empty one: an image without a layer
-  std::optional<oci::Reference> pushed;   ///< where the image has just been pushed: blobs may be mounted from there
+  std::vector<CachedStep> steps;         ///< all of the build, in the order of the graph
+  std::vector<Digest> image_chains;      ///< of the results; an empty one: an image without a layer
+  std::optional<oci::Reference> pushed;  ///< where the image has just been pushed: blobs may be mounted from there
 };
 
 /// How much an export moved.
 struct CacheExportReport {
   std::size_t records = 0, blobs_new = 0, blobs_known = 0;
   std::uint64_t bytes_new = 0;
-  bool unchanged = false;  ///< the same manifest lay there: nothing was written
+  bool unchanged = false;          ///< the same manifest lay there: nothing was written
   std::vector<std::string> notes;  ///< cache mounts that were left out, and why
 };
 
@@ -40,6 +40,7 @@ CacheExportReport export_cache(const CacheSpec& spec, CacheEnd& end, const Cache
                                ExportContext& context);
 
 /// The index for the configuration of an image itself (type=inline): steps whose layers are the image's.
-std::string inline_cache(const CacheContent& content, const Digest& image_chain, cache::Packer& packer, cache::Store& store);
+std::string inline_cache(const CacheContent& content, const Digest& image_chain, cache::Packer& packer,
+                         cache::Store& store);
 
 }  // namespace cbuild::exporter

@@ -64,10 +64,8 @@ const Setters& from_setters() {
          s.digest = Digest::parse(v);
          if (!s.digest) f.bad(cat("digest '", v, "' is not sha256:..."));
        }},
-      {"timeout",
-       [](CacheSpec& s, const Flag& f, const std::string& v) {
-         s.patience = std::chrono::seconds(f.number("timeout", v, 3600));
-       }},
+      {"timeout", [](CacheSpec& s, const Flag& f,
+                     const std::string& v) { s.patience = std::chrono::seconds(f.number("timeout", v, 3600)); }},
   };
   return table;
 }

@@ -22,13 +22,13 @@ enum class CacheType {
 /// One --cache-to or --cache-from, parsed.
 struct CacheSpec {
   CacheType type = CacheType::registry;
-  std::string ref;              ///< registry
-  std::string directory;        ///< local: dest= or src=
-  std::string tag = "latest";   ///< local: the entry of index.json
-  std::optional<Digest> digest; ///< local, from: the manifest, instead of the tag
+  std::string ref;                             ///< registry
+  std::string directory;                       ///< local: dest= or src=
+  std::string tag = "latest";                  ///< local: the entry of index.json
+  std::optional<Digest> digest;                ///< local, from: the manifest, instead of the tag
   std::chrono::milliseconds patience{15'000};  ///< from: how long a build waits for it
 
-  bool all_steps = false;  ///< to: mode=max
+  bool all_steps = false;                              ///< to: mode=max
   std::optional<oci::layer::Compression> compression;  ///< to; unset: as the image's
   int compression_level = 0;
   bool ignore_error = false;             ///< to

@@ -24,7 +24,8 @@ std::vector<std::int64_t> created_times(const std::vector<cache::Layer>& layers,
   return times;
 }
 
-/// Rows that own a layer get that layer's time, rows between take the one before them; the base's rows stay as they are.
+/// Rows that own a layer get that layer's time, rows between take the one before them; the base's rows stay as they
+/// are.
 void fill_history_times(ImageResult& result, const std::vector<std::int64_t>& times) {
   std::size_t layer = 0;
   std::int64_t now = times.empty() ? 0 : times.front();

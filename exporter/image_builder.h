@@ -16,12 +16,12 @@ namespace cbuild::exporter {
 
 /// A built image as the solver left it.
 struct ImageResult {
-  Digest chain;             ///< empty: no layer at all
-  oci::ImageConfig config;  ///< as LoweredTarget::config; diff_ids and times are filled in here
+  Digest chain;                  ///< empty: no layer at all
+  oci::ImageConfig config;       ///< as LoweredTarget::config; diff_ids and times are filled in here
   std::size_t base_history = 0;  ///< leading history entries that came with the base and stay untouched
   std::optional<std::int64_t> source_date_epoch;  ///< latest time in config and history
-  std::optional<std::int64_t> file_epoch;         ///< latest time of files in what is exported; layers: see ImageOptions
-  oci::Annotations annotations;  ///< for the manifest
+  std::optional<std::int64_t> file_epoch;  ///< latest time of files in what is exported; layers: see ImageOptions
+  oci::Annotations annotations;            ///< for the manifest
 };
 
 struct ImageOptions {
@@ -44,8 +44,9 @@ struct BuiltImage {
 /// How a manifest names a packed layer: media type of the kind that is asked for.
 oci::Descriptor layer_descriptor(const cache::Layer& layer, bool docker);
 
-/// Packs what is not packed, completes the config (diff_ids, history times, created = the last layer's time or the epoch), writes
-/// config and manifest blobs. `packer` packs as `options` say. The same result and options give the same bytes.
+/// Packs what is not packed, completes the config (diff_ids, history times, created = the last layer's time or the
+/// epoch), writes config and manifest blobs. `packer` packs as `options` say. The same result and options give the same
+/// bytes.
 BuiltImage build_image(cache::Store& store, cache::Packer& packer, ImageResult result, const ImageOptions& options);
 
 }  // namespace cbuild::exporter

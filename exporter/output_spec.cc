@@ -10,10 +10,16 @@
 namespace cbuild::exporter {
 namespace {
 
-struct TypeName { std::string_view name; OutputType type; };
-constexpr std::array kTypes = {TypeName{"local", OutputType::local},       TypeName{"tar", OutputType::tar},
-                               TypeName{"oci", OutputType::oci},           TypeName{"docker", OutputType::docker},
-                               TypeName{"image", OutputType::image},       TypeName{"registry", OutputType::registry},
+struct TypeName {
+  std::string_view name;
+  OutputType type;
+};
+constexpr std::array kTypes = {TypeName{"local", OutputType::local},
+                               TypeName{"tar", OutputType::tar},
+                               TypeName{"oci", OutputType::oci},
+                               TypeName{"docker", OutputType::docker},
+                               TypeName{"image", OutputType::image},
+                               TypeName{"registry", OutputType::registry},
                                TypeName{"cacheonly", OutputType::cacheonly}};
 
 [[noreturn]] void bad(const std::string& message, const std::string& hint = {}) {

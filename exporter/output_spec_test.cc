@@ -10,7 +10,8 @@ TEST_CASE("an output is a path, a dash, or key=value pairs") {
   CHECK(parse_output("out", false).type == OutputType::local);
   CHECK(parse_output("out", false).dest == "out");
   CHECK(parse_output("-", false).type == OutputType::tar);
-  const Output oci = parse_output("type=oci,dest=a.tar,target=app,name=x:1,compression=zstd,compression-level=3", false);
+  const Output oci =
+      parse_output("type=oci,dest=a.tar,target=app,name=x:1,compression=zstd,compression-level=3", false);
   CHECK(oci.type == OutputType::oci);
   CHECK(oci.dest == "a.tar");
   CHECK(oci.target == "app");
@@ -25,17 +26,22 @@ TEST_CASE("an output is a path, a dash, or key=value pairs") {
 }
 
 TEST_CASE("wrong outputs are refused with what is wrong") {
-  struct Row { const char* text; bool terminal; const char* message; };
-  const Row rows[] = {{"type=ocii,dest=x", false, "--output: unknown type 'ocii'"},
-                      {"type=oci,dst=x", false, "--output: unknown key 'dst'"},
-                      {"dest=x,name=y", false, "--output: type is required"},
-                      {"type=local", false, "--output: type=local needs dest=DIRECTORY"},
-                      {"type=oci", true, "--output: refusing to write an archive to a terminal"},
-                      {"type=oci,tar=false", false, "--output: tar=false needs dest=DIRECTORY"},
-                      {"type=oci,tar=maybe", false, "--output: tar takes true or false, not 'maybe'"},
-                      {"type=oci,source-date-epoch=now", false, "--output: source-date-epoch 'now' is not a number of seconds"},
-                      {"type=oci,compression=lz4", false, "--output: unknown compression 'lz4'"},
-                      {"", false, "--output: empty value"}};
+  struct Row {
+    const char* text;
+    bool terminal;
+    const char* message;
+  };
+  const Row rows[] = {
+      {"type=ocii,dest=x", false, "--output: unknown type 'ocii'"},
+      {"type=oci,dst=x", false, "--output: unknown key 'dst'"},
+      {"dest=x,name=y", false, "--output: type is required"},
+      {"type=local", false, "--output: type=local needs dest=DIRECTORY"},
+      {"type=oci", true, "--output: refusing to write an archive to a terminal"},
+      {"type=oci,tar=false", false, "--output: tar=false needs dest=DIRECTORY"},
+      {"type=oci,tar=maybe", false, "--output: tar takes true or false, not 'maybe'"},
+      {"type=oci,source-date-epoch=now", false, "--output: source-date-epoch 'now' is not a number of seconds"},
+      {"type=oci,compression=lz4", false, "--output: unknown compression 'lz4'"},
+      {"", false, "--output: empty value"}};
   for (const Row& row : rows) {
     CAPTURE(row.text);
     CHECK_THROWS_WITH_AS(parse_output(row.text, row.terminal), row.message, Error);

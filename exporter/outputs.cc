@@ -36,8 +36,7 @@ class Destination {
 
   oci::layer::ByteSink sink() {
     return [this](std::span<const std::byte> bytes) {
-      sys::write_all(file_ ? file_.get() : STDOUT_FILENO,
-                     {reinterpret_cast<const char*>(bytes.data()), bytes.size()});
+      sys::write_all(file_ ? file_.get() : STDOUT_FILENO, {reinterpret_cast<const char*>(bytes.data()), bytes.size()});
     };
   }
   void publish() {
@@ -92,7 +91,8 @@ void load_into_engine(const Output& output, const BuiltImage& image, ExportConte
   int ends[2];
   if (pipe2(ends, O_CLOEXEC) != 0) throw_errno(errno, "pipe");
   UniqueFd in(ends[0]), out(ends[1]);
-  Child engine = Child::spawn({.argv = {"docker", "load", "--quiet"}, .stdin_fd = in.get(), .stderr_fd = STDERR_FILENO});
+  Child engine =
+      Child::spawn({.argv = {"docker", "load", "--quiet"}, .stdin_fd = in.get(), .stderr_fd = STDERR_FILENO});
   in.reset();
   try {
     write_image_archive(
@@ -174,14 +174,19 @@ void apply_epoch(const Output& output, const std::optional<std::int64_t>& epoch,
 
 void export_image(const Output& output, const BuiltImage& image, const ImageResult& result, ExportContext& context) {
   switch (output.type) {
-    case OutputType::oci: return export_archive(output, image, context);
+    case OutputType::oci:
+      return export_archive(output, image, context);
     case OutputType::docker:
       return output.dest.empty() ? load_into_engine(output, image, context) : export_archive(output, image, context);
-    case OutputType::tar: return export_tar(output, result, context);
-    case OutputType::local: return export_local(output, result, context);
+    case OutputType::tar:
+      return export_tar(output, result, context);
+    case OutputType::local:
+      return export_local(output, result, context);
     case OutputType::image:
-    case OutputType::registry: return keep_image(output, image, context);
-    case OutputType::cacheonly: return;
+    case OutputType::registry:
+      return keep_image(output, image, context);
+    case OutputType::cacheonly:
+      return;
   }
 }
 

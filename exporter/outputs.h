@@ -27,7 +27,7 @@ struct Output {
   std::vector<std::string> names;  ///< from name=; else the -t names of the build
   bool push = false, push_by_digest = false, insecure = false, as_tar = true, oci_media_types = true;
   ImageOptions image;
-  bool delete_extra = false;       ///< local: mode=delete
+  bool delete_extra = false;  ///< local: mode=delete
   /// source-date-epoch=: instead of the build's SOURCE_DATE_EPOCH for times of files; an empty value is none.
   struct Epoch {
     std::optional<std::int64_t> value;
@@ -42,8 +42,8 @@ struct Output {
 /// Which times this output gives to a build with (or without) a SOURCE_DATE_EPOCH.
 void apply_epoch(const Output& output, const std::optional<std::int64_t>& epoch, ImageResult& result);
 
-/// Parses "-o VALUE": CSV of key=value, or a bare path (local), or "-" (tar to stdout). Throws Error{usage} with a suggestion for unknown
-/// keys and types, and for stdout that is a terminal.
+/// Parses "-o VALUE": CSV of key=value, or a bare path (local), or "-" (tar to stdout). Throws Error{usage} with a
+/// suggestion for unknown keys and types, and for stdout that is a terminal.
 Output parse_output(std::string_view text, bool stdout_is_terminal);
 
 struct ExportContext {
@@ -55,8 +55,8 @@ struct ExportContext {
   const CancelSource* cancel = nullptr;
 };
 
-/// Carries out one output. Nothing half-written stays behind under the final name: files appear by rename, stdout excepted.
-/// Throws Error.
+/// Carries out one output. Nothing half-written stays behind under the final name: files appear by rename, stdout
+/// excepted. Throws Error.
 void export_image(const Output& output, const BuiltImage& image, const ImageResult& result, ExportContext& context);
 
 }  // namespace cbuild::exporter

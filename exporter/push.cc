@@ -81,8 +81,8 @@ class Pusher {
 
   void report(const oci::Descriptor& descriptor, std::uint64_t bytes) {
     if (context_.progress)
-      context_.progress->on_event(TaskCounter{context_.task, descriptor.digest.str(), bytes, descriptor.size, true,
-                                              bytes == descriptor.size});
+      context_.progress->on_event(
+          TaskCounter{context_.task, descriptor.digest.str(), bytes, descriptor.size, true, bytes == descriptor.size});
   }
 
   const BuiltImage& image_;

@@ -13,8 +13,8 @@ namespace cbuild::exporter {
 /// The image that a layer's locator names in a registry (Layer::fetch_from), from a cache or not; nullopt for others.
 std::optional<oci::Reference> image_reference(std::string_view locator);
 
-/// Pushes an image under one name: blobs in parallel, layers of a base on the same registry by cross-repository mount, then the
-/// manifest. Throws Error.
+/// Pushes an image under one name: blobs in parallel, layers of a base on the same registry by cross-repository mount,
+/// then the manifest. Throws Error.
 void push_image(const BuiltImage& image, const std::string& name, bool by_digest, ExportContext& context);
 
 }  // namespace cbuild::exporter

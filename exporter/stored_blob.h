@@ -6,8 +6,8 @@
 
 namespace cbuild::exporter {
 
-/// Reads a blob of the store and compares it with its digest. One that does not match is dropped, and Error{corrupt} thrown: the layer
-/// will be packed or fetched again.
+/// Reads a blob of the store and compares it with its digest. One that does not match is dropped, and Error{corrupt}
+/// thrown: the layer will be packed or fetched again.
 void verify_stored_blob(cache::Store& store, const Digest& digest);
 
 /// The same for a blob whose content was read already and has the digest `found`.

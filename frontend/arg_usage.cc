@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-// A text scan that errs on one side: what it cannot read for certain may use everything. It goes through the text once, keeps track of
-// quotes, and looks at each word where a shell expects a command. A program that is not in the table ends the scan, because make, a
-// compiler, an interpreter or a script may read any variable without the text saying so.
+// A text scan that errs on one side: what it cannot read for certain may use everything. It goes through the text once,
+// keeps track of quotes, and looks at each word where a shell expects a command. A program that is not in the table
+// ends the scan, because make, a compiler, an interpreter or a script may read any variable without the text saying so.
 #include "frontend/arg_usage.h"
 
 #include <algorithm>
@@ -20,33 +20,40 @@ using Prefixes = std::vector<std::string_view>;
 
 /// Read by any program through libc, the shell or the loader.
 constexpr std::array<std::string_view, 24> kAlways = {
-    "PATH",     "HOME",   "USER",  "LOGNAME", "SHELL",  "PWD",    "OLDPWD", "IFS",     "ENV",     "BASH_", "PS",    "LANG",
-    "LANGUAGE", "LC_",    "TZ",    "TERM",    "TMPDIR", "LD_",    "MALLOC_", "GCONV_", "POSIXLY_", "NLSPATH", "SHELLOPTS", "CDPATH"};
+    "PATH",   "HOME",  "USER",    "LOGNAME", "SHELL",    "PWD",     "OLDPWD",    "IFS",
+    "ENV",    "BASH_", "PS",      "LANG",    "LANGUAGE", "LC_",     "TZ",        "TERM",
+    "TMPDIR", "LD_",   "MALLOC_", "GCONV_",  "POSIXLY_", "NLSPATH", "SHELLOPTS", "CDPATH"};
 
-/// Programs whose use of the environment is documented, and the beginnings of the names they read. Maintainer scripts that apt and
-/// apk run are taken to read only debconf's variables. sed is not here: it can run commands.
+/// Programs whose use of the environment is documented, and the beginnings of the names they read. Maintainer scripts
+/// that apt and apk run are taken to read only debconf's variables. sed is not here: it can run commands.
 const std::map<std::string_view, Prefixes>& programs() {
   static const std::map<std::string_view, Prefixes> kPrograms = [] {
     std::map<std::string_view, Prefixes> out;
     for (const std::string_view name :
-         {"echo", "printf", "true", "false", ":", "test", "[", "cd", "mkdir", "rmdir", "rm", "ln", "touch", "chmod", "chown", "chgrp", "cat",
-          "head", "tail", "cut", "tr", "uniq", "wc", "tee", "basename", "dirname", "pwd", "sleep", "stat", "sha256sum", "sha512sum",
-          "md5sum", "base64", "seq", "id", "whoami", "uname", "useradd", "usermod", "groupadd", "adduser", "addgroup", "exit", "umask",
-          "ldconfig", "wait", "sync", "realpath", "readlink", "mktemp", "expr"})
+         {"echo",  "printf",  "true",      "false",     ":",       "test",     "[",        "cd",      "mkdir",
+          "rmdir", "rm",      "ln",        "touch",     "chmod",   "chown",    "chgrp",    "cat",     "head",
+          "tail",  "cut",     "tr",        "uniq",      "wc",      "tee",      "basename", "dirname", "pwd",
+          "sleep", "stat",    "sha256sum", "sha512sum", "md5sum",  "base64",   "seq",      "id",      "whoami",
+          "uname", "useradd", "usermod",   "groupadd",  "adduser", "addgroup", "exit",     "umask",   "ldconfig",
+          "wait",  "sync",    "realpath",  "readlink",  "mktemp",  "expr"})
       out[name] = {};
     out["cp"] = out["mv"] = out["install"] = {"SIMPLE_BACKUP_SUFFIX", "VERSION_CONTROL"};
-    out["ls"] = out["du"] = out["df"] = {"LS_", "COLUMNS", "TABSIZE", "QUOTING_STYLE", "TIME_STYLE", "BLOCK", "DU_", "DF_"};
+    out["ls"] = out["du"] =
+        out["df"] = {"LS_", "COLUMNS", "TABSIZE", "QUOTING_STYLE", "TIME_STYLE", "BLOCK", "DU_", "DF_"};
     out["date"] = {"SOURCE_DATE_EPOCH"};
     out["sort"] = {"_POSIX2_VERSION"};
     out["grep"] = out["egrep"] = out["fgrep"] = {"GREP_"};
-    out["tar"] = {"TAR_", "TAPE", "GZIP", "XZ_", "BZIP", "ZSTD_", "SIMPLE_BACKUP_SUFFIX", "VERSION_CONTROL", "RSH", "COLUMNS"};
+    out["tar"] = {"TAR_", "TAPE",   "GZIP", "XZ_", "BZIP", "ZSTD_", "SIMPLE_BACKUP_SUFFIX", "VERSION_CONTROL",
+                  "RSH",  "COLUMNS"};
     out["gzip"] = out["gunzip"] = out["zcat"] = {"GZIP"};
     out["xz"] = out["unxz"] = {"XZ_"};
     out["unzip"] = {"UNZIP", "ZIPINFO"};
-    const Prefixes network = {"http_", "https_", "ftp_", "no_", "all_", "HTTP", "FTP_", "NO_", "ALL_", "SSL_", "CURL_", "NETRC", "WGET", "SSLKEYLOGFILE", "OPENSSL_"};
+    const Prefixes network = {"http_", "https_", "ftp_",  "no_",   "all_", "HTTP",          "FTP_",    "NO_",
+                              "ALL_",  "SSL_",   "CURL_", "NETRC", "WGET", "SSLKEYLOGFILE", "OPENSSL_"};
     out["curl"] = out["wget"] = network;
     Prefixes packages = network;
-    packages.insert(packages.end(), {"APT_", "DEB", "DPKG_", "UCF_", "APK", "COLUMNS", "NEEDRESTART_", "SYSTEMD_", "INITRD"});
+    packages.insert(packages.end(),
+                    {"APT_", "DEB", "DPKG_", "UCF_", "APK", "COLUMNS", "NEEDRESTART_", "SYSTEMD_", "INITRD"});
     out["apt-get"] = out["apt"] = out["apt-cache"] = out["apt-mark"] = out["apk"] = packages;
     return out;
   }();
@@ -54,14 +61,19 @@ const std::map<std::string_view, Prefixes>& programs() {
 }
 
 /// Options by which a program of the table runs another one.
-constexpr std::array<std::string_view, 9> kRunners = {"--to-command",      "--use-compress-program", "--checkpoint-action", " -I", "--compress-program",
-                                                      "--strip-program", "--use-askpass",          "-Invoke",             "--rsh-command"};
+constexpr std::array<std::string_view, 9> kRunners = {
+    "--to-command",       "--use-compress-program", "--checkpoint-action", " -I",
+    "--compress-program", "--strip-program",        "--use-askpass",       "-Invoke",
+    "--rsh-command"};
 
-bool is_name_char(char c) { return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '_'; }
+bool is_name_char(char c) {
+  return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '_';
+}
 
 /// Words behind which a command stands.
 bool is_opener(std::string_view word) {
-  constexpr std::array<std::string_view, 10> kOpeners = {"if", "then", "else", "elif", "do", "while", "until", "!", "{", "time"};
+  constexpr std::array<std::string_view, 10> kOpeners = {"if",    "then",  "else", "elif", "do",
+                                                         "while", "until", "!",    "{",    "time"};
   return std::find(kOpeners.begin(), kOpeners.end(), word) != kOpeners.end();
 }
 
@@ -70,7 +82,8 @@ bool is_closer(std::string_view word) { return word == "fi" || word == "done" ||
 /// "NAME=value" in front of a command.
 bool is_assignment(std::string_view word) {
   const std::size_t equals = word.find('=');
-  return equals != std::string_view::npos && equals > 0 && std::all_of(word.begin(), word.begin() + static_cast<std::ptrdiff_t>(equals), is_name_char);
+  return equals != std::string_view::npos && equals > 0 &&
+         std::all_of(word.begin(), word.begin() + static_cast<std::ptrdiff_t>(equals), is_name_char);
 }
 
 /// The last name of a path that programs are commonly called by; a path elsewhere is some script.
@@ -98,12 +111,21 @@ class ShellScan {
   bool step() {
     const char c = text_[at_];
     switch (c) {
-      case '\'': return single_quoted();
-      case '"': in_double_ = !in_double_; word_ += c; ++at_; return true;
-      case '\\': return escaped();
-      case '$': return dollar();
-      case '`': return false;
-      default: break;
+      case '\'':
+        return single_quoted();
+      case '"':
+        in_double_ = !in_double_;
+        word_ += c;
+        ++at_;
+        return true;
+      case '\\':
+        return escaped();
+      case '$':
+        return dollar();
+      case '`':
+        return false;
+      default:
+        break;
     }
     if (in_double_) {
       word_ += c;
@@ -182,10 +204,12 @@ class ShellScan {
     return true;
   }
 
-  /// $NAME and ${NAME...} are words of the text anyway. "$(...)" is a text of its own; "${!NAME}", "$((", "$'" and "$\"" are not read.
+  /// $NAME and ${NAME...} are words of the text anyway. "$(...)" is a text of its own; "${!NAME}", "$((", "$'" and
+  /// "$\"" are not read.
   bool dollar() {
     const std::string_view rest = text_.substr(at_);
-    if (rest.starts_with("$((") || rest.starts_with("${!") || rest.starts_with("$'") || rest.starts_with("$\"")) return false;
+    if (rest.starts_with("$((") || rest.starts_with("${!") || rest.starts_with("$'") || rest.starts_with("$\""))
+      return false;
     if (!rest.starts_with("$(")) {
       word_ += '$';
       ++at_;
@@ -205,10 +229,14 @@ class ShellScan {
     std::size_t depth = 1;
     for (std::size_t i = from; i < text_.size(); ++i) {
       const char c = text_[i];
-      if (c == '\\') ++i;
-      else if (c == '\'' || c == '"') i = std::min(text_.find(c, i + 1), text_.size());
-      else if (c == '(') ++depth;
-      else if (c == ')' && --depth == 0) return i;
+      if (c == '\\')
+        ++i;
+      else if (c == '\'' || c == '"')
+        i = std::min(text_.find(c, i + 1), text_.size());
+      else if (c == '(')
+        ++depth;
+      else if (c == ')' && --depth == 0)
+        return i;
     }
     return std::string_view::npos;
   }
@@ -232,7 +260,8 @@ class ShellScan {
     while (i < text_.size() && (text_[i] == ' ' || text_[i] == '\t')) ++i;
     if (i >= text_.size() || (text_[i] != '-' && text_[i] != '+')) return false;
     for (++i; i < text_.size() && is_name_char(text_[i]); ++i)
-      if (std::string_view("exuo").find(text_[i]) == std::string_view::npos) return text_.substr(i).starts_with("pipefail");
+      if (std::string_view("exuo").find(text_[i]) == std::string_view::npos)
+        return text_.substr(i).starts_with("pipefail");
     return true;
   }
 
@@ -259,9 +288,12 @@ std::optional<std::string_view> shell_text(const std::vector<std::string>& argv)
   for (std::size_t i = 1; i + 1 < argv.size(); ++i) {
     const std::string& option = argv[i];
     const bool last = i + 2 == argv.size();
-    if (last) return option.starts_with('-') && option.ends_with('c') ? std::optional<std::string_view>(argv.back()) : std::nullopt;
+    if (last)
+      return option.starts_with('-') && option.ends_with('c') ? std::optional<std::string_view>(argv.back())
+                                                              : std::nullopt;
     const bool named = i > 1 && argv[i - 1].ends_with('o');
-    if (!named && !(option.starts_with('-') && option.find_first_not_of("-exuo") == std::string::npos)) return std::nullopt;
+    if (!named && !(option.starts_with('-') && option.find_first_not_of("-exuo") == std::string::npos))
+      return std::nullopt;
     if (named && option != "pipefail") return std::nullopt;
   }
   return std::nullopt;
@@ -293,7 +325,9 @@ ArgUsage arg_usage(const std::vector<std::string>& argv, bool plain) {
   ArgUsage out;
   const auto text = shell_text(argv);
   if (!text || !plain) return out;
-  if (std::any_of(kRunners.begin(), kRunners.end(), [&](auto option) { return text->find(option) != std::string_view::npos; })) return out;
+  if (std::any_of(kRunners.begin(), kRunners.end(),
+                  [&](auto option) { return text->find(option) != std::string_view::npos; }))
+    return out;
   ShellScan scan(*text);
   if (!scan.read()) return out;
   out.all = false;

@@ -17,9 +17,10 @@ struct ArgUsage {
   bool uses(std::string_view name) const;
 };
 
-/// Reads the argument list of a RUN: `argv` is "/bin/sh -c TEXT" with whatever options, or anything else, which may use all. Rules nothing
-/// out unless every program that the text names is one whose use of the environment is known (the table in arg_usage.cc), and the
-/// text is plain: no functions, no case, no indirection. `plain` false: there are scripts besides the text.
+/// Reads the argument list of a RUN: `argv` is "/bin/sh -c TEXT" with whatever options, or anything else, which may use
+/// all. Rules nothing out unless every program that the text names is one whose use of the environment is known (the
+/// table in arg_usage.cc), and the text is plain: no functions, no case, no indirection. `plain` false: there are
+/// scripts besides the text.
 ArgUsage arg_usage(const std::vector<std::string>& argv, bool plain);
 
 }  // namespace cbuild::frontend

@@ -12,9 +12,10 @@ ArgUsage of(const std::string& text) { return arg_usage({"/bin/sh", "-c", text},
 
 TEST_CASE("what is named in the text is used, the rest is not") {
   for (const char* text :
-       {"echo $V", "echo ${V}", "echo \"x ${V:-1}\"", "printf '%s' \"$V\" > /f", "mkdir -p /a && echo $V", "echo a;echo $V", "test -n \"$V\" || echo no",
-        "if [ -n \"$V\" ]; then echo x; fi", "echo $(cat /f | tr a b) $V", "for i in 1 2; do echo $i $V; done", "X=$V echo x",
-        "set -eux; echo $V", "(cd /x && echo $V)", "echo a \\\n && echo $V", "echo x 2>&1 >/dev/null $V", "/bin/echo $V # comment"}) {
+       {"echo $V", "echo ${V}", "echo \"x ${V:-1}\"", "printf '%s' \"$V\" > /f", "mkdir -p /a && echo $V",
+        "echo a;echo $V", "test -n \"$V\" || echo no", "if [ -n \"$V\" ]; then echo x; fi",
+        "echo $(cat /f | tr a b) $V", "for i in 1 2; do echo $i $V; done", "X=$V echo x", "set -eux; echo $V",
+        "(cd /x && echo $V)", "echo a \\\n && echo $V", "echo x 2>&1 >/dev/null $V", "/bin/echo $V # comment"}) {
     CAPTURE(text);
     const ArgUsage usage = of(text);
     CHECK_FALSE(usage.all);
@@ -25,12 +26,53 @@ TEST_CASE("what is named in the text is used, the rest is not") {
 }
 
 TEST_CASE("a command that may read the environment by itself uses all") {
-  for (const char* text :
-       {"env", "printenv", "export", "set", "make", "./run.sh", "sh run.sh", "bash -c 'echo 1'", "python3 x.py", "eval echo", ". /f", "source /f",
-        "echo `env`", "echo $(env)", "echo a && make", "echo a | sh", "$CMD", "\"$CMD\" x", "f() { env; }; f", "case x in x) env;; esac",
-        "echo ${!V}", "echo $((1+1))", "cat <<E\nE\n", "cat <(env)", "xargs env", "find . -exec env", "exec env", "command env", "awk 1", "gcc x.c",
-        "set -a; echo x", "sed 1e x", "tar --to-command=env -xf a", "echo $'a\\'; env; echo '", "echo $\"x\"", "e\\nv", "echo 'unclosed", "/opt/bin/echo x", "declare -p", "trap env EXIT", "if make; then echo x; fi", "! env", "time env",
-        "for i in 1; do make; done", "A=1 env", "echo x\nenv", "> /f env"}) {
+  for (const char* text : {"env",
+                           "printenv",
+                           "export",
+                           "set",
+                           "make",
+                           "./run.sh",
+                           "sh run.sh",
+                           "bash -c 'echo 1'",
+                           "python3 x.py",
+                           "eval echo",
+                           ". /f",
+                           "source /f",
+                           "echo `env`",
+                           "echo $(env)",
+                           "echo a && make",
+                           "echo a | sh",
+                           "$CMD",
+                           "\"$CMD\" x",
+                           "f() { env; }; f",
+                           "case x in x) env;; esac",
+                           "echo ${!V}",
+                           "echo $((1+1))",
+                           "cat <<E\nE\n",
+                           "cat <(env)",
+                           "xargs env",
+                           "find . -exec env",
+                           "exec env",
+                           "command env",
+                           "awk 1",
+                           "gcc x.c",
+                           "set -a; echo x",
+                           "sed 1e x",
+                           "tar --to-command=env -xf a",
+                           "echo $'a\\'; env; echo '",
+                           "echo $\"x\"",
+                           "e\\nv",
+                           "echo 'unclosed",
+                           "/opt/bin/echo x",
+                           "declare -p",
+                           "trap env EXIT",
+                           "if make; then echo x; fi",
+                           "! env",
+                           "time env",
+                           "for i in 1; do make; done",
+                           "A=1 env",
+                           "echo x\nenv",
+                           "> /f env"}) {
     CAPTURE(text);
     CHECK(of(text).all);
   }

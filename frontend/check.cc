@@ -86,8 +86,11 @@ void Checks::throw_if_errors() const {
   std::set<std::string> names;
   for (const Diagnostic& finding : found_) names.insert(finding.rule);
   const std::vector<std::string> list(names.begin(), names.end());
-  throw DiagnosticError({{Severity::error, {}, cat("lint violation found for rules: ", join(list, ", ")),
-                          "error=true makes errors of warnings; docs/checks.md tells how to mend or skip each", {}}});
+  throw DiagnosticError({{Severity::error,
+                          {},
+                          cat("lint violation found for rules: ", join(list, ", ")),
+                          "error=true makes errors of warnings; docs/checks.md tells how to mend or skip each",
+                          {}}});
 }
 
 }  // namespace cbuild::frontend

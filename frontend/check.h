@@ -43,10 +43,10 @@ enum class Check : std::uint8_t {
 
 struct CheckRule {
   Check check;
-  std::string_view name;         ///< as skip= has it
+  std::string_view name;  ///< as skip= has it
   std::string_view description;
-  std::string_view anchor;       ///< of its section in docs/checks.md and of its page at the reference
-  bool experimental = false;     ///< off unless asked for
+  std::string_view anchor;    ///< of its section in docs/checks.md and of its page at the reference
+  bool experimental = false;  ///< off unless asked for
 
   /// Page of the rule at the reference; empty where it has none.
   std::string url() const;
@@ -78,8 +78,8 @@ CheckOptions parse_check_options(std::string_view text);
 /// A note at `span` for each name in `options` that is no rule's.
 std::vector<Diagnostic> unknown_rule_notes(const CheckOptions& options, const Span& span);
 
-/// Collects findings. What an instruction is told to be spared ("# check=skip=X" above it) is dropped, and so is what was
-/// found before at the same place.
+/// Collects findings. What an instruction is told to be spared ("# check=skip=X" above it) is dropped, and so is what
+/// was found before at the same place.
 class Checks {
  public:
   Checks() = default;
@@ -113,8 +113,8 @@ class Checks {
 /// A finding on one line: "StageNameCasing: Stage name 'A' should be lowercase (line 3)".
 std::string finding_line(const Diagnostic& finding);
 
-/// The nearest of `candidates` by at most two edits, for the messages of checks; empty if there is none or one is equal.
-/// (The hints of errors use suggest(), which is more tolerant.)
+/// The nearest of `candidates` by at most two edits, for the messages of checks; empty if there is none or one is
+/// equal. (The hints of errors use suggest(), which is more tolerant.)
 std::string near_name(std::string_view word, const std::vector<std::string>& candidates);
 
 }  // namespace cbuild::frontend

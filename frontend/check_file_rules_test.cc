@@ -51,19 +51,16 @@ TEST_CASE("DuplicateStageName") {
 }
 
 TEST_CASE("ReservedStageName") {
-  CHECK(
-      lint("FROM scratch AS scratch\nFROM scratch AS context\n") ==
-      Strings{
-          "ReservedStageName: Stage name should not use the same name as reserved stage \"scratch\" (line 1)",
-          "ReservedStageName: Stage name should not use the same name as reserved stage \"context\" (line "
-          "2)"});
+  CHECK(lint("FROM scratch AS scratch\nFROM scratch AS context\n") ==
+        Strings{"ReservedStageName: Stage name should not use the same name as reserved stage \"scratch\" (line 1)",
+                "ReservedStageName: Stage name should not use the same name as reserved stage \"context\" (line "
+                "2)"});
   CHECK(lint("FROM scratch\nFROM scratch AS a\n").empty());
 }
 
 TEST_CASE("MaintainerDeprecated") {
-  CHECK(
-      lint("FROM scratch\nMAINTAINER me@example.org\n") ==
-      Strings{"MaintainerDeprecated: Maintainer instruction is deprecated in favor of using label (line 2)"});
+  CHECK(lint("FROM scratch\nMAINTAINER me@example.org\n") ==
+        Strings{"MaintainerDeprecated: Maintainer instruction is deprecated in favor of using label (line 2)"});
   CHECK(lint("FROM scratch\nLABEL org.opencontainers.image.authors=\"me@example.org\"\n").empty());
   CHECK(lint("FROM scratch\n# check=skip=MaintainerDeprecated\nMAINTAINER me@example.org\n").empty());
 }
@@ -71,10 +68,9 @@ TEST_CASE("MaintainerDeprecated") {
 TEST_CASE("WarningsBeforeError") {
   const Lint parsing("FROM scratch AS BadStageName\nMAINTAINER me@example.org\nBADCMD\n");
   CHECK(parsing.error == "unknown instruction: BADCMD");
-  CHECK(
-      parsing.warnings ==
-      Strings{"StageNameCasing: Stage name 'BadStageName' should be lowercase (line 1)",
-              "MaintainerDeprecated: Maintainer instruction is deprecated in favor of using label (line 2)"});
+  CHECK(parsing.warnings ==
+        Strings{"StageNameCasing: Stage name 'BadStageName' should be lowercase (line 1)",
+                "MaintainerDeprecated: Maintainer instruction is deprecated in favor of using label (line 2)"});
   const Lint lowering("FROM scratch AS A\nFROM ${BAR} AS base\n");
   CHECK(lowering.error == "base name (${BAR}) should not be blank");
   CHECK(lowering.warnings == Strings{"StageNameCasing: Stage name 'A' should be lowercase (line 1)",
@@ -85,8 +81,7 @@ TEST_CASE("WarningsBeforeError") {
 
 TEST_CASE("UndeclaredArg") {
   CHECK(lint("ARG base=scratch\nFROM $base\nCOPY Dockerfile .\n").empty());
-  CHECK(lint("ARG BUILDPLATFORM=linux/amd64\nFROM --platform=$BUILDPLATFORM scratch\nCOPY Dockerfile .\n")
-            .empty());
+  CHECK(lint("ARG BUILDPLATFORM=linux/amd64\nFROM --platform=$BUILDPLATFORM scratch\nCOPY Dockerfile .\n").empty());
   CHECK(lint("FROM --platform=$BUILDPLATFORM scratch\nCOPY Dockerfile .\n").empty());
   CHECK(lint("ARG DEBUG\nFROM scratch${DEBUG}\nCOPY Dockerfile .\n").empty());
   CHECK(lint("ARG DEBUG\nFROM scra${DEBUG:-tch}\nCOPY Dockerfile .\n").empty());
@@ -96,13 +91,11 @@ TEST_CASE("UndeclaredArg") {
   CHECK(typo.warnings == Strings{"UndefinedArgInFrom: FROM argument 'BULIDPLATFORM' is not declared (did you "
                                  "mean BUILDPLATFORM?) (line 1)"});
   const Lint part("ARG MY_OS=linux\nARG MY_ARCH=amd64\nFROM --platform=linux/${MYARCH} busybox\n");
-  CHECK(
-      part.warnings ==
-      Strings{"UndefinedArgInFrom: FROM argument 'MYARCH' is not declared (did you mean MY_ARCH?) (line 3)"});
+  CHECK(part.warnings ==
+        Strings{"UndefinedArgInFrom: FROM argument 'MYARCH' is not declared (did you mean MY_ARCH?) (line 3)"});
   CHECK(lint("ARG tag=latest\nFROM busybox:${tag}${version} AS b\nCOPY Dockerfile .\n") ==
         Strings{"UndefinedArgInFrom: FROM argument 'version' is not declared (line 2)"});
-  CHECK(
-      lint("ARG tag=latest\n# check=skip=UndefinedArgInFrom\nFROM busybox:${tag}${version} AS b\n").empty());
+  CHECK(lint("ARG tag=latest\n# check=skip=UndefinedArgInFrom\nFROM busybox:${tag}${version} AS b\n").empty());
 }
 
 TEST_CASE("RedundantTargetPlatform") {
@@ -112,8 +105,7 @@ TEST_CASE("RedundantTargetPlatform") {
   };
   CHECK(lint("FROM --platform=$TARGETPLATFORM scratch\n") == redundant("$TARGETPLATFORM"));
   CHECK(lint("FROM --platform=${TARGETPLATFORM} scratch\n") == redundant("${TARGETPLATFORM}"));
-  CHECK(
-      lint("\n# a\n# check=skip=RedundantTargetPlatform\nFROM --platform=$TARGETPLATFORM scratch\n").empty());
+  CHECK(lint("\n# a\n# check=skip=RedundantTargetPlatform\nFROM --platform=$TARGETPLATFORM scratch\n").empty());
   CHECK(lint("FROM --platform=$TARGETOS/$TARGETARCH scratch\n").empty());
 }
 
@@ -122,11 +114,9 @@ TEST_CASE("InvalidDefaultArgInFrom") {
     return Strings{cat("InvalidDefaultArgInFrom: Default value for ARG ", name,
                        " results in empty or invalid base image name (line 2)")};
   };
-  CHECK(Lint("ARG VERSION\nFROM busybox:$VERSION\n", {{"VERSION", "latest"}}).warnings ==
-        invalid("busybox:$VERSION"));
+  CHECK(Lint("ARG VERSION\nFROM busybox:$VERSION\n", {{"VERSION", "latest"}}).warnings == invalid("busybox:$VERSION"));
   CHECK(Lint("ARG IMAGE\nFROM $IMAGE\n", {{"IMAGE", "busybox:latest"}}).warnings == invalid("$IMAGE"));
-  CHECK(Lint("ARG SFX=\"box:\"\nFROM busy${SFX}\n", {{"SFX", "box:latest"}}).warnings ==
-        invalid("busy${SFX}"));
+  CHECK(Lint("ARG SFX=\"box:\"\nFROM busy${SFX}\n", {{"SFX", "box:latest"}}).warnings == invalid("busy${SFX}"));
   CHECK(Lint("ARG VERSION=\"latest\"\nFROM busybox:${VERSION}\n", {{"VERSION", "latest"}}).warnings.empty());
   CHECK(Lint("ARG V=\"\"\nFROM busybox:stable${V}\n", {{"V", "-musl"}}).error.empty());
   CHECK(Lint("ARG V\nFROM busybox:stable${V}\n", {{"V", ""}}).warnings.empty());
@@ -143,12 +133,11 @@ TEST_CASE("FromPlatformFlagConstDisallowed") {
 }
 
 TEST_CASE("DefinitionDescription") {
-  CHECK(
-      lint("# check=skip=all;experimental=InvalidDefinitionDescription\n# foo this is the foo\nARG foo=bar\n"
-           "# base this is the base image\nFROM scratch AS base\n# version this is the version number\n"
-           "ARG version=latest\n# baz this is the baz\nARG foo=baz bar=qux baz=quux\n#\nARG bit=bat\n"
-           "# comment for something other than ARG or FROM\nCOPY Dockerfile .\n")
-          .empty());
+  CHECK(lint("# check=skip=all;experimental=InvalidDefinitionDescription\n# foo this is the foo\nARG foo=bar\n"
+             "# base this is the base image\nFROM scratch AS base\n# version this is the version number\n"
+             "ARG version=latest\n# baz this is the baz\nARG foo=baz bar=qux baz=quux\n#\nARG bit=bat\n"
+             "# comment for something other than ARG or FROM\nCOPY Dockerfile .\n")
+            .empty());
   const auto wrong = [](const std::string& kind, const std::string& name, int line) {
     return cat("InvalidDefinitionDescription: Comment for ", kind, " should follow the format: `# ", name,
                " <description>` (line ", line, ")");
@@ -176,8 +165,7 @@ TEST_CASE("RuleCheckOption") {
   const Lint error(with("skip=ConsistentInstructionCasing;error=true"));
   CHECK(error.warnings == casing);
   CHECK(error.error == "lint violation found for rules: FromAsCasing");
-  const Lint argument(with("skip=all"),
-                      {{"BUILDKIT_DOCKERFILE_CHECK", "skip=ConsistentInstructionCasing;error=true"}});
+  const Lint argument(with("skip=all"), {{"BUILDKIT_DOCKERFILE_CHECK", "skip=ConsistentInstructionCasing;error=true"}});
   CHECK(argument.warnings == casing);
   CHECK(argument.error == "lint violation found for rules: FromAsCasing");
   const Lint skipped(with("error=true"), {{"BUILDKIT_DOCKERFILE_CHECK", "skip=all"}});

@@ -23,16 +23,16 @@ std::vector<std::string> known_arguments(const Dockerfile& dockerfile, const Var
   return names;
 }
 
-void check_undefined(const Dockerfile& dockerfile, const Stage& stage, const WordUse& use,
-                     const Variables& globals, Checks& checks) {
+void check_undefined(const Dockerfile& dockerfile, const Stage& stage, const WordUse& use, const Variables& globals,
+                     Checks& checks) {
   if (use.unset.empty()) return;
   const std::vector<std::string> known = known_arguments(dockerfile, globals);
   for (const std::string& name : use.unset) {
     if (std::find(known.begin(), known.end(), name) != known.end()) continue;
     const std::string near = near_name(name, known);
-    checks.report(Check::undefined_arg_in_from, stage.from,
-                  cat("FROM argument '", name, "' is not declared",
-                      near.empty() ? "" : cat(" (did you mean ", near, "?)")));
+    checks.report(
+        Check::undefined_arg_in_from, stage.from,
+        cat("FROM argument '", name, "' is not declared", near.empty() ? "" : cat(" (did you mean ", near, "?)")));
   }
 }
 
@@ -40,9 +40,9 @@ void check_target_platform(const Stage& stage, const Text& flag, const WordUse& 
                            Checks& checks) {
   const std::string target = "TARGETPLATFORM";
   if (use.set != std::vector{target} || !use.unset.empty() || use.result != *globals.find(target)) return;
-  checks.report(Check::redundant_target_platform, stage.from,
-                cat("Setting platform to predefined ", flag.value,
-                    " in FROM is redundant as this is the default behavior"));
+  checks.report(
+      Check::redundant_target_platform, stage.from,
+      cat("Setting platform to predefined ", flag.value, " in FROM is redundant as this is the default behavior"));
 }
 
 void check_constant_platform(const Stage& stage, const WordUse& use, Checks& checks) {
@@ -75,8 +75,7 @@ std::optional<Variables> default_arguments(const Dockerfile& dockerfile, const L
 
 }  // namespace
 
-void check_from_variables(const Dockerfile& dockerfile, const Stage& stage, const Variables& globals,
-                          Checks& checks) {
+void check_from_variables(const Dockerfile& dockerfile, const Stage& stage, const Variables& globals, Checks& checks) {
   const auto& from = std::get<FromInstruction>(stage.from.body);
   check_undefined(dockerfile, stage, look_up(from.image, globals, dockerfile.escape), globals, checks);
   if (!from.platform || from.platform->value.empty()) return;

@@ -74,8 +74,11 @@ void note_unknown(const std::set<std::string, std::less<>>& names, const Span& s
   for (const std::string& name : names) {
     if (find_rule(name) != nullptr) continue;
     const std::optional<std::string> near = suggest(name, known);
-    out.push_back({Severity::note, span, cat("there is no build check ", go_quote(name)),
-                   near ? cat("did you mean ", *near, "?") : "docs/checks.md lists the rules", {}});
+    out.push_back({Severity::note,
+                   span,
+                   cat("there is no build check ", go_quote(name)),
+                   near ? cat("did you mean ", *near, "?") : "docs/checks.md lists the rules",
+                   {}});
   }
 }
 

@@ -11,14 +11,15 @@ namespace cbuild::frontend {
 
 /// What --call=check found.
 struct CheckResult {
-  std::vector<Diagnostic> warnings;  ///< in the order of the file, each with its rule
-  std::vector<Diagnostic> errors;    ///< what keeps the file from being built
+  std::vector<Diagnostic> warnings;                        ///< in the order of the file, each with its rule
+  std::vector<Diagnostic> errors;                          ///< what keeps the file from being built
   std::vector<std::shared_ptr<const SourceText>> sources;  ///< the Dockerfile, then what it includes
 
   bool clean() const { return warnings.empty() && errors.empty(); }
 };
 
-/// As people read it: how many, then each warning with its rule, the rule's page, message and lines. Errors are not in it.
+/// As people read it: how many, then each warning with its rule, the rule's page, message and lines. Errors are not in
+/// it.
 std::string check_text(const CheckResult& result);
 
 /// The reference's lint result: warnings, sources (base64), buildError.

@@ -59,8 +59,7 @@ TEST_CASE("text of warnings has the rule's page, the message and the lines") {
         "  3 |\n"
         "  4 | >>>   b\n"
         "--------------------\n");
-  CHECK(
-      check_text(check("FROM scratch AS Base\n")).starts_with("Check complete, 1 warning has been found!\n"));
+  CHECK(check_text(check("FROM scratch AS Base\n")).starts_with("Check complete, 1 warning has been found!\n"));
 }
 
 TEST_CASE("a rule without a page") {
@@ -70,20 +69,18 @@ TEST_CASE("a rule without a page") {
   build.images.images["arm"] = testing::FakeImages::plain_image();
   build.images.images["arm"].platform = *oci::parse_platform("linux/arm64");
   build.run("FROM arm\n");
-  CHECK(
-      check_text({checks.findings(), {}, {}}).find("\nWARNING: InvalidBaseImagePlatform\nBase image arm ") !=
-      std::string::npos);
+  CHECK(check_text({checks.findings(), {}, {}}).find("\nWARNING: InvalidBaseImagePlatform\nBase image arm ") !=
+        std::string::npos);
 }
 
 TEST_CASE("JSON has the reference's shape") {
   const std::string text = "FROM scratch\nMAINTAINER \\\n  me\n";
   const Json json = Json::parse(check_json(check(text)));
-  const Json range = Json::array({{{"start", {{"line", 2}}}, {"end", {{"line", 2}}}},
-                                  {{"start", {{"line", 3}}}, {"end", {{"line", 3}}}}});
+  const Json range = Json::array(
+      {{{"start", {{"line", 2}}}, {"end", {{"line", 2}}}}, {{"start", {{"line", 3}}}, {"end", {{"line", 3}}}}});
   const Json warning = {
       {"ruleName", "MaintainerDeprecated"},
-      {"description",
-       "The MAINTAINER instruction is deprecated, use a label instead to define an image author"},
+      {"description", "The MAINTAINER instruction is deprecated, use a label instead to define an image author"},
       {"url", "https://docs.docker.com/go/dockerfile/rule/maintainer-deprecated/"},
       {"detail", "Maintainer instruction is deprecated in favor of using label"},
       {"location", {{"ranges", range}}}};

@@ -83,7 +83,8 @@ const CheckRule& rule_of(Check check) {
 }
 
 const CheckRule* find_rule(std::string_view name) {
-  const auto found = std::find_if(kRules.begin(), kRules.end(), [&](const CheckRule& rule) { return rule.name == name; });
+  const auto found =
+      std::find_if(kRules.begin(), kRules.end(), [&](const CheckRule& rule) { return rule.name == name; });
   return found == kRules.end() ? nullptr : &*found;
 }
 

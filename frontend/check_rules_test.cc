@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// Every rule: what sets it off, what does not, and what it says. Named after the reference's own tests. Here: rules about what is built.
+// Every rule: what sets it off, what does not, and what it says. Named after the reference's own tests. Here: rules
+// about what is built.
 #include "frontend/check_fixture.h"
 
 namespace cbuild::frontend {
@@ -20,8 +21,7 @@ TEST_CASE("JSONArgsRecommended") {
   CHECK(lint("FROM scratch\nENTRYPOINT mycommand\n") == recommended("ENTRYPOINT"));
   CHECK(lint("FROM scratch\nCMD [\"mycommand\"]\nENTRYPOINT [\"x\"]\n").empty());
   CHECK(lint("FROM scratch\nSHELL [\"/usr/bin/customshell\"]\nCMD mycommand\n").empty());
-  CHECK(lint("FROM scratch AS base\nSHELL [\"/usr/bin/customshell\"]\nFROM base\nENTRYPOINT mycommand\n")
-            .empty());
+  CHECK(lint("FROM scratch AS base\nSHELL [\"/usr/bin/customshell\"]\nFROM base\nENTRYPOINT mycommand\n").empty());
   CHECK(lint("FROM scratch\n# check=skip=JSONArgsRecommended\nCMD mycommand\n").empty());
   CHECK(lint("FROM scratch\n# check=skip=JSONArgsRecommended\nENTRYPOINT mycommand\n").empty());
 }
@@ -42,9 +42,8 @@ TEST_CASE("UnmatchedVars") {
   CHECK(lint("FROM scratch\nRUN echo $UNKNOWN_TO_US\n").empty());
   CHECK(lint("FROM scratch\nCOPY $foo .\nARG foo=bar\nRUN echo $foo\n") ==
         Strings{"UndefinedVar: Usage of undefined variable '$foo' (line 2)"});
-  CHECK(
-      lint("FROM scratch\nARG DIR_BINARIES=b/\nARG DIR_ASSETS=a/\nARG DIR_CONFIG=c/\nCOPY $DIR_ASSET .\n") ==
-      Strings{"UndefinedVar: Usage of undefined variable '$DIR_ASSET' (did you mean $DIR_ASSETS?) (line 5)"});
+  CHECK(lint("FROM scratch\nARG DIR_BINARIES=b/\nARG DIR_ASSETS=a/\nARG DIR_CONFIG=c/\nCOPY $DIR_ASSET .\n") ==
+        Strings{"UndefinedVar: Usage of undefined variable '$DIR_ASSET' (did you mean $DIR_ASSETS?) (line 5)"});
   CHECK(lint("FROM scratch\nENV PATH=$PAHT:/tmp/bin\n") ==
         Strings{"UndefinedVar: Usage of undefined variable '$PAHT' (did you mean $PATH?) (line 2)"});
   CHECK(lint("FROM scratch\n# check=skip=UndefinedVar\nENV A=$B\n").empty());
@@ -63,10 +62,9 @@ TEST_CASE("undefined variables in every place that is expanded") {
 
 TEST_CASE("MultipleInstructionsDisallowed") {
   const auto multiple = [](const std::string& word, int line) {
-    return cat(
-        "MultipleInstructionsDisallowed: Multiple ", word,
-        " instructions should not be used in the same stage because only the last one will be used (line ",
-        line, ")");
+    return cat("MultipleInstructionsDisallowed: Multiple ", word,
+               " instructions should not be used in the same stage because only the last one will be used (line ", line,
+               ")");
   };
   CHECK(lint("FROM scratch\nENTRYPOINT [\"/a\"]\nENTRYPOINT [\"/b\"]\nCMD [\"/a\"]\nCMD [\"/b\"]\n"
              "HEALTHCHECK CMD [\"/a\"]\nHEALTHCHECK CMD [\"/b\"]\n") ==
@@ -111,8 +109,8 @@ TEST_CASE("BaseImagePlatformMismatch") {
   CHECK(Lint("FROM arm\n", build).warnings == Strings{warning});
   CHECK(Lint("FROM busybox\n", build).warnings.empty());
   CHECK(Lint("FROM arm AS unreached\nFROM busybox\n", build).warnings.empty());
-  CHECK(Lint("# the base is only for arm\n# check=skip=InvalidBaseImagePlatform\n\nFROM arm\n", build)
-            .warnings.empty());
+  CHECK(
+      Lint("# the base is only for arm\n# check=skip=InvalidBaseImagePlatform\n\nFROM arm\n", build).warnings.empty());
   build.options.platform_given = true;
   CHECK(Lint("FROM busybox\nCOPY --from=arm /a /b\n", build).warnings ==
         Strings{replace_all(warning, "(line 1)", "(line 2)")});
@@ -132,15 +130,15 @@ TEST_CASE("AllTargetUnmarshal") {
 
 TEST_CASE("SecretsUsedInArgOrEnv") {
   const auto secret = [](const std::string& what, int line) {
-    return cat("SecretsUsedInArgOrEnv: Do not use ARG or ENV instructions for sensitive data (", what,
-               ") (line ", line, ")");
+    return cat("SecretsUsedInArgOrEnv: Do not use ARG or ENV instructions for sensitive data (", what, ") (line ", line,
+               ")");
   };
   CHECK(lint("FROM scratch\nARG SECRET_PASSPHRASE\nENV SUPER_Secret=foo\nENV password=bar secret=baz\n"
              "ARG super_duper_secret_token=foo auth=bar\nENV apikey=bar sunflower=foo\nENV git_key=\n") ==
         Strings{secret("ARG \"SECRET_PASSPHRASE\"", 2), secret("ENV \"SUPER_Secret\"", 3),
                 secret("ENV \"password\"", 4), secret("ENV \"secret\"", 4),
-                secret("ARG \"super_duper_secret_token\"", 5), secret("ARG \"auth\"", 5),
-                secret("ENV \"apikey\"", 6), secret("ENV \"git_key\"", 7)});
+                secret("ARG \"super_duper_secret_token\"", 5), secret("ARG \"auth\"", 5), secret("ENV \"apikey\"", 6),
+                secret("ENV \"git_key\"", 7)});
   CHECK(lint("FROM scratch\nENV PUBLIC_KEY=\nARG public_token\nARG SECRET_PASSPHRASE_FILE\n"
              "ENV password_file=bar secret_File=baz\nARG AUTH_MODULE_VERSION\nENV monkey=1 authority=2\n")
             .empty());
@@ -152,17 +150,16 @@ TEST_CASE("SecretsUsedInArgOrEnv") {
 
 TEST_CASE("CopyIgnoredFiles") {
   const auto ignored = [](const std::string& verb, const std::string& file, int line) {
-    return cat("CopyIgnoredFile: Attempting to ", verb, " file \"", file,
-               "\" that is excluded by .dockerignore (line ", line, ")");
+    return cat("CopyIgnoredFile: Attempting to ", verb, " file \"", file, "\" that is excluded by .dockerignore (line ",
+               line, ")");
   };
   const std::string text = "FROM scratch\nCOPY Dockerfile .\nADD Dockerfile /windy\n";
   CHECK(Lint(text, ignoring({"Dockerfile"})).warnings ==
         Strings{ignored("Copy", "Dockerfile", 2), ignored("Add", "Dockerfile", 3)});
   CHECK(Lint(cat("# check=skip=CopyIgnoredFile\n", text), ignoring({"Dockerfile"})).warnings.empty());
-  CHECK(
-      Lint("FROM scratch AS base\nCOPY Dockerfile /foobar\nFROM base\nCOPY --from=base /foobar /Dockerfile\n",
-           ignoring({"foobar"}))
-          .warnings.empty());
+  CHECK(Lint("FROM scratch AS base\nCOPY Dockerfile /foobar\nFROM base\nCOPY --from=base /foobar /Dockerfile\n",
+             ignoring({"foobar"}))
+            .warnings.empty());
   CHECK(Lint("FROM scratch\nCOPY ./Dockerfile .\n", ignoring({"**", "!Dockerfile"})).warnings.empty());
   CHECK(Lint("FROM scratch\nCOPY . .\n", ignoring({"**", "!Dockerfile"})).warnings.empty());
   CHECK(Lint("FROM scratch\nCOPY ./a/../b/c.txt x/ /d/\n", ignoring({"b"})).warnings ==
@@ -177,11 +174,9 @@ TEST_CASE("CopyIgnoredFileContextRoot") {
 
 TEST_CASE("ExposeProtoCasing") {
   const auto casing = [](const std::string& port) {
-    return cat("ExposeProtoCasing: Defined protocol '", port,
-               "' in EXPOSE instruction should be lowercase (line 2)");
+    return cat("ExposeProtoCasing: Defined protocol '", port, "' in EXPOSE instruction should be lowercase (line 2)");
   };
-  CHECK(lint("FROM scratch\nEXPOSE 80/TcP 8080/TCP 8080/udp\n") ==
-        Strings{casing("80/TcP"), casing("8080/TCP")});
+  CHECK(lint("FROM scratch\nEXPOSE 80/TcP 8080/TCP 8080/udp\n") == Strings{casing("80/TcP"), casing("8080/TCP")});
 }
 
 TEST_CASE("ExposeInvalidFormat") {

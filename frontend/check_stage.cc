@@ -16,23 +16,20 @@ void report(const StageLowering& stage, Check check, std::string message) {
   stage.build.checks.report(check, stage.span(), stage.instruction->comment, std::move(message));
 }
 
-const std::string& keyword(const StageLowering& stage) {
-  return stage.instruction->keyword.value;
-}
+const std::string& keyword(const StageLowering& stage) { return stage.instruction->keyword.value; }
 
 /// Whether one of the words between the underscores of `name` is in `words`, in any case.
 template <std::size_t N>
 bool has_word(std::string_view name, const std::array<std::string_view, N>& words) {
   const std::vector<std::string> parts = split(name, '_');
   return std::any_of(parts.begin(), parts.end(), [&](const std::string& part) {
-    return std::any_of(words.begin(), words.end(),
-                       [&](std::string_view word) { return iequals(part, word); });
+    return std::any_of(words.begin(), words.end(), [&](std::string_view word) { return iequals(part, word); });
   });
 }
 
 bool sounds_secret(std::string_view name) {
-  constexpr std::array<std::string_view, 10> kSecret = {
-      "apikey", "auth", "credential", "credentials", "key", "password", "pword", "passwd", "secret", "token"};
+  constexpr std::array<std::string_view, 10> kSecret = {"apikey",   "auth",  "credential", "credentials", "key",
+                                                        "password", "pword", "passwd",     "secret",      "token"};
   constexpr std::array<std::string_view, 3> kHarmless = {"public", "file", "version"};
   return has_word(name, kSecret) && !has_word(name, kHarmless);
 }
@@ -40,12 +37,12 @@ bool sounds_secret(std::string_view name) {
 /// The root is excluded only by what excludes all.
 bool excludes_all(const PathPatternList& ignore) {
   const std::vector<std::string>& patterns = ignore.patterns();
-  return std::any_of(patterns.begin(), patterns.end(), [](const std::string& pattern) {
-    return pattern == "*" || pattern == "**" || pattern == "**/*";
-  });
+  return std::any_of(patterns.begin(), patterns.end(),
+                     [](const std::string& pattern) { return pattern == "*" || pattern == "**" || pattern == "**/*"; });
 }
 
-/// Of the build context, for this stage; nullptr if a pattern is malformed, which is reported where the context is read.
+/// Of the build context, for this stage; nullptr if a pattern is malformed, which is reported where the context is
+/// read.
 const PathPatternList* ignored_paths(const StageLowering& stage) {
   BuildState& build = stage.build;
   const std::string& name = stage.info.syntax->name;
@@ -73,8 +70,7 @@ void check_undefined(const StageLowering& stage, const std::vector<std::string>&
     if (declared || is_build_setting(name)) continue;
     const std::string near = near_name(name, scope.variables.names());
     report(stage, Check::undefined_var,
-           cat("Usage of undefined variable '$", name, "'",
-               near.empty() ? "" : cat(" (did you mean $", near, "?)")));
+           cat("Usage of undefined variable '$", name, "'", near.empty() ? "" : cat(" (did you mean $", near, "?)")));
   }
 }
 
@@ -87,21 +83,19 @@ void check_secret_name(const StageLowering& stage, std::string_view word, std::s
 void check_command_form(const StageLowering& stage, const CommandLine& command) {
   const auto& shell = stage.state.image.config.shell;
   if (command.exec_form || (shell && !shell->empty())) return;
-  report(stage, Check::json_args_recommended,
-         cat("JSON arguments recommended for ", keyword(stage),
-             " to prevent unintended behavior related to OS signals"));
+  report(
+      stage, Check::json_args_recommended,
+      cat("JSON arguments recommended for ", keyword(stage), " to prevent unintended behavior related to OS signals"));
 }
 
 void check_used_once(const StageLowering& stage, EarlierInstruction& earlier) {
   if (earlier.instruction != nullptr) {
     std::vector<std::string> comments = earlier.instruction->comment;
-    std::copy(stage.instruction->comment.begin(), stage.instruction->comment.end(),
-              std::back_inserter(comments));
-    stage.build.checks.report(
-        Check::multiple_instructions_disallowed, earlier.span, comments,
-        cat("Multiple ", keyword(stage),
-            " instructions should not be used in the same stage because only the last one will "
-            "be used"));
+    std::copy(stage.instruction->comment.begin(), stage.instruction->comment.end(), std::back_inserter(comments));
+    stage.build.checks.report(Check::multiple_instructions_disallowed, earlier.span, comments,
+                              cat("Multiple ", keyword(stage),
+                                  " instructions should not be used in the same stage because only the last one will "
+                                  "be used"));
   }
   earlier = {stage.instruction, stage.span()};
 }
@@ -115,9 +109,8 @@ void check_key_values(const StageLowering& stage, bool legacy) {
 
 void check_workdir(StageLowering& stage, const std::string& path) {
   if (!stage.state.workdir_set && !path.starts_with('/')) {
-    report(
-        stage, Check::workdir_relative_path,
-        cat("Relative workdir ", go_quote(path), " can have unexpected results if the base image changes"));
+    report(stage, Check::workdir_relative_path,
+           cat("Relative workdir ", go_quote(path), " can have unexpected results if the base image changes"));
   }
   stage.state.workdir_set = true;
 }
@@ -151,10 +144,9 @@ void check_base_platform(const Instruction& where, const Span& span, const std::
   const oci::Platform& found = base.image->config.platform;
   const oci::Platform& wanted = base.wanted;
   if (found.os == wanted.os && found.architecture == wanted.architecture) return;
-  checks.report(
-      Check::invalid_base_image_platform, span, where.comment,
-      cat("Base image ", reference, " was pulled with platform ", go_quote(oci::normalize(found).str()),
-          ", expected ", go_quote(oci::normalize(wanted).str()), " for current build"));
+  checks.report(Check::invalid_base_image_platform, span, where.comment,
+                cat("Base image ", reference, " was pulled with platform ", go_quote(oci::normalize(found).str()),
+                    ", expected ", go_quote(oci::normalize(wanted).str()), " for current build"));
 }
 
 }  // namespace cbuild::frontend

@@ -31,7 +31,7 @@ void check_copy_source(const StageLowering& stage, bool add, const std::string& 
 void check_exposed_port(const StageLowering& stage, const std::string& port);
 
 /// InvalidBaseImagePlatform, for an image that FROM or COPY --from of `where` named.
-void check_base_platform(const Instruction& where, const Span& span, const std::string& reference, const ResolvedBase& base,
-                         Checks& checks);
+void check_base_platform(const Instruction& where, const Span& span, const std::string& reference,
+                         const ResolvedBase& base, Checks& checks);
 
 }  // namespace cbuild::frontend

@@ -25,7 +25,8 @@ void check_as_casing(const Instruction& instruction, const FromInstruction& from
   const bool lower = is_lower(keyword);
   if (!lower && !is_upper(keyword)) return;
   if (lower ? is_lower(as) : is_upper(as)) return;
-  checks.report(Check::from_as_casing, instruction, cat("'", as, "' and '", keyword, "' keywords' casing do not match"));
+  checks.report(Check::from_as_casing, instruction,
+                cat("'", as, "' and '", keyword, "' keywords' casing do not match"));
 }
 
 bool is_check_comment(const std::string& comment) {

@@ -35,8 +35,7 @@ TEST_CASE("there is one row for each rule, under its own name and anchor") {
   }
   CHECK(names.size() == 22);
   CHECK(find_rule("StageNameCasting") == nullptr);
-  CHECK(rule_of(Check::stage_name_casing).url() ==
-        "https://docs.docker.com/go/dockerfile/rule/stage-name-casing/");
+  CHECK(rule_of(Check::stage_name_casing).url() == "https://docs.docker.com/go/dockerfile/rule/stage-name-casing/");
   CHECK(rule_of(Check::invalid_base_image_platform).url().empty());
 }
 
@@ -64,8 +63,7 @@ TEST_CASE("malformed check options") {
   CHECK(option_error("foo") ==
         "invalid check option \"foo\"; write skip=RULE,..., experimental=RULE,... or error=true");
   CHECK(option_error("skp=A") == "invalid check option \"skp\"; did you mean skip?");
-  CHECK(option_error("quiet=1") ==
-        "invalid check option \"quiet\"; the options are skip, experimental and error");
+  CHECK(option_error("quiet=1") == "invalid check option \"quiet\"; the options are skip, experimental and error");
   CHECK(option_error("error=maybe") ==
         "failed to parse check option \"error=maybe\": strconv.ParseBool: parsing \"maybe\": invalid syntax; "
         "write "
@@ -86,8 +84,7 @@ TEST_CASE("what options allow") {
 
 TEST_CASE("comments add to the options, but do not make errors of findings") {
   CheckOptions options = parse_check_options("skip=A");
-  options.merge_comments(
-      {"about this step", "check=skip=B;error=true // because", "check=nonsense", "CHECK = skip=C"});
+  options.merge_comments({"about this step", "check=skip=B;error=true // because", "check=nonsense", "CHECK = skip=C"});
   CHECK(options.skip == std::set<std::string, std::less<>>{"A", "B", "C"});
   CHECK_FALSE(options.error);
   options.merge_comments({"check=skip=all"});
@@ -104,9 +101,7 @@ TEST_CASE("names near to a word") {
   CHECK(near_name("PATHOLOGY", names).empty());
 }
 
-Span span_of(const std::shared_ptr<const SourceText>& source, std::size_t begin) {
-  return {source, begin, begin + 1};
-}
+Span span_of(const std::shared_ptr<const SourceText>& source, std::size_t begin) { return {source, begin, begin + 1}; }
 
 TEST_CASE("findings come in the order of the file and each once") {
   const auto source = std::make_shared<const SourceText>("Dockerfile", "a\nb\nc\n");
@@ -127,8 +122,7 @@ TEST_CASE("own options win over those of the file") {
   own.set_file_options(parse_check_options("skip=all"));
   own.report(Check::from_as_casing, span_of(source, 0), {}, "x");
   own.report(Check::duplicate_stage_name, span_of(source, 0), {}, "x");
-  CHECK_THROWS_WITH(own.throw_if_errors(),
-                    "lint violation found for rules: DuplicateStageName, FromAsCasing");
+  CHECK_THROWS_WITH(own.throw_if_errors(), "lint violation found for rules: DuplicateStageName, FromAsCasing");
 }
 
 std::string file_error(const std::string& text, Strings* notes = nullptr) {

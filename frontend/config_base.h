@@ -17,7 +17,8 @@ oci::ImageConfig scratch_config(const oci::Platform& platform);
 /// Adds the default PATH to an environment that has none; not on Windows.
 void ensure_path(oci::ImageConfig& image, const oci::Platform& platform);
 
-/// Where variables stand in an environment. Kept between calls of set_config_env(), so that many settings take linear time.
+/// Where variables stand in an environment. Kept between calls of set_config_env(), so that many settings take linear
+/// time.
 struct EnvPlaces {
   std::unordered_map<std::string, std::size_t> by_name;
   std::size_t size = 0;  ///< of the environment it was made for

@@ -14,8 +14,12 @@ namespace cbuild::frontend {
 
 namespace {
 
-struct PortParts { std::string ip, host_port, container_port; };
-struct PortRange { std::int64_t first = 0, last = 0; };
+struct PortParts {
+  std::string ip, host_port, container_port;
+};
+struct PortRange {
+  std::int64_t first = 0, last = 0;
+};
 
 [[noreturn]] void invalid(std::string message) { throw Error(ErrorCode::input, std::move(message)); }
 
@@ -61,8 +65,8 @@ void check_host_port(const PortParts& parts, const PortRange& container) {
   if (!host) invalid(cat("invalid hostPort: ", parts.host_port));
   const bool same_width = host->last - host->first == container.last - container.first;
   if (!same_width && container.first != container.last) {
-    invalid(cat("invalid ranges specified for container and host Ports: ", parts.container_port, " and ",
-                parts.host_port));
+    invalid(
+        cat("invalid ranges specified for container and host Ports: ", parts.container_port, " and ", parts.host_port));
   }
 }
 

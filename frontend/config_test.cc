@@ -58,11 +58,13 @@ TEST_CASE("EXPOSE errors") {
 }
 
 TEST_CASE("STOPSIGNAL values") {
-  for (const char* good : {"9", "15", "-1", "999", "SIGTERM", "TERM", "sigkill", "RTMIN", "SIGRTMIN+15", "rtmax-1", "RTMAX"}) {
+  for (const char* good :
+       {"9", "15", "-1", "999", "SIGTERM", "TERM", "sigkill", "RTMIN", "SIGRTMIN+15", "rtmax-1", "RTMAX"}) {
     CAPTURE(good);
     CHECK(is_stop_signal(good));
   }
-  for (const char* bad : {"", "0", "SIGFOO", "SIG", "RTMIN+0", "RTMIN+16", "RTMAX-15", "RTMIN+01", "TERM ", "SIGSIGTERM"}) {
+  for (const char* bad :
+       {"", "0", "SIGFOO", "SIG", "RTMIN+0", "RTMIN+16", "RTMAX-15", "RTMIN+01", "TERM ", "SIGSIGTERM"}) {
     CAPTURE(bad);
     CHECK_FALSE(is_stop_signal(bad));
   }
@@ -112,7 +114,8 @@ TEST_CASE("HEALTHCHECK errors") {
   CHECK(healthcheck_error(healthcheck("soon")) == "time: invalid duration \"soon\"");
   CHECK(healthcheck_error(healthcheck({}, "-2")) == "--retries cannot be negative (-2)");
   CHECK(healthcheck_error(healthcheck({}, "x")) == "strconv.ParseInt: parsing \"x\": invalid syntax");
-  CHECK(healthcheck_error(healthcheck({}, "3000000000")) == "strconv.ParseInt: parsing \"3000000000\": value out of range");
+  CHECK(healthcheck_error(healthcheck({}, "3000000000")) ==
+        "strconv.ParseInt: parsing \"3000000000\": value out of range");
 }
 
 TEST_CASE("scratch starts with a platform, a directory and a PATH") {

@@ -16,11 +16,11 @@ struct DirectiveBlock {
   std::vector<Directive> directives;  ///< those in effect: escape, syntax, check, cbuild, in the order of the file
   char escape = '\\';
   bool includes = false;  ///< "# cbuild=include": INCLUDE is an instruction
-  std::size_t end = 0;  ///< where the instructions begin: byte order mark and directive lines are behind
+  std::size_t end = 0;    ///< where the instructions begin: byte order mark and directive lines are behind
 };
 
-/// Reads the parser directives at the top of a file. Repeated ones and a wrong escape character are reported. A "#!" line
-/// may stand in front of syntax and check, but not of escape, which the line reader has to know first.
+/// Reads the parser directives at the top of a file. Repeated ones and a wrong escape character are reported. A "#!"
+/// line may stand in front of syntax and check, but not of escape, which the line reader has to know first.
 DirectiveBlock read_directives(const std::shared_ptr<const SourceText>& source, Report& report);
 
 /// The frontend a file asks for.
@@ -32,7 +32,8 @@ struct SyntaxDirective {
   bool operator==(const SyntaxDirective& o) const { return reference == o.reference && command_line == o.command_line; }
 };
 
-/// Looks for "# syntax=", for "// syntax=", and for a JSON document with the member "syntax"; a "#!" line may stand first.
+/// Looks for "# syntax=", for "// syntax=", and for a JSON document with the member "syntax"; a "#!" line may stand
+/// first.
 std::optional<SyntaxDirective> detect_syntax(const std::shared_ptr<const SourceText>& source);
 
 }  // namespace cbuild::frontend

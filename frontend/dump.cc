@@ -18,9 +18,15 @@ class Dumper {
   void line(std::string_view text) { out_ += cat(std::string(2 * depth_, ' '), text, '\n'); }
   void text(std::string_view name, const std::string& value) { line(cat(name, ' ', go_quote(value))); }
   void text(std::string_view name, const Text& value) { text(name, value.value); }
-  void text(std::string_view name, const std::optional<Text>& value) { if (value) text(name, value->value); }
-  void texts(std::string_view name, const std::vector<Text>& values) { for (const Text& value : values) text(name, value); }
-  void flag(std::string_view name, bool set) { if (set) line(name); }
+  void text(std::string_view name, const std::optional<Text>& value) {
+    if (value) text(name, value->value);
+  }
+  void texts(std::string_view name, const std::vector<Text>& values) {
+    for (const Text& value : values) text(name, value);
+  }
+  void flag(std::string_view name, bool set) {
+    if (set) line(name);
+  }
   void instruction(const Instruction& instruction);
   void heredocs(const std::vector<Heredoc>& heredocs);
   void command(const CommandLine& command);
@@ -56,7 +62,8 @@ std::string lines_of(const Span& span) {
 }
 
 std::string Dumper::dump(const Dockerfile& dockerfile) {
-  for (const Directive& directive : dockerfile.directives) text(cat("directive ", directive.name.value), directive.value);
+  for (const Directive& directive : dockerfile.directives)
+    text(cat("directive ", directive.name.value), directive.value);
   for (const Instruction& arg : dockerfile.global_args) instruction(arg);
   for (const Stage& stage : dockerfile.stages) {
     line(stage.name.empty() ? "stage" : cat("stage ", go_quote(stage.name)));

@@ -52,7 +52,10 @@ class Words {
 class Expander {
  public:
   Expander(std::string_view text, const Environment& environment, const ExpandOptions& options)
-      : text_(text), environment_(environment), options_(options), raw_escapes_(options.raw_escapes),
+      : text_(text),
+        environment_(environment),
+        options_(options),
+        raw_escapes_(options.raw_escapes),
         budget_(kMaxExpansion + text.size()) {}
 
   /// Expands the whole text; into words as well if `words` is given.
@@ -177,7 +180,8 @@ std::string Expander::single_quoted() {
     fail("unexpected end of statement while looking for matching single-quote");
   }
   const std::size_t begin = std::exchange(at_, close + 1);
-  return std::string(options_.raw_quotes ? text_.substr(begin, at_ - begin) : text_.substr(begin + 1, close - begin - 1));
+  return std::string(options_.raw_quotes ? text_.substr(begin, at_ - begin)
+                                         : text_.substr(begin + 1, close - begin - 1));
 }
 
 std::string Expander::double_quoted() {
@@ -285,8 +289,10 @@ std::string Expander::with_word(std::string_view name, std::string_view modifier
   if (!value && options_.skip_unset) return cat("${", name, modifier, word, '}');
   const bool unset = !value || (empty_is_unset && value->empty());
   switch (operation) {
-    case '-': return unset ? word : *value;
-    case '+': return unset ? std::string() : word;
+    case '-':
+      return unset ? word : *value;
+    case '+':
+      return unset ? std::string() : word;
     case '?':
       if (!unset) return *value;
       if (word.empty()) word = value ? "is not allowed to be empty" : "is not allowed to be unset";
@@ -303,7 +309,8 @@ std::string Expander::with_word(std::string_view name, std::string_view modifier
         fail(cat("invalid pattern (", text, ") in substitution: ", error.message()));
       }
     }
-    default: fail(cat("unsupported modifier (", modifier, ") in substitution"));
+    default:
+      fail(cat("unsupported modifier (", modifier, ") in substitution"));
   }
 }
 

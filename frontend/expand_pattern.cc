@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 // A pattern is a row of segments with a star between each two. From a given start, taking the leftmost place for every
-// segment leaves the most room to those after it, so the leftmost place of the last one gives the shortest match and its
-// rightmost place the longest. No choice is ever taken back, and what the reference gets from a regular expression comes
-// out the same.
+// segment leaves the most room to those after it, so the leftmost place of the last one gives the shortest match and
+// its rightmost place the longest. No choice is ever taken back, and what the reference gets from a regular expression
+// comes out the same.
 #include "frontend/expand_pattern.h"
 
 #include <algorithm>
@@ -85,9 +85,7 @@ std::string expand_template(std::string_view text, std::string_view match) {
 
 }  // namespace
 
-void fail_expansion_too_large() {
-  throw Error(ErrorCode::input, "variable expansion produces more than 16 MiB");
-}
+void fail_expansion_too_large() { throw Error(ErrorCode::input, "variable expansion produces more than 16 MiB"); }
 
 WordPattern::WordPattern(std::string_view pattern) : segments_(1) {
   const std::u32string runes = to_runes(pattern);

@@ -13,8 +13,8 @@ namespace cbuild::frontend {
 inline constexpr std::size_t kMaxExpansion = std::size_t{16} << 20;
 [[noreturn]] void fail_expansion_too_large();
 
-/// The patterns of `${n#p}` and its kin: `*` is any text and `?` any character, both within one line; everything else is
-/// literal, `\*`, `\?` and `\\` included; `\}` and `\/` stand for '}' and '/'. Matching is never exponential.
+/// The patterns of `${n#p}` and its kin: `*` is any text and `?` any character, both within one line; everything else
+/// is literal, `\*`, `\?` and `\\` included; `\}` and `\/` stand for '}' and '/'. Matching is never exponential.
 class WordPattern {
  public:
   /// Throws Error{input} "invalid escape '\x'".
@@ -24,13 +24,16 @@ class WordPattern {
   std::string trim_suffix(std::string_view value, bool longest) const;
   /// Puts `replacement` in the place of the leftmost, then longest match.
   std::string replace_first(std::string_view value, std::string_view replacement) const;
-  /// Replaces every match that does not overlap the one before. `replacement` is a template of Go's regexp package: `$0`
-  /// is the match, `$1` and `$name` are empty, `$$` is '$'. Throws Error{input} when the result passes kMaxExpansion.
+  /// Replaces every match that does not overlap the one before. `replacement` is a template of Go's regexp package:
+  /// `$0` is the match, `$1` and `$name` are empty, `$$` is '$'. Throws Error{input} when the result passes
+  /// kMaxExpansion.
   std::string replace_all(std::string_view value, std::string_view replacement) const;
 
  private:
   using Segment = std::u32string;
-  struct Match { std::size_t begin, end; };
+  struct Match {
+    std::size_t begin, end;
+  };
 
   static bool fits(const Segment& segment, std::u32string_view value, std::size_t at);
   static std::optional<std::size_t> find(const Segment& segment, std::u32string_view value, std::size_t from,

@@ -9,12 +9,26 @@ namespace cbuild::frontend {
 namespace {
 
 TEST_CASE("prefixes, shortest and longest") {
-  struct { std::string pattern, value, shortest, longest; } const cases[] = {
-      {"a", "aab", "ab", "ab"},       {"*a", "xaxab", "xab", "b"},   {"*", "abc", "abc", ""},
-      {"a*b", "a1b2b3", "2b3", "3"},  {"?", "xyz", "yz", "yz"},      {"b", "abc", "abc", "abc"},
-      {"", "abc", "abc", "abc"},      {"*a*b", "aabab", "ab", ""},   {"\\*", "*x", "x", "x"},
-      {"\\?\\\\", "?\\x", "x", "x"},  {"[a]", "ab", "ab", "ab"},     {"[a]", "[a]b", "b", "b"},
-      {"*\xC3\xA9", "a\xC3\xA9" "b\xC3\xA9", "b\xC3\xA9", ""},      {"\\}\\/", "}/x", "x", "x"},
+  struct {
+    std::string pattern, value, shortest, longest;
+  } const cases[] = {
+      {"a", "aab", "ab", "ab"},
+      {"*a", "xaxab", "xab", "b"},
+      {"*", "abc", "abc", ""},
+      {"a*b", "a1b2b3", "2b3", "3"},
+      {"?", "xyz", "yz", "yz"},
+      {"b", "abc", "abc", "abc"},
+      {"", "abc", "abc", "abc"},
+      {"*a*b", "aabab", "ab", ""},
+      {"\\*", "*x", "x", "x"},
+      {"\\?\\\\", "?\\x", "x", "x"},
+      {"[a]", "ab", "ab", "ab"},
+      {"[a]", "[a]b", "b", "b"},
+      {"*\xC3\xA9",
+       "a\xC3\xA9"
+       "b\xC3\xA9",
+       "b\xC3\xA9", ""},
+      {"\\}\\/", "}/x", "x", "x"},
   };
   for (const auto& c : cases) {
     CAPTURE(c.pattern);
@@ -25,9 +39,13 @@ TEST_CASE("prefixes, shortest and longest") {
 }
 
 TEST_CASE("suffixes, shortest and longest") {
-  struct { std::string pattern, value, shortest, longest; } const cases[] = {
-      {".*", "a.b.c", "a.b", "a"}, {"b", "abb", "ab", "ab"},   {"b*", "abab", "aba", "a"}, {"*", "abc", "abc", ""},
-      {"?", "ab", "a", "a"},       {"x\\*", "ax*", "a", "a"}, {"a", "ab", "ab", "ab"},   {"\xC3\xA9?", "x\xC3\xA9z", "x", "x"},
+  struct {
+    std::string pattern, value, shortest, longest;
+  } const cases[] = {
+      {".*", "a.b.c", "a.b", "a"}, {"b", "abb", "ab", "ab"},
+      {"b*", "abab", "aba", "a"},  {"*", "abc", "abc", ""},
+      {"?", "ab", "a", "a"},       {"x\\*", "ax*", "a", "a"},
+      {"a", "ab", "ab", "ab"},     {"\xC3\xA9?", "x\xC3\xA9z", "x", "x"},
   };
   for (const auto& c : cases) {
     CAPTURE(c.pattern);

@@ -14,8 +14,8 @@ using Strings = std::vector<std::string>;
 
 std::optional<std::string> lookup(std::string_view name) {
   static const std::map<std::string, std::string, std::less<>> values = {
-      {"A", "abc"}, {"HOME", "/root"}, {"EMPTY", ""}, {"TWO", "one two"}, {"PATHS", "/a/b/a"}, {"STAR", "a*"},
-      {"FILE", "pkg.tar.gz"}, {"REF", "$A"},
+      {"A", "abc"},        {"HOME", "/root"}, {"EMPTY", ""},          {"TWO", "one two"},
+      {"PATHS", "/a/b/a"}, {"STAR", "a*"},    {"FILE", "pkg.tar.gz"}, {"REF", "$A"},
   };
   const auto found = values.find(name);
   if (found == values.end()) return std::nullopt;
@@ -180,7 +180,8 @@ TEST_CASE("words") {
   CHECK(words("'a b'c") == Strings{"a bc"});
   CHECK(words("$EMPTY \"\"") == Strings{});
   CHECK(words("80${NO:-80}/tcp") == Strings{"8080/tcp"});
-  CHECK(words("a\xC2\xA0" "b") == Strings{"a", "b"});
+  CHECK(words("a\xC2\xA0"
+              "b") == Strings{"a", "b"});
   CHECK(words("x <<  EOF < y") == Strings{"x", "<<  EOF", "<", "y"});
   Strings unset;
   expand_words("$NO", lookup, {}, &unset);
@@ -194,7 +195,9 @@ TEST_CASE("names may be any letters") {
 }
 
 TEST_CASE("invalid UTF-8 becomes replacement characters") {
-  CHECK(expand("a\xFF$A") == "a\xEF\xBF\xBD" "abc");
+  CHECK(expand("a\xFF$A") ==
+        "a\xEF\xBF\xBD"
+        "abc");
 }
 
 TEST_CASE("failures name the word") {

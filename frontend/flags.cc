@@ -42,14 +42,14 @@ bool check_value(const Flag& flag, FlagKind kind, Report& report) {
 
 FlagSet::FlagSet(const std::vector<Flag>& flags, std::span<const FlagSpec> specs, Report& report) {
   for (const Flag& flag : flags) {
-    const auto spec = std::find_if(specs.begin(), specs.end(),
-                                   [&](const FlagSpec& s) { return s.name == flag.name.value; });
+    const auto spec =
+        std::find_if(specs.begin(), specs.end(), [&](const FlagSpec& s) { return s.name == flag.name.value; });
     if (spec == specs.end()) {
       report_unknown(flag, specs, report);
       continue;
     }
-    const bool repeated = std::any_of(known_.begin(), known_.end(),
-                                      [&](const Flag* other) { return other->name == flag.name; });
+    const bool repeated =
+        std::any_of(known_.begin(), known_.end(), [&](const Flag* other) { return other->name == flag.name; });
     if (repeated && spec->kind != FlagKind::list) {
       report.error(flag.name.span, cat("duplicate flag specified: --", flag.name.value));
       continue;

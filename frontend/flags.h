@@ -21,8 +21,8 @@ struct FlagSpec {
   FlagKind kind;
 };
 
-/// The flags of one instruction, checked against those it takes. Unknown, repeated and ill-formed ones are reported, with a
-/// suggestion for a misspelt name. Refers to the flags it was made from.
+/// The flags of one instruction, checked against those it takes. Unknown, repeated and ill-formed ones are reported,
+/// with a suggestion for a misspelt name. Refers to the flags it was made from.
 class FlagSet {
  public:
   FlagSet(const std::vector<Flag>& flags, std::span<const FlagSpec> specs, Report& report);

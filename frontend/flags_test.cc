@@ -8,7 +8,8 @@
 namespace cbuild::frontend {
 namespace {
 
-constexpr std::array<FlagSpec, 3> kSpecs = {{{"yes", FlagKind::boolean}, {"name", FlagKind::text}, {"item", FlagKind::list}}};
+constexpr std::array<FlagSpec, 3> kSpecs = {
+    {{"yes", FlagKind::boolean}, {"name", FlagKind::text}, {"item", FlagKind::list}}};
 
 Flag flag(std::string name, std::optional<std::string> value = std::nullopt) {
   Flag out{{std::move(name), {}}, {}};
@@ -67,7 +68,8 @@ TEST_CASE("mistakes are all reported") {
   CHECK(failures({flag("nam", "x"), flag("name"), flag("yes"), flag("yes"), flag("item")}) ==
         Strings{"unknown flag: --nam / did you mean name?", "missing a value on flag: --name / write --name=<value>",
                 "duplicate flag specified: --yes", "missing a value on flag: --item / write --item=<value>"});
-  CHECK(failures({flag("zzzzz")}) == Strings{"unknown flag: --zzzzz / flags of this instruction: --yes, --name, --item"});
+  CHECK(failures({flag("zzzzz")}) ==
+        Strings{"unknown flag: --zzzzz / flags of this instruction: --yes, --name, --item"});
 }
 
 TEST_CASE("instructions without flags") {

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// The grammars are small and most depend on the escape character, so they are built where they are used: an X3 parser is
-// a value without tables, and nothing has to be set up when the program starts.
+// The grammars are small and most depend on the escape character, so they are built where they are used: an X3 parser
+// is a value without tables, and nothing has to be set up when the program starts.
 #include "frontend/grammar.h"
 
 #include <boost/spirit/home/x3.hpp>
@@ -22,7 +22,9 @@ struct ByteParser : x3::char_parser<ByteParser<Predicate>> {
 
   explicit ByteParser(Predicate p) : predicate(p) {}
   template <typename Char, typename Context>
-  bool test(Char ch, const Context&) const { return predicate(ch); }
+  bool test(Char ch, const Context&) const {
+    return predicate(ch);
+  }
 
   Predicate predicate;
 };
@@ -113,9 +115,8 @@ std::vector<Range> split_quoted(std::string_view text, char escape) {
   };
   const auto double_quoted = x3::lit('"') >> *(escaped | not_quote('"')) >> (x3::lit('"') | x3::eoi | &lone);
   const auto single_quoted = x3::lit('\'') >> *not_quote('\'') >> (x3::lit('\'') | x3::eoi);
-  const auto plain = RuneParser([escape](char32_t c) {
-    return !utf8::is_space(c) && c != static_cast<char32_t>(escape);
-  });
+  const auto plain =
+      RuneParser([escape](char32_t c) { return !utf8::is_space(c) && c != static_cast<char32_t>(escape); });
   const auto word = +(double_quoted | single_quoted | escaped | plain);
   const char* at = text.data();
   x3::parse(at, at + text.size(), *x3::omit[blank | lone | x3::raw[word][add]]);
@@ -124,16 +125,14 @@ std::vector<Range> split_quoted(std::string_view text, char escape) {
 
 std::optional<HeredocOperator> parse_heredoc_operator(std::string_view word) {
   HeredocOperator result;
-  const auto into = [&](Range& range) {
-    return [&](auto& context) { range = range_of(word, x3::_attr(context)); };
-  };
+  const auto into = [&](Range& range) { return [&](auto& context) { range = range_of(word, x3::_attr(context)); }; };
   const auto strip = [&](auto&) { result.strip_tabs = true; };
   const char* at = word.data();
   const char* const end = at + word.size();
-  const bool matched = x3::parse(at, end,
-                                 x3::raw[*digit()][into(result.descriptor)] >> x3::lit("<<") >>
-                                     -(x3::lit('-')[strip]) >> x3::omit[*regex_space()] >>
-                                     x3::raw[*(x3::char_ - '<')][into(result.word)] >> x3::eoi);
+  const bool matched =
+      x3::parse(at, end,
+                x3::raw[*digit()][into(result.descriptor)] >> x3::lit("<<") >> -(x3::lit('-')[strip]) >>
+                    x3::omit[*regex_space()] >> x3::raw[*(x3::char_ - '<')][into(result.word)] >> x3::eoi);
   if (!matched) return std::nullopt;
   return result;
 }
@@ -142,8 +141,7 @@ TypeAndRest parse_healthcheck(std::string_view text) {
   TypeAndRest result;
   const auto set = [&](auto& context) { result.type = range_of(text, x3::_attr(context)); };
   const char* at = text.data();
-  x3::parse(at, at + text.size(),
-            x3::omit[x3::raw[*(x3::char_ - ascii_space())][set] >> *ascii_space()]);
+  x3::parse(at, at + text.size(), x3::omit[x3::raw[*(x3::char_ - ascii_space())][set] >> *ascii_space()]);
   result.rest = static_cast<std::size_t>(at - text.data());
   return result;
 }
@@ -218,10 +216,12 @@ std::optional<VariableReference> parse_reference(std::string_view text) {
   const auto number = +RuneParser(&utf8::is_digit);
   const auto special = ByteParser([](char c) { return std::string_view("@*#?-$!").find(c) != std::string_view::npos; });
   const auto letter = RuneParser([](char32_t c) { return c == '_' || utf8::is_letter(c); });
-  const auto word = letter >> *RuneParser([](char32_t c) { return c == '_' || utf8::is_letter(c) || utf8::is_digit(c); });
+  const auto word =
+      letter >> *RuneParser([](char32_t c) { return c == '_' || utf8::is_letter(c) || utf8::is_digit(c); });
   const auto name = x3::omit[number | special | word];
   const auto modifier = x3::lit(':') >> -any | any;
-  const auto in_braces = x3::lit('{')[braced] >> x3::raw[-name][into(result.name)] >> x3::raw[-modifier][into(result.modifier)];
+  const auto in_braces =
+      x3::lit('{')[braced] >> x3::raw[-name][into(result.name)] >> x3::raw[-modifier][into(result.modifier)];
   const char* at = text.data();
   if (!x3::parse(at, at + text.size(), in_braces | x3::raw[name][into(result.name)])) return std::nullopt;
   result.length = static_cast<std::size_t>(at - text.data());

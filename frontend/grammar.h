@@ -30,8 +30,8 @@ FlagsPrefix parse_flags(std::string_view text, char escape);
 
 /// Words between blanks, no quoting (FROM, EXPOSE, COPY, VOLUME).
 std::vector<Range> split_blanks(std::string_view text);
-/// Words between blanks that are neither quoted nor escaped (ENV, LABEL, ARG). Quotes and escapes stay in the words; a lone
-/// escape character at the end of the text is dropped, a quote that is never closed ends with the text.
+/// Words between blanks that are neither quoted nor escaped (ENV, LABEL, ARG). Quotes and escapes stay in the words; a
+/// lone escape character at the end of the text is dropped, a quote that is never closed ends with the text.
 std::vector<Range> split_quoted(std::string_view text, char escape);
 
 /// "[n]<<[-] word".
@@ -60,10 +60,11 @@ std::vector<std::string> parse_csv(std::string_view record);
 
 /// What follows a '$'.
 struct VariableReference {
-  std::string_view name;      ///< may be empty in braces
+  std::string_view name;  ///< may be empty in braces
   bool braced = false;
-  std::string_view modifier;  ///< in braces: the character after the name, or ':' and the one after it; empty at the end
-  std::size_t length = 0;     ///< bytes from after the '$' up to the end of the modifier
+  std::string_view
+      modifier;            ///< in braces: the character after the name, or ':' and the one after it; empty at the end
+  std::size_t length = 0;  ///< bytes from after the '$' up to the end of the modifier
 };
 /// nullopt if no name and no '{' follows.
 std::optional<VariableReference> parse_reference(std::string_view text);

@@ -82,7 +82,8 @@ TEST_CASE("split_quoted forgives the end of the text") {
 }
 
 TEST_CASE("split_quoted splits at Unicode blanks") {
-  CHECK(quoted("a=1\xC2\xA0" "b=\xC3\xA9") == Strings{"a=1", "b=\xC3\xA9"});
+  CHECK(quoted("a=1\xC2\xA0"
+               "b=\xC3\xA9") == Strings{"a=1", "b=\xC3\xA9"});
 }
 
 TEST_CASE("heredoc operators") {

@@ -19,10 +19,14 @@ Strings names(std::string_view line) {
 }
 
 TEST_CASE("names and quotes") {
-  struct { std::string word, name; bool expand; } const cases[] = {
-      {"<<EOF", "EOF", true},     {"<<'EOF'", "EOF", false},    {"<<\"EOF\"", "EOF", false}, {"<<E'O'F", "EOF", false},
-      {"<<eo\\'f", "eo'f", true}, {"<<'e'o\\'f", "eo'f", false}, {"<<'a b'", "a b", false},   {"<<$EOF", "$EOF", true},
-      {"<<  EOF", "EOF", true},   {"<<f.txt", "f.txt", true},    {"<<EOF>f", "EOF>f", true},  {"<<${E:-x}", "${E:-x}", true},
+  struct {
+    std::string word, name;
+    bool expand;
+  } const cases[] = {
+      {"<<EOF", "EOF", true},     {"<<'EOF'", "EOF", false},  {"<<\"EOF\"", "EOF", false},
+      {"<<E'O'F", "EOF", false},  {"<<eo\\'f", "eo'f", true}, {"<<'e'o\\'f", "eo'f", false},
+      {"<<'a b'", "a b", false},  {"<<$EOF", "$EOF", true},   {"<<  EOF", "EOF", true},
+      {"<<f.txt", "f.txt", true}, {"<<EOF>f", "EOF>f", true}, {"<<${E:-x}", "${E:-x}", true},
   };
   for (const auto& c : cases) {
     CAPTURE(c.word);

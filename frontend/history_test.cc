@@ -30,8 +30,7 @@ TEST_CASE("a command shows the declared arguments with their current values") {
   CHECK(run_created_by(Texts{"/bin/sh", "-c", "make"}, scope) == "RUN /bin/sh -c make # buildkit");
   scope.declared = {{"A", "1"}, {"B", std::nullopt}, {"A", "2"}, {"C", "c"}};
   scope.variables.set("A", "from env");
-  CHECK(run_created_by(Texts{"/bin/sh", "-c", "make"}, scope) ==
-        "RUN |3 A=from env B= C=c /bin/sh -c make # buildkit");
+  CHECK(run_created_by(Texts{"/bin/sh", "-c", "make"}, scope) == "RUN |3 A=from env B= C=c /bin/sh -c make # buildkit");
 }
 
 TEST_CASE("a health check is printed as the Go structure") {

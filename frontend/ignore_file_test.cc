@@ -18,13 +18,12 @@ TEST_CASE("byte order mark and line ends") {
 }
 
 TEST_CASE("patterns are trimmed, cleaned and relative") {
-  CHECK(parse_ignore_file("  a  \n/b/\n./c/../d\n//e\n/\n.\n\xC2\xA0" "f\n") == Strings{"a", "b", "d", "e", "/", ".", "f"});
+  CHECK(parse_ignore_file("  a  \n/b/\n./c/../d\n//e\n/\n.\n\xC2\xA0"
+                          "f\n") == Strings{"a", "b", "d", "e", "/", ".", "f"});
   CHECK(parse_ignore_file("**/x\n*.[ch]\na\\ b\n") == Strings{"**/x", "*.[ch]", "a\\ b"});
 }
 
-TEST_CASE("negations stay in front") {
-  CHECK(parse_ignore_file("!a\n! /b/ \n!\n") == Strings{"!a", "!b", "!"});
-}
+TEST_CASE("negations stay in front") { CHECK(parse_ignore_file("!a\n! /b/ \n!\n") == Strings{"!a", "!b", "!"}); }
 
 TEST_CASE("reading a list again does not change it") {
   const Strings once = parse_ignore_file("/a//b/\n!./c\n**/*.o\n../d\n");

@@ -38,17 +38,16 @@ void check_options(const std::string& text) {
 }  // namespace
 
 extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
-  const std::vector<std::string> files =
-      split(std::string_view(reinterpret_cast<const char*>(data), size), '\0');
+  const std::vector<std::string> files = split(std::string_view(reinterpret_cast<const char*>(data), size), '\0');
   check_options(files[0]);
   frontend::Checks checks;
-  frontend::ParseOptions options{
-      .include = [&](const std::string& path) -> std::optional<std::string> {
-        const auto number = parse_int(path);
-        if (!number || *number < 0 || *number >= static_cast<std::int64_t>(files.size())) return std::nullopt;
-        return files[static_cast<std::size_t>(*number)];
-      },
-      .checks = &checks};
+  frontend::ParseOptions options{.include = [&](const std::string& path) -> std::optional<std::string> {
+                                   const auto number = parse_int(path);
+                                   if (!number || *number < 0 || *number >= static_cast<std::int64_t>(files.size()))
+                                     return std::nullopt;
+                                   return files[static_cast<std::size_t>(*number)];
+                                 },
+                                 .checks = &checks};
   try {
     const auto source = std::make_shared<const SourceText>("fuzz", "# cbuild=include\n" + files[0]);
     const frontend::Dockerfile file = frontend::parse_dockerfile(source, options);

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-// Two readers: an X3 grammar for the form the language has, an array of strings; and a checker for any JSON value, which
-// only decides whether an array that is not one is an error or shell text. The checker keeps its own stack, because text
-// from outside chooses the nesting.
+// Two readers: an X3 grammar for the form the language has, an array of strings; and a checker for any JSON value,
+// which only decides whether an array that is not one is an error or shell text. The checker keeps its own stack,
+// because text from outside chooses the nesting.
 #include "frontend/json_form.h"
 
 #include <boost/spirit/home/x3.hpp>
@@ -28,7 +28,9 @@ struct OneOf : x3::char_parser<OneOf<Predicate>> {
 
   explicit OneOf(Predicate p) : predicate(p) {}
   template <typename Char, typename Context>
-  bool test(Char ch, const Context&) const { return predicate(ch); }
+  bool test(Char ch, const Context&) const {
+    return predicate(ch);
+  }
 
   Predicate predicate;
 };
@@ -49,12 +51,18 @@ char32_t hex_value(std::string_view digits) {
 
 char simple_escape(char c) {
   switch (c) {
-    case 'b': return '\b';
-    case 'f': return '\f';
-    case 'n': return '\n';
-    case 'r': return '\r';
-    case 't': return '\t';
-    default: return c;
+    case 'b':
+      return '\b';
+    case 'f':
+      return '\f';
+    case 'n':
+      return '\n';
+    case 'r':
+      return '\r';
+    case 't':
+      return '\t';
+    default:
+      return c;
   }
 }
 
@@ -139,12 +147,18 @@ class Checker {
     if (at_ == end_) return false;
     switch (*at_) {
       case '[':
-      case '{': return open(*at_++ == '[' ? ']' : '}');
-      case '"': return string();
-      case 't': return x3::parse(at_, end_, x3::lit("true"));
-      case 'f': return x3::parse(at_, end_, x3::lit("false"));
-      case 'n': return x3::parse(at_, end_, x3::lit("null"));
-      default: return number();
+      case '{':
+        return open(*at_++ == '[' ? ']' : '}');
+      case '"':
+        return string();
+      case 't':
+        return x3::parse(at_, end_, x3::lit("true"));
+      case 'f':
+        return x3::parse(at_, end_, x3::lit("false"));
+      case 'n':
+        return x3::parse(at_, end_, x3::lit("null"));
+      default:
+        return number();
     }
   }
 

@@ -44,16 +44,17 @@ TEST_CASE("half a surrogate pair and bad UTF-8 become replacement characters") {
 }
 
 TEST_CASE("what is no JSON is another form") {
-  for (const char* text : {"", "a", "\"a\"", "{}", "['a']", "[\"a\"", "[\"a\"] x", "[\"a\",]", "[,\"a\"]", "[\"a\" \"b\"]",
-                           R"(["\x"])", R"(["\u12"])", "[\"a\tb\"]", "[\"a]", "[1e999]", "[01]", "[nul]", "[", "[1,]"}) {
+  for (const char* text :
+       {"", "a", "\"a\"", "{}", "['a']", "[\"a\"", "[\"a\"] x", "[\"a\",]", "[,\"a\"]", "[\"a\" \"b\"]", R"(["\x"])",
+        R"(["\u12"])", "[\"a\tb\"]", "[\"a]", "[1e999]", "[01]", "[nul]", "[", "[1,]"}) {
     CAPTURE(text);
     CHECK_FALSE(parse_json_form(text));
   }
 }
 
 TEST_CASE("valid JSON with something else than strings is an error") {
-  for (const char* text : {"[1]", "[\"a\",42,\"b\"]", "[-1.5e+3]", "[null]", "[true, false]", "[[\"a\"]]", "[{\"a\":[1,{}]}]",
-                           "[\"a\",{}]", "[0]", "[1e-999]"}) {
+  for (const char* text : {"[1]", "[\"a\",42,\"b\"]", "[-1.5e+3]", "[null]", "[true, false]", "[[\"a\"]]",
+                           "[{\"a\":[1,{}]}]", "[\"a\",{}]", "[0]", "[1e-999]"}) {
     CAPTURE(text);
     CHECK_THROWS_WITH_AS(parse_json_form(text),
                          "when using JSON array syntax, arrays must be comprised of strings only", Error);

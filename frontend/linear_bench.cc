@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-// Parses and lowers files of n, 2n and 4n of everything that a file may have many of, and prints the work for each size and the growth
-// from n to 4n: 4 is linear, 16 is quadratic. Work is counted in instructions where the machine lets a process count its own,
-// else in CPU time.
+// Parses and lowers files of n, 2n and 4n of everything that a file may have many of, and prints the work for each size
+// and the growth from n to 4n: 4 is linear, 16 is quadratic. Work is counted in instructions where the machine lets a
+// process count its own, else in CPU time.
 #include <linux/perf_event.h>
 #include <sys/ioctl.h>
 #include <sys/syscall.h>
@@ -68,8 +68,8 @@ std::uint64_t measure(const WorkCounter& counter, const Work& work) {
   return counter.now() - before;
 }
 
-void row(const WorkCounter& counter, const char* name, std::size_t n, const std::function<void(const std::string&)>& work,
-         const MakeText& make) {
+void row(const WorkCounter& counter, const char* name, std::size_t n,
+         const std::function<void(const std::string&)>& work, const MakeText& make) {
   std::array<std::uint64_t, 3> counts{};
   for (std::size_t i = 0; i < counts.size(); ++i) {
     const std::string text = make(n << i);
@@ -94,8 +94,10 @@ std::string nested(std::size_t depth) { return repeat(depth, "${NO:-") + "x" + s
 
 void parsing_rows(const WorkCounter& counter) {
   const std::string from = "FROM x\n";
-  const auto line = [&](const char* name, const std::string& before, const std::string& word, const std::string& after) {
-    row(counter, name, 16'000 / word.size(), parse, [=](std::size_t n) { return from + before + repeat(n, word) + after + "\n"; });
+  const auto line = [&](const char* name, const std::string& before, const std::string& word,
+                        const std::string& after) {
+    row(counter, name, 16'000 / word.size(), parse,
+        [=](std::size_t n) { return from + before + repeat(n, word) + after + "\n"; });
   };
   line("a line of words, 64 KiB", "COPY ", "a ", "z");
   line("a line of ENV pairs", "ENV ", "a=b ", "");
@@ -107,37 +109,46 @@ void parsing_rows(const WorkCounter& counter) {
       [&](std::size_t n) { return from + "RUN cat " + repeat(n, "<<A ") + "\n" + repeat(n, "A\n"); });
   row(counter, "lines of a heredoc, 1 MB", 10'000, parse,
       [&](std::size_t n) { return from + "RUN <<EOF\n" + repeat(n, "echo some words of a script\n") + "EOF\n"; });
-  row(counter, "continued lines", 10'000, parse, [&](std::size_t n) { return from + "RUN " + repeat(n, "word \\\n") + "end\n"; });
+  row(counter, "continued lines", 10'000, parse,
+      [&](std::size_t n) { return from + "RUN " + repeat(n, "word \\\n") + "end\n"; });
   row(counter, "comments inside a continued line", 10'000, parse,
       [&](std::size_t n) { return from + "RUN a \\\n" + repeat(n, "# comment\n") + "end\n"; });
   row(counter, "unknown instructions", 5'000, parse, [&](std::size_t n) { return from + repeat(n, "RUNN x\n"); });
   row(counter, "stages, parsed", 2'500, parse, [](std::size_t n) {
-    return repeat(n, Numbered([](std::size_t i) { return cat("FROM x AS s", i, "\nCOPY --from=s", i == 0 ? 0 : i - 1, " a b\n"); }));
+    return repeat(n, Numbered([](std::size_t i) {
+                    return cat("FROM x AS s", i, "\nCOPY --from=s", i == 0 ? 0 : i - 1, " a b\n");
+                  }));
   });
 }
 
 void lowering_rows(const WorkCounter& counter) {
   row(counter, "stages that copy from the one before", 2'500, build, [](std::size_t n) {
-    return "FROM x AS s0\n" + repeat(n, Numbered([](std::size_t i) { return cat("FROM x AS s", i + 1, "\nCOPY --from=s", i, " a b\n"); }));
+    return "FROM x AS s0\n" +
+           repeat(n, Numbered([](std::size_t i) { return cat("FROM x AS s", i + 1, "\nCOPY --from=s", i, " a b\n"); }));
   });
   row(counter, "stages FROM the one before", 2'500, build, [](std::size_t n) {
-    return "FROM x AS s0\n" + repeat(n, Numbered([](std::size_t i) { return cat("FROM s", i, " AS s", i + 1, "\nENV A=1\n"); }));
+    return "FROM x AS s0\n" +
+           repeat(n, Numbered([](std::size_t i) { return cat("FROM s", i, " AS s", i + 1, "\nENV A=1\n"); }));
   });
   row(counter, "ARGs above FROM", 1'250, build, [](std::size_t n) {
-    return "ARG A0=x\n" + repeat(n, Numbered([](std::size_t i) { return cat("ARG A", i + 1, "=$A", i, "\n"); })) + "FROM $A1\n";
+    return "ARG A0=x\n" + repeat(n, Numbered([](std::size_t i) { return cat("ARG A", i + 1, "=$A", i, "\n"); })) +
+           "FROM $A1\n";
   });
   row(counter, "ARGs of a stage, then a RUN", 1'250, build, [](std::size_t n) {
-    return "FROM x\nARG A0=x\n" + repeat(n, Numbered([](std::size_t i) { return cat("ARG A", i + 1, "=$A", i, "\n"); })) + "RUN x\n";
+    return "FROM x\nARG A0=x\n" +
+           repeat(n, Numbered([](std::size_t i) { return cat("ARG A", i + 1, "=$A", i, "\n"); })) + "RUN x\n";
   });
   row(counter, "ENVs of a stage, then a RUN", 1'250, build, [](std::size_t n) {
-    return "FROM x\nENV A0=x\n" + repeat(n, Numbered([](std::size_t i) { return cat("ENV A", i + 1, "=$A", i, "\n"); })) + "RUN x\n";
+    return "FROM x\nENV A0=x\n" +
+           repeat(n, Numbered([](std::size_t i) { return cat("ENV A", i + 1, "=$A", i, "\n"); })) + "RUN x\n";
   });
   row(counter, "LABELs", 1'250, build, [](std::size_t n) {
     return "FROM x\n" + repeat(n, Numbered([](std::size_t i) { return cat("LABEL l", i, "=v\n"); }));
   });
   row(counter, "RUNs", 1'250, build, [](std::size_t n) { return "FROM x\n" + repeat(n, "RUN x\n"); });
   row(counter, "mounts of a RUN", 250, build, [](std::size_t n) {
-    return "FROM x\nRUN " + repeat(n, Numbered([](std::size_t i) { return cat("--mount=type=cache,target=/c", i, " "); })) + "x\n";
+    return "FROM x\nRUN " +
+           repeat(n, Numbered([](std::size_t i) { return cat("--mount=type=cache,target=/c", i, " "); })) + "x\n";
   });
   row(counter, "sources of a COPY", 1'250, build, [](std::size_t n) {
     return "FROM x\nCOPY " + repeat(n, Numbered([](std::size_t i) { return cat("f", i, " "); })) + "/d/\n";
@@ -150,7 +161,9 @@ void expansion_rows(const WorkCounter& counter) {
   row(counter, "nested words, depth", 250, expand, nested);
   row(counter, "variables that are not set, each its own", 4'000, expand,
       [](std::size_t n) { return repeat(n, Numbered([](std::size_t i) { return cat("$V", i, " "); })); });
-  row(counter, "text of a heredoc, 1 MB", 10'000, [&](const std::string& text) { expand_word(text, nothing, {.heredoc = true}); },
+  row(
+      counter, "text of a heredoc, 1 MB", 10'000,
+      [&](const std::string& text) { expand_word(text, nothing, {.heredoc = true}); },
       [](std::size_t n) { return repeat(n, "a $A b ${B:-c} \\$ \"q\"\n"); });
 }
 
@@ -159,7 +172,8 @@ void expansion_rows(const WorkCounter& counter) {
 int main() {
   const WorkCounter counter;
   std::setvbuf(stdout, nullptr, _IOLBF, 0);
-  std::printf("%s; growth: 4 is linear\n%-42s %8s %14s %14s %14s %6s\n", counter.unit(), "", "n", "n", "2n", "4n", "growth");
+  std::printf("%s; growth: 4 is linear\n%-42s %8s %14s %14s %14s %6s\n", counter.unit(), "", "n", "n", "2n", "4n",
+              "growth");
   parsing_rows(counter);
   lowering_rows(counter);
   expansion_rows(counter);

@@ -26,7 +26,9 @@ class LogicalLine {
   void clear();
 
  private:
-  struct Piece { std::size_t joined, source; };
+  struct Piece {
+    std::size_t joined, source;
+  };
   std::vector<Piece> pieces_;
 };
 
@@ -43,10 +45,10 @@ class LineReader {
   bool next(LogicalLine& line);
 
   struct Body {
-    std::string text;        ///< as written, line ends included
+    std::string text;  ///< as written, line ends included
     bool terminated = false;
-    std::size_t begin = 0, end = 0;            ///< in the source, terminator line included
-    std::optional<std::size_t> near_miss;      ///< a line that is the terminator but for blanks around it
+    std::size_t begin = 0, end = 0;        ///< in the source, terminator line included
+    std::optional<std::size_t> near_miss;  ///< a line that is the terminator but for blanks around it
   };
   /// Reads lines up to one that equals `terminator`, where leading tabs do not count if `strip_tabs`.
   Body read_body(std::string_view terminator, bool strip_tabs);
@@ -57,7 +59,10 @@ class LineReader {
   std::size_t position() const { return position_; }
 
  private:
-  struct Physical { std::size_t begin, end, next; std::string_view text; };  // [begin, end) without line end
+  struct Physical {
+    std::size_t begin, end, next;
+    std::string_view text;
+  };  // [begin, end) without line end
   bool read(Physical& line);
   void note_comment(std::string_view line);
   void continue_line(LogicalLine& line);

@@ -26,7 +26,8 @@ TEST_CASE("blank lines and comments are no lines") {
   CHECK(texts("").empty());
   CHECK(texts("\n \t\n# c\n  # d\n").empty());
   CHECK(texts("\nA\n\n# c\nB") == Texts{"A", "B"});
-  CHECK(texts("\xEF\xBB\xBF" "A\n") == Texts{"A"});
+  CHECK(texts("\xEF\xBB\xBF"
+              "A\n") == Texts{"A"});
   CHECK(texts("A # no comment\n") == Texts{"A # no comment"});
 }
 

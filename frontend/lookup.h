@@ -19,8 +19,8 @@ struct WordUse {
 /// Expands `word` for what it uses; that it cannot be expanded is another's to report.
 WordUse look_up(const Text& word, const Variables& variables, char escape);
 
-/// "did you mean NAME?" for the first variable of `word` that has no value and is near to one that has; empty if there is
-/// none.
+/// "did you mean NAME?" for the first variable of `word` that has no value and is near to one that has; empty if there
+/// is none.
 std::string hint_for_unset(const Text& word, const Variables& variables, char escape);
 
 }  // namespace cbuild::frontend

@@ -130,12 +130,22 @@ LoweredTarget lower_target(const Dockerfile& dockerfile, const LowerOptions& opt
   const StageTable table(dockerfile, options, contexts, globals.args, checks);
   const std::size_t target = table.target(options.target);
   const std::size_t count = table.stages().size();
-  BuildState build{dockerfile, options, globals, table, sources, graph, checks,
+  BuildState build{dockerfile,
+                   options,
+                   globals,
+                   table,
+                   sources,
+                   graph,
+                   checks,
                    plan_stages(table, wanted_stages(table, target, options), sources, checks),
-                   std::vector<StageState>(count), std::vector<StageUse>(count), {}, {}};
+                   std::vector<StageState>(count),
+                   std::vector<StageUse>(count),
+                   {},
+                   {}};
   lower_stages_or_throw(build);
   if (options.outline != nullptr) *options.outline = make_outline(build, target);
-  for (std::size_t i = 0; i < build.plan.size(); ++i) triggers[i] = std::max(triggers[i], build.plan[i].triggers.size());
+  for (std::size_t i = 0; i < build.plan.size(); ++i)
+    triggers[i] = std::max(triggers[i], build.plan[i].triggers.size());
   return finish_target(build, target);
 }
 

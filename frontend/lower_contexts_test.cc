@@ -45,11 +45,15 @@ TEST_CASE("scratch and context cannot be replaced") {
 }
 
 TEST_CASE("kinds of contexts") {
-  const std::pair<const char*, Kind> cases[] = {{"docker-image://x", Kind::image},  {"docker-image:x", Kind::image},
+  const std::pair<const char*, Kind> cases[] = {{"docker-image://x", Kind::image},
+                                                {"docker-image:x", Kind::image},
                                                 {"oci-layout:///d@sha256:1", Kind::layout},
-                                                {"local:/d", Kind::local},          {"https://h/x.git#main", Kind::git},
-                                                {"git@h:x.git", Kind::git},         {"ssh://h/x", Kind::git},
-                                                {"https://h/x.tar", Kind::http},    {"http://h/x", Kind::http}};
+                                                {"local:/d", Kind::local},
+                                                {"https://h/x.git#main", Kind::git},
+                                                {"git@h:x.git", Kind::git},
+                                                {"ssh://h/x", Kind::git},
+                                                {"https://h/x.tar", Kind::http},
+                                                {"http://h/x", Kind::http}};
   for (const auto& [value, kind] : cases) {
     CAPTURE(value);
     CHECK(make_named_context("n", value).kind == kind);

@@ -44,8 +44,8 @@ void check_checksum(const StageLowering& stage, const CopyRequest& request) {
 }
 
 CopyRequest expand_copy(const StageLowering& stage, const CopyInstruction& copy) {
-  CopyRequest out{copy, expand_flag(stage, copy.chown), expand_flag(stage, copy.chmod),
-                  expand_flag(stage, copy.checksum), {}, {}};
+  CopyRequest out{
+      copy, expand_flag(stage, copy.chown), expand_flag(stage, copy.chmod), expand_flag(stage, copy.checksum), {}, {}};
   for (const Text& source : copy.sources) out.sources.push_back(stage.expand(source));
   out.destination = stage.expand(copy.destination);
   if (!out.chmod.empty()) at(copy.chmod->span, [&] { check_chmod(out.chmod); });
@@ -55,7 +55,8 @@ CopyRequest expand_copy(const StageLowering& stage, const CopyInstruction& copy)
            "--link copies onto an empty root, which knows no names: give numbers to --chown");
   }
   if (stage.state.root == solver::kNoInput && names_owner(out.chown)) {
-    reject(copy.chown->span, "invalid user index: -1", "the root is empty so far and knows no names: give numbers to --chown");
+    reject(copy.chown->span, "invalid user index: -1",
+           "the root is empty so far and knows no names: give numbers to --chown");
   }
   return out;
 }
@@ -72,8 +73,7 @@ std::string created_by(const CopyRequest& request) {
 
 /// Absolute; ends in a slash where the user asked for a directory ("", ".", "x/", "x/.").
 std::string absolute_destination(const StageLowering& stage, const std::string& written) {
-  const bool directory =
-      written.empty() || written == "." || written.ends_with('/') || written.ends_with("/.");
+  const bool directory = written.empty() || written == "." || written.ends_with('/') || written.ends_with("/.");
   std::string path = clean_path(join_workdir(stage.state.image.config.working_dir, written));
   if (directory && !path.ends_with('/')) path += '/';
   return path;
@@ -107,9 +107,7 @@ std::string escape_glob(std::string_view name) {
 class CopyBuilder {
  public:
   CopyBuilder(StageLowering& stage, const CopyRequest& request)
-      : stage_(stage),
-        request_(request),
-        destination_(absolute_destination(stage, request.destination)) {}
+      : stage_(stage), request_(request), destination_(absolute_destination(stage, request.destination)) {}
 
   void add_sources() {
     for (std::size_t i = 0; i < request_.sources.size(); ++i) add_source(request_.sources[i], source_span(i));
@@ -215,8 +213,9 @@ void CopyBuilder::add_git(GitRef ref, const Span& span) {
 
 void CopyBuilder::add_url(const std::string& url, const Span& span) {
   const std::string name = url_file_name(url);
-  const solver::VertexId file =
-      at(span, [&] { return stage_.build.sources.add_url(url, name, request_.checksum, cat("load ", url), stage_.span()); });
+  const solver::VertexId file = at(span, [&] {
+    return stage_.build.sources.add_url(url, name, request_.checksum, cat("load ", url), stage_.span());
+  });
   add_path(file, escape_glob(name), request_.syntax.unpack.value_or(false), false);
 }
 

@@ -28,9 +28,9 @@ TEST_CASE("sources are cleaned and cannot leave the context") {
 
 TEST_CASE("destinations are absolute and keep the slash of a directory") {
   Build build;
-  const std::pair<const char*, const char*> cases[] = {{"/x", "/x"},     {"/x/", "/x/"},   {"/x/.", "/x/"},  {"x", "/w/x"},
-                                                       {"x/", "/w/x/"},  {".", "/w/"},     {"./", "/w/"},    {"\"\"", "/w/"},
-                                                       {"..", "/"},      {"../y", "/y"},   {"/a//b/../c", "/a/c"}};
+  const std::pair<const char*, const char*> cases[] = {
+      {"/x", "/x"},  {"/x/", "/x/"},  {"/x/.", "/x/"}, {"x", "/w/x"},  {"x/", "/w/x/"},       {".", "/w/"},
+      {"./", "/w/"}, {"\"\"", "/w/"}, {"..", "/"},     {"../y", "/y"}, {"/a//b/../c", "/a/c"}};
   for (const auto& [written, expected] : cases) {
     CAPTURE(written);
     CHECK(copy_of(build.run(cat("FROM a\nWORKDIR /w\nCOPY f ", written, "\n"))).destination == expected);
@@ -74,8 +74,8 @@ TEST_CASE("without a build context there is nothing to copy from") {
 
 TEST_CASE("flags and values are expanded") {
   Build build;
-  const Lowered lowered = build.run(
-      "FROM a\nARG U=10 M=755 S=src D=/dst\nCOPY --chown=$U:${G:-20} --chmod=$M $S \"$D\"/\n");
+  const Lowered lowered =
+      build.run("FROM a\nARG U=10 M=755 S=src D=/dst\nCOPY --chown=$U:${G:-20} --chmod=$M $S \"$D\"/\n");
   const solver::CopyAction copy = copy_of(lowered);
   CHECK(copy.chown == "10:20");
   CHECK(copy.chmod == "755");
@@ -115,14 +115,14 @@ TEST_CASE("excludes, parents and pivots") {
 TEST_CASE("COPY --from stages, images and contexts") {
   Build build;
   build.options.named_contexts = {{"deps", "local:/deps"}};
-  const Lowered lowered = build.run("FROM a AS build\nRUN make\nFROM scratch\nCOPY --from=BUILD /o /1\nCOPY --from=alpine /e /2\n"
-                                    "COPY --from=deps d /3\nCOPY --from=0 /o /4\n");
-  CHECK(step_names(lowered) ==
-        Texts{"[build 1/2] FROM docker.io/library/a:latest@" + sha256("a for linux/amd64").str(), "[build 2/2] RUN make",
-              "[stage-1 1/4] COPY --from=BUILD /o /1",
-              "FROM docker.io/library/alpine:latest@" + sha256("alpine for linux/amd64").str(),
-              "[stage-1 2/4] COPY --from=alpine /e /2", "[context deps] load from client",
-              "[stage-1 3/4] COPY --from=deps d /3", "[stage-1 4/4] COPY --from=0 /o /4"});
+  const Lowered lowered = build.run(
+      "FROM a AS build\nRUN make\nFROM scratch\nCOPY --from=BUILD /o /1\nCOPY --from=alpine /e /2\n"
+      "COPY --from=deps d /3\nCOPY --from=0 /o /4\n");
+  CHECK(step_names(lowered) == Texts{"[build 1/2] FROM docker.io/library/a:latest@" + sha256("a for linux/amd64").str(),
+                                     "[build 2/2] RUN make", "[stage-1 1/4] COPY --from=BUILD /o /1",
+                                     "FROM docker.io/library/alpine:latest@" + sha256("alpine for linux/amd64").str(),
+                                     "[stage-1 2/4] COPY --from=alpine /e /2", "[context deps] load from client",
+                                     "[stage-1 3/4] COPY --from=deps d /3", "[stage-1 4/4] COPY --from=0 /o /4"});
   CHECK(own_history(lowered).front() == "COPY /o /1 # buildkit");
   CHECK(build.images.requests.size() == 2);
 }
@@ -149,19 +149,21 @@ TEST_CASE("ADD unpacks what is local, COPY never does") {
 
 TEST_CASE("heredocs become files of an inline tree and are copied like any other") {
   Build build;
-  const Lowered lowered = build.run(
-      "FROM a\nENV N=w\nCOPY --chmod=700 src <<A <<\"B*\" /d/\nhi $N \\$N \"q\"\nA\nraw $N\nB*\n");
+  const Lowered lowered =
+      build.run("FROM a\nENV N=w\nCOPY --chmod=700 src <<A <<\"B*\" /d/\nhi $N \\$N \"q\"\nA\nraw $N\nB*\n");
   REQUIRE(file_of(lowered).actions.size() == 2);
   const auto& copy = std::get<solver::CopyAction>(file_of(lowered).actions[1]);
   CHECK(copy.sources == Texts{"A", "B\\*"});
   CHECK(copy.chmod == "700");
   CHECK(copy.destination == "/d/");
-  const solver::Vertex& inline_tree = lowered.graph[result_vertex(lowered).inputs.at(static_cast<std::size_t>(copy.input))];
+  const solver::Vertex& inline_tree =
+      lowered.graph[result_vertex(lowered).inputs.at(static_cast<std::size_t>(copy.input))];
   CHECK(inline_tree.name == "[internal] preparing inline document");
   CHECK(inline_tree.inputs == std::vector<solver::VertexId>{solver::kNoInput});
   const auto& files = std::get<solver::FileOp>(inline_tree.op).actions;
   REQUIRE(files.size() == 2);
-  CHECK(std::get<solver::MakeFileAction>(files[0]) == solver::MakeFileAction{.path = "/A", .content = "hi w $N \"q\"\n"});
+  CHECK(std::get<solver::MakeFileAction>(files[0]) ==
+        solver::MakeFileAction{.path = "/A", .content = "hi w $N \"q\"\n"});
   CHECK(std::get<solver::MakeFileAction>(files[1]) == solver::MakeFileAction{.path = "/B*", .content = "raw $N\n"});
   CHECK(own_history(lowered).back() == "COPY --chmod=700 src <<A <<B* /d/ # buildkit");
 }
@@ -270,15 +272,18 @@ TEST_CASE("checksums of repositories") {
   CHECK(build.message("FROM a\nADD https://h/x.git?checksum=c1#v1 /\n") == "");
   CHECK(build.message("FROM a\nADD --checksum=e https://h/x.git#v1 /\n") ==
         cat("expected checksum to match e, got ", tag, " or ", commit));
-  CHECK(build.message("FROM a\nADD --checksum=e https://h/x.git#main /\n") == cat("expected checksum to match e, got ", commit));
-  CHECK(build.message("FROM a\nADD --checksum=c1 https://h/x.git?checksum=c2 /\n") == "checksum mismatch \"c1\" != \"c2\"");
+  CHECK(build.message("FROM a\nADD --checksum=e https://h/x.git#main /\n") ==
+        cat("expected checksum to match e, got ", commit));
+  CHECK(build.message("FROM a\nADD --checksum=c1 https://h/x.git?checksum=c2 /\n") ==
+        "checksum mismatch \"c1\" != \"c2\"");
 }
 
 TEST_CASE("a commit id needs no network") {
   Build build;
   const std::string commit(40, 'a');
   CHECK(last_op<solver::GitSource>(build.run(cat("FROM a\nADD https://h/x.git#", commit, " /\n"))).commit == commit);
-  CHECK(last_op<solver::GitSource>(build.run(cat("FROM a\nADD https://h/x.git?ref=main&fetch-by-commit&checksum=", commit, " /\n")))
+  CHECK(last_op<solver::GitSource>(
+            build.run(cat("FROM a\nADD https://h/x.git?ref=main&fetch-by-commit&checksum=", commit, " /\n")))
             .commit == commit);
   CHECK(build.message(cat("FROM a\nADD --checksum=b https://h/x.git#", commit, " /\n")) ==
         cat("expected checksum to match b, got ", commit));
@@ -287,10 +292,11 @@ TEST_CASE("a commit id needs no network") {
 TEST_CASE("a commit by checksum alone, and refs that are none") {
   Build build;
   const std::string commit(40, 'a');
-  const auto git = [&](const std::string& query) { return build.message(cat("FROM a\nADD https://h/x.git", query, " /\n")); };
+  const auto git = [&](const std::string& query) {
+    return build.message(cat("FROM a\nADD https://h/x.git", query, " /\n"));
+  };
   CHECK(git("?fetch-by-commit=1") == "fetch-by-commit requires a checksum or a commit SHA ref");
-  CHECK(git("?fetch-by-commit=1&checksum=abc") ==
-        "fetch-by-commit requires a full commit SHA checksum, got \"abc\"");
+  CHECK(git("?fetch-by-commit=1&checksum=abc") == "fetch-by-commit requires a full commit SHA checksum, got \"abc\"");
   CHECK(git("?checksum=xyz") == "invalid checksum xyz for Git URL, expected hex commit hash");
   CHECK(git("#--upload-pack=x") == "invalid git ref \"--upload-pack=x\"");
   const Lowered by_branch =
@@ -312,15 +318,17 @@ TEST_CASE("times of a checkout") {
 TEST_CASE("what the network says names the line") {
   Build build;
   build.options.pinner = &build.pinner;
-  CHECK(build.error("FROM a\nADD https://h/missing /\n") ==
-        "Dockerfile:2:1: error: https://h/missing: 404\n  2 | ADD https://h/missing /\n    | ^~~~~~~~~~~~~~~~~~~~~~~\n");
+  CHECK(
+      build.error("FROM a\nADD https://h/missing /\n") ==
+      "Dockerfile:2:1: error: https://h/missing: 404\n  2 | ADD https://h/missing /\n    | ^~~~~~~~~~~~~~~~~~~~~~~\n");
 }
 
 TEST_CASE("remote sources are refused without a network, and for COPY") {
   Build build;
   CHECK(build.message("FROM a\nADD https://h/x /\n") ==
         "no network sources are available in this call, and https://h/x is one");
-  CHECK(build.message("FROM a\nADD git@h:x /\n") == "no network sources are available in this call, and git@h:x is one");
+  CHECK(build.message("FROM a\nADD git@h:x /\n") ==
+        "no network sources are available in this call, and git@h:x is one");
   CHECK(build.message("FROM a\nCOPY https://h/x /\n") == "source can't be a URL for COPY");
   CHECK(build.message("FROM a\nCOPY https://h/x.git /\n") == "source can't be a git ref for COPY");
   CHECK(build.message("FROM a\nADD https://h/x.git?ref=a&ref=b /\n") == "query \"ref\" has multiple values");

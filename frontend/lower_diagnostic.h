@@ -27,8 +27,8 @@ decltype(auto) at(const Span& span, Body&& body) {
   }
 }
 
-/// Runs `body`; what the outside answers (a registry, a server, a layout on disk) is reported at `span`, which asked. A full disk,
-/// an interrupt and a bug are nobody's line and pass as they are.
+/// Runs `body`; what the outside answers (a registry, a server, a layout on disk) is reported at `span`, which asked. A
+/// full disk, an interrupt and a bug are nobody's line and pass as they are.
 template <typename Body>
 decltype(auto) asked_at(const Span& span, Body&& body) {
   try {

@@ -22,8 +22,8 @@ namespace cbuild::frontend::testing {
 /// history entry unless the test says otherwise.
 class FakeImages final : public ImageResolver {
  public:
-  std::map<std::string, oci::ImageConfig> images;                       ///< by reference as it is asked for
-  std::vector<std::pair<std::string, std::string>> requests;            ///< reference and platform, in order
+  std::map<std::string, oci::ImageConfig> images;             ///< by reference as it is asked for
+  std::vector<std::pair<std::string, std::string>> requests;  ///< reference and platform, in order
 
   static oci::ImageConfig plain_image() {
     oci::ImageConfig config;

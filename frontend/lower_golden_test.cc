@@ -86,7 +86,9 @@ std::string graph_text(const Lowered& lowered) {
   return json.dump(1) + "\n";
 }
 
-std::string config_text(const Lowered& lowered) { return Json::parse(oci::to_json(lowered.target.config)).dump(1) + "\n"; }
+std::string config_text(const Lowered& lowered) {
+  return Json::parse(oci::to_json(lowered.target.config)).dump(1) + "\n";
+}
 
 void compare(const fs::path& path, const std::string& actual) {
   if (std::getenv("CBUILD_UPDATE_GOLDEN") != nullptr) {

@@ -163,7 +163,8 @@ void apply(StageLowering& stage, const WorkdirInstruction& workdir) {
   const bool makes_layer = config.working_dir != "/";
   if (makes_layer) {
     if (stage.state.root == solver::kNoInput && names_owner(config.user)) {
-      reject(stage.span(), "invalid user index: -1", cat("the root is empty so far and does not know user ", config.user));
+      reject(stage.span(), "invalid user index: -1",
+             cat("the root is empty so far and does not know user ", config.user));
     }
     solver::MakeDirAction action;
     action.path = clean_path(config.working_dir);

@@ -35,8 +35,8 @@ solver::VertexId mount_source(StageLowering& stage, const MountSpec& spec, const
 /// Relative targets of what holds files lie below the working directory.
 std::string file_target(const StageLowering& stage, const MountSpec& spec, const Span& span) {
   const std::string& dir = stage.state.image.config.working_dir;
-  const std::string target = spec.target.starts_with('/') ? clean_path(spec.target)
-                                                          : join_path(join_path("/", dir), spec.target);
+  const std::string target =
+      spec.target.starts_with('/') ? clean_path(spec.target) : join_path(join_path("/", dir), spec.target);
   if (target == "/") reject(span, "invalid mount target \"/\"", "mount onto a directory below the root");
   return target;
 }
@@ -46,9 +46,9 @@ std::string rooted(const std::string& target) { return join_path("/", target); }
 
 solver::BindMount make_bind(StageLowering& stage, const MountSpec& spec, const Span& span,
                             std::vector<solver::VertexId>& inputs) {
-  const solver::VertexId source =
-      spec.from.empty() ? stage.build.sources.build_context(stage.info.syntax->name, stage.span())
-                        : mount_source(stage, spec, span);
+  const solver::VertexId source = spec.from.empty()
+                                      ? stage.build.sources.build_context(stage.info.syntax->name, stage.span())
+                                      : mount_source(stage, spec, span);
   return {add_input(inputs, source), clean_source(spec.source), spec.read_only};
 }
 
@@ -84,7 +84,8 @@ solver::ExecMount make_secret(const StageLowering& stage, const MountSpec& spec,
   mount.id = spec.source.empty() ? spec.id : spec.source;
   if (mount.id.empty() && spec.target.empty()) reject(span, "one of source, target required");
   if (mount.id.empty()) mount.id = base_name(spec.target);
-  if (const auto hash = stage.build.options.secret_hashes.find(mount.id); hash != stage.build.options.secret_hashes.end())
+  if (const auto hash = stage.build.options.secret_hashes.find(mount.id);
+      hash != stage.build.options.secret_hashes.end())
     mount.value_hash = hash->second;
   mount.env_name = spec.env_name;
   mount.as_file = mount.env_name.empty() || !spec.target.empty();
@@ -145,7 +146,9 @@ void add_mounts(StageLowering& stage, const RunInstruction& run, const std::vect
       case MountSpec::Type::tmpfs:
         op.mounts.push_back({file_target(stage, spec, span), solver::TmpfsMount{spec.size_bytes}});
         break;
-      case MountSpec::Type::secret: op.mounts.push_back(make_secret(stage, spec, span)); break;
+      case MountSpec::Type::secret:
+        op.mounts.push_back(make_secret(stage, spec, span));
+        break;
       case MountSpec::Type::ssh:
         op.mounts.push_back(make_ssh(spec, sockets, span));
         if (sockets++ == 0) add_auth_sock(stage, op, op.mounts.back().target);

@@ -118,7 +118,8 @@ TEST_CASE("repositories and files as contexts") {
   const Lowered lowered = build.run("FROM scratch\nCOPY --from=repo y /\nCOPY --from=file context /f\n");
   CHECK(last_op<solver::GitSource>(lowered) ==
         solver::GitSource{"https://h/x.git", std::string(40, 'a'), "main", "sub", false, true});
-  CHECK(last_op<solver::HttpSource>(lowered) == solver::HttpSource{"https://h/f.txt", "context", sha256("f"), 7, false});
+  CHECK(last_op<solver::HttpSource>(lowered) ==
+        solver::HttpSource{"https://h/f.txt", "context", sha256("f"), 7, false});
 }
 
 TEST_CASE("the platform decides between contexts of one name") {

@@ -93,7 +93,8 @@ TEST_CASE("what is wrong with a trigger is said at FROM") {
   Build bad_flag = with_triggers({"RUN --network=bridge x"});
   CHECK(bad_flag.message("FROM base\n") == "ONBUILD RUN --network=bridge x: invalid network mode \"bridge\"");
   Build bad_mode = with_triggers({"COPY --chmod=9 x /"});
-  CHECK(bad_mode.error("FROM base\n").starts_with("Dockerfile:1:1: error: ONBUILD COPY --chmod=9 x /: invalid chmod parameter"));
+  CHECK(bad_mode.error("FROM base\n")
+            .starts_with("Dockerfile:1:1: error: ONBUILD COPY --chmod=9 x /: invalid chmod parameter"));
   Build unknown = with_triggers({"FRMO x"});
   CHECK(unknown.error("FROM base\n").starts_with("Dockerfile:1:1: error: ONBUILD FRMO x: "));
   Build bad_from = with_triggers({"FROM x"});

@@ -105,8 +105,8 @@ void Planner::visit(const StageInfo& info) {
 
 }  // namespace
 
-std::vector<PlannedStage> plan_stages(const StageTable& table, const std::vector<std::size_t>& targets, Sources& sources,
-                                      Checks& checks) {
+std::vector<PlannedStage> plan_stages(const StageTable& table, const std::vector<std::size_t>& targets,
+                                      Sources& sources, Checks& checks) {
   return Planner(table, sources, checks).run(targets);
 }
 

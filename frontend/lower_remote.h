@@ -9,7 +9,7 @@ namespace cbuild::frontend {
 
 /// A git remote with what its fragment ("#ref:subdir") and query ask for.
 struct GitRef {
-  std::string remote;    ///< what git fetches from: without fragment and query
+  std::string remote;  ///< what git fetches from: without fragment and query
   std::string ref, subdir;
   std::string checksum;  ///< commit or a prefix of it; empty: any
   std::string mtime;     ///< "checkout" or "commit"; empty: not given

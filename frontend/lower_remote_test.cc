@@ -25,14 +25,15 @@ std::string git_error(std::string_view text) {
 }
 
 TEST_CASE("what is a git remote") {
-  for (const char* text : {"git://example.com/x", "ssh://git@example.com:22/x", "https://github.com/a/b.git",
-                           "http://h/b.git#ref", "https://h/b.git?ref=x", "git@github.com:a/b.git", "user_1@host-2.x:path",
-                           "HTTPS://h/x.git"}) {
+  for (const char* text :
+       {"git://example.com/x", "ssh://git@example.com:22/x", "https://github.com/a/b.git", "http://h/b.git#ref",
+        "https://h/b.git?ref=x", "git@github.com:a/b.git", "user_1@host-2.x:path", "HTTPS://h/x.git"}) {
     CAPTURE(text);
     CHECK(parse_git_ref(text, false).has_value());
   }
-  for (const char* text : {"https://github.com/a/b", "http://h/b.git.txt", "ftp://h/b.git", "github.com/a/b.git", "./x.git",
-                           "../git@h:x", "dir/file", "a:b", "@h:x", "git@h/x:y", "bad:user@h:x", "", "x.git"}) {
+  for (const char* text :
+       {"https://github.com/a/b", "http://h/b.git.txt", "ftp://h/b.git", "github.com/a/b.git", "./x.git", "../git@h:x",
+        "dir/file", "a:b", "@h:x", "git@h/x:y", "bad:user@h:x", "", "x.git"}) {
     CAPTURE(text);
     CHECK_FALSE(parse_git_ref(text, false).has_value());
   }
@@ -58,7 +59,8 @@ TEST_CASE("fragments") {
 }
 
 TEST_CASE("queries") {
-  const GitRef ref = git("https://h/x.git?branch=dev&subdir=a%2Fb&keep-git-dir&submodules=false&checksum=abc&mtime=commit");
+  const GitRef ref =
+      git("https://h/x.git?branch=dev&subdir=a%2Fb&keep-git-dir&submodules=false&checksum=abc&mtime=commit");
   CHECK(ref.ref == "refs/heads/dev");
   CHECK(ref.subdir == "a/b");
   CHECK(ref.keep_git_dir == true);

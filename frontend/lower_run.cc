@@ -76,8 +76,7 @@ Environment display_environment(const StageLowering& stage, const std::vector<Mo
   };
 }
 
-std::string display_text(const StageLowering& stage, const std::string& summary,
-                         const std::vector<MountSpec>& mounts) {
+std::string display_text(const StageLowering& stage, const std::string& summary, const std::vector<MountSpec>& mounts) {
   std::string text(trim(stage.instruction->original));
   if (!summary.empty()) text += cat(" (", summary, ")");
   try {
@@ -135,8 +134,8 @@ solver::ExecOp make_exec(const StageLowering& stage, const RunInstruction& run, 
   op.arguments = argument_names(stage.state);
   if (stage.build.options.only_used_args) drop_unused_arguments(op);
   const oci::ContainerConfig& config = stage.state.image.config;
-  // The config keeps a slash at the end; the command starts in the same directory with or without. A ".." stays: it is walked in the
-  // root, where the part before it may be a link or may have to be made.
+  // The config keeps a slash at the end; the command starts in the same directory with or without. A ".." stays: it is
+  // walked in the root, where the part before it may be a link or may have to be made.
   op.working_dir = config.working_dir;
   while (op.working_dir.size() > 1 && op.working_dir.ends_with('/')) op.working_dir.pop_back();
   if (op.working_dir.empty()) op.working_dir = "/";

@@ -21,7 +21,8 @@ bool has(const Texts& list, const std::string& text) { return std::find(list.beg
 
 template <typename Mount>
 const Mount& mount_at(const solver::ExecOp& op, const std::string& target) {
-  const auto found = std::find_if(op.mounts.begin(), op.mounts.end(), [&](const auto& m) { return m.target == target; });
+  const auto found =
+      std::find_if(op.mounts.begin(), op.mounts.end(), [&](const auto& m) { return m.target == target; });
   REQUIRE_MESSAGE(found != op.mounts.end(), target);
   REQUIRE(std::holds_alternative<Mount>(found->what));
   return std::get<Mount>(found->what);
@@ -115,14 +116,16 @@ TEST_CASE("a PATH is always there") {
   build.images.images["nopath"] = testing::FakeImages::plain_image();
   build.images.images["nopath"].config.env = {"A=1"};
   const Lowered lowered = build.run("FROM nopath\nRUN x\n");
-  CHECK(lowered.target.config.config.env == Texts{"A=1", "PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"});
+  CHECK(lowered.target.config.config.env ==
+        Texts{"A=1", "PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"});
 }
 
 TEST_CASE("proxies are given beside the key and stay out of history, unless they are declared") {
   Build build;
   build.options.build_args = {{"http_proxy", "http://p"}, {"NO_PROXY", "x"}};
   const Lowered plain = build.run("FROM a\nRUN x\n");
-  CHECK(exec_of(plain).proxy_environment == Texts{"HTTP_PROXY=http://p", "http_proxy=http://p", "NO_PROXY=x", "no_proxy=x"});
+  CHECK(exec_of(plain).proxy_environment ==
+        Texts{"HTTP_PROXY=http://p", "http_proxy=http://p", "NO_PROXY=x", "no_proxy=x"});
   CHECK_FALSE(has(exec_of(plain).environment, "http_proxy=http://p"));
   CHECK(own_history(plain) == Texts{"RUN /bin/sh -c x # buildkit"});
   const Lowered declared = build.run("FROM a\nARG http_proxy\nRUN x\n");
@@ -196,9 +199,10 @@ TEST_CASE("wrong modes are found in stages that are not reached") {
 
 TEST_CASE("bind mounts") {
   Build build;
-  const Lowered lowered = build.run("FROM a AS tools\nFROM b\nWORKDIR /w\n"
-                                    "RUN --mount=target=src --mount=from=tools,source=bin/../lib,target=/t,rw"
-                                    " --mount=from=alpine:3,target=/img --mount=type=bind,source=f,target=/f x\n");
+  const Lowered lowered = build.run(
+      "FROM a AS tools\nFROM b\nWORKDIR /w\n"
+      "RUN --mount=target=src --mount=from=tools,source=bin/../lib,target=/t,rw"
+      " --mount=from=alpine:3,target=/img --mount=type=bind,source=f,target=/f x\n");
   const solver::Vertex& vertex = result_vertex(lowered);
   const solver::ExecOp& op = exec_of(lowered);
   CHECK(mount_at<solver::BindMount>(op, "/w/src") == solver::BindMount{1, "/", true});
@@ -213,8 +217,9 @@ TEST_CASE("bind mounts") {
 
 TEST_CASE("mounts are ordered so that parents come first, equal targets as written") {
   Build build;
-  const solver::ExecOp op = exec_of(build.run(
-      "FROM a\nRUN --mount=type=tmpfs,target=/x/y --mount=type=tmpfs,target=/x,size=1k --mount=type=cache,target=/x x\n"));
+  const solver::ExecOp op =
+      exec_of(build.run("FROM a\nRUN --mount=type=tmpfs,target=/x/y --mount=type=tmpfs,target=/x,size=1k "
+                        "--mount=type=cache,target=/x x\n"));
   REQUIRE(op.mounts.size() == 3);
   CHECK(op.mounts[0].target == "/x");
   CHECK(std::holds_alternative<solver::TmpfsMount>(op.mounts[0].what));
@@ -226,14 +231,16 @@ TEST_CASE("mounts are ordered so that parents come first, equal targets as writt
 TEST_CASE("cache mounts") {
   Build build;
   const std::string text =
-      "FROM a AS seed\nFROM b\nWORKDIR /w\nRUN --mount=type=cache,target=./c/ --mount=type=cache,id=named,target=/n,sharing=locked,ro"
+      "FROM a AS seed\nFROM b\nWORKDIR /w\nRUN --mount=type=cache,target=./c/ "
+      "--mount=type=cache,id=named,target=/n,sharing=locked,ro"
       " --mount=type=cache,target=/m,mode=0700,uid=5,gid=6,sharing=private"
       " --mount=type=cache,target=/s,from=seed,source=data,uid=7 x\n";
   Lowered lowered = build.run(text);
   solver::ExecOp op = exec_of(lowered);
   using solver::CacheMount;
   CHECK(mount_at<CacheMount>(op, "/w/c") == CacheMount{.id = "c"});
-  CHECK(mount_at<CacheMount>(op, "/n") == CacheMount{.id = "named", .sharing = solver::Sharing::locked, .read_only = true});
+  CHECK(mount_at<CacheMount>(op, "/n") ==
+        CacheMount{.id = "named", .sharing = solver::Sharing::locked, .read_only = true});
   CHECK(mount_at<CacheMount>(op, "/m") ==
         CacheMount{.id = "/m", .sharing = solver::Sharing::private_, .mode = 0700, .uid = 5, .gid = 6});
   CHECK(mount_at<CacheMount>(op, "/s") == CacheMount{.id = "/s", .input = 1, .source = "/data"});
@@ -282,7 +289,8 @@ TEST_CASE("no-cache for single instructions: a line of a stage") {
     const Lowered lowered = build.run(file);
     std::string out;
     for (solver::VertexId id = 0; id < lowered.graph.size(); ++id)
-      if (lowered.graph[id].ignore_cache) out += lowered.graph[id].name.substr(lowered.graph[id].name.find("] ") + 2, 5) + ";";
+      if (lowered.graph[id].ignore_cache)
+        out += lowered.graph[id].name.substr(lowered.graph[id].name.find("] ") + 2, 5) + ";";
     return out;
   };
   CHECK(ignored({}) == "");
@@ -296,14 +304,16 @@ TEST_CASE("no-cache for single instructions: a line of a stage") {
 
 TEST_CASE("the step name hides a secret's variable") {
   Build build;
-  const Lowered lowered = build.run("FROM a\nENV TOKEN=old A=1\nRUN --mount=type=secret,id=t,env=TOKEN login \"$TOKEN\" $A $B\n");
+  const Lowered lowered =
+      build.run("FROM a\nENV TOKEN=old A=1\nRUN --mount=type=secret,id=t,env=TOKEN login \"$TOKEN\" $A $B\n");
   CHECK(result_vertex(lowered).name == "[stage-0 2/2] RUN --mount=type=secret,id=t,env=TOKEN login \"****\" 1 $B");
 }
 
 TEST_CASE("agent sockets") {
   Build build;
   const Lowered lowered = build.run(
-      "FROM a\nRUN --mount=type=ssh,required --mount=type=ssh,id=other,target=/s,mode=0666 --mount=type=ssh,id=third x\n");
+      "FROM a\nRUN --mount=type=ssh,required --mount=type=ssh,id=other,target=/s,mode=0666 --mount=type=ssh,id=third "
+      "x\n");
   const solver::ExecOp& op = exec_of(lowered);
   using solver::SshMount;
   CHECK(mount_at<SshMount>(op, "/run/buildkit/ssh_agent.0") == SshMount{.id = "default", .required = true});
@@ -317,8 +327,8 @@ TEST_CASE("agent sockets") {
 
 TEST_CASE("mount values are expanded, from= is not") {
   Build build;
-  const Lowered lowered = build.run(
-      "ARG T=never\nFROM a\nARG T=cache\nENV DIR=/d\nRUN --mount=type=$T,target=${DIR}/x,id=$T x\n");
+  const Lowered lowered =
+      build.run("ARG T=never\nFROM a\nARG T=cache\nENV DIR=/d\nRUN --mount=type=$T,target=${DIR}/x,id=$T x\n");
   CHECK(mount_at<solver::CacheMount>(exec_of(lowered), "/d/x").id == "cache");
   CHECK(build.message("FROM a\nRUN --mount=from=$X,target=/x x\n") ==
         "'from' doesn't support variable expansion, define alias stage instead");

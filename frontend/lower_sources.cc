@@ -47,11 +47,15 @@ oci::Platform chosen_platform(const oci::Platform& wanted, bool explicitly, cons
 
 std::string context_step_name(const NamedContext& context) {
   switch (context.kind) {
-    case NamedContext::Kind::image: return cat("[context ", context.name, "] ", without_scheme(context.value));
-    case NamedContext::Kind::layout: return cat("[context ", context.name, "] OCI load from client");
-    case NamedContext::Kind::local: return cat("[context ", context.name, "] load from client");
+    case NamedContext::Kind::image:
+      return cat("[context ", context.name, "] ", without_scheme(context.value));
+    case NamedContext::Kind::layout:
+      return cat("[context ", context.name, "] OCI load from client");
+    case NamedContext::Kind::local:
+      return cat("[context ", context.name, "] load from client");
     case NamedContext::Kind::git:
-    case NamedContext::Kind::http: break;
+    case NamedContext::Kind::http:
+      break;
   }
   return cat("[context ", context.name, "] ", context.value);
 }
@@ -205,13 +209,14 @@ solver::VertexId Sources::add_git(const GitRef& ref, bool keep_git_dir, const st
                                   const Span& span) {
   GitRef asked = ref;
   if (options_.dry) asked.checksum.clear();
-  return add_source(asked_at(span, [&] { return pin_git_source(asked, keep_git_dir, options_.pinner); }), step_name, span);
+  return add_source(asked_at(span, [&] { return pin_git_source(asked, keep_git_dir, options_.pinner); }), step_name,
+                    span);
 }
 
 solver::VertexId Sources::add_url(const std::string& url, const std::string& file_name, const std::string& checksum,
                                   const std::string& step_name, const Span& span) {
-  return add_source(asked_at(span, [&] { return pin_http_source(url, file_name, checksum, options_.pinner); }), step_name,
-                    span);
+  return add_source(asked_at(span, [&] { return pin_http_source(url, file_name, checksum, options_.pinner); }),
+                    step_name, span);
 }
 
 }  // namespace cbuild::frontend

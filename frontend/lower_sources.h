@@ -21,8 +21,8 @@ struct ResolvedBase {
   std::optional<ResolvedImage> image;   ///< it is an image; empty for scratch and for contexts that are files
   oci::ImageConfig config;              ///< what the stage starts from: without `created`
   oci::Platform platform;
-  oci::Platform wanted;                 ///< what was asked for; `platform` may be what the image has instead
-  std::string name;                     ///< full reference with digest, or the context's value
+  oci::Platform wanted;  ///< what was asked for; `platform` may be what the image has instead
+  std::string name;      ///< full reference with digest, or the context's value
 };
 
 /// Everything that comes from outside the Dockerfile: images, named contexts, the build context, URLs,
@@ -67,7 +67,7 @@ class Sources {
   solver::Graph& graph_;
   std::map<std::pair<std::string, std::string>, ResolvedImage> resolved_;  // by reference and platform
 
-  std::map<std::string, std::vector<std::string>> ignores_;  // of local contexts, by directory
+  std::map<std::string, std::vector<std::string>> ignores_;                       // of local contexts, by directory
   std::map<std::string, std::optional<std::vector<std::string>>> stage_ignores_;  // of the main context, by stage
 };
 

@@ -105,10 +105,7 @@ StageState start_of(BuildState& build, const StageInfo& info) {
 }  // namespace
 
 StageLowering::StageLowering(BuildState& shared, const StageInfo& stage, StageState start)
-    : build(shared),
-      info(stage),
-      state(std::move(start)),
-      steps_total_(count_steps(stage, shared.plan[stage.index])) {}
+    : build(shared), info(stage), state(std::move(start)), steps_total_(count_steps(stage, shared.plan[stage.index])) {}
 
 const Span& StageLowering::span() const {
   return instruction == nullptr || in_trigger_ ? info.syntax->from.span : instruction->span;
@@ -130,9 +127,8 @@ std::string StageLowering::expand(const Text& word) const {
 
 std::string StageLowering::expand_heredoc(const Heredoc& heredoc) const {
   if (!heredoc.expand) return heredoc.body;
-  Expansion expansion = at(heredoc.span, [&] {
-    return expand_word(heredoc.body, state.scope.variables.environment(), {.heredoc = true});
-  });
+  Expansion expansion = at(
+      heredoc.span, [&] { return expand_word(heredoc.body, state.scope.variables.environment(), {.heredoc = true}); });
   check_undefined(*this, expansion.unset);
   return std::move(expansion.text);
 }
@@ -140,15 +136,17 @@ std::string StageLowering::expand_heredoc(const Heredoc& heredoc) const {
 bool StageLowering::ignores_cache() const {
   if (info.ignore_cache) return true;
   const Span& place = span();
-  return std::any_of(build.options.no_cache_filter.begin(), build.options.no_cache_filter.end(), [&](const std::string& filter) {
-    const std::size_t colon = filter.rfind(':');
-    if (colon == std::string::npos || !place) return false;
-    const auto line = parse_int(std::string_view(filter).substr(colon + 1));
-    const std::string stage = filter.substr(0, colon);
-    if (!line || !(stage.empty() || iequals(stage, info.syntax->name) || iequals(stage, info.display_name))) return false;
-    const auto first = place.source->position(place.begin).line, last = place.source->position(place.end).line;
-    return *line >= first && *line <= last;
-  });
+  return std::any_of(
+      build.options.no_cache_filter.begin(), build.options.no_cache_filter.end(), [&](const std::string& filter) {
+        const std::size_t colon = filter.rfind(':');
+        if (colon == std::string::npos || !place) return false;
+        const auto line = parse_int(std::string_view(filter).substr(colon + 1));
+        const std::string stage = filter.substr(0, colon);
+        if (!line || !(stage.empty() || iequals(stage, info.syntax->name) || iequals(stage, info.display_name)))
+          return false;
+        const auto first = place.source->position(place.begin).line, last = place.source->position(place.end).line;
+        return *line >= first && *line <= last;
+      });
 }
 
 void StageLowering::set_variable(const std::string& name, const std::string& value) {
@@ -210,9 +208,7 @@ void StageLowering::add_history(std::string created_by, bool owns_layer) {
 void StageLowering::execute(const Instruction& next, bool is_trigger) {
   instruction = &next;
   in_trigger_ = is_trigger;
-  const auto run = [&] {
-    at(span(), [&] { std::visit([&](const auto& body) { apply(*this, body); }, next.body); });
-  };
+  const auto run = [&] { at(span(), [&] { std::visit([&](const auto& body) { apply(*this, body); }, next.body); }); };
   if (is_trigger) {
     elsewhere(span(), trigger_prefix(next), run);
   } else {

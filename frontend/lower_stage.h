@@ -44,9 +44,9 @@ struct EarlierInstruction {
 /// A stage that the target reaches, with what its base adds to it.
 struct PlannedStage {
   bool reached = false;
-  std::optional<ResolvedBase> base;     ///< unless it starts from a stage or from scratch
-  std::vector<Instruction> triggers;    ///< ONBUILD of the base, run before the stage's own instructions
-  std::size_t heirs = 0;  ///< who still needs its config: reached stages made of it, and the target itself
+  std::optional<ResolvedBase> base;   ///< unless it starts from a stage or from scratch
+  std::vector<Instruction> triggers;  ///< ONBUILD of the base, run before the stage's own instructions
+  std::size_t heirs = 0;              ///< who still needs its config: reached stages made of it, and the target itself
 };
 
 /// Shared by all stages of one lowering.
@@ -58,10 +58,10 @@ struct BuildState {
   Sources& sources;
   solver::Graph& graph;
   Checks& checks;
-  std::vector<PlannedStage> plan;   // by stage index
-  std::vector<StageState> states;   // by stage index
-  std::vector<StageUse> uses;       // by stage index
-  std::vector<Diagnostic> errors;   ///< found so far, each in an instruction of its own
+  std::vector<PlannedStage> plan;                          // by stage index
+  std::vector<StageState> states;                          // by stage index
+  std::vector<StageUse> uses;                              // by stage index
+  std::vector<Diagnostic> errors;                          ///< found so far, each in an instruction of its own
   std::map<std::string, PathPatternList> context_ignores;  ///< compiled for checks, by stage name
 };
 
@@ -73,7 +73,7 @@ class StageLowering {
   BuildState& build;
   const StageInfo& info;
   StageState state;
-  bool command_set = false;   ///< CMD was executed in this stage
+  bool command_set = false;                  ///< CMD was executed in this stage
   const Instruction* instruction = nullptr;  ///< the one being executed
   EarlierInstruction cmd, entrypoint, healthcheck;
 
@@ -83,7 +83,8 @@ class StageLowering {
   std::string expand(const Text& word) const;
   /// The body of a heredoc in the current environment.
   std::string expand_heredoc(const Heredoc& heredoc) const;
-  /// --no-cache, or a filter that names the stage or a line of the current instruction ("build:12"; ":12" in any stage).
+  /// --no-cache, or a filter that names the stage or a line of the current instruction ("build:12"; ":12" in any
+  /// stage).
   bool ignores_cache() const;
   /// Sets a variable of the environment and the config.
   void set_variable(const std::string& name, const std::string& value);

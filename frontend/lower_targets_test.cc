@@ -12,7 +12,8 @@ using Texts = std::vector<std::string>;
 
 struct SeveralTargets : testing::Build {
   LoweredTargets run(const std::string& text, const Texts& targets) {
-    return lower_targets(parse_dockerfile(std::make_shared<const SourceText>("Dockerfile", text)), options, targets, images);
+    return lower_targets(parse_dockerfile(std::make_shared<const SourceText>("Dockerfile", text)), options, targets,
+                         images);
   }
 };
 
@@ -26,11 +27,11 @@ std::size_t count_commands(const LoweredTargets& lowered) {
 }  // namespace
 
 TEST_CASE_FIXTURE(SeveralTargets, "what two targets share is one vertex, and their base is asked for once") {
-  const LoweredTargets lowered = run(
-      "FROM a AS base\nRUN shared\n"
-      "FROM base AS x\nRUN only x\nENV X=1\n"
-      "FROM base AS y\nRUN only y\n",
-      {"x", "y"});
+  const LoweredTargets lowered =
+      run("FROM a AS base\nRUN shared\n"
+          "FROM base AS x\nRUN only x\nENV X=1\n"
+          "FROM base AS y\nRUN only y\n",
+          {"x", "y"});
   REQUIRE(lowered.targets.size() == 2);
   CHECK(lowered.targets[0].stage_name == "x");
   CHECK(lowered.targets[1].stage_name == "y");
@@ -56,11 +57,11 @@ TEST_CASE_FIXTURE(SeveralTargets, "a target may be a stage of another one") {
 }
 
 TEST_CASE_FIXTURE(SeveralTargets, "each target has its own TARGETSTAGE") {
-  const LoweredTargets lowered = run(
-      "FROM a AS base\nRUN plain\n"
-      "FROM base AS named\nARG TARGETSTAGE\nRUN who\n"
-      "FROM named AS x\nFROM named AS y\n",
-      {"x", "y"});
+  const LoweredTargets lowered =
+      run("FROM a AS base\nRUN plain\n"
+          "FROM base AS named\nARG TARGETSTAGE\nRUN who\n"
+          "FROM named AS x\nFROM named AS y\n",
+          {"x", "y"});
   CHECK(lowered.targets[0].layer_vertices[0] == lowered.targets[1].layer_vertices[0]);
   CHECK(lowered.targets[0].result != lowered.targets[1].result);
   const auto& environment = std::get<solver::ExecOp>(lowered.graph[lowered.targets[1].result].op).environment;
@@ -70,7 +71,8 @@ TEST_CASE_FIXTURE(SeveralTargets, "each target has its own TARGETSTAGE") {
 TEST_CASE_FIXTURE(SeveralTargets, "triggers of a stage that several targets reach are announced once") {
   images.images["t"] = images.plain_image();
   images.images["t"].config.on_build = {"RUN trigger"};
-  CHECK(run("FROM t AS base\nFROM base AS x\nFROM base AS y\n", {"x", "y"}).notes == Texts{"# Executing 1 build trigger"});
+  CHECK(run("FROM t AS base\nFROM base AS x\nFROM base AS y\n", {"x", "y"}).notes ==
+        Texts{"# Executing 1 build trigger"});
 }
 
 TEST_CASE_FIXTURE(SeveralTargets, "all names that are no stage are reported before any image is asked for") {

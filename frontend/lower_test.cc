@@ -69,8 +69,8 @@ TEST_CASE("an image without layers is scratch with a config") {
 
 TEST_CASE("only what the target reaches is resolved and made") {
   Build build;
-  const Lowered lowered =
-      build.run("FROM missing AS unused\nRUN x\nFROM a AS b\nRUN b\nFROM missing2\nFROM scratch AS last\nCOPY --from=b x /\n");
+  const Lowered lowered = build.run(
+      "FROM missing AS unused\nRUN x\nFROM a AS b\nRUN b\nFROM missing2\nFROM scratch AS last\nCOPY --from=b x /\n");
   CHECK(build.images.requests.size() == 1);
   CHECK(step_names(lowered).size() == 3);
   build.options.target = "b";
@@ -79,7 +79,8 @@ TEST_CASE("only what the target reaches is resolved and made") {
 
 TEST_CASE("two stages that do the same share their vertices") {
   Build build;
-  const Lowered lowered = build.run("FROM a AS x\nRUN y\nFROM a AS z\nRUN y\nFROM scratch\nCOPY --from=x 1 /\nCOPY --from=z 2 /\n");
+  const Lowered lowered =
+      build.run("FROM a AS x\nRUN y\nFROM a AS z\nRUN y\nFROM scratch\nCOPY --from=x 1 /\nCOPY --from=z 2 /\n");
   CHECK(lowered.graph.size() == 4);
   CHECK(build.images.requests.size() == 1);
 }
@@ -96,9 +97,9 @@ TEST_CASE("a stage made of a stage starts from its files, config and history") {
 
 TEST_CASE("a stage's config does not follow what happens to other stages") {
   Build build;
-  const Lowered lowered =
-      build.run("FROM scratch AS base\nLABEL marker=base\nFROM base AS sibling\nLABEL marker=sibling\nFROM base AS consumer\n"
-                "COPY --from=sibling / /\n");
+  const Lowered lowered = build.run(
+      "FROM scratch AS base\nLABEL marker=base\nFROM base AS sibling\nLABEL marker=sibling\nFROM base AS consumer\n"
+      "COPY --from=sibling / /\n");
   CHECK(config_of(lowered).labels.at("marker") == "base");
 }
 
@@ -123,7 +124,8 @@ TEST_CASE("step names say the platform when several are built") {
   build.options.multi_platform = true;
   build.options.platform_given = true;
   build.options.target_platform = *oci::parse_platform("linux/arm64");
-  const Texts names = step_names(build.run("FROM --platform=$BUILDPLATFORM a AS b\nRUN x\nARG TARGETARCH\nRUN y\nFROM a\nCOPY --from=b x /\n"));
+  const Texts names = step_names(
+      build.run("FROM --platform=$BUILDPLATFORM a AS b\nRUN x\nARG TARGETARCH\nRUN y\nFROM a\nCOPY --from=b x /\n"));
   REQUIRE(names.size() == 5);
   CHECK(names[0].starts_with("[linux/amd64 b 1/3] FROM "));
   CHECK(names[1] == "[linux/amd64 b 2/3] RUN x");
@@ -135,7 +137,8 @@ TEST_CASE("platforms") {
   Build build;
   build.options.target_platform = *oci::parse_platform("linux/arm64");
   build.options.platform_given = true;
-  const Lowered lowered = build.run("FROM --platform=linux/s390x a AS x\nFROM b\nCOPY --from=x / /\nCOPY --from=c / /\n");
+  const Lowered lowered =
+      build.run("FROM --platform=linux/s390x a AS x\nFROM b\nCOPY --from=x / /\nCOPY --from=c / /\n");
   using Requests = std::vector<std::pair<std::string, std::string>>;
   Requests sorted = build.images.requests;
   std::sort(sorted.begin(), sorted.end());
@@ -171,9 +174,12 @@ TEST_CASE("without --platform an image of another architecture is taken as it is
 
 TEST_CASE("ENV sees the environment before the instruction, ARG goes item by item") {
   Build build;
-  const Lowered lowered = build.run("FROM scratch\nENV abc=hello\nENV abc=bye def=$abc\nENV ghi=$abc\nARG a=1 b=$a\nENV b=$b\n");
-  CHECK(own_history(lowered) == Texts{"ENV abc=hello", "ENV abc=bye def=hello", "ENV ghi=bye", "ARG a=1 b=1", "ENV b=1"});
-  CHECK(Texts(config_of(lowered).env.begin() + 1, config_of(lowered).env.end()) == Texts{"abc=bye", "def=hello", "ghi=bye", "b=1"});
+  const Lowered lowered =
+      build.run("FROM scratch\nENV abc=hello\nENV abc=bye def=$abc\nENV ghi=$abc\nARG a=1 b=$a\nENV b=$b\n");
+  CHECK(own_history(lowered) ==
+        Texts{"ENV abc=hello", "ENV abc=bye def=hello", "ENV ghi=bye", "ARG a=1 b=1", "ENV b=1"});
+  CHECK(Texts(config_of(lowered).env.begin() + 1, config_of(lowered).env.end()) ==
+        Texts{"abc=bye", "def=hello", "ghi=bye", "b=1"});
 }
 
 TEST_CASE("CMD and ENTRYPOINT") {
@@ -233,7 +239,8 @@ TEST_CASE("LABEL, MAINTAINER, USER, VOLUME, EXPOSE, STOPSIGNAL, HEALTHCHECK") {
   Build build;
   build.options.labels = {{"cli", "1"}, {"both", "cli"}};
   const Lowered lowered = build.run(
-      "FROM scratch\nENV V=v P=90-91 N=9\nLABEL a=\"$V b\" both=file\nMAINTAINER Me $V\nUSER ${V}:g\nVOLUME /a $V\nVOLUME [\"/b c\"]\n"
+      "FROM scratch\nENV V=v P=90-91 N=9\nLABEL a=\"$V b\" both=file\nMAINTAINER Me $V\nUSER ${V}:g\nVOLUME /a "
+      "$V\nVOLUME [\"/b c\"]\n"
       "EXPOSE 80 $P 53/UDP\nSTOPSIGNAL $N\n"
       "HEALTHCHECK --interval=5m --retries=2 CMD x $V\n");
   const oci::ContainerConfig& config = config_of(lowered);
@@ -243,10 +250,11 @@ TEST_CASE("LABEL, MAINTAINER, USER, VOLUME, EXPOSE, STOPSIGNAL, HEALTHCHECK") {
   CHECK(config.volumes == std::set<std::string>{"/a", "v", "/b c"});
   CHECK(config.exposed_ports == std::set<std::string>{"80/tcp", "90/tcp", "91/tcp", "53/udp"});
   CHECK(config.healthcheck->test == Texts{"CMD-SHELL", "x $V"});
-  CHECK(own_history(lowered) ==
-        Texts{"ENV V=v P=90-91 N=9", "LABEL a=v b both=file", "MAINTAINER Me $V", "USER v:g", "VOLUME [/a v]", "VOLUME [/b c]",
-              "EXPOSE [90/tcp 91/tcp 53/udp 80/tcp]", "STOPSIGNAL 9",
-              "HEALTHCHECK {Test:[CMD-SHELL x $V] Interval:5m0s Timeout:0s StartPeriod:0s StartInterval:0s Retries:2}"});
+  CHECK(
+      own_history(lowered) ==
+      Texts{"ENV V=v P=90-91 N=9", "LABEL a=v b both=file", "MAINTAINER Me $V", "USER v:g", "VOLUME [/a v]",
+            "VOLUME [/b c]", "EXPOSE [90/tcp 91/tcp 53/udp 80/tcp]", "STOPSIGNAL 9",
+            "HEALTHCHECK {Test:[CMD-SHELL x $V] Interval:5m0s Timeout:0s StartPeriod:0s StartInterval:0s Retries:2}"});
 }
 
 TEST_CASE("bad values of metadata instructions") {
@@ -273,7 +281,8 @@ TEST_CASE("layer vertices stand for the entries that own a layer, in order") {
   Build build;
   const Lowered lowered = build.run("FROM a\nRUN 1\nENV A=1\nWORKDIR /w\nCOPY --link x /\nADD y /\n");
   const auto& history = lowered.target.config.history;
-  const auto own = std::count_if(history.begin() + 1, history.end(), [](const auto& entry) { return !entry.empty_layer; });
+  const auto own =
+      std::count_if(history.begin() + 1, history.end(), [](const auto& entry) { return !entry.empty_layer; });
   REQUIRE(static_cast<std::size_t>(own) == lowered.target.layer_vertices.size());
   CHECK(lowered.graph[lowered.target.layer_vertices[0]].name == "[2/5] RUN 1");
   CHECK(lowered.graph[lowered.target.layer_vertices[1]].name == "[3/5] WORKDIR /w");

@@ -85,7 +85,10 @@ class MountParser {
 
  private:
   using Handler = void (MountParser::*)(const Field&, const std::string&);
-  struct Key { std::string_view name; Handler handle; };
+  struct Key {
+    std::string_view name;
+    Handler handle;
+  };
   static const std::array<Key, 19> kKeys;
 
   std::string_view type_name() const { return kTypes[static_cast<std::size_t>(spec_.type)]; }
@@ -116,15 +119,24 @@ class MountParser {
 };
 
 constexpr std::array<MountParser::Key, 19> MountParser::kKeys = {{
-    {"type", &MountParser::set_type},           {"from", &MountParser::set_from},
-    {"source", &MountParser::set_source},       {"src", &MountParser::set_source},
-    {"target", &MountParser::set_target},       {"dst", &MountParser::set_target},
-    {"destination", &MountParser::set_target},  {"readonly", &MountParser::set_read_only},
-    {"ro", &MountParser::set_read_only},        {"readwrite", &MountParser::set_read_write},
-    {"rw", &MountParser::set_read_write},       {"id", &MountParser::set_id},
-    {"sharing", &MountParser::set_sharing},     {"required", &MountParser::set_required},
-    {"size", &MountParser::set_size},           {"mode", &MountParser::set_mode},
-    {"uid", &MountParser::set_uid},             {"gid", &MountParser::set_gid},
+    {"type", &MountParser::set_type},
+    {"from", &MountParser::set_from},
+    {"source", &MountParser::set_source},
+    {"src", &MountParser::set_source},
+    {"target", &MountParser::set_target},
+    {"dst", &MountParser::set_target},
+    {"destination", &MountParser::set_target},
+    {"readonly", &MountParser::set_read_only},
+    {"ro", &MountParser::set_read_only},
+    {"readwrite", &MountParser::set_read_write},
+    {"rw", &MountParser::set_read_write},
+    {"id", &MountParser::set_id},
+    {"sharing", &MountParser::set_sharing},
+    {"required", &MountParser::set_required},
+    {"size", &MountParser::set_size},
+    {"mode", &MountParser::set_mode},
+    {"uid", &MountParser::set_uid},
+    {"gid", &MountParser::set_gid},
     {"env", &MountParser::set_env},
 }};
 

@@ -21,12 +21,13 @@ struct MountSpec {
   bool operator==(const MountSpec&) const = default;
 };
 
-/// Parses the CSV of one --mount, at the point of the build where it is used. `expand` is applied to every value but from=.
-/// Ids and targets that follow from each other are left as given. Throws Error{input} with the reference's texts and a
-/// suggestion as hint for unknown keys, types and sharing modes.
+/// Parses the CSV of one --mount, at the point of the build where it is used. `expand` is applied to every value but
+/// from=. Ids and targets that follow from each other are left as given. Throws Error{input} with the reference's texts
+/// and a suggestion as hint for unknown keys, types and sharing modes.
 MountSpec parse_mount(std::string_view csv, const std::function<std::string(std::string_view)>& expand);
 
-/// What can be said before variables are known: throws Error{input} for text that is no CSV and for a variable in from=.
+/// What can be said before variables are known: throws Error{input} for text that is no CSV and for a variable in
+/// from=.
 void check_mount(std::string_view csv);
 
 /// RUN --device, parsed.

@@ -133,7 +133,8 @@ TEST_CASE("what can be checked without variables") {
   CHECK_THROWS_WITH_AS(check_mount("from=$X"), "'from' doesn't support variable expansion, define alias stage instead",
                        Error);
   CHECK_THROWS_WITH_AS(check_mount("a\"b"),
-                       "failed to parse csv mounts: parse error on line 1, column 2: bare \" in non-quoted-field", Error);
+                       "failed to parse csv mounts: parse error on line 1, column 2: bare \" in non-quoted-field",
+                       Error);
   CHECK_THROWS_WITH_AS(check_mount(""), "failed to parse csv mounts: EOF", Error);
 }
 

@@ -131,8 +131,8 @@ std::vector<TargetInfo> list_targets(const Dockerfile& dockerfile) {
   std::vector<TargetInfo> out;
   for (const Stage& stage : dockerfile.stages) {
     const auto& from = std::get<FromInstruction>(stage.from.body);
-    out.push_back({stage.name, stage.description, from.image.value, from.platform ? from.platform->value : "",
-                   false, stage.from.span});
+    out.push_back({stage.name, stage.description, from.image.value, from.platform ? from.platform->value : "", false,
+                   stage.from.span});
   }
   if (!out.empty()) out.back().is_default = true;
   return out;
@@ -158,8 +158,7 @@ void note_arg(StageLowering& stage, const ArgInstruction::Item& item) {
   const bool inherited =
       !item.default_value && !globals.build_args.contains(name) && globals.args.find(name) != nullptr;
   if (inherited) return;
-  use.args[name] = {name, stage.state.scope.declared.back().value.value_or(""), item.description,
-                    stage.span()};
+  use.args[name] = {name, stage.state.scope.declared.back().value.value_or(""), item.description, stage.span()};
 }
 
 void note_mount(StageLowering& stage, const MountSpec& spec) {

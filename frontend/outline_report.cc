@@ -49,9 +49,7 @@ std::string table(const std::vector<Row>& rows, std::size_t gap) {
 }
 
 /// Values and comments of a file are for a terminal, and one cell is one line.
-std::string cell(const std::string& text) {
-  return replace_all(sanitize_for_terminal(text), "\n", "^J");
-}
+std::string cell(const std::string& text) { return replace_all(sanitize_for_terminal(text), "\n", "^J"); }
 
 std::string header_text(const Outline& outline) {
   if (outline.name.empty() && outline.description.empty()) return {};
@@ -100,8 +98,7 @@ std::string outline_text(const Outline& outline) {
   std::string out = header_text(outline);
   if (!outline.args.empty()) {
     std::vector<Row> rows = {{"BUILD ARG", "VALUE", "DESCRIPTION"}};
-    for (const OutlineArg& arg : outline.args)
-      rows.push_back({cell(arg.name), cell(arg.value), cell(arg.description)});
+    for (const OutlineArg& arg : outline.args) rows.push_back({cell(arg.name), cell(arg.value), cell(arg.description)});
     out += table(rows, 3) + "\n";
   }
   out += mounts_text("SECRET", outline.secrets);

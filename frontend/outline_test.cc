@@ -31,9 +31,7 @@ Outlined outline_of(const std::string& text, const std::string& target = {},
   return out;
 }
 
-std::uint32_t line_of(const Span& span) {
-  return span.source->position(span.begin).line;
-}
+std::uint32_t line_of(const Span& span) { return span.source->position(span.begin).line; }
 
 /// "line: NAME=value # description".
 Strings args(const Outlined& outlined) {
@@ -114,17 +112,15 @@ TEST_CASE("OutlineSecrets") {
 }
 
 TEST_CASE("OutlineRecursiveArgs") {
-  CHECK(
-      args(outline_of("ARG FOO=123\nARG ABC=abc\nARG DEF=def\nARG FOO=${FOO}${ABC}\nARG BAR=${FOO}456\n"
-                      "ARG FOO=${FOO}456${BAR}\nFROM scratch\nARG FOO\nARG INFOO=123\nARG INBAR=${INFOO}456\n"
-                      "ARG INFOO=${INFOO}456${INBAR}\n")) ==
-      Strings{"2: ABC=abc", "5: BAR=123abc456", "6: FOO=123abc456123abc456", "10: INBAR=123456",
-              "11: INFOO=123456123456"});
+  CHECK(args(outline_of("ARG FOO=123\nARG ABC=abc\nARG DEF=def\nARG FOO=${FOO}${ABC}\nARG BAR=${FOO}456\n"
+                        "ARG FOO=${FOO}456${BAR}\nFROM scratch\nARG FOO\nARG INFOO=123\nARG INBAR=${INFOO}456\n"
+                        "ARG INFOO=${INFOO}456${INBAR}\n")) == Strings{"2: ABC=abc", "5: BAR=123abc456",
+                                                                       "6: FOO=123abc456123abc456", "10: INBAR=123456",
+                                                                       "11: INFOO=123456123456"});
 }
 
 TEST_CASE("automatic arguments are nobody's to give") {
-  CHECK(args(outline_of("FROM --platform=$BUILDPLATFORM busybox\nARG TARGETARCH\nARG OWN\n")) ==
-        Strings{"3: OWN="});
+  CHECK(args(outline_of("FROM --platform=$BUILDPLATFORM busybox\nARG TARGETARCH\nARG OWN\n")) == Strings{"3: OWN="});
 }
 
 TEST_CASE("a long chain of arguments") {
@@ -147,10 +143,9 @@ TEST_CASE("outline as text") {
         "password                      \n"
         "alternate_password            will show up in the outline\n"
         "\n");
-  CHECK(outline_text(
-            outline_of("FROM busybox\nRUN --mount=type=secret,id=a,required --mount=type=secret,id=long-name "
-                       "--mount=type=ssh --mount=type=cache,target=/c true\n")
-                .outline) ==
+  CHECK(outline_text(outline_of("FROM busybox\nRUN --mount=type=secret,id=a,required --mount=type=secret,id=long-name "
+                                "--mount=type=ssh --mount=type=cache,target=/c true\n")
+                         .outline) ==
         "SECRET      REQUIRED\n"
         "a           true\n"
         "long-name   \n"

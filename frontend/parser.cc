@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// The lines come in order; each becomes a statement, its heredoc bodies are read behind it, and the builder of its keyword
-// makes the instruction. A mistake in one instruction is reported and reading goes on with the next line.
+// The lines come in order; each becomes a statement, its heredoc bodies are read behind it, and the builder of its
+// keyword makes the instruction. A mistake in one instruction is reported and reading goes on with the next line.
 #include "frontend/parser.h"
 
 #include <algorithm>
@@ -25,9 +25,12 @@ class InstructionReader {
  public:
   InstructionReader(std::shared_ptr<const SourceText> source, const DirectiveBlock& block, Report& report,
                     Checks& checks)
-      : source_(std::move(source)), escape_(block.escape), includes_(block.includes),
+      : source_(std::move(source)),
+        escape_(block.escape),
+        includes_(block.includes),
         lines_(source_->text(), block.end, block.escape),
-        report_(report), checks_(checks) {}
+        report_(report),
+        checks_(checks) {}
 
   /// The next instruction, whether or not it is well-formed.
   std::optional<Instruction> next();
@@ -217,11 +220,15 @@ class FileReader {
   void check_directive(const Directive& directive, const DirectiveBlock& outer) {
     const std::string& name = directive.name.value;
     if (name == "escape" && directive.value.value.front() != outer.escape) {
-      report_.malformed(directive.value.span, "an included file has another escape character than the file that includes it",
+      report_.malformed(directive.value.span,
+                        "an included file has another escape character than the file that includes it",
                         "continue lines in both files in the same way");
     } else if (name == "check" || name == "syntax") {
-      report_.note({Severity::note, directive.name.span, cat("the ", name, " directive of an included file has no effect"),
-                    "put it at the top of the Dockerfile", {}});
+      report_.note({Severity::note,
+                    directive.name.span,
+                    cat("the ", name, " directive of an included file has no effect"),
+                    "put it at the top of the Dockerfile",
+                    {}});
     }
   }
 
@@ -272,7 +279,8 @@ Dockerfile parse_dockerfile(std::shared_ptr<const SourceText> source, const Pars
   FileReader reader(dockerfile, options, report, checks);
   reader.read({source, {}, nullptr}, block);
   take_includes(reader.includer(), dockerfile, checks);
-  if (reader.empty() && report.ok()) report.malformed(start, "file with no instructions", "a Dockerfile begins with FROM");
+  if (reader.empty() && report.ok())
+    report.malformed(start, "file with no instructions", "a Dockerfile begins with FROM");
   if (dockerfile.stages.empty() && report.ok()) report.malformed(start, "dockerfile contains no stages to build");
   report.throw_errors(dockerfile.includes);
   dockerfile.directives = std::move(block.directives);

@@ -11,8 +11,8 @@
 
 namespace cbuild::frontend {
 
-/// Makes the body of an instruction from its statement and reports whatever is wrong with it; after a report the body is
-/// good for nothing but going on.
+/// Makes the body of an instruction from its statement and reports whatever is wrong with it; after a report the body
+/// is good for nothing but going on.
 using Builder = InstructionBody (*)(const Statement&, Report&);
 
 struct InstructionKind {

@@ -27,8 +27,8 @@ constexpr std::array<FlagSpec, 7> kAddFlags = {{{"chown", FlagKind::text},
                                                 {"unpack", FlagKind::boolean},
                                                 {"exclude", FlagKind::list}}};
 
-/// Bodies belong to names: of two heredocs of one name both get the last body, and one in the JSON form, which announces no
-/// bodies, gets none.
+/// Bodies belong to names: of two heredocs of one name both get the last body, and one in the JSON form, which
+/// announces no bodies, gets none.
 using Bodies = std::unordered_map<std::string_view, const Heredoc*>;
 
 Bodies bodies_of(const Statement& statement) {

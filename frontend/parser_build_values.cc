@@ -35,16 +35,16 @@ std::vector<KeyValue> build_legacy_pair(const Statement& statement, std::string_
   return {{statement.text(statement.in_rest({0, end})), statement.text(statement.in_rest({value, rest.size()}))}};
 }
 
-std::vector<KeyValue> build_pairs(const Statement& statement, const std::vector<Range>& words,
-                                  std::string_view keyword, Report& report) {
+std::vector<KeyValue> build_pairs(const Statement& statement, const std::vector<Range>& words, std::string_view keyword,
+                                  Report& report) {
   std::vector<KeyValue> pairs;
   for (const Range word : words) {
     const Range place = statement.in_rest(word);
     const std::size_t equals = statement.view(place).find('=');
     if (equals == std::string_view::npos) {
       const Text text = word_text(statement, place);
-      report.malformed(text.span, cat("Syntax error - can't find = in ", go_quote(text.value),
-                                      ". Must be of the form: name=value"));
+      report.malformed(
+          text.span, cat("Syntax error - can't find = in ", go_quote(text.value), ". Must be of the form: name=value"));
       continue;
     }
     if (equals == 0) report.error(statement.span(place), cat(keyword, " names can not be blank"));

@@ -24,9 +24,7 @@ std::optional<std::string> context_path(const std::string& written, const std::s
   return path;
 }
 
-const std::string& shown_name(const IncludeFrame& frame) {
-  return frame.source->name();
-}
+const std::string& shown_name(const IncludeFrame& frame) { return frame.source->name(); }
 
 /// "Dockerfile -> a.df -> b.df -> a.df".
 std::string chain_text(const IncludeFrame& innermost, const std::string& next) {
@@ -57,8 +55,7 @@ std::optional<Text> read_include(const Statement& statement, Report& report) {
   reject_flags(statement.flags, report);
   const std::vector<Range> words = split_blanks(statement.view(statement.rest));
   if (words.size() != 1) {
-    report.malformed(statement.arguments_span(), "INCLUDE requires exactly one argument",
-                     std::string(kUsage));
+    report.malformed(statement.arguments_span(), "INCLUDE requires exactly one argument", std::string(kUsage));
     return std::nullopt;
   }
   Text path = statement.text(statement.in_rest(words[0]));
@@ -92,11 +89,10 @@ std::optional<std::string> Includer::read(const Text& written, const std::string
     return std::nullopt;
   }
   if (!text) {
-    report_.malformed(
-        written.span, cat("INCLUDE ", path, ": no such file in the build context"),
-        read_ ? "a path is relative to the file that includes; the Dockerfile counts as standing in the "
-                "context's root"
-              : "this build has no directory as its context");
+    report_.malformed(written.span, cat("INCLUDE ", path, ": no such file in the build context"),
+                      read_ ? "a path is relative to the file that includes; the Dockerfile counts as standing in the "
+                              "context's root"
+                            : "this build has no directory as its context");
     return std::nullopt;
   }
   bytes_ += text->size();
@@ -105,8 +101,7 @@ std::optional<std::string> Includer::read(const Text& written, const std::string
   return std::nullopt;
 }
 
-std::optional<IncludeFrame> Includer::open(const Text& written, const Span& at,
-                                           const IncludeFrame& includer) {
+std::optional<IncludeFrame> Includer::open(const Text& written, const Span& at, const IncludeFrame& includer) {
   const std::optional<std::string> path = context_path(written.value, includer.path);
   if (!path) {
     report_.malformed(written.span, cat("INCLUDE ", written.value, " leads out of the build context"),

@@ -11,8 +11,8 @@
 #include "frontend/parser_report.h"
 #include "frontend/parser_statement.h"
 
-/// INCLUDE, an instruction of cbuild's own: the instructions of another file of the build context take its place. Read only in
-/// files with the directive "# cbuild=include"; docs/decisions/include.md.
+/// INCLUDE, an instruction of cbuild's own: the instructions of another file of the build context take its place. Read
+/// only in files with the directive "# cbuild=include"; docs/decisions/include.md.
 namespace cbuild::frontend {
 
 /// A file being read: the Dockerfile, or what it includes.

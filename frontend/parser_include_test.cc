@@ -57,8 +57,8 @@ Strings places(const Dockerfile& file) {
   Strings out;
   const auto add = [&](const Instruction& instruction) {
     const Span& span = instruction.span;
-    out.push_back(cat(span.source->name(), ":", span.source->position(span.begin).line, " ",
-                      instruction.keyword.value));
+    out.push_back(
+        cat(span.source->name(), ":", span.source->position(span.begin).line, " ", instruction.keyword.value));
   };
   for (const Instruction& arg : file.global_args) add(arg);
   for (const Stage& stage : file.stages) {
@@ -80,14 +80,11 @@ TEST_CASE("without the directive INCLUDE is no instruction, and the hint names t
 }
 
 TEST_CASE("the instructions of an included file stand in the place of INCLUDE") {
-  const Dockerfile file =
-      parse(kOn + "INCLUDE args.df\nFROM scratch AS a\ninclude lib/common.df\nENV B=2\nINCLUDE stages.df\n",
-            {{"args.df", "ARG X=1\n"},
-             {"lib/common.df", "ENV A=1\nRUN <<E\nx\nE\n"},
-             {"stages.df", "RUN y\nFROM a AS b\n"}});
-  CHECK(places(file) == Strings{"args.df:1 ARG", "Dockerfile:3 FROM", "lib/common.df:1 ENV",
-                                "lib/common.df:2 RUN", "Dockerfile:5 ENV", "stages.df:1 RUN",
-                                "stages.df:2 FROM"});
+  const Dockerfile file = parse(
+      kOn + "INCLUDE args.df\nFROM scratch AS a\ninclude lib/common.df\nENV B=2\nINCLUDE stages.df\n",
+      {{"args.df", "ARG X=1\n"}, {"lib/common.df", "ENV A=1\nRUN <<E\nx\nE\n"}, {"stages.df", "RUN y\nFROM a AS b\n"}});
+  CHECK(places(file) == Strings{"args.df:1 ARG", "Dockerfile:3 FROM", "lib/common.df:1 ENV", "lib/common.df:2 RUN",
+                                "Dockerfile:5 ENV", "stages.df:1 RUN", "stages.df:2 FROM"});
   CHECK(file.stages.size() == 2);
   Strings sources;
   for (const auto& source : file.sources) sources.push_back(source->name());
@@ -96,9 +93,8 @@ TEST_CASE("the instructions of an included file stand in the place of INCLUDE") 
 
 TEST_CASE("ARG above the first FROM is global wherever it is written") {
   testing::Build build;
-  const Dockerfile file =
-      parse(kOn + "INCLUDE args.df\nFROM $BASE\nINCLUDE stage.df\n",
-            {{"args.df", "ARG BASE=busybox\n"}, {"stage.df", "ARG LOCAL=1\nENV V=$LOCAL\n"}});
+  const Dockerfile file = parse(kOn + "INCLUDE args.df\nFROM $BASE\nINCLUDE stage.df\n",
+                                {{"args.df", "ARG BASE=busybox\n"}, {"stage.df", "ARG LOCAL=1\nENV V=$LOCAL\n"}});
   const Lowered lowered = lower(file, build.options, build.images);
   CHECK(build.images.requests.at(0).first == "busybox");
   CHECK(lowered.target.config.config.env.back() == "V=1");
@@ -132,8 +128,8 @@ TEST_CASE("what cannot be included") {
   CHECK(message(kOn + "FROM scratch\nINCLUDE a b\n") == "INCLUDE requires exactly one argument");
   CHECK(message(kOn + "FROM scratch\nINCLUDE --x a\n") == "unknown flag: --x");
   CHECK(message(kOn + "FROM scratch\nINCLUDE $a\n") == "variable expansion is not supported for INCLUDE");
-  CHECK(message(kOn + "FROM scratch\nONBUILD INCLUDE a\n")
-            .empty());  // a warning, as for every trigger that cannot work
+  CHECK(
+      message(kOn + "FROM scratch\nONBUILD INCLUDE a\n").empty());  // a warning, as for every trigger that cannot work
 }
 
 TEST_CASE("no context, no files") {
@@ -213,19 +209,16 @@ TEST_CASE("steps know the file they come from") {
 }
 
 TEST_CASE("a heredoc ends in its own file, a continuation with it") {
-  CHECK(message(kOn + "FROM scratch\nINCLUDE a.df\nE\n", {{"a.df", "RUN <<E\nx\n"}}) ==
-        "unterminated heredoc");
+  CHECK(message(kOn + "FROM scratch\nINCLUDE a.df\nE\n", {{"a.df", "RUN <<E\nx\n"}}) == "unterminated heredoc");
   CHECK(places(parse(kOn + "FROM scratch\nINCLUDE a.df\nENV B=1\n", {{"a.df", "ENV A=1 \\\n"}})) ==
         Strings{"Dockerfile:2 FROM", "a.df:1 ENV", "Dockerfile:4 ENV"});
 }
 
 TEST_CASE("directives of included files") {
-  CHECK(message("# escape=`\n" + kOn + "FROM scratch\nINCLUDE a.df\n", {{"a.df", "ENV A=1 `\n B=2\n"}})
-            .empty());
+  CHECK(message("# escape=`\n" + kOn + "FROM scratch\nINCLUDE a.df\n", {{"a.df", "ENV A=1 `\n B=2\n"}}).empty());
   CHECK(message(kOn + "FROM scratch\nINCLUDE a.df\n", {{"a.df", "# escape=`\nENV A=1\n"}}) ==
         "an included file has another escape character than the file that includes it");
-  const Dockerfile file =
-      parse(kOn + "FROM scratch\nINCLUDE a.df\n", {{"a.df", "# check=skip=all\nENV A=1\n"}});
+  const Dockerfile file = parse(kOn + "FROM scratch\nINCLUDE a.df\n", {{"a.df", "# check=skip=all\nENV A=1\n"}});
   REQUIRE(file.warnings.size() == 1);
   CHECK(file.warnings[0].message == "the check directive of an included file has no effect");
   CHECK(message("# cbuild=inlcude\nFROM scratch\n") == "the cbuild directive knows no feature \"inlcude\"");
@@ -233,22 +226,19 @@ TEST_CASE("directives of included files") {
 
 TEST_CASE("findings are in the order in which the files are read") {
   Checks checks;
-  parse(kOn + "FROM scratch AS A\nINCLUDE a.df\nMAINTAINER me\n", {{"a.df", "\n\n\n\nMAINTAINER you\n"}},
-        &checks);
+  parse(kOn + "FROM scratch AS A\nINCLUDE a.df\nMAINTAINER me\n", {{"a.df", "\n\n\n\nMAINTAINER you\n"}}, &checks);
   Strings shown;
   for (const Diagnostic& finding : checks.findings()) {
     shown.push_back(cat(finding.span.source->name(), " ", finding.rule));
   }
-  CHECK(shown == Strings{"Dockerfile StageNameCasing", "a.df MaintainerDeprecated",
-                         "Dockerfile MaintainerDeprecated"});
+  CHECK(shown == Strings{"Dockerfile StageNameCasing", "a.df MaintainerDeprecated", "Dockerfile MaintainerDeprecated"});
 }
 
 TEST_CASE("outline and targets name the file by its number among the sources") {
   testing::Build build;
   Outline outline;
   build.options.outline = &outline;
-  const Dockerfile file =
-      parse(kOn + "ARG A=1\nINCLUDE s.df\n", {{"s.df", "\nFROM scratch AS t\nARG B=2\n"}});
+  const Dockerfile file = parse(kOn + "ARG A=1\nINCLUDE s.df\n", {{"s.df", "\nFROM scratch AS t\nARG B=2\n"}});
   lower(file, build.options, build.images);
   const std::string json = replace_all(outline_json(outline, file.sources), "\n", "");
   CHECK(json.find("\"sourceIndex\": 1") != std::string::npos);

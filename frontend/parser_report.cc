@@ -5,8 +5,8 @@ namespace cbuild::frontend {
 
 void Report::error(Span span, std::string message, std::string hint) {
   if (!in_trigger_) return malformed(std::move(span), std::move(message), std::move(hint));
-  warnings_.push_back({Severity::warning, std::move(span), "builds on top of this image will fail: " + message,
-                       std::move(hint), {}});
+  warnings_.push_back(
+      {Severity::warning, std::move(span), "builds on top of this image will fail: " + message, std::move(hint), {}});
 }
 
 void Report::malformed(Span span, std::string message, std::string hint) {

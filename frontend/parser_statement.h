@@ -11,8 +11,8 @@
 
 namespace cbuild::frontend {
 
-/// A logical line, or the trigger in one, split into keyword, flags and arguments. Ranges are into the text of the line,
-/// which outlives the statement.
+/// A logical line, or the trigger in one, split into keyword, flags and arguments. Ranges are into the text of the
+/// line, which outlives the statement.
 struct Statement {
   std::shared_ptr<const SourceText> source;
   const LogicalLine* line = nullptr;

@@ -51,8 +51,10 @@ void report_unknown_instruction(const Statement& statement, Report& report) {
   const std::string keyword(statement.view(statement.keyword));
   std::string hint;
   if (iequals(keyword, "INCLUDE")) {
-    hint = "INCLUDE is cbuild's own: it is read in files that begin with the directive \"# cbuild=include\", and not behind "
-           "ONBUILD";
+    hint =
+        "INCLUDE is cbuild's own: it is read in files that begin with the directive \"# cbuild=include\", and not "
+        "behind "
+        "ONBUILD";
   } else if (const auto near = suggest(to_upper(keyword), instruction_names())) {
     hint = cat("did you mean ", keyword == to_lower(keyword) ? to_lower(*near) : *near, "?");
   }

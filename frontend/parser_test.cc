@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// What golden files cannot show well: places, limits, triggers, and errors one by one. Trees are in parser_golden_test.cc.
+// What golden files cannot show well: places, limits, triggers, and errors one by one. Trees are in
+// parser_golden_test.cc.
 #include "frontend/parser.h"
 
 #include <doctest/doctest.h>
@@ -149,8 +150,8 @@ TEST_CASE("flags of RUN") {
 }
 
 TEST_CASE("flags of COPY and ADD") {
-  const auto copy = only<CopyInstruction>(
-      "COPY --from=b --chown=1:2 --chmod=755 --link --parents --exclude=*.o --exclude=t a b");
+  const auto copy =
+      only<CopyInstruction>("COPY --from=b --chown=1:2 --chmod=755 --link --parents --exclude=*.o --exclude=t a b");
   CHECK(copy.from->value == "b");
   CHECK(copy.chown->value == "1:2");
   CHECK(copy.chmod->value == "755");
@@ -171,8 +172,9 @@ TEST_CASE("flags of COPY and ADD") {
 }
 
 TEST_CASE("flags where there are none") {
-  for (const char* line : {"CMD --x a", "ENTRYPOINT --x a", "ENV --x a=b", "LABEL --x a=b", "EXPOSE --x 1", "VOLUME --x a",
-                           "USER --x a", "WORKDIR --x a", "MAINTAINER --x a", "SHELL --x [\"a\"]", "ONBUILD --x RUN a"}) {
+  for (const char* line :
+       {"CMD --x a", "ENTRYPOINT --x a", "ENV --x a=b", "LABEL --x a=b", "EXPOSE --x 1", "VOLUME --x a", "USER --x a",
+        "WORKDIR --x a", "MAINTAINER --x a", "SHELL --x [\"a\"]", "ONBUILD --x RUN a"}) {
     CAPTURE(line);
     CHECK(line_messages(line) == Strings{"unknown flag: --x"});
   }
@@ -191,9 +193,8 @@ TEST_CASE("stage names") {
   CHECK(file.stages[1].name.empty());
   for (const char* name : {"1a", "-a", "a$", "a/b", "_a", "\xC3\xA9"}) {
     CAPTURE(name);
-    CHECK(messages(std::string("FROM x AS ") + name) ==
-          Strings{"invalid name for build stage: " + go_quote(name) +
-                  ", name can't start with a number or contain symbols"});
+    CHECK(messages(std::string("FROM x AS ") + name) == Strings{"invalid name for build stage: " + go_quote(name) +
+                                                                ", name can't start with a number or contain symbols"});
   }
   CHECK(messages("FROM x AS a.b-c_1").empty());
 }
@@ -348,7 +349,8 @@ TEST_CASE("a word over several lines spans them") {
 TEST_CASE("lines that are too long") {
   const std::string longest(65535 - 4, 'x');
   CHECK(messages("FROM x\nRUN " + longest + "\n").empty());
-  CHECK(messages("FROM x\nRUN " + longest + "y\n") == Strings{"dockerfile line greater than max allowed size of 65535"});
+  CHECK(messages("FROM x\nRUN " + longest + "y\n") ==
+        Strings{"dockerfile line greater than max allowed size of 65535"});
   CHECK(messages("FROM x\nRUN <<EOF\n" + longest + "abcdef\nEOF\n") ==
         Strings{"dockerfile line greater than max allowed size of 65535"});
 }
@@ -359,9 +361,9 @@ TEST_CASE("invalid UTF-8 passes, except where words are taken apart") {
 }
 
 TEST_CASE("all instructions are known") {
-  CHECK(instruction_names() ==
-        Strings{"ADD", "ARG", "CMD", "COPY", "ENTRYPOINT", "ENV", "EXPOSE", "FROM", "HEALTHCHECK", "LABEL", "MAINTAINER",
-                "ONBUILD", "RUN", "SHELL", "STOPSIGNAL", "USER", "VOLUME", "WORKDIR"});
+  CHECK(instruction_names() == Strings{"ADD", "ARG", "CMD", "COPY", "ENTRYPOINT", "ENV", "EXPOSE", "FROM",
+                                       "HEALTHCHECK", "LABEL", "MAINTAINER", "ONBUILD", "RUN", "SHELL", "STOPSIGNAL",
+                                       "USER", "VOLUME", "WORKDIR"});
 }
 
 }  // namespace

@@ -28,13 +28,17 @@ std::string target_stage_name(const Dockerfile& dockerfile, const LowerOptions& 
 Variables automatic_args(const Dockerfile& dockerfile, const LowerOptions& options) {
   const oci::Platform& build = options.build_platform;
   const oci::Platform& target = options.target_platform;
-  const std::pair<std::string_view, std::string> defaults[] = {
-      {"BUILDPLATFORM", build.str()},          {"BUILDOS", build.os},
-      {"BUILDOSVERSION", build.os_version},    {"BUILDARCH", build.architecture},
-      {"BUILDVARIANT", build.variant},         {"TARGETPLATFORM", target.str()},
-      {"TARGETOS", target.os},                 {"TARGETOSVERSION", target.os_version},
-      {"TARGETARCH", target.architecture},     {"TARGETVARIANT", target.variant},
-      {"TARGETSTAGE", target_stage_name(dockerfile, options)}};
+  const std::pair<std::string_view, std::string> defaults[] = {{"BUILDPLATFORM", build.str()},
+                                                               {"BUILDOS", build.os},
+                                                               {"BUILDOSVERSION", build.os_version},
+                                                               {"BUILDARCH", build.architecture},
+                                                               {"BUILDVARIANT", build.variant},
+                                                               {"TARGETPLATFORM", target.str()},
+                                                               {"TARGETOS", target.os},
+                                                               {"TARGETOSVERSION", target.os_version},
+                                                               {"TARGETARCH", target.architecture},
+                                                               {"TARGETVARIANT", target.variant},
+                                                               {"TARGETSTAGE", target_stage_name(dockerfile, options)}};
   Variables out;
   for (const auto& [name, value] : defaults) {
     const auto given = options.build_args.find(std::string(name));

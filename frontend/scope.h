@@ -17,8 +17,8 @@
 
 namespace cbuild::frontend {
 
-/// Variables in the order they were last set, which is the order a command finds in its environment. Setting and finding one takes
-/// the same time however many there are.
+/// Variables in the order they were last set, which is the order a command finds in its environment. Setting and
+/// finding one takes the same time however many there are.
 class Variables {
  public:
   void set(std::string_view name, std::string value);
@@ -57,13 +57,14 @@ struct DeclaredArg {
 /// user's values.
 struct GlobalScope {
   Variables args;
-  std::map<std::string, std::string> build_args;   ///< the user's, SOURCE_DATE_EPOCH resolved to a number
+  std::map<std::string, std::string> build_args;  ///< the user's, SOURCE_DATE_EPOCH resolved to a number
   std::optional<std::int64_t> source_date_epoch;
 };
 
 /// Evaluates the global scope. Throws DiagnosticError.
 GlobalScope make_global_scope(const Dockerfile& dockerfile, const LowerOptions& options);
-/// The global arguments as they would be if no build argument but those for automatic ones was given. Throws DiagnosticError.
+/// The global arguments as they would be if no build argument but those for automatic ones was given. Throws
+/// DiagnosticError.
 Variables default_global_args(const Dockerfile& dockerfile, const LowerOptions& options);
 
 /// What ARGs and ENVs of a stage amount to at one point of it. In the environment the last one executed wins,
@@ -76,8 +77,8 @@ struct StageScope {
 };
 
 /// Executes one item of an ARG instruction: the user's value, else the default (evaluated only then), else
-/// the global scope's value. Returns what history shows ("name" or "name=value"). `unset` gets the names that the default
-/// uses without their having a value.
+/// the global scope's value. Returns what history shows ("name" or "name=value"). `unset` gets the names that the
+/// default uses without their having a value.
 std::string declare_arg(StageScope& scope, const ArgInstruction::Item& item, const GlobalScope& globals, char escape,
                         std::vector<std::string>* unset = nullptr);
 

@@ -88,7 +88,8 @@ TEST_CASE("automatic arguments can be overridden") {
 TEST_CASE("global arguments see earlier ones and the user's values win") {
   LowerOptions options = plain_options();
   options.build_args = {{"TAG", "edge"}};
-  const Dockerfile file = parse("ARG BASE=busybox TAG=1\nARG IMAGE=$BASE:$TAG\nARG EMPTY\nARG BASE=debian\nFROM $IMAGE\n");
+  const Dockerfile file =
+      parse("ARG BASE=busybox TAG=1\nARG IMAGE=$BASE:$TAG\nARG EMPTY\nARG BASE=debian\nFROM $IMAGE\n");
   const GlobalScope scope = make_global_scope(file, options);
   CHECK(value(scope.args, "IMAGE") == "busybox:edge");
   CHECK(value(scope.args, "BASE") == "debian");
@@ -134,15 +135,18 @@ TEST_CASE("arguments that steer attestations are declared but no variables") {
 TEST_CASE("proxies go to the environment in both cases") {
   CHECK(proxy_environment({{"FOO", "1"}}).empty());
   CHECK(proxy_environment({{"HTTP_PROXY", ""}}).empty());
-  CHECK(proxy_environment({{"no_proxy", "n"}, {"HTTP_PROXY", "h"}, {"Https_Proxy", "s"}, {"ftp_proxy", "f"}, {"ALL_PROXY", "a"}}) ==
+  CHECK(proxy_environment(
+            {{"no_proxy", "n"}, {"HTTP_PROXY", "h"}, {"Https_Proxy", "s"}, {"ftp_proxy", "f"}, {"ALL_PROXY", "a"}}) ==
         Texts{"HTTP_PROXY=h", "http_proxy=h", "HTTPS_PROXY=s", "https_proxy=s", "FTP_PROXY=f", "ftp_proxy=f",
               "NO_PROXY=n", "no_proxy=n", "ALL_PROXY=a", "all_proxy=a"});
-  CHECK(proxy_environment({{"ALL_PROXY", "upper"}, {"all_proxy", "lower"}}) == Texts{"ALL_PROXY=lower", "all_proxy=lower"});
+  CHECK(proxy_environment({{"ALL_PROXY", "upper"}, {"all_proxy", "lower"}}) ==
+        Texts{"ALL_PROXY=lower", "all_proxy=lower"});
 }
 
 TEST_CASE("SOURCE_DATE_EPOCH") {
   LowerOptions options = plain_options();
-  const Dockerfile plain = parse("FROM scratch\n"), with_default = parse("ARG SOURCE_DATE_EPOCH=1700000501\nFROM scratch\n");
+  const Dockerfile plain = parse("FROM scratch\n"),
+                   with_default = parse("ARG SOURCE_DATE_EPOCH=1700000501\nFROM scratch\n");
 
   SUBCASE("is unset by default") { CHECK_FALSE(make_global_scope(plain, options).source_date_epoch.has_value()); }
   SUBCASE("comes from a global default") {

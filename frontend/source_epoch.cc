@@ -73,8 +73,10 @@ class SourceStage {
 
   void declare(const ArgInstruction::Item& item) {
     const auto given = options_.build_args.find(item.name.value);
-    if (given != options_.build_args.end()) args_.set(item.name.value, given->second);
-    else if (item.default_value) args_.set(item.name.value, expand(*item.default_value));
+    if (given != options_.build_args.end())
+      args_.set(item.name.value, given->second);
+    else if (item.default_value)
+      args_.set(item.name.value, expand(*item.default_value));
   }
 
   solver::Op source_of(const CopyInstruction& add, const Span& span) const {
@@ -98,8 +100,8 @@ class SourceStage {
 
 }  // namespace
 
-std::optional<std::int64_t> source_epoch(const std::string& value, const Variables& globals, const Dockerfile& dockerfile,
-                                         const LowerOptions& options) {
+std::optional<std::int64_t> source_epoch(const std::string& value, const Variables& globals,
+                                         const Dockerfile& dockerfile, const LowerOptions& options) {
   if (value == "context") return time_of(options.context_source, options);
   const NamedContexts contexts(options.named_contexts);
   if (const auto context = contexts.find(value, options.target_platform)) {
@@ -112,7 +114,8 @@ std::optional<std::int64_t> source_epoch(const std::string& value, const Variabl
     return time_of(SourceStage(stage, std::move(args), dockerfile.escape, options).read(), options);
   }
   throw Error(ErrorCode::input, cat("invalid SOURCE_DATE_EPOCH: ", value))
-      .with_hint("give the seconds since 1970-01-01, context, the name of a build context, or of a stage that is one ADD");
+      .with_hint(
+          "give the seconds since 1970-01-01, context, the name of a build context, or of a stage that is one ADD");
 }
 
 }  // namespace cbuild::frontend

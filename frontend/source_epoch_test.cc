@@ -34,8 +34,7 @@ TEST_CASE_FIXTURE(TimedBuild, "the main context") {
 TEST_CASE_FIXTURE(TimedBuild, "a remote main context is what COPY reads") {
   options.context_source = solver::GitSource{"https://h/x.git", kCommit, "", "", false, true};
   const Lowered lowered = run("FROM scratch\nCOPY x /\n");
-  CHECK(testing::step_names(lowered) ==
-        std::vector<std::string>{"[internal] load git source", "[1/1] COPY x /"});
+  CHECK(testing::step_names(lowered) == std::vector<std::string>{"[internal] load git source", "[1/1] COPY x /"});
 }
 
 TEST_CASE_FIXTURE(TimedBuild, "a named context") {
@@ -71,7 +70,8 @@ TEST_CASE_FIXTURE(TimedBuild, "a stage that is one remote ADD") {
 }
 
 TEST_CASE_FIXTURE(TimedBuild, "the user's number beats the file's source, and what is neither is an error") {
-  const std::string file = "ARG SOURCE_DATE_EPOCH=mysource\nFROM scratch AS mysource\nADD https://h/src.tar /\nFROM scratch\n";
+  const std::string file =
+      "ARG SOURCE_DATE_EPOCH=mysource\nFROM scratch AS mysource\nADD https://h/src.tar /\nFROM scratch\n";
   options.build_args["SOURCE_DATE_EPOCH"] = "1700000502";
   CHECK(epoch(file) == 1700000502);
   CHECK(pinner.expectations.empty());

@@ -39,8 +39,7 @@ PinnedCommit pin(const GitRef& ref, SourcePinner* pinner) {
     throw Error(ErrorCode::input, cat("expected checksum to match ", ref.checksum, ", got ", got));
   };
   if (!is_hex(ref.checksum)) {
-    throw Error(ErrorCode::input,
-                cat("invalid checksum ", ref.checksum, " for Git URL, expected hex commit hash"));
+    throw Error(ErrorCode::input, cat("invalid checksum ", ref.checksum, " for Git URL, expected hex commit hash"));
   }
   if (ref.ref.starts_with('-')) throw Error(ErrorCode::input, cat("invalid git ref ", go_quote(ref.ref)));
   if (is_commit_id(ref.ref)) {
@@ -69,9 +68,12 @@ Digest parse_checksum(const std::string& checksum) {
 
 solver::GitSource pin_git_source(const GitRef& ref, bool keep_git_dir, SourcePinner* pinner) {
   const PinnedCommit pinned = pin(ref, pinner);
-  return {ref.remote,   pinned.commit,
-          pinned.ref,   ref.subdir,
-          keep_git_dir, ref.submodules.value_or(true),
+  return {ref.remote,
+          pinned.commit,
+          pinned.ref,
+          ref.subdir,
+          keep_git_dir,
+          ref.submodules.value_or(true),
           ref.mtime != "checkout"};
 }
 

@@ -33,8 +33,9 @@ oci::Platform expand_platform(const Text& flag, const Variables& globals, char e
   if (expanded.text.empty()) reject(flag.span, cat("empty platform value from expression ", flag.value), hint);
   const std::optional<oci::Platform> platform = oci::parse_platform(expanded.text);
   if (!platform) {
-    reject(flag.span, cat("failed to parse platform ", flag.value, ": ", go_quote(expanded.text),
-                          ": unknown operating system or architecture: invalid argument"),
+    reject(flag.span,
+           cat("failed to parse platform ", flag.value, ": ", go_quote(expanded.text),
+               ": unknown operating system or architecture: invalid argument"),
            hint);
   }
   return *platform;
@@ -77,7 +78,10 @@ std::vector<std::string> csv_fields(std::string_view csv) {
 }
 
 /// That a stage takes from another, and the instruction that does.
-struct Edge { std::size_t to; const Instruction* instruction; };
+struct Edge {
+  std::size_t to;
+  const Instruction* instruction;
+};
 
 /// Depth-first search for a way from a stage back to itself through what it copies and mounts. With a stack
 /// of its own: a file may have any number of stages.
@@ -105,7 +109,9 @@ class CycleSearch {
   }
 
  private:
-  struct Step { std::size_t stage, next_edge; };
+  struct Step {
+    std::size_t stage, next_edge;
+  };
 
   void enter(std::size_t stage) {
     visited_[stage] = on_path_[stage] = true;

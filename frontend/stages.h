@@ -28,10 +28,10 @@ struct Origin {
 struct StageInfo {
   const Stage* syntax = nullptr;
   std::size_t index = 0;
-  std::string display_name;               ///< "build", "stage-2"; empty for the only stage of a file
-  std::string base;                       ///< expanded; "scratch", a reference, or the name of `base_stage`
-  std::optional<std::size_t> base_stage;  ///< an earlier stage
-  std::optional<oci::Platform> platform;  ///< of --platform
+  std::string display_name;                 ///< "build", "stage-2"; empty for the only stage of a file
+  std::string base;                         ///< expanded; "scratch", a reference, or the name of `base_stage`
+  std::optional<std::size_t> base_stage;    ///< an earlier stage
+  std::optional<oci::Platform> platform;    ///< of --platform
   std::optional<NamedContext> replaced_by;  ///< a named context of the stage's name: its instructions do not count
   bool ignore_cache = false;
 

@@ -92,7 +92,8 @@ TEST_CASE("targets") {
 }
 
 TEST_CASE("COPY --from is a stage in any case, a number, or something outside") {
-  const File file("FROM a AS one\nFROM b\nCOPY --from=ONE x /\nCOPY --from=0 x /\nCOPY --from=docker.io/x:1 x /\nCOPY x /\n");
+  const File file(
+      "FROM a AS one\nFROM b\nCOPY --from=ONE x /\nCOPY --from=0 x /\nCOPY --from=docker.io/x:1 x /\nCOPY x /\n");
   CHECK(file.table.origins(instruction(file, 1, 0)) == std::vector<Origin>{{0, ""}});
   CHECK(file.table.origins(instruction(file, 1, 1)) == std::vector<Origin>{{0, ""}});
   CHECK(file.table.origins(instruction(file, 1, 2)) == std::vector<Origin>{{std::nullopt, "docker.io/x:1"}});
@@ -100,7 +101,9 @@ TEST_CASE("COPY --from is a stage in any case, a number, or something outside") 
 }
 
 TEST_CASE("mounts take stages by name only") {
-  const File file("FROM a AS one\nFROM b\nRUN --mount=from=One,target=/x --mount=type=cache,target=/y --mount=target=/z,from=0 true\n");
+  const File file(
+      "FROM a AS one\nFROM b\nRUN --mount=from=One,target=/x --mount=type=cache,target=/y --mount=target=/z,from=0 "
+      "true\n");
   CHECK(file.table.origins(instruction(file, 1, 0)) == std::vector<Origin>{{0, ""}, {std::nullopt, "0"}});
 }
 
@@ -118,7 +121,9 @@ TEST_CASE("cycles through copies and mounts, reached or not") {
   CHECK(problem("FROM busybox AS a\nCOPY --from=c f /\nFROM busybox AS b\nRUN --mount=from=a,target=/x true\n"
                 "FROM busybox AS c\nCOPY --from=b f /\nFROM scratch\n")
             .message == "circular dependency detected on stage: a");
-  CHECK_NOTHROW(File("FROM a AS x\nFROM b AS y\nCOPY --from=x f /\nCOPY --from=x g /\nFROM y\nCOPY --from=x f /\nCOPY --from=y f /\n"));
+  CHECK_NOTHROW(
+      File("FROM a AS x\nFROM b AS y\nCOPY --from=x f /\nCOPY --from=x g /\nFROM y\nCOPY --from=x f /\nCOPY --from=y f "
+           "/\n"));
 }
 
 TEST_CASE("a cycle is reported where it closes") {
@@ -180,7 +185,8 @@ TEST_CASE("from= is found before the rest of a mount can be read") {
   CHECK(mount_from("\"from=a\"\"b\"") == "a\"b");
   CHECK(mount_from("target=/x") == "");
   CHECK(mount_from("from=a$") == "a$");
-  CHECK_THROWS_WITH_AS(mount_from("from=$x"), "'from' doesn't support variable expansion, define alias stage instead", Error);
+  CHECK_THROWS_WITH_AS(mount_from("from=$x"), "'from' doesn't support variable expansion, define alias stage instead",
+                       Error);
 }
 
 }  // namespace

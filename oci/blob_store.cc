@@ -10,8 +10,7 @@ namespace cbuild::oci {
 std::string read_blob(BlobStore& store, const Digest& digest, std::size_t limit) {
   const UniqueFd fd = store.open(digest);
   const auto size = static_cast<std::uint64_t>(sys::stat_fd(fd.get()).st_size);
-  if (size > limit)
-    throw Error(ErrorCode::corrupt, cat("blob ", digest.str(), " is larger than ", limit, " bytes"));
+  if (size > limit) throw Error(ErrorCode::corrupt, cat("blob ", digest.str(), " is larger than ", limit, " bytes"));
   std::string data = sys::read_all(fd.get(), limit);
   if (sha256(data) != digest) {
     throw Error(ErrorCode::corrupt, cat("blob ", digest.str(), " does not match its digest"));

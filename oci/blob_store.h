@@ -30,7 +30,8 @@ class BlobStore {
   virtual ~BlobStore() = default;
   /// Size of a blob, nullopt if it is not here.
   virtual std::optional<std::uint64_t> size(const Digest& digest) = 0;
-  /// Opened for reading; Error{not_found} if it is not here, {corrupt} if it was here and turned out to be lost. Content is not verified on open.
+  /// Opened for reading; Error{not_found} if it is not here, {corrupt} if it was here and turned out to be lost.
+  /// Content is not verified on open.
   virtual UniqueFd open(const Digest& digest) = 0;
   virtual std::unique_ptr<BlobWriter> create() = 0;
 };

@@ -3,13 +3,9 @@
 
 namespace cbuild::oci {
 
-bool is_manifest(std::string_view type) {
-  return type == media_type::kManifest || type == media_type::kDockerManifest;
-}
+bool is_manifest(std::string_view type) { return type == media_type::kManifest || type == media_type::kDockerManifest; }
 
-bool is_index(std::string_view type) {
-  return type == media_type::kIndex || type == media_type::kDockerIndex;
-}
+bool is_index(std::string_view type) { return type == media_type::kIndex || type == media_type::kDockerIndex; }
 
 bool is_layer(std::string_view type) {
   return type.starts_with(media_type::kLayer) || type.starts_with(media_type::kDockerLayer) ||

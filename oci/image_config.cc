@@ -61,8 +61,7 @@ ContainerConfig parse_container_config(const Value& object) {
   config.volumes = json::key_set(object, "Volumes");
   config.labels = json::text_map(object, "Labels");
   config.on_build = json::texts(object, "OnBuild");
-  if (const Value* check = json::object(object, "Healthcheck"))
-    config.healthcheck = parse_healthcheck(*check);
+  if (const Value* check = json::object(object, "Healthcheck")) config.healthcheck = parse_healthcheck(*check);
   config.args_escaped = json::boolean(object, "ArgsEscaped");
   return config;
 }
@@ -78,8 +77,7 @@ std::vector<Digest> parse_diff_ids(const Value& document) {
   out.reserve(texts.size());
   for (const std::string& text : texts) {
     const std::optional<Digest> digest = Digest::parse(text);
-    if (!digest)
-      throw Error(ErrorCode::corrupt, "diff id is not a sha256 digest: " + sanitize_for_terminal(text));
+    if (!digest) throw Error(ErrorCode::corrupt, "diff id is not a sha256 digest: " + sanitize_for_terminal(text));
     out.push_back(*digest);
   }
   return out;
@@ -89,13 +87,11 @@ std::vector<HistoryEntry> parse_history(const Value& document) {
   std::vector<HistoryEntry> out;
   const Value* list = json::array(document, "history");
   if (list == nullptr) return out;
-  if (list->size() > kMaxLayers)
-    throw Error(ErrorCode::corrupt, cat("more than ", kMaxLayers, " history entries"));
+  if (list->size() > kMaxLayers) throw Error(ErrorCode::corrupt, cat("more than ", kMaxLayers, " history entries"));
   for (const Value& entry : *list) {
     if (!entry.is_object()) throw Error(ErrorCode::corrupt, "\"history\" is not an array of objects");
-    out.push_back({go_time(json::text(entry, "created")), json::text(entry, "created_by"),
-                   json::text(entry, "author"), json::text(entry, "comment"),
-                   json::boolean(entry, "empty_layer")});
+    out.push_back({go_time(json::text(entry, "created")), json::text(entry, "created_by"), json::text(entry, "author"),
+                   json::text(entry, "comment"), json::boolean(entry, "empty_layer")});
   }
   return out;
 }
@@ -111,9 +107,8 @@ Platform parse_platform_fields(const Value& document) {
 }
 
 bool is_known(std::string_view key) {
-  static constexpr std::string_view kKnown[] = {"architecture", "author", "config",      "created",
-                                                "history",      "os",     "os.features", "os.version",
-                                                "rootfs",       "variant"};
+  static constexpr std::string_view kKnown[] = {"architecture", "author",      "config",     "created", "history",
+                                                "os",           "os.features", "os.version", "rootfs",  "variant"};
   return std::find(std::begin(kKnown), std::end(kKnown), key) != std::end(kKnown);
 }
 
@@ -138,8 +133,7 @@ void write_key_set(json::Writer& writer, std::string_view name, const std::set<s
   writer.end_object();
 }
 
-void write_list(json::Writer& writer, std::string_view name,
-                const std::optional<std::vector<std::string>>& list) {
+void write_list(json::Writer& writer, std::string_view name, const std::optional<std::vector<std::string>>& list) {
   if (list) writer.opt_texts(name, *list);
 }
 
@@ -147,8 +141,7 @@ void write_healthcheck(json::Writer& writer, const Healthcheck& check) {
   writer.key("Healthcheck").begin_object();
   writer.opt_texts("Test", check.test);
   writer.opt_number("Interval", check.interval_ns).opt_number("Timeout", check.timeout_ns);
-  writer.opt_number("StartPeriod", check.start_period_ns)
-      .opt_number("StartInterval", check.start_interval_ns);
+  writer.opt_number("StartPeriod", check.start_period_ns).opt_number("StartInterval", check.start_interval_ns);
   writer.opt_number("Retries", check.retries).end_object();
 }
 

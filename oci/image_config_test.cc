@@ -58,9 +58,7 @@ ErrorCode code_of(std::string_view json) {
 
 constexpr std::string_view kRootfs = R"("rootfs":{"type":"layers","diff_ids":[]})";
 
-ImageConfig parse_with(std::string_view members) {
-  return parse_image_config(cat('{', kRootfs, ',', members, '}'));
-}
+ImageConfig parse_with(std::string_view members) { return parse_image_config(cat('{', kRootfs, ',', members, '}')); }
 
 }  // namespace
 
@@ -103,15 +101,13 @@ TEST_CASE("every field survives a round trip") {
 }
 
 TEST_CASE("nulls and missing members are empty") {
-  const ImageConfig image = parse_with(
-      R"("architecture":"amd64","os":null,"config":null,"history":null,"created":null,"container":null)");
+  const ImageConfig image =
+      parse_with(R"("architecture":"amd64","os":null,"config":null,"history":null,"created":null,"container":null)");
   CHECK(image.platform.str() == "linux/amd64");
   CHECK(image.config == ContainerConfig{});
   CHECK(image.extra.empty());
   const ContainerConfig config =
-      parse_with(
-          R"("config":{"Env":null,"Labels":null,"Cmd":null,"Entrypoint":[],"Volumes":null,"User":null})")
-          .config;
+      parse_with(R"("config":{"Env":null,"Labels":null,"Cmd":null,"Entrypoint":[],"Volumes":null,"User":null})").config;
   CHECK_FALSE(config.cmd);
   CHECK(config.entrypoint == std::vector<std::string>{});
 }
@@ -120,16 +116,13 @@ TEST_CASE("unknown members at the top are kept, sorted in") {
   const ImageConfig image =
       parse_with(R"("architecture":"arm64","zoo":{"b":[1,2.5,"<"],"a":null},"docker_version":"1")");
   CHECK(image.extra.at("zoo") == R"({"a":null,"b":[1,2.5,"\u003c"]})");
-  CHECK(
-      to_json(image) ==
-      R"({"architecture":"arm64","config":{},"created":null,"docker_version":"1","history":null,"os":"linux",)"
-      R"("rootfs":{"type":"layers","diff_ids":null},"zoo":{"a":null,"b":[1,2.5,"\u003c"]}})");
+  CHECK(to_json(image) ==
+        R"({"architecture":"arm64","config":{},"created":null,"docker_version":"1","history":null,"os":"linux",)"
+        R"("rootfs":{"type":"layers","diff_ids":null},"zoo":{"a":null,"b":[1,2.5,"\u003c"]}})");
 }
 
 TEST_CASE("times are printed as Go prints them") {
-  const auto created = [](std::string_view text) {
-    return parse_with(cat(R"("created":")", text, '"')).created;
-  };
+  const auto created = [](std::string_view text) { return parse_with(cat(R"("created":")", text, '"')).created; };
   CHECK(created("2023-05-04T17:37:03.872958712Z") == "2023-05-04T17:37:03.872958712Z");
   CHECK(created("2023-05-04T17:37:03.870000000Z") == "2023-05-04T17:37:03.87Z");
   CHECK(created("2023-05-04T17:37:03.000Z") == "2023-05-04T17:37:03Z");
@@ -145,11 +138,9 @@ TEST_CASE("what is no image configuration is refused") {
   CHECK(code_of(R"({"rootfs":{"type":"layers","diff_ids":["md5:x"]}})") == ErrorCode::corrupt);
   CHECK(code_of(R"({"rootfs":{"type":"tree","diff_ids":[]}})") == ErrorCode::corrupt);
   for (const std::string_view bad :
-       {R"("os":1)", R"("config":[])", R"("config":{"Env":"A=b"})", R"("config":{"Env":[1]})",
-        R"("history":{})", R"("history":[1])", R"("config":{"Labels":{"a":1}})",
-        R"("config":{"Healthcheck":{"Retries":1.5}})",
-        R"("config":{"Healthcheck":{"Retries":18446744073709551615}})",
-        R"("config":{"ArgsEscaped":"yes"})"}) {
+       {R"("os":1)", R"("config":[])", R"("config":{"Env":"A=b"})", R"("config":{"Env":[1]})", R"("history":{})",
+        R"("history":[1])", R"("config":{"Labels":{"a":1}})", R"("config":{"Healthcheck":{"Retries":1.5}})",
+        R"("config":{"Healthcheck":{"Retries":18446744073709551615}})", R"("config":{"ArgsEscaped":"yes"})"}) {
     CAPTURE(bad);
     CHECK(code_of(cat('{', kRootfs, ',', bad, '}')) == ErrorCode::corrupt);
   }

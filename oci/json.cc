@@ -14,13 +14,9 @@ namespace {
 using Value = nlohmann::json;
 constexpr int kMaxDepth = 100;
 
-[[noreturn]] void bad(std::string message) {
-  throw Error(ErrorCode::corrupt, std::move(message));
-}
+[[noreturn]] void bad(std::string message) { throw Error(ErrorCode::corrupt, std::move(message)); }
 
-[[noreturn]] void wrong_type(const char* key, const char* wanted) {
-  bad(cat("\"", key, "\" is not ", wanted));
-}
+[[noreturn]] void wrong_type(const char* key, const char* wanted) { bad(cat("\"", key, "\" is not ", wanted)); }
 
 /// The parser itself does not limit nesting, and writing values back recurses.
 bool too_deep(std::string_view text) {
@@ -113,8 +109,7 @@ Value parse_object(std::string_view text, std::size_t limit, std::string_view wh
     value = Value::parse(text);
   } catch (const Value::exception& e) {
     std::string_view reason = e.what();  // "[json.exception.parse_error.101] parse error at ..."
-    if (const std::size_t end = reason.find("] "); end != std::string_view::npos)
-      reason.remove_prefix(end + 2);
+    if (const std::size_t end = reason.find("] "); end != std::string_view::npos) reason.remove_prefix(end + 2);
     bad(cat(what, ": not valid JSON: ", sanitize_for_terminal(reason)));
   }
   if (!value.is_object()) bad(cat(what, ": not a JSON object"));
@@ -149,8 +144,7 @@ std::int64_t integer(const Value& object, const char* key) {
   const Value* member = find(object, key);
   if (member == nullptr) return 0;
   if (!member->is_number_integer()) wrong_type(key, "an integer");
-  if (member->is_number_unsigned() && member->get<std::uint64_t>() > INT64_MAX)
-    wrong_type(key, "a 64 bit integer");
+  if (member->is_number_unsigned() && member->get<std::uint64_t>() > INT64_MAX) wrong_type(key, "a 64 bit integer");
   return member->get<std::int64_t>();
 }
 
@@ -261,9 +255,7 @@ Writer& Writer::opt_number(std::string_view name, std::int64_t value) {
   return value == 0 ? *this : key(name).number(value);
 }
 
-Writer& Writer::opt_true(std::string_view name, bool value) {
-  return value ? key(name).boolean(true) : *this;
-}
+Writer& Writer::opt_true(std::string_view name, bool value) { return value ? key(name).boolean(true) : *this; }
 
 Writer& Writer::opt_texts(std::string_view name, const std::vector<std::string>& values) {
   if (values.empty()) return *this;

@@ -75,14 +75,11 @@ class DirectoryBlobStore final : public BlobStore {
   UniqueFd open(const Digest& digest) override {
     auto fd = sys::try_open_at(blobs_.get(), digest.hex(), O_RDONLY | O_NOFOLLOW | O_NONBLOCK);
     if (!fd) throw Error(ErrorCode::not_found, "no blob " + digest.str() + " in the image layout");
-    if (!S_ISREG(sys::stat_fd(fd->get()).st_mode))
-      throw Error(ErrorCode::corrupt, digest.str() + " is not a file");
+    if (!S_ISREG(sys::stat_fd(fd->get()).st_mode)) throw Error(ErrorCode::corrupt, digest.str() + " is not a file");
     return std::move(*fd);
   }
 
-  std::unique_ptr<BlobWriter> create() override {
-    return std::make_unique<FileWriter>(root_.get(), blobs_.get());
-  }
+  std::unique_ptr<BlobWriter> create() override { return std::make_unique<FileWriter>(root_.get(), blobs_.get()); }
 
  private:
   UniqueFd root_, blobs_;
@@ -165,9 +162,8 @@ std::optional<Descriptor> by_digest(const Index& index, BlobStore& blobs, std::s
 }  // namespace
 
 ImageLayout::ImageLayout(UniqueFd dir) : dir_(std::move(dir)) {
-  blobs_ =
-      std::make_unique<DirectoryBlobStore>(sys::open_at(dir_.get(), ".", O_RDONLY | O_DIRECTORY),
-                                           sys::open_at(dir_.get(), "blobs/sha256", O_RDONLY | O_DIRECTORY));
+  blobs_ = std::make_unique<DirectoryBlobStore>(sys::open_at(dir_.get(), ".", O_RDONLY | O_DIRECTORY),
+                                                sys::open_at(dir_.get(), "blobs/sha256", O_RDONLY | O_DIRECTORY));
 }
 
 ImageLayout ImageLayout::open(const std::string& path) {
@@ -196,8 +192,7 @@ ImageLayout ImageLayout::create(const std::string& path) {
 Index ImageLayout::index() const {
   if (!sys::try_stat_at(dir_.get(), "index.json", 0)) return {};
   auto parsed = parse_manifest(sys::read_file_at(dir_.get(), "index.json", kMaxIndex));
-  if (!std::holds_alternative<Index>(parsed))
-    throw Error(ErrorCode::corrupt, "index.json is not an image index");
+  if (!std::holds_alternative<Index>(parsed)) throw Error(ErrorCode::corrupt, "index.json is not an image index");
   return std::get<Index>(std::move(parsed));
 }
 

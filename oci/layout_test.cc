@@ -19,12 +19,8 @@ struct Fixture {
   TempDir dir = TempDir::in_tmp("oci-layout");
   ImageLayout layout = ImageLayout::create(dir.path() + "/image");
 
-  std::string file(const std::string& name) const {
-    return sys::read_file_at(dir.fd(), "image/" + name, 1u << 20);
-  }
-  void write(const std::string& name, std::string_view data) {
-    sys::write_file_at(dir.fd(), "image/" + name, data);
-  }
+  std::string file(const std::string& name) const { return sys::read_file_at(dir.fd(), "image/" + name, 1u << 20); }
+  void write(const std::string& name, std::string_view data) { sys::write_file_at(dir.fd(), "image/" + name, data); }
 };
 
 Descriptor named(const std::string& content, const std::string& ref, const std::string& full = {}) {
@@ -46,9 +42,7 @@ ErrorCode code_of(F&& action) {
   return ErrorCode::internal;
 }
 
-std::span<const std::byte> bytes(std::string_view text) {
-  return std::as_bytes(std::span(text));
-}
+std::span<const std::byte> bytes(std::string_view text) { return std::as_bytes(std::span(text)); }
 
 }  // namespace
 
@@ -114,8 +108,7 @@ TEST_CASE_FIXTURE(Fixture, "a truncated blob is written again") {
 
 TEST_CASE_FIXTURE(Fixture, "entries are found by name, tag and digest") {
   Index index;
-  index.manifests = {named("a", "1.0", "example.com:443/app:1.0"), named("b", "example.com/other:2"),
-                     named("c", "")};
+  index.manifests = {named("a", "1.0", "example.com:443/app:1.0"), named("b", "example.com/other:2"), named("c", "")};
   layout.write_index(index);
   CHECK(layout.index() == index);
   CHECK(layout.find("1.0") == index.manifests[0]);
@@ -131,8 +124,7 @@ TEST_CASE_FIXTURE(Fixture, "entries are found by name, tag and digest") {
     layout.find("3");
     FAIL("found");
   } catch (const Error& e) {
-    CHECK(std::string(e.what()).find("example.com:443/app:1.0, example.com/other:2, sha256:") !=
-          std::string::npos);
+    CHECK(std::string(e.what()).find("example.com:443/app:1.0, example.com/other:2, sha256:") != std::string::npos);
   }
 }
 

@@ -15,9 +15,7 @@ namespace {
 using Value = nlohmann::json;
 constexpr std::size_t kMaxBytes = 4u << 20;  // distribution-spec: what a registry has to accept
 
-[[noreturn]] void corrupt(std::string message) {
-  throw Error(ErrorCode::corrupt, std::move(message));
-}
+[[noreturn]] void corrupt(std::string message) { throw Error(ErrorCode::corrupt, std::move(message)); }
 
 Platform parse_platform_object(const Value& object) {
   Platform platform;
@@ -47,8 +45,7 @@ Descriptor parse_descriptor(const Value& object) {
   out.size = static_cast<std::uint64_t>(size);
   out.urls = json::texts(object, "urls");
   out.annotations = json::text_map(object, "annotations");
-  if (const Value* platform = json::object(object, "platform"))
-    out.platform = parse_platform_object(*platform);
+  if (const Value* platform = json::object(object, "platform")) out.platform = parse_platform_object(*platform);
   out.artifact_type = json::text(object, "artifactType");
   if (json::find(object, "data") != nullptr) {
     out.data = base64_decode(json::text(object, "data"));
@@ -95,13 +92,11 @@ std::string settle_media_type(const Value& document, std::string_view content_ty
   const std::string body = json::text(document, "mediaType");
   check_schema(document, body.empty() ? header : body);
   if (!body.empty() && !header.empty() && body != header) {
-    corrupt(
-        cat("content type ", sanitize_for_terminal(header), " but body says ", sanitize_for_terminal(body)));
+    corrupt(cat("content type ", sanitize_for_terminal(header), " but body says ", sanitize_for_terminal(body)));
   }
   const bool lists_manifests = document.contains("manifests");
   const bool lists_layers = document.contains("layers") || document.contains("config");
-  if (lists_manifests && lists_layers)
-    corrupt("both \"manifests\" and \"layers\" or \"config\" (CVE-2021-41190)");
+  if (lists_manifests && lists_layers) corrupt("both \"manifests\" and \"layers\" or \"config\" (CVE-2021-41190)");
   std::string type = body.empty() ? header : body;
   if (type.empty()) type = lists_manifests ? media_type::kIndex : media_type::kManifest;
   if (!is_manifest(type) && !is_index(type)) {
@@ -154,8 +149,7 @@ void write_descriptor(json::Writer& writer, const Descriptor& descriptor) {
 }
 
 /// An empty list is null, as Go writes a nil slice.
-void write_descriptors(json::Writer& writer, std::string_view name,
-                       const std::vector<Descriptor>& descriptors) {
+void write_descriptors(json::Writer& writer, std::string_view name, const std::vector<Descriptor>& descriptors) {
   writer.key(name);
   if (descriptors.empty()) {
     writer.null();
@@ -171,8 +165,7 @@ void write_head(json::Writer& writer, const std::string& type, const std::string
   writer.opt_text("artifactType", artifact_type);
 }
 
-void write_tail(json::Writer& writer, const std::optional<Descriptor>& subject,
-                const Annotations& annotations) {
+void write_tail(json::Writer& writer, const std::optional<Descriptor>& subject, const Annotations& annotations) {
   if (subject) {
     writer.key("subject");
     write_descriptor(writer, *subject);
@@ -191,8 +184,7 @@ std::string index_json(const Index& index, json::Writer::Style style) {
 }  // namespace
 
 std::variant<Manifest, Index> parse_manifest(std::string_view text, std::string_view content_type) {
-  if (is_schema1(without_parameters(content_type)))
-    check_schema(Value::object(), without_parameters(content_type));
+  if (is_schema1(without_parameters(content_type))) check_schema(Value::object(), without_parameters(content_type));
   const Value document = json::parse_object(text, kMaxBytes, "manifest");
   try {
     std::string type = settle_media_type(document, content_type);
@@ -214,13 +206,9 @@ std::string to_json(const Manifest& manifest) {
   return writer.take();
 }
 
-std::string to_json(const Index& index) {
-  return index_json(index, json::Writer::Style::indented);
-}
+std::string to_json(const Index& index) { return index_json(index, json::Writer::Style::indented); }
 
-std::string to_compact_json(const Index& index) {
-  return index_json(index, json::Writer::Style::compact);
-}
+std::string to_compact_json(const Index& index) { return index_json(index, json::Writer::Style::compact); }
 
 std::string to_json(const Descriptor& descriptor) {
   json::Writer writer;
@@ -231,8 +219,7 @@ std::string to_json(const Descriptor& descriptor) {
 bool is_attestation(const Descriptor& descriptor) {
   const auto type = descriptor.annotations.find("vnd.docker.reference.type");
   if (type != descriptor.annotations.end() && type->second == "attestation-manifest") return true;
-  return descriptor.platform && descriptor.platform->os == "unknown" &&
-         descriptor.platform->architecture == "unknown";
+  return descriptor.platform && descriptor.platform->os == "unknown" && descriptor.platform->architecture == "unknown";
 }
 
 const Descriptor* select_platform(const Index& index, const Platform& wanted) {

@@ -86,9 +86,7 @@ constexpr std::string_view kConfig =
 Manifest manifest(std::string_view text, std::string_view type = {}) {
   return std::get<Manifest>(parse_manifest(text, type));
 }
-Index index(std::string_view text) {
-  return std::get<Index>(parse_manifest(text));
-}
+Index index(std::string_view text) { return std::get<Index>(parse_manifest(text)); }
 
 ErrorCode code_of(std::string_view text, std::string_view type = {}) {
   try {
@@ -190,10 +188,9 @@ TEST_CASE("hostile documents are refused") {
   CHECK(code_of(R"({"manifests":[{"size":1}]})") == ErrorCode::corrupt);
   CHECK(code_of(R"({"manifests":[{"digest":"sha256:../../x","size":1}]})") == ErrorCode::corrupt);
   const std::string digest = sha256("x").str();
-  for (const std::string_view bad :
-       {R"("size":-1)", R"("size":1.5)", R"("size":"1")", R"("size":99999999999999999999)",
-        R"("size":1,"data":"!")", R"("size":1,"platform":[])", R"("size":1,"urls":"u")",
-        R"("size":1,"annotations":{"a":{}})", R"("size":1,"mediaType":7)"}) {
+  for (const std::string_view bad : {R"("size":-1)", R"("size":1.5)", R"("size":"1")", R"("size":99999999999999999999)",
+                                     R"("size":1,"data":"!")", R"("size":1,"platform":[])", R"("size":1,"urls":"u")",
+                                     R"("size":1,"annotations":{"a":{}})", R"("size":1,"mediaType":7)"}) {
     CAPTURE(bad);
     CHECK(code_of(cat(R"({"manifests":[{"digest":")", digest, "\",", bad, "}]}")) == ErrorCode::corrupt);
   }
@@ -231,9 +228,8 @@ TEST_CASE("kinds of media types") {
   CHECK(is_manifest(media_type::kDockerManifest));
   CHECK_FALSE(is_manifest(media_type::kIndex));
   CHECK(is_index(media_type::kDockerIndex));
-  for (const auto type :
-       {media_type::kLayer, media_type::kLayerGzip, media_type::kLayerZstd, media_type::kDockerLayer,
-        media_type::kDockerLayerGzip, media_type::kDockerLayerForeign}) {
+  for (const auto type : {media_type::kLayer, media_type::kLayerGzip, media_type::kLayerZstd, media_type::kDockerLayer,
+                          media_type::kDockerLayerGzip, media_type::kDockerLayerForeign}) {
     CHECK(is_layer(type));
   }
   CHECK_FALSE(is_layer(media_type::kConfig));

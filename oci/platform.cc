@@ -28,8 +28,8 @@ bool contains(const std::array<std::string_view, N>& list, std::string_view word
 
 bool is_word(std::string_view text, std::string_view extra) {
   const auto good = [&](char c) {
-    return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '_' ||
-           c == '-' || extra.find(c) != std::string_view::npos;
+    return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '_' || c == '-' ||
+           extra.find(c) != std::string_view::npos;
   };
   return !text.empty() && std::all_of(text.begin(), text.end(), good);
 }
@@ -183,8 +183,7 @@ std::vector<Platform> serving(const Platform& wanted) {
 }
 
 bool serves(const Platform& candidate, const Platform& image) {
-  return candidate.os == image.os && candidate.architecture == image.architecture &&
-         candidate.variant == image.variant;
+  return candidate.os == image.os && candidate.architecture == image.architecture && candidate.variant == image.variant;
 }
 
 bool has_features(const Platform& wanted, const Platform& image) {

@@ -17,15 +17,9 @@ constexpr std::size_t kMaxRepository = 255, kMaxTag = 128;
   throw Error(ErrorCode::input, cat("invalid reference ", go_quote(text), ": ", why));
 }
 
-bool is_digit(char c) {
-  return c >= '0' && c <= '9';
-}
-bool is_lower_alnum(char c) {
-  return is_digit(c) || (c >= 'a' && c <= 'z');
-}
-bool is_alnum(char c) {
-  return is_lower_alnum(c) || (c >= 'A' && c <= 'Z');
-}
+bool is_digit(char c) { return c >= '0' && c <= '9'; }
+bool is_lower_alnum(char c) { return is_digit(c) || (c >= 'a' && c <= 'z'); }
+bool is_alnum(char c) { return is_lower_alnum(c) || (c >= 'A' && c <= 'Z'); }
 
 /// [a-z0-9]+ joined by ".", "_", "__" or any number of "-".
 bool is_component(std::string_view text) {
@@ -74,15 +68,13 @@ bool is_tag(std::string_view text) {
 }
 
 bool names_registry(std::string_view first) {
-  return first == "localhost" || first.find_first_of(".:") != std::string_view::npos ||
-         to_lower(first) != first;
+  return first == "localhost" || first.find_first_of(".:") != std::string_view::npos || to_lower(first) != first;
 }
 
 /// Takes the registry off the front of `rest`, docker.io when there is none.
 std::string take_registry(std::string_view& rest) {
   const std::size_t slash = rest.find('/');
-  if (slash == std::string_view::npos || !names_registry(rest.substr(0, slash)))
-    return std::string(kDefaultRegistry);
+  if (slash == std::string_view::npos || !names_registry(rest.substr(0, slash))) return std::string(kDefaultRegistry);
   std::string registry(rest.substr(0, slash));
   rest.remove_prefix(slash + 1);
   return registry == "index.docker.io" ? std::string(kDefaultRegistry) : registry;
@@ -93,8 +85,7 @@ void check_repository(std::string_view text, const Reference& reference) {
   if (name.empty()) invalid(text, "repository name is missing");
   if (to_lower(name) != name) invalid(text, "repository name must be lowercase");
   const std::vector<std::string> components = split(name, '/');
-  if (!std::all_of(components.begin(), components.end(), is_component))
-    invalid(text, "invalid reference format");
+  if (!std::all_of(components.begin(), components.end(), is_component)) invalid(text, "invalid reference format");
   if (name.size() > kMaxRepository)
     invalid(text, cat("repository name is longer than ", kMaxRepository, " characters"));
 }
@@ -113,8 +104,7 @@ Reference parse_reference(std::string_view text) {
   out.registry = take_registry(rest);
   const std::size_t colon = rest.find(':');
   out.repository = rest.substr(0, colon);
-  if (out.registry == kDefaultRegistry && !out.repository.empty() &&
-      out.repository.find('/') == std::string::npos) {
+  if (out.registry == kDefaultRegistry && !out.repository.empty() && out.repository.find('/') == std::string::npos) {
     out.repository.insert(0, kOfficial);
   }
   if (!is_registry(out.registry)) invalid(text, "invalid registry name");
@@ -129,14 +119,11 @@ Reference parse_reference(std::string_view text) {
 
 namespace {
 std::string suffix(const Reference& reference) {
-  return (reference.tag.empty() ? "" : ":" + reference.tag) +
-         (reference.digest ? "@" + reference.digest->str() : "");
+  return (reference.tag.empty() ? "" : ":" + reference.tag) + (reference.digest ? "@" + reference.digest->str() : "");
 }
 }  // namespace
 
-std::string Reference::str() const {
-  return name() + suffix(*this);
-}
+std::string Reference::str() const { return name() + suffix(*this); }
 
 std::string Reference::familiar() const {
   if (registry != kDefaultRegistry) return str();

@@ -14,7 +14,7 @@ namespace cbuild::oci {
 struct Reference {
   std::string registry;    ///< "docker.io", "localhost:5000"
   std::string repository;  ///< "library/busybox"
-  std::string tag;  ///< "latest" when the text had neither tag nor digest; empty when it had only a digest
+  std::string tag;         ///< "latest" when the text had neither tag nor digest; empty when it had only a digest
   std::optional<Digest> digest;
 
   bool operator==(const Reference&) const = default;

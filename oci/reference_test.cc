@@ -12,12 +12,8 @@ namespace {
 
 const std::string kDigest = "sha256:7cc4b5aefd1d0cadf8d97d4350462ba51c694ebca145b08d7d41b41acc8db5aa";
 
-std::string full(const std::string& text) {
-  return parse_reference(text).str();
-}
-std::string familiar(const std::string& text) {
-  return parse_reference(text).familiar();
-}
+std::string full(const std::string& text) { return parse_reference(text).str(); }
+std::string familiar(const std::string& text) { return parse_reference(text).familiar(); }
 
 std::string refusal(const std::string& text) {
   try {
@@ -29,9 +25,7 @@ std::string refusal(const std::string& text) {
   return {};
 }
 
-bool has(const std::string& text, const char* part) {
-  return text.find(part) != std::string::npos;
-}
+bool has(const std::string& text, const char* part) { return text.find(part) != std::string::npos; }
 
 }  // namespace
 

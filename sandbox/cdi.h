@@ -8,8 +8,8 @@
 
 #include "sandbox/spec.h"
 
-/// Devices as the Container Device Interface describes them (https://github.com/cncf-tags/container-device-interface, SPEC.md): files on
-/// the machine say what a step needs to use a device.
+/// Devices as the Container Device Interface describes them (https://github.com/cncf-tags/container-device-interface,
+/// SPEC.md): files on the machine say what a step needs to use a device.
 namespace cbuild::sandbox::cdi {
 
 /// A directory or file of the machine to be bound into the step.
@@ -34,7 +34,7 @@ struct Edits {
 };
 
 struct Device {
-  std::string name;  ///< qualified: "vendor.com/class=name"
+  std::string name;                                ///< qualified: "vendor.com/class=name"
   std::map<std::string, std::string> annotations;  ///< of its file, overridden by its own
   Edits edits;
 
@@ -54,12 +54,14 @@ SpecFile parse_spec(std::string_view text);
 /// The devices of this machine.
 class Registry {
  public:
-  /// Reads the *.json and *.yaml files of `directories`, in rising priority: a device of a later directory replaces one of the
-  /// same name; two of one directory cancel each other. Missing directories are empty. Files that cannot be used are in problems().
+  /// Reads the *.json and *.yaml files of `directories`, in rising priority: a device of a later directory replaces one
+  /// of the same name; two of one directory cancel each other. Missing directories are empty. Files that cannot be used
+  /// are in problems().
   static Registry load(const std::vector<std::string>& directories);
 
-  /// Qualified names that `request` means, in order: "vendor.com/class=name", "vendor.com/class=*" (all), "vendor.com/class" (the first), else
-  /// all devices whose class annotation (org.mobyproject.buildkit.device.class) is `request`. Empty: there is none.
+  /// Qualified names that `request` means, in order: "vendor.com/class=name", "vendor.com/class=*" (all),
+  /// "vendor.com/class" (the first), else all devices whose class annotation (org.mobyproject.buildkit.device.class) is
+  /// `request`. Empty: there is none.
   std::vector<std::string> find(std::string_view request) const;
   /// Whether the device's file says that no permission is needed (org.mobyproject.buildkit.device.autoallow).
   bool is_auto_allowed(const std::string& name) const;
@@ -68,7 +70,12 @@ class Registry {
   const std::vector<std::string>& problems() const { return problems_; }
 
  private:
-  struct Entry { Device device; std::size_t file = 0; std::size_t priority = 0; bool conflict = false; };
+  struct Entry {
+    Device device;
+    std::size_t file = 0;
+    std::size_t priority = 0;
+    bool conflict = false;
+  };
   void add_directory(const std::string& directory, std::size_t priority);
   void add_file(SpecFile file, const std::string& path, std::size_t priority);
 

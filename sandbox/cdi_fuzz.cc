@@ -12,7 +12,8 @@ using namespace cbuild;
 using namespace cbuild::sandbox;
 
 void check_edits(const cdi::Edits& edits) {
-  for (const std::string& entry : edits.environment) CBUILD_CHECK(entry.find('=') != std::string::npos && entry[0] != '=');
+  for (const std::string& entry : edits.environment)
+    CBUILD_CHECK(entry.find('=') != std::string::npos && entry[0] != '=');
   for (const DeviceNode& node : edits.nodes) CBUILD_CHECK(node.path.starts_with('/') && node.mode <= 07777);
   for (const cdi::HostMount& mount : edits.mounts)
     CBUILD_CHECK(mount.host_path.starts_with('/') && mount.container_path.size() > 1 && mount.container_path[0] == '/');

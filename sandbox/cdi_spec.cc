@@ -56,14 +56,17 @@ bool is_word(char c) { return is_letter(c) || (c >= '0' && c <= '9'); }
 
 /// Names of vendors and classes begin with a letter, names of devices with a letter or digit; all end with one.
 bool is_name(std::string_view name, std::string_view inner, bool starts_with_letter) {
-  if (name.empty() || !(starts_with_letter ? is_letter(name.front()) : is_word(name.front())) || !is_word(name.back())) return false;
-  return std::all_of(name.begin(), name.end(), [&](char c) { return is_word(c) || inner.find(c) != std::string_view::npos; });
+  if (name.empty() || !(starts_with_letter ? is_letter(name.front()) : is_word(name.front())) || !is_word(name.back()))
+    return false;
+  return std::all_of(name.begin(), name.end(),
+                     [&](char c) { return is_word(c) || inner.find(c) != std::string_view::npos; });
 }
 
 std::string absolute_path(const Json& object, const char* key, bool required) {
   std::string path = text(object, key);
   if (path.empty() && !required) return path;
-  if (!path.starts_with('/') || path.find('\0') != std::string::npos) fail(cat(key, " ", go_quote(path), " is no absolute path"));
+  if (!path.starts_with('/') || path.find('\0') != std::string::npos)
+    fail(cat(key, " ", go_quote(path), " is no absolute path"));
   return clean_path(path);
 }
 
@@ -73,7 +76,8 @@ DeviceNode parse_node(const Json& json) {
   node.path = absolute_path(json, "path", true);
   node.host_path = absolute_path(json, "hostPath", false);
   const std::string type = text(json, "type");
-  if (type.size() > 1 || std::string_view("bcup").find(type) == std::string_view::npos) fail(cat("device type ", go_quote(type), " is unknown"));
+  if (type.size() > 1 || std::string_view("bcup").find(type) == std::string_view::npos)
+    fail(cat("device type ", go_quote(type), " is unknown"));
   node.type = type.empty() ? '\0' : type == "u" ? 'c' : type[0];
   node.major = number(json, "major", 0);
   node.minor = number(json, "minor", 0);
@@ -81,7 +85,8 @@ DeviceNode parse_node(const Json& json) {
   node.uid = number(json, "uid", 0);
   node.gid = number(json, "gid", 0);
   const std::string permissions = text(json, "permissions");
-  if (permissions.find_first_not_of("rwm") != std::string::npos) fail(cat("permissions ", go_quote(permissions), " are not of r, w, m"));
+  if (permissions.find_first_not_of("rwm") != std::string::npos)
+    fail(cat("permissions ", go_quote(permissions), " are not of r, w, m"));
   node.may_read = permissions.empty() || permissions.find('r') != std::string::npos;
   node.may_write = permissions.empty() || permissions.find('w') != std::string::npos;
   return node;
@@ -109,13 +114,16 @@ Edits parse_edits(const Json& owner) {
   if (json == nullptr) return edits;
   as_object(*json, "containerEdits");
   for (const Json& entry : items(*json, "env")) {
-    if (!entry.is_string() || entry.get_ref<const std::string&>().find('=') + 1 < 2) fail("an env entry is not NAME=VALUE");
+    if (!entry.is_string() || entry.get_ref<const std::string&>().find('=') + 1 < 2)
+      fail("an env entry is not NAME=VALUE");
     edits.environment.push_back(entry.get<std::string>());
   }
   for (const Json& node : items(*json, "deviceNodes")) edits.nodes.push_back(parse_node(node));
   for (const Json& mount : items(*json, "mounts")) edits.mounts.push_back(parse_host_mount(mount));
-  for (const Json& hook : items(*json, "hooks")) edits.hooks.push_back(absolute_path(as_object(hook, "a member of hooks"), "path", true));
-  for (const Json& gid : items(*json, "additionalGids")) edits.additional_gids.push_back(number(Json{{"gid", gid}}, "gid", 0));
+  for (const Json& hook : items(*json, "hooks"))
+    edits.hooks.push_back(absolute_path(as_object(hook, "a member of hooks"), "path", true));
+  for (const Json& gid : items(*json, "additionalGids"))
+    edits.additional_gids.push_back(number(Json{{"gid", gid}}, "gid", 0));
   return edits;
 }
 
@@ -134,8 +142,10 @@ std::map<std::string, std::string> parse_annotations(const Json& owner) {
 void check_kind(const std::string& kind) {
   const std::size_t slash = kind.find('/');
   const std::string_view vendor = std::string_view(kind).substr(0, slash);
-  const std::string_view type = slash == std::string::npos ? std::string_view() : std::string_view(kind).substr(slash + 1);
-  if (!is_name(vendor, "_-.", true) || !is_name(type, "_-", true)) fail(cat("kind ", go_quote(kind), " is not VENDOR/CLASS"));
+  const std::string_view type =
+      slash == std::string::npos ? std::string_view() : std::string_view(kind).substr(slash + 1);
+  if (!is_name(vendor, "_-.", true) || !is_name(type, "_-", true))
+    fail(cat("kind ", go_quote(kind), " is not VENDOR/CLASS"));
 }
 
 }  // namespace

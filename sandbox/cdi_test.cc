@@ -65,8 +65,14 @@ TEST_CASE("a file says what a device needs") {
   const Device& one = file.devices[0];
   CHECK(one.name == "vendor.com/gpu=1");
   REQUIRE(one.edits.nodes.size() == 1);
-  CHECK(one.edits.nodes[0] == DeviceNode{.path = "/dev/gpu1", .type = 'c', .major = 1, .minor = 3, .mode = 0640, .gid = 44,
-                                         .host_path = "/dev/null", .may_write = false});
+  CHECK(one.edits.nodes[0] == DeviceNode{.path = "/dev/gpu1",
+                                         .type = 'c',
+                                         .major = 1,
+                                         .minor = 3,
+                                         .mode = 0640,
+                                         .gid = 44,
+                                         .host_path = "/dev/null",
+                                         .may_write = false});
   CHECK(one.edits.mounts == std::vector<HostMount>{{"/usr/share/x", "/opt/x", true, true, false, false}});
   CHECK(one.edits.hooks == Names{"/usr/bin/hook"});
   CHECK(file.devices[1].annotations.at("org.mobyproject.buildkit.device.class") == "slow");
@@ -74,7 +80,10 @@ TEST_CASE("a file says what a device needs") {
 }
 
 TEST_CASE("files that make no sense are refused with what is wrong") {
-  struct Row { const char* text; const char* message; };
+  struct Row {
+    const char* text;
+    const char* message;
+  };
   const Row rows[] = {
       {"[]", "the file is no object"},
       {"kind: a/b", "cdiVersion is missing"},
@@ -83,10 +92,12 @@ TEST_CASE("files that make no sense are refused with what is wrong") {
       {"{cdiVersion: 1.0.0, kind: a/b, devices: [{name: ../x}]}", "device name \"../x\" is not allowed"},
       {"{cdiVersion: 1.0.0, kind: a/b, containerEdits: {env: [X]}}", "an env entry is not NAME=VALUE"},
       {"{cdiVersion: 1.0.0, kind: a/b, containerEdits: {env: [=X]}}", "an env entry is not NAME=VALUE"},
-      {"{cdiVersion: 1.0.0, kind: a/b, containerEdits: {deviceNodes: [{path: dev/x}]}}", "path \"dev/x\" is no absolute path"},
+      {"{cdiVersion: 1.0.0, kind: a/b, containerEdits: {deviceNodes: [{path: dev/x}]}}",
+       "path \"dev/x\" is no absolute path"},
       {"{cdiVersion: 1.0.0, kind: a/b, containerEdits: {deviceNodes: [{path: /dev/x, major: -1}]}}",
        "major is no number from 0 to 4294967295"},
-      {"{cdiVersion: 1.0.0, kind: a/b, containerEdits: {deviceNodes: [{path: /dev/x, type: x}]}}", "device type \"x\" is unknown"},
+      {"{cdiVersion: 1.0.0, kind: a/b, containerEdits: {deviceNodes: [{path: /dev/x, type: x}]}}",
+       "device type \"x\" is unknown"},
       {"{cdiVersion: 1.0.0, kind: a/b, containerEdits: {mounts: [{hostPath: /x, containerPath: /}]}}",
        "containerPath \"/\" would hide the whole root"}};
   for (const Row& row : rows) {
@@ -105,7 +116,8 @@ TEST_CASE("requests by name, wildcard, kind and class") {
   CHECK(registry.find("vendor.com/gpu") == Names{"vendor.com/gpu=0"});
   CHECK(registry.find("fast") == Names{"vendor.com/gpu=1"});
   CHECK(registry.find("slow") == Names{"vendor.com/gpu=0"});
-  for (const char* none : {"vendor.com/gpu=2", "vendor.com/gp", "vendor.com/gp=*", "none", ""}) CHECK(registry.find(none).empty());
+  for (const char* none : {"vendor.com/gpu=2", "vendor.com/gp", "vendor.com/gp=*", "none", ""})
+    CHECK(registry.find(none).empty());
   CHECK(registry.is_auto_allowed("vendor.com/gpu=0"));
   CHECK_FALSE(registry.is_auto_allowed("vendor.com/gpu=1"));
   const Edits both = registry.edits({"vendor.com/gpu=0", "vendor.com/gpu=1", "vendor.com/gpu=0"});

@@ -90,8 +90,8 @@ std::string parent_of(const CgroupHierarchy& hierarchy, const Spec& spec) {
 /// In v2 every directory on the way hands `controllers` down.
 void make_below(const CgroupHierarchy& hierarchy, const std::string& path,
                 const std::vector<std::string_view>& controllers) {
-  const bool has_cpuset = std::find(hierarchy.controllers.begin(), hierarchy.controllers.end(), "cpuset") !=
-                          hierarchy.controllers.end();
+  const bool has_cpuset =
+      std::find(hierarchy.controllers.begin(), hierarchy.controllers.end(), "cpuset") != hierarchy.controllers.end();
   std::string directory = hierarchy.mount_point;
   for (const std::string& part : split(path, '/')) {
     if (part.empty()) continue;
@@ -104,12 +104,13 @@ void make_below(const CgroupHierarchy& hierarchy, const std::string& path,
 
 std::string key_of(const std::vector<DeviceNode>& devices) {
   std::string key;
-  for (const DeviceNode& node : devices) key += cat(node.type, node.major, ":", node.minor, node.may_read ? "r" : "", node.may_write ? "w" : "", ",");
+  for (const DeviceNode& node : devices)
+    key += cat(node.type, node.major, ":", node.minor, node.may_read ? "r" : "", node.may_write ? "w" : "", ",");
   return key;
 }
 
-/// Makes a directory and takes the lock that says it is in use. Until it is taken another build may find the directory, think it
-/// left over and remove it: then it is made again. nullopt if it cannot be made.
+/// Makes a directory and takes the lock that says it is in use. Until it is taken another build may find the directory,
+/// think it left over and remove it: then it is made again. nullopt if it cannot be made.
 std::optional<UniqueFd> make_held(const std::string& directory) {
   for (;;) {
     if (::mkdir(directory.c_str(), 0755) != 0) return std::nullopt;
@@ -136,8 +137,7 @@ CgroupPlacer::~CgroupPlacer() {
 }
 
 const CgroupHierarchy* CgroupPlacer::unified() const {
-  const auto it =
-      std::find_if(hierarchies_.begin(), hierarchies_.end(), [](const auto& h) { return h.unified; });
+  const auto it = std::find_if(hierarchies_.begin(), hierarchies_.end(), [](const auto& h) { return h.unified; });
   return it == hierarchies_.end() ? nullptr : &*it;
 }
 
@@ -149,9 +149,7 @@ const CgroupHierarchy* CgroupPlacer::with_controller(std::string_view controller
   return nullptr;
 }
 
-bool CgroupPlacer::controls_devices() {
-  return group_for(Spec{}) != nullptr;
-}
+bool CgroupPlacer::controls_devices() { return group_for(Spec{}) != nullptr; }
 
 /// Directories of builds that were killed: nobody holds their lock any more.
 void CgroupPlacer::remove_leftovers() const {
@@ -178,8 +176,8 @@ std::optional<CgroupPlacer::Group> CgroupPlacer::make_group(const Spec& spec, co
     auto held = make_held(group.directory);
     if (!held) continue;
     group.fd = std::move(*held);
-    const bool done = hierarchy->unified ? control_devices(group.fd.get(), rules)
-                                         : control_devices_v1(group.fd.get(), rules);
+    const bool done =
+        hierarchy->unified ? control_devices(group.fd.get(), rules) : control_devices_v1(group.fd.get(), rules);
     if (done && !hierarchy->unified) group.procs = sys::open_at(group.fd.get(), "cgroup.procs", O_WRONLY);
     if (done) return group;
     ::rmdir(group.directory.c_str());
@@ -224,8 +222,7 @@ void CgroupPlacer::place_in_own_group(const Spec& spec, const std::string& name,
   std::vector<std::string_view> unlimited;
   for (const CgroupSetting& setting : cgroup_settings(spec.resources, true)) unlimited.push_back(setting.controller);
   for (const CgroupHierarchy& hierarchy : hierarchies_) {
-    if (!hierarchy.unified && hierarchy.controllers.size() == 1 &&
-        hierarchy.controllers[0].rfind("name=", 0) == 0)
+    if (!hierarchy.unified && hierarchy.controllers.size() == 1 && hierarchy.controllers[0].rfind("name=", 0) == 0)
       continue;
     const std::string path = clean_path(cat("/", parent_of(hierarchy, spec), "/", name));
     make_below(hierarchy, path, unlimited);
@@ -233,8 +230,8 @@ void CgroupPlacer::place_in_own_group(const Spec& spec, const std::string& name,
     UniqueFd directory = sys::open_at(AT_FDCWD, placement.directories.back(), O_RDONLY | O_DIRECTORY);
     const bool devices = hierarchy.unified || &hierarchy == with_controller("devices");
     if (!controlled && devices)
-      controlled = hierarchy.unified ? control_devices(directory.get(), rules)
-                                     : control_devices_v1(directory.get(), rules);
+      controlled =
+          hierarchy.unified ? control_devices(directory.get(), rules) : control_devices_v1(directory.get(), rules);
     limit(hierarchy, spec, directory.get(), unlimited);
     if (hierarchy.unified)
       placement.cgroup_fd = directory.get();
@@ -267,8 +264,7 @@ namespace {
 std::uint64_t oom_kills(int fd) {
   std::array<char, 16384> text;
   const ssize_t got = fd < 0 ? 0 : ::pread(fd, text.data(), text.size(), 0);
-  return parse_oom_kills(std::string_view(text.data(), got > 0 ? static_cast<std::size_t>(got) : 0))
-      .value_or(0);
+  return parse_oom_kills(std::string_view(text.data(), got > 0 ? static_cast<std::size_t>(got) : 0)).value_or(0);
 }
 
 }  // namespace
@@ -284,7 +280,8 @@ CgroupPlacer::Placement CgroupPlacer::place(const Spec& spec, std::uint64_t step
       place_in_own_group(spec, cat(kPrefix, unique_, "-", step_id), placement);
     } catch (Error& error) {
       for (const std::string& directory : placement.directories) ::rmdir(directory.c_str());
-      throw error.add_context(spec.cgroup_parent.empty() ? "resource limits" : cat("cgroup parent ", spec.cgroup_parent));
+      throw error.add_context(spec.cgroup_parent.empty() ? "resource limits"
+                                                         : cat("cgroup parent ", spec.cgroup_parent));
     }
   } else if (group != nullptr && !spec.insecure) {
     if (group->procs)

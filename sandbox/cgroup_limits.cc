@@ -9,9 +9,7 @@ namespace {
 constexpr std::int64_t kDefaultPeriodUs = 100'000;
 
 /// Version 1 weighs in shares of 2 to 262144, version 2 in weights of 1 to 10000.
-std::uint64_t weight_of(std::uint64_t shares) {
-  return 1 + (shares - 2) * 9'999 / 262'142;
-}
+std::uint64_t weight_of(std::uint64_t shares) { return 1 + (shares - 2) * 9'999 / 262'142; }
 
 std::vector<CgroupSetting> settings_v1(const Resources& r) {
   std::vector<CgroupSetting> out;
@@ -35,8 +33,9 @@ std::vector<CgroupSetting> settings_v2(const Resources& r) {
   if (r.memory_swap_bytes > 0) out.push_back({"memory", "memory.swap.max", cat(r.memory_swap_bytes - r.memory_bytes)});
   if (r.cpu_shares > 0) out.push_back({"cpu", "cpu.weight", cat(weight_of(r.cpu_shares))});
   if (r.cpu_period_us > 0 || r.cpu_quota_us > 0)
-    out.push_back({"cpu", "cpu.max", cat(r.cpu_quota_us > 0 ? cat(r.cpu_quota_us) : "max", " ",
-                                         r.cpu_period_us > 0 ? r.cpu_period_us : kDefaultPeriodUs)});
+    out.push_back({"cpu", "cpu.max",
+                   cat(r.cpu_quota_us > 0 ? cat(r.cpu_quota_us) : "max", " ",
+                       r.cpu_period_us > 0 ? r.cpu_period_us : kDefaultPeriodUs)});
   if (!r.cpuset_cpus.empty()) out.push_back({"cpuset", "cpuset.cpus", r.cpuset_cpus});
   if (!r.cpuset_mems.empty()) out.push_back({"cpuset", "cpuset.mems", r.cpuset_mems});
   return out;

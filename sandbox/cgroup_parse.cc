@@ -11,8 +11,7 @@ namespace {
 std::string unescape(std::string_view text) {
   std::string out;
   for (std::size_t i = 0; i < text.size(); ++i) {
-    const auto code =
-        text[i] == '\\' && i + 3 < text.size() ? parse_int(text.substr(i + 1, 3), 8) : std::nullopt;
+    const auto code = text[i] == '\\' && i + 3 < text.size() ? parse_int(text.substr(i + 1, 3), 8) : std::nullopt;
     out += code ? static_cast<char>(*code) : text[i];
     if (code) i += 3;
   }
@@ -58,12 +57,11 @@ std::vector<CgroupHierarchy> parse_hierarchies(std::string_view mountinfo, std::
     const std::string list = line.substr(first + 1, second - first - 1), path = line.substr(second + 1);
     const auto controllers = list.empty() ? std::vector<std::string>{} : split(list, ',');
     for (const CgroupMount& mount : mounts) {
-      const bool same =
-          mount.unified
-              ? list.empty()
-              : !list.empty() && std::all_of(controllers.begin(), controllers.end(), [&](const auto& c) {
-                  return std::find(mount.options.begin(), mount.options.end(), c) != mount.options.end();
-                });
+      const bool same = mount.unified
+                            ? list.empty()
+                            : !list.empty() && std::all_of(controllers.begin(), controllers.end(), [&](const auto& c) {
+                                return std::find(mount.options.begin(), mount.options.end(), c) != mount.options.end();
+                              });
       const auto directory = same ? visible_directory(mount, path) : std::nullopt;
       if (!directory) continue;
       out.push_back({controllers, mount.mount_point, *directory, mount.unified});
@@ -76,8 +74,7 @@ std::vector<CgroupHierarchy> parse_hierarchies(std::string_view mountinfo, std::
 std::optional<std::uint64_t> parse_oom_kills(std::string_view text) {
   for (const std::string& line : split(text, '\n')) {
     if (line.rfind("oom_kill ", 0) != 0) continue;
-    if (const auto value = parse_int(trim(std::string_view(line).substr(9))))
-      return static_cast<std::uint64_t>(*value);
+    if (const auto value = parse_int(trim(std::string_view(line).substr(9)))) return static_cast<std::uint64_t>(*value);
   }
   return std::nullopt;
 }

@@ -15,9 +15,7 @@ constexpr bpf_insn instruction(int code, int to, int from, int offset, int value
 bpf_insn load_word(int to, std::size_t offset) {
   return instruction(BPF_LDX | BPF_MEM | BPF_W, to, BPF_REG_1, static_cast<int>(offset), 0);
 }
-bpf_insn move_value(int to, int value) {
-  return instruction(BPF_ALU64 | BPF_MOV | BPF_K, to, 0, 0, value);
-}
+bpf_insn move_value(int to, int value) { return instruction(BPF_ALU64 | BPF_MOV | BPF_K, to, 0, 0, value); }
 /// Skips `count` instructions unless the register has the value.
 bpf_insn unless_equal(int reg, int value, int count) {
   return instruction(BPF_JMP | BPF_JNE | BPF_K, reg, 0, count, value);
@@ -45,9 +43,8 @@ std::vector<DeviceRule> device_rules(const Spec& spec) {
 std::vector<std::string> devices_allow_lines(std::span<const DeviceRule> rules) {
   std::vector<std::string> lines = {"c *:* m", "b *:* m"};
   for (const DeviceRule& rule : rules)
-    lines.push_back(
-        cat(rule.type, " ", rule.major, ":", rule.minor < 0 ? "*" : std::to_string(rule.minor), " ",
-            rule.may_read ? "r" : "", rule.may_write ? "w" : "", "m"));
+    lines.push_back(cat(rule.type, " ", rule.major, ":", rule.minor < 0 ? "*" : std::to_string(rule.minor), " ",
+                        rule.may_read ? "r" : "", rule.may_write ? "w" : "", "m"));
   return lines;
 }
 

@@ -89,8 +89,7 @@ LayerBase find_layer_base(int upper_fd, int work_fd) {
   const std::vector<std::string> upper_parts(fork.first, upper.end()), work_parts(fork.second, work.end());
   std::string way_up = ".";
   for (std::size_t i = 0; i < upper_parts.size(); ++i) way_up += "/..";
-  LayerBase base{sys::open_at(upper_fd, way_up, O_PATH | O_DIRECTORY), join(upper_parts, "/"),
-                 join(work_parts, "/")};
+  LayerBase base{sys::open_at(upper_fd, way_up, O_PATH | O_DIRECTORY), join(upper_parts, "/"), join(work_parts, "/")};
   if (upper_parts.empty() || work_parts.empty() || !same_file(upper_fd, base.fd.get(), base.upper_name) ||
       !same_file(work_fd, base.fd.get(), base.work_name))
     throw Error(ErrorCode::io, "the upper and the work directory of a step have moved");

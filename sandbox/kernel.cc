@@ -50,8 +50,8 @@ int open_beneath(int dir, const char* path, std::uint64_t flags) {
 }
 
 int clone_tree(int dir, const char* path, bool recursive) {
-  const unsigned flags = OPEN_TREE_CLONE | OPEN_TREE_CLOEXEC | AT_NO_AUTOMOUNT |
-                         (*path == '\0' ? AT_EMPTY_PATH : 0) | (recursive ? AT_RECURSIVE : 0);
+  const unsigned flags = OPEN_TREE_CLONE | OPEN_TREE_CLOEXEC | AT_NO_AUTOMOUNT | (*path == '\0' ? AT_EMPTY_PATH : 0) |
+                         (recursive ? AT_RECURSIVE : 0);
   return static_cast<int>(call(SYS_open_tree, dir, path, flags));
 }
 
@@ -68,9 +68,7 @@ int attach(int tree, int target) {
   return static_cast<int>(call(SYS_move_mount, tree, "", target, "", flags));
 }
 
-int fs_open(const char* type) {
-  return static_cast<int>(call(SYS_fsopen, type, 1 /* FSOPEN_CLOEXEC */));
-}
+int fs_open(const char* type) { return static_cast<int>(call(SYS_fsopen, type, 1 /* FSOPEN_CLOEXEC */)); }
 
 int fs_set(int fs, const char* key, const char* value) {
   return static_cast<int>(call(SYS_fsconfig, fs, FSCONFIG_SET_STRING, key, value, 0));
@@ -84,9 +82,7 @@ int fs_flag(int fs, const char* key) {
   return static_cast<int>(call(SYS_fsconfig, fs, FSCONFIG_SET_FLAG, key, nullptr, 0));
 }
 
-int fs_create(int fs) {
-  return static_cast<int>(call(SYS_fsconfig, fs, FSCONFIG_CMD_CREATE, nullptr, nullptr, 0));
-}
+int fs_create(int fs) { return static_cast<int>(call(SYS_fsconfig, fs, FSCONFIG_CMD_CREATE, nullptr, nullptr, 0)); }
 
 int fs_mount(int fs, std::uint64_t attributes) {
   return static_cast<int>(call(SYS_fsmount, fs, 1 /* FSMOUNT_CLOEXEC */, attributes));

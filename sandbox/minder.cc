@@ -52,9 +52,7 @@ void kill_all() {
   }
 }
 
-int exit_code(int status) {
-  return WIFSIGNALED(status) ? 128 + WTERMSIG(status) : WEXITSTATUS(status);
-}
+int exit_code(int status) { return WIFSIGNALED(status) ? 128 + WTERMSIG(status) : WEXITSTATUS(status); }
 
 /// Waits for the command or for the order to kill it; gives its exit code.
 int watch(int signals, pid_t command) {

@@ -32,8 +32,7 @@ int clone_null() {
   const int tree = kernel::clone_tree(fd, "", false);
   call(SYS_close, fd);
   if (tree < 0) return tree;
-  const int error =
-      kernel::set_attributes(tree, MOUNT_ATTR_RDONLY | MOUNT_ATTR_NOSUID | MOUNT_ATTR_NOEXEC, false);
+  const int error = kernel::set_attributes(tree, MOUNT_ATTR_RDONLY | MOUNT_ATTR_NOSUID | MOUNT_ATTR_NOEXEC, false);
   return error < 0 ? error : tree;
 }
 
@@ -58,8 +57,7 @@ int make_tmpfs() {
 /// Fills the tmpfs once it is attached.
 Result furnish(int root, const Sources& sources) {
   for (const char* name : {"root", "scratch", "empty", "proc", "sys"})
-    if (const long error = call(SYS_mkdirat, root, name, 0755); error < 0)
-      return {static_cast<int>(error), "mkdir"};
+    if (const long error = call(SYS_mkdirat, root, name, 0755); error < 0) return {static_cast<int>(error), "mkdir"};
   if (const long error = call(SYS_mknodat, root, "null", S_IFREG | 0600, 0); error < 0)
     return {static_cast<int>(error), "mknod"};
   if (const int error = attach_in(root, "null", sources.null); error < 0) return {error, "bind /dev/null"};
@@ -80,8 +78,7 @@ Result build() {
   const long made_private =
       call(SYS_mount, "none", "/", nullptr, static_cast<unsigned long>(MS_REC | MS_PRIVATE), nullptr);
   if (made_private < 0) return {static_cast<int>(made_private), "make mounts private"};
-  const UniqueFd proc(kernel::clone_tree(AT_FDCWD, "/proc", true)),
-      sys(kernel::clone_tree(AT_FDCWD, "/sys", true));
+  const UniqueFd proc(kernel::clone_tree(AT_FDCWD, "/proc", true)), sys(kernel::clone_tree(AT_FDCWD, "/sys", true));
   const UniqueFd null(clone_null()), root(make_tmpfs());
   if (!proc) return {proc.get(), "clone /proc"};
   if (!null) return {null.get(), "clone /dev/null"};

@@ -15,8 +15,8 @@ using namespace cbuild::sandbox;
 
 TEST_CASE("messages of any size keep their bytes and their boundaries") {
   auto [a, b] = PacketSocket::pair();
-  for (const std::size_t size : {std::size_t{0}, std::size_t{1}, std::size_t{32u << 10},
-                                 (std::size_t{32} << 10) + 1, std::size_t{3} << 20}) {
+  for (const std::size_t size :
+       {std::size_t{0}, std::size_t{1}, std::size_t{32u << 10}, (std::size_t{32} << 10) + 1, std::size_t{3} << 20}) {
     std::string data(size, '\0');
     for (std::size_t i = 0; i < size; ++i) data[i] = static_cast<char>(i * 7);
     a.send(data);

@@ -59,19 +59,16 @@ int mount_detached(const char* type) {
 
 /// As init of a new pid namespace, with a mount namespace of its own.
 Outcome try_mounts() {
-  if (::mount("none", "/", nullptr, MS_REC | MS_PRIVATE, nullptr) != 0)
-    return {errno, "change mount propagation"};
+  if (::mount("none", "/", nullptr, MS_REC | MS_PRIVATE, nullptr) != 0) return {errno, "change mount propagation"};
   if (const int error = mount_detached("tmpfs")) return {error, "mount tmpfs"};
-  if (const UniqueFd overlay(kernel::fs_open("overlay")); !overlay)
-    return {ENODEV, "find the overlay file system"};
+  if (const UniqueFd overlay(kernel::fs_open("overlay")); !overlay) return {ENODEV, "find the overlay file system"};
   if (const UniqueFd tree(kernel::clone_tree(AT_FDCWD, "/proc", true)); !tree) return {errno, "clone /proc"};
   if (const int error = mount_detached("proc")) return {error, "mount proc", true};
   return {};
 }
 
 Outcome try_namespaces() {
-  if (::unshare(CLONE_NEWNS | CLONE_NEWPID | CLONE_NEWIPC | CLONE_NEWUTS) != 0)
-    return {errno, "unshare namespaces"};
+  if (::unshare(CLONE_NEWNS | CLONE_NEWPID | CLONE_NEWIPC | CLONE_NEWUTS) != 0) return {errno, "unshare namespaces"};
   return in_child(try_mounts);
 }
 
@@ -96,8 +93,7 @@ Outcome try_chroot() {
 }
 
 void passed_over(std::string& why, Mode mode, const Outcome& outcome) {
-  why +=
-      cat(why.empty() ? "" : "; ", to_string(mode), ": ", outcome.what, ": ", std::strerror(outcome.error));
+  why += cat(why.empty() ? "" : "; ", to_string(mode), ": ", outcome.what, ": ", std::strerror(outcome.error));
 }
 
 }  // namespace

@@ -28,9 +28,7 @@ constexpr std::int64_t kAbandonNs = 30'000'000'000;
 constexpr int kSetupFailed = 125, kNotExecutable = 126, kNotFound = 127;
 
 constexpr std::uint64_t kZygoteKey = 0, kWakeKey = 1;
-constexpr std::uint64_t stream_key(std::uint64_t id, unsigned stream) {
-  return id * 2 + stream;
-}  // ids begin at 1
+constexpr std::uint64_t stream_key(std::uint64_t id, unsigned stream) { return id * 2 + stream; }  // ids begin at 1
 
 std::pair<UniqueFd, UniqueFd> make_pipe() {
   int fds[2];
@@ -48,10 +46,9 @@ void watch(int epoll, int fd, std::uint64_t key) {
 }
 
 int code_of(const wire::Ended& ended) {
-  const bool missing = ended.exec_failure == setup::ExecFailure::not_found ||
-                       ended.exec_failure == setup::ExecFailure::not_in_path ||
-                       (ended.exec_failure == setup::ExecFailure::exec_failed &&
-                        ended.failure.ends_with(": no such file or directory"));
+  const bool missing =
+      ended.exec_failure == setup::ExecFailure::not_found || ended.exec_failure == setup::ExecFailure::not_in_path ||
+      (ended.exec_failure == setup::ExecFailure::exec_failed && ended.failure.ends_with(": no such file or directory"));
   if (missing) return kNotFound;
   if (ended.exec_failure != setup::ExecFailure::none) return kNotExecutable;
   if (!ended.failure.empty()) return kSetupFailed;
@@ -108,8 +105,7 @@ Reactor::Reactor(std::shared_ptr<PacketSocket> zygote, const wire::Configure& co
   watch(epoll_.get(), wake_.get(), kWakeKey);
 }
 
-std::shared_ptr<Reactor> Reactor::make(std::shared_ptr<PacketSocket> zygote,
-                                       const wire::Configure& configuration) {
+std::shared_ptr<Reactor> Reactor::make(std::shared_ptr<PacketSocket> zygote, const wire::Configure& configuration) {
   return std::shared_ptr<Reactor>(new Reactor(std::move(zygote), configuration));
 }
 
@@ -342,8 +338,7 @@ void Reactor::finish_if_complete(const std::shared_ptr<Step>& step) {
     const std::lock_guard lock(mutex_);
     if (steps_.erase(step->id) == 0) return;
   }
-  if (!step->last_words.empty() && step->callbacks.output)
-    step->callbacks.output(LogStream::err, step->last_words);
+  if (!step->last_words.empty() && step->callbacks.output) step->callbacks.output(LogStream::err, step->last_words);
   if (step->callbacks.done) step->callbacks.done(step->exit);
 }
 

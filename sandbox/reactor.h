@@ -19,8 +19,7 @@ namespace cbuild::sandbox {
 /// Begun by the first step. A step is done when the zygote has reported its end and both pipes are at theirs.
 class Reactor : public std::enable_shared_from_this<Reactor> {
  public:
-  static std::shared_ptr<Reactor> make(std::shared_ptr<PacketSocket> zygote,
-                                       const wire::Configure& configuration);
+  static std::shared_ptr<Reactor> make(std::shared_ptr<PacketSocket> zygote, const wire::Configure& configuration);
   ~Reactor();
 
   std::shared_ptr<RunningStep> run(const Spec& spec, RunCallbacks callbacks);

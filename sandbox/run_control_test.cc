@@ -25,9 +25,7 @@ std::string marker() {
   return cat("sandbox-marker-", ::getpid(), "-", ++count);
 }
 
-std::int64_t elapsed_ms(std::int64_t since) {
-  return (sys::monotonic_ns() - since) / 1'000'000;
-}
+std::int64_t elapsed_ms(std::int64_t since) { return (sys::monotonic_ns() - since) / 1'000'000; }
 
 }  // namespace
 
@@ -35,8 +33,7 @@ TEST_CASE("stop: the command gets SIGTERM and the chance to end") {
   if (!can_run_as_root()) return;
   Sandbox sandbox;
   TestImage image;
-  Running step(sandbox.runner(),
-               image.spec("trap 'echo bye; exit 7' TERM; echo up; while :; do sleep 0.05; done"));
+  Running step(sandbox.runner(), image.spec("trap 'echo bye; exit 7' TERM; echo up; while :; do sleep 0.05; done"));
   step.wait_for("up");
   step.step().stop(milliseconds(30'000));
   const Outcome outcome = step.wait();
@@ -54,10 +51,9 @@ TEST_CASE("stop: what ignores SIGTERM is killed after the grace time, with all i
   const std::string mark = marker();
   Running step(
       sandbox.runner(),
-      image.exec(
-          {"/bin/sh", "-c",
-           "setsid sleep 1000 & trap '' TERM; sh -c 'sleep 1000; :' & echo up; while :; do sleep 0.05; done",
-           mark}));
+      image.exec({"/bin/sh", "-c",
+                  "setsid sleep 1000 & trap '' TERM; sh -c 'sleep 1000; :' & echo up; while :; do sleep 0.05; done",
+                  mark}));
   step.wait_for("up");
   const std::int64_t begin = sys::monotonic_ns();
   step.step().stop(milliseconds(200));
@@ -111,9 +107,9 @@ TEST_CASE("without namespaces, too, strays are killed and signals arrive") {
     return spec;
   };
   const std::string mark = marker();
-  Outcome outcome = sandbox.run(chroot_spec({"/bin/sh", "-c",
-                                             cat("setsid sh -c 'setsid sleep 1000 & sleep 1000' ", mark,
-                                                 " & pwd; id -u; ls /bin/busybox; exit 9")}));
+  Outcome outcome = sandbox.run(chroot_spec(
+      {"/bin/sh", "-c",
+       cat("setsid sh -c 'setsid sleep 1000 & sleep 1000' ", mark, " & pwd; id -u; ls /bin/busybox; exit 9")}));
   CHECK(outcome.exit.setup_error == "");
   CHECK(outcome.exit.code == 9);
   CHECK(outcome.out == "/\n0\n/bin/busybox\n");
@@ -131,8 +127,7 @@ TEST_CASE("without namespaces, too, strays are killed and signals arrive") {
   CHECK(stopped.wait().exit.code == 4);
   Running killed(
       sandbox.runner(),
-      chroot_spec(
-          {"sh", "-c", cat("trap '' TERM; setsid sleep 1000 & echo up; sh -c 'sleep 1000; :' ", mark)}));
+      chroot_spec({"sh", "-c", cat("trap '' TERM; setsid sleep 1000 & echo up; sh -c 'sleep 1000; :' ", mark)}));
   killed.wait_for("up");
   killed.step().stop(milliseconds(0));
   CHECK(killed.wait().exit.code == 137);
@@ -192,8 +187,7 @@ TEST_CASE("when the builder is killed, nothing of it lives on") {
     REQUIRE(builder >= 0);
     if (builder == 0) {
       Sandbox sandbox(mode);
-      Spec spec =
-          image.exec({"/bin/sh", "-c", "echo up; trap '' TERM; setsid sleep 1000 & sleep 1000; :", mark});
+      Spec spec = image.exec({"/bin/sh", "-c", "echo up; trap '' TERM; setsid sleep 1000 & sleep 1000; :", mark});
       if (mode == Mode::chroot) {
         spec.lower_fds.clear();
         spec.upper_fd = image.layer();

@@ -30,11 +30,10 @@ namespace {
 
 constexpr uid_t kNobody = 65534;
 constexpr const char* kApplets[] = {
-    "sh",     "cat",   "ls",       "id",    "true",   "false",   "echo",     "sleep", "grep",
-    "mkdir",  "rm",    "ln",       "chmod", "chown",  "touch",   "mount",    "stat",  "mknod",
-    "dd",     "umask", "hostname", "ip",    "wc",     "pwd",     "env",      "kill",  "mv",
-    "seq",    "head",  "tr",       "yes",   "umount", "unshare", "readlink", "df",    "cp",
-    "chroot", "find",  "printf",   "sort",  "ps",     "setsid",  "test",     "tail"};
+    "sh",       "cat",   "ls",    "id",     "true",  "false",  "echo",  "sleep", "grep",   "mkdir",    "rm",
+    "ln",       "chmod", "chown", "touch",  "mount", "stat",   "mknod", "dd",    "umask",  "hostname", "ip",
+    "wc",       "pwd",   "env",   "kill",   "mv",    "seq",    "head",  "tr",    "yes",    "umount",   "unshare",
+    "readlink", "df",    "cp",    "chroot", "find",  "printf", "sort",  "ps",    "setsid", "test",     "tail"};
 
 std::string mode_text(const struct stat& info) {
   std::string text;
@@ -75,8 +74,7 @@ TestImage::TestImage() : dir_(TempDir::in_tmp("sandbox-test")) {
   for (const char* file : {"etc/hosts", "etc/resolv.conf"}) write(file, "of the image\n");
   const UniqueFd busybox = sys::open_at(AT_FDCWD, "/bin/busybox", O_RDONLY);
   const UniqueFd copy = sys::open_at(layer(), "bin/busybox", O_WRONLY | O_CREAT, 0755);
-  sys::copy_file_data(busybox.get(), copy.get(),
-                      static_cast<std::uint64_t>(sys::stat_fd(busybox.get()).st_size));
+  sys::copy_file_data(busybox.get(), copy.get(), static_cast<std::uint64_t>(sys::stat_fd(busybox.get()).st_size));
   for (const char* applet : kApplets) link(cat("bin/", applet), "busybox");
 }
 
@@ -95,9 +93,7 @@ void TestImage::link(const std::string& path, const std::string& to) {
   if (::symlinkat(to.c_str(), layer(), path.c_str()) != 0) throw_errno(errno, path);
 }
 
-Spec TestImage::spec(const std::string& script) {
-  return exec({"/bin/sh", "-c", script});
-}
+Spec TestImage::spec(const std::string& script) { return exec({"/bin/sh", "-c", script}); }
 
 Spec TestImage::exec(std::vector<std::string> argv) {
   const std::string name = cat("run", ++runs_);
@@ -155,9 +151,7 @@ Running::Running(Runner& runner, const Spec& spec) : state_(std::make_shared<Sta
   step_ = runner.run(spec, std::move(callbacks));
 }
 
-Running::~Running() {
-  step_->stop(std::chrono::milliseconds(0));
-}
+Running::~Running() { step_->stop(std::chrono::milliseconds(0)); }
 
 void Running::wait_for(const std::string& text) {
   std::unique_lock lock(state_->mutex);
@@ -177,9 +171,7 @@ Sandbox::Sandbox(const wire::Configure& configuration)
 
 Sandbox::Sandbox(Mode mode) : zygote_(Zygote::start()), runner_(make_namespace_runner(zygote_, mode)) {}
 
-Outcome Sandbox::run(const Spec& spec) {
-  return Running(*runner_, spec).wait();
-}
+Outcome Sandbox::run(const Spec& spec) { return Running(*runner_, spec).wait(); }
 
 bool can_run_as_root() {
   static const ProbeResult result = probe(false);
@@ -223,8 +215,7 @@ std::string as_user(bool subids, const std::function<std::string()>& body) {
       TempDir dir = TempDir::in_tmp("subids");
       sys::write_file_at(dir.fd(), "ranges", subids ? "nobody:100000:65536\n" : "# none\n");
       for (const char* file : {"/etc/subuid", "/etc/subgid"})
-        if (::mount(cat(dir.path(), "/ranges").c_str(), file, nullptr, MS_BIND, nullptr) != 0)
-          throw_errno(errno, file);
+        if (::mount(cat(dir.path(), "/ranges").c_str(), file, nullptr, MS_BIND, nullptr) != 0) throw_errno(errno, file);
     }
     if (::setgroups(0, nullptr) != 0 || ::setresgid(kNobody, kNobody, kNobody) != 0 ||
         ::setresuid(kNobody, kNobody, kNobody) != 0)
@@ -240,10 +231,7 @@ int count_processes(const std::string& marker) {
   for (const std::string& name : sys::list_dir(proc.get())) {
     if (!parse_int(name) || name == std::to_string(::getpid())) continue;
     try {
-      count +=
-          sys::read_file_at(proc.get(), cat(name, "/cmdline"), 1u << 20).find(marker) != std::string::npos
-              ? 1
-              : 0;
+      count += sys::read_file_at(proc.get(), cat(name, "/cmdline"), 1u << 20).find(marker) != std::string::npos ? 1 : 0;
     } catch (const Error&) {
       // Gone meanwhile.
     }

@@ -21,15 +21,12 @@ using namespace cbuild::sandbox::testing;
 
 namespace {
 
-bool holds(const std::string& text, const std::string& part) {
-  return text.find(part) != std::string::npos;
-}
+bool holds(const std::string& text, const std::string& part) { return text.find(part) != std::string::npos; }
 
 /// The value of a line of /proc/self/status.
 std::string status_field(const std::string& status, const std::string& name) {
   for (const std::string& line : split(status, '\n'))
-    if (line.rfind(name + ":", 0) == 0)
-      return std::string(trim(std::string_view(line).substr(name.size() + 1)));
+    if (line.rfind(name + ":", 0) == 0) return std::string(trim(std::string_view(line).substr(name.size() + 1)));
   return "missing";
 }
 
@@ -79,8 +76,7 @@ TEST_CASE("setuid programs work: no_new_privs stays off") {
   image.make_directory("suid");
   const UniqueFd busybox = sys::open_at(AT_FDCWD, "/bin/busybox", O_RDONLY);
   const UniqueFd copy = sys::open_at(image.layer(), "suid/busybox", O_WRONLY | O_CREAT, 0755);
-  sys::copy_file_data(busybox.get(), copy.get(),
-                      static_cast<std::uint64_t>(sys::stat_fd(busybox.get()).st_size));
+  sys::copy_file_data(busybox.get(), copy.get(), static_cast<std::uint64_t>(sys::stat_fd(busybox.get()).st_size));
   ::fchmod(copy.get(), 04755);
   for (const char* program : {"/suid/busybox", "/bin/busybox"}) {
     Spec spec = image.exec({program, "ping", "-c", "1", "127.0.0.1"});  // wants a raw socket
@@ -94,8 +90,8 @@ TEST_CASE("the filter refuses mounts, namespaces and more") {
   if (!can_run_as_root()) return;
   Sandbox sandbox;
   TestImage image;
-  const Outcome outcome = sandbox.run(image.spec(
-      "mount -t tmpfs x /tmp; umount /proc; unshare -U true; unshare -m true; chroot / echo chroot"));
+  const Outcome outcome = sandbox.run(
+      image.spec("mount -t tmpfs x /tmp; umount /proc; unshare -U true; unshare -m true; chroot / echo chroot"));
   CHECK(outcome.out == "chroot\n");
   CHECK(outcome.err ==
         "mount: permission denied (are you root?)\numount: can't unmount /proc: Operation not permitted\n"
@@ -107,10 +103,10 @@ TEST_CASE("masked paths are empty, read-only ones cannot be written") {
   if (!can_run_as_root()) return;
   Sandbox sandbox;
   TestImage image;
-  const Outcome outcome = sandbox.run(image.spec(
-      "for f in keys timer_list kcore; do test -e /proc/$f && head -c 1 /proc/$f | wc -c; done; ls "
-      "/sys/firmware | wc -l; "
-      "echo x > /proc/sys/kernel/hostname; touch /sys/firmware/x; touch /proc/keys; chmod 777 /proc/keys"));
+  const Outcome outcome = sandbox.run(
+      image.spec("for f in keys timer_list kcore; do test -e /proc/$f && head -c 1 /proc/$f | wc -c; done; ls "
+                 "/sys/firmware | wc -l; "
+                 "echo x > /proc/sys/kernel/hostname; touch /sys/firmware/x; touch /proc/keys; chmod 777 /proc/keys"));
   for (const std::string& line : split(trim(outcome.out), '\n')) CHECK(line == "0");
   CHECK(split(trim(outcome.err), '\n').size() == 4);
   for (const std::string& line : split(trim(outcome.err), '\n'))
@@ -122,8 +118,8 @@ TEST_CASE("process ids, host name and System V memory are the step's own") {
   if (!can_run_as_root()) return;
   Sandbox sandbox;
   TestImage image;
-  Spec spec = image.spec(
-      "hostname; ls -d /proc/[0-9]* | wc -l; for n in ipc uts pid net; do readlink /proc/self/ns/$n; done");
+  Spec spec =
+      image.spec("hostname; ls -d /proc/[0-9]* | wc -l; for n in ipc uts pid net; do readlink /proc/self/ns/$n; done");
   spec.hostname = "some-name";
   const auto lines = split(sandbox.run(spec).out, '\n');
   REQUIRE(lines.size() >= 6);
@@ -262,10 +258,8 @@ TEST_CASE("steps leave no cgroup and no mount behind") {
       }
     }
     for (const std::string& directory : own) {
-      for (const std::string& name :
-           sys::list_dir(sys::open_at(AT_FDCWD, directory, O_RDONLY | O_DIRECTORY).get()))
-        if (sys::stat_at(AT_FDCWD, cat(directory, "/", name)).st_mode & S_IFDIR)
-          report += cat("left ", name, "\n");
+      for (const std::string& name : sys::list_dir(sys::open_at(AT_FDCWD, directory, O_RDONLY | O_DIRECTORY).get()))
+        if (sys::stat_at(AT_FDCWD, cat(directory, "/", name)).st_mode & S_IFDIR) report += cat("left ", name, "\n");
       sys::write_all(sys::open_at(AT_FDCWD, cat(directory, "/../cgroup.procs"), O_WRONLY).get(), "0");
       if (::rmdir(directory.c_str()) != 0) report += cat("cannot remove ", directory, "\n");
     }

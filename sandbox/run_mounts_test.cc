@@ -17,9 +17,7 @@ using Lines = std::vector<std::string>;
 
 namespace {
 
-bool holds(const std::string& text, const std::string& part) {
-  return text.find(part) != std::string::npos;
-}
+bool holds(const std::string& text, const std::string& part) { return text.find(part) != std::string::npos; }
 
 /// The options of the mounts on a target, from the step's mountinfo.
 std::string mount_options(const std::string& mountinfo, const std::string& target) {
@@ -44,8 +42,7 @@ TEST_CASE("the mount table is that of the reference") {
   CHECK(holds(mount_options(table, "/"), "rw,relatime - overlay"));
   CHECK(mount_options(table, "/proc") == "rw,nosuid,nodev,noexec,relatime - proc rw");
   CHECK(holds(mount_options(table, "/dev"), "rw,nosuid - tmpfs rw,size=65536k,mode=755"));
-  CHECK(holds(mount_options(table, "/dev/pts"),
-              "rw,nosuid,noexec,relatime - devpts rw,gid=5,mode=620,ptmxmode=666"));
+  CHECK(holds(mount_options(table, "/dev/pts"), "rw,nosuid,noexec,relatime - devpts rw,gid=5,mode=620,ptmxmode=666"));
   CHECK(holds(mount_options(table, "/dev/shm"), "rw,nosuid,nodev,noexec,relatime - tmpfs rw,size=1024k"));
   CHECK(mount_options(table, "/dev/mqueue") == "rw,nosuid,nodev,noexec,relatime - mqueue rw");
   CHECK(holds(mount_options(table, "/sys"), "ro,nosuid,nodev,noexec,relatime - sysfs"));
@@ -173,8 +170,8 @@ TEST_CASE("merged trees as mounts: layers, paths inside them, throw-away writes"
     for (const char* target : {"m1", "m2", "m4"}) image.make_directory(target);
     image.write("m3", "");
     const int a = image.open("a"), b = image.open("b");
-    Spec spec = image.spec(
-        "cat /m1/same /m3; ls /m2; echo no > /m1/no; echo yes > /m4/same && cat /m4/same; ls /m4/deep/dir");
+    Spec spec =
+        image.spec("cat /m1/same /m3; ls /m2; echo no > /m1/no; echo yes > /m4/same && cat /m4/same; ls /m4/deep/dir");
     spec.mounts.push_back({"/m1", OverlaySource{{a, b}, "", false}});
     spec.mounts.push_back({"/m2", OverlaySource{{a, b}, "/way", false}});
     spec.mounts.push_back({"/m3", OverlaySource{{b}, "deep/dir/b", false}, true});
@@ -218,8 +215,8 @@ TEST_CASE("symlinks of the image at mount targets stay inside the root (CVE-2021
   image.link("etc", cat("../../../../..", outside.path()));
   image.make_directory("data");
   image.link("data/link", "/../../../../var");
-  Spec spec = image.spec(
-      cat("cat ", outside.path(), "/hosts; echo x > /var/inside; ls /var; ls /proc/self/root/data/link/"));
+  Spec spec =
+      image.spec(cat("cat ", outside.path(), "/hosts; echo x > /var/inside; ls /var; ls /proc/self/root/data/link/"));
   spec.resolv_conf = "";
   spec.mounts.push_back({"/data/link", TmpfsSource{0, 01777}});
   const Outcome outcome = sandbox.run(spec);
@@ -279,8 +276,7 @@ TEST_CASE("missing parts of a target are made inside an earlier mount, but never
 
   spec = image.spec("true");
   spec.mounts.push_back({"/empty/missing", TmpfsSource{}});
-  CHECK(sandbox.run(spec).exit.setup_error ==
-        "mount tmpfs on /empty/missing mode=1777: No such file or directory");
+  CHECK(sandbox.run(spec).exit.setup_error == "mount tmpfs on /empty/missing mode=1777: No such file or directory");
   CHECK(image.upper() == Lines{});
 
   spec = image.spec("ls /etc");

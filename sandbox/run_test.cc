@@ -54,14 +54,13 @@ TEST_CASE("a command that cannot be started: text in the log, shell exit codes")
     int code;
     std::string text;
   };
-  for (const Case& c :
-       {Case{{"nope", "x"}, 127, "exec: \"nope\": executable file not found in $PATH\n"},
-        Case{{"inpath"}, 127, "exec: \"inpath\": executable file not found in $PATH\n"},
-        Case{{"/nope/x"}, 127, "exec: \"/nope/x\": stat /nope/x: no such file or directory\n"},
-        Case{{"/noexec"}, 126, "exec: \"/noexec\": permission denied\n"},
-        Case{{"/adir"}, 126, "exec: \"/adir\": permission denied\n"},
-        Case{{"/noshebang"}, 126, "exec /noshebang: exec format error\n"},
-        Case{{"/interp"}, 127, "exec /interp: no such file or directory\n"}}) {
+  for (const Case& c : {Case{{"nope", "x"}, 127, "exec: \"nope\": executable file not found in $PATH\n"},
+                        Case{{"inpath"}, 127, "exec: \"inpath\": executable file not found in $PATH\n"},
+                        Case{{"/nope/x"}, 127, "exec: \"/nope/x\": stat /nope/x: no such file or directory\n"},
+                        Case{{"/noexec"}, 126, "exec: \"/noexec\": permission denied\n"},
+                        Case{{"/adir"}, 126, "exec: \"/adir\": permission denied\n"},
+                        Case{{"/noshebang"}, 126, "exec /noshebang: exec format error\n"},
+                        Case{{"/interp"}, 127, "exec /interp: no such file or directory\n"}}) {
     const Outcome outcome = sandbox.run(image.exec(c.argv));
     CHECK(outcome.exit.code == c.code);
     CHECK(outcome.exit.setup_error == "");
@@ -97,15 +96,15 @@ TEST_CASE("the layer holds what the step changed and nothing else") {
   TestImage image;
   image.write("etc/old", "old");
   image.write("etc/gone", "gone");
-  const Outcome outcome = sandbox.run(image.spec(
-      "mkdir /new; echo x > /new/file; rm /etc/gone; chmod 600 /etc/old; ln -s /new /link; "
-      "mknod /disk b 8 0; chown 5:6 /new/file; : > /dev/null; echo y > /dev/shm/z; : > /run/kept"));
+  const Outcome outcome = sandbox.run(
+      image.spec("mkdir /new; echo x > /new/file; rm /etc/gone; chmod 600 /etc/old; ln -s /new /link; "
+                 "mknod /disk b 8 0; chown 5:6 /new/file; : > /dev/null; echo y > /dev/shm/z; : > /run/kept"));
   REQUIRE(outcome.exit.setup_error == "");
   CHECK(outcome.exit.code == 0);
   CHECK(outcome.err == "");
-  CHECK(image.upper() == Lines{"disk block 8:0", "etc/ [0755 0:0]", "etc/gone char 0:0",
-                               "etc/old file[0600 0:0] old", "link -> /new", "new/ [0755 0:0]",
-                               "new/file file[0644 5:6] x\n", "run/ [0755 0:0]", "run/kept file[0644 0:0] "});
+  CHECK(image.upper() == Lines{"disk block 8:0", "etc/ [0755 0:0]", "etc/gone char 0:0", "etc/old file[0600 0:0] old",
+                               "link -> /new", "new/ [0755 0:0]", "new/file file[0644 5:6] x\n", "run/ [0755 0:0]",
+                               "run/kept file[0644 0:0] "});
   sandbox.run(image.spec("cat /etc/hosts > /dev/null; ls /"));
   CHECK(image.upper() == Lines{});
 }
@@ -139,8 +138,7 @@ TEST_CASE("mount targets in the skeleton never reach the layer, also below direc
     const Outcome outcome = sandbox.run(spec);
     REQUIRE(outcome.exit.setup_error == "");
     CHECK(outcome.out == "s3cret\nbeside\nkey\n");
-    CHECK(image.upper() ==
-          Lines{"run/ [0755 0:0]", "run/secrets/ [0755 0:0]", "run/secrets/beside file[0644 0:0] "});
+    CHECK(image.upper() == Lines{"run/ [0755 0:0]", "run/secrets/ [0755 0:0]", "run/secrets/beside file[0644 0:0] "});
   }
 }
 
@@ -151,8 +149,7 @@ TEST_CASE("whiteouts, opaque directories and many layers, through either way of 
     configuration.layers_in_place = in_place;
     Sandbox sandbox(configuration);
     TestImage image;
-    Spec spec =
-        image.spec("cat /top; ls /stack | wc -l; rm -r /stack; mkdir /stack; : > /stack/fresh; ls /stack");
+    Spec spec = image.spec("cat /top; ls /stack | wc -l; rm -r /stack; mkdir /stack; : > /stack/fresh; ls /stack");
     image.make_directory("stack");
     constexpr int kLayers = 300;  // more descriptors than one message carries
     for (int i = 0; i < kLayers; ++i) {
@@ -194,8 +191,8 @@ TEST_CASE("users: ids, groups, home directory made for them, /dev/stdout") {
   REQUIRE(outcome.exit.setup_error == "");
   CHECK(outcome.out == "1000\n100\n100 7\nagain\n/made/for/me\n");
   CHECK(outcome.err.find("Permission denied") != std::string::npos);
-  CHECK(image.upper() == Lines{"made/ [0755 1000:100]", "made/for/ [0755 1000:100]",
-                               "made/for/me/ [0755 1000:100]", "made/for/me/here file[0644 1000:100] "});
+  CHECK(image.upper() == Lines{"made/ [0755 1000:100]", "made/for/ [0755 1000:100]", "made/for/me/ [0755 1000:100]",
+                               "made/for/me/here file[0644 1000:100] "});
 }
 
 TEST_CASE("the working directory may be behind a symlink, but not outside of the root or a file") {
@@ -224,8 +221,7 @@ TEST_CASE("20 MB of output on both streams arrive whole") {
   if (!can_run_as_root()) return;
   Sandbox sandbox;
   TestImage image;
-  const Outcome outcome =
-      sandbox.run(image.spec("yes 0123456 | head -c 20971520; yes abc | head -c 1048576 >&2"));
+  const Outcome outcome = sandbox.run(image.spec("yes 0123456 | head -c 20971520; yes abc | head -c 1048576 >&2"));
   CHECK(outcome.out.size() == 20u << 20);
   CHECK(outcome.err.size() == 1u << 20);
   CHECK(outcome.out.substr(outcome.out.size() - 8) == "0123456\n");
@@ -249,8 +245,8 @@ TEST_CASE("a large environment and many steps at once") {
   std::vector<std::unique_ptr<Running>> steps;
   for (int i = 0; i < 12; ++i) {
     images.push_back(std::make_unique<TestImage>());
-    steps.push_back(std::make_unique<Running>(sandbox.runner(),
-                                              images.back()->spec(cat("echo ", i, " > /out; cat /out"))));
+    steps.push_back(
+        std::make_unique<Running>(sandbox.runner(), images.back()->spec(cat("echo ", i, " > /out; cat /out"))));
   }
   for (int i = 0; i < 12; ++i) CHECK(steps[static_cast<std::size_t>(i)]->wait().out == cat(i, "\n"));
 }

@@ -16,9 +16,7 @@ using namespace cbuild::sandbox::testing;
 
 namespace {
 
-bool holds(const std::string& text, const std::string& part) {
-  return text.find(part) != std::string::npos;
-}
+bool holds(const std::string& text, const std::string& part) { return text.find(part) != std::string::npos; }
 
 bool can_use_user_namespaces() {
   if (!can_run_as_root()) return false;
@@ -139,11 +137,11 @@ TEST_CASE("without an own /proc: the machine's is bound, strays are killed") {
     enter_user_namespace();
     Sandbox sandbox(Mode::masked_proc);
     TestImage image;
-    std::string out = show(sandbox.run(image.exec(
-        {"sh", "-c",
-         cat("setsid sh -c 'sleep 1000; :' ", mark, " & test -d /proc/", ::getpid(),
-             " && echo sees; echo $$; "
-             "cat /proc/self/comm; ls /sys/class > /dev/null && echo sys; echo x > /out; exit 6")})));
+    std::string out = show(sandbox.run(
+        image.exec({"sh", "-c",
+                    cat("setsid sh -c 'sleep 1000; :' ", mark, " & test -d /proc/", ::getpid(),
+                        " && echo sees; echo $$; "
+                        "cat /proc/self/comm; ls /sys/class > /dev/null && echo sys; echo x > /out; exit 6")})));
     for (const std::string& entry : image.upper()) out += cat("| ", entry, "\n");
     return out;
   });

@@ -23,11 +23,12 @@ enum class SetupFault : std::uint8_t {
 
 /// How a step ended.
 struct Exit {
-  int code = 0;               ///< exit code, 128+signal when killed
+  int code = 0;  ///< exit code, 128+signal when killed
   bool oom_killed = false, timed_out = false, cancelled = false;
   std::int64_t wall_ns = 0, user_ns = 0, system_ns = 0;
   std::uint64_t max_rss_bytes = 0;
-  std::string setup_error;    ///< not empty: the sandbox could not be made ("mount overlay: Invalid argument"); code is 125
+  std::string
+      setup_error;  ///< not empty: the sandbox could not be made ("mount overlay: Invalid argument"); code is 125
   SetupFault setup_fault = SetupFault::none;  ///< none exactly if setup_error is empty
 };
 
@@ -55,8 +56,8 @@ class Runner {
 };
 
 /// The small process that clones the steps. fork()ed in main before any thread, pool or cache exists, because cloning a
-/// large process is slow and cloning a threaded one is unsafe. It holds its own private mount namespace: no mount of a step is
-/// ever visible outside, and all of them die with it.
+/// large process is slow and cloning a threaded one is unsafe. It holds its own private mount namespace: no mount of a
+/// step is ever visible outside, and all of them die with it.
 class Zygote {
  public:
   /// Forks. Cheap (well under a millisecond); nothing else happens before the first run.
@@ -74,16 +75,22 @@ class Zygote {
   std::unique_ptr<Impl> impl_;
 };
 
-/// The built-in executor: namespaces, overlay root, pivot_root, capabilities, seccomp. One reactor thread serves all steps.
+/// The built-in executor: namespaces, overlay root, pivot_root, capabilities, seccomp. One reactor thread serves all
+/// steps.
 std::unique_ptr<Runner> make_namespace_runner(Zygote& zygote, Mode mode);
 
-/// What this machine allows, found out by doing it in a forked child. `why` explains each better mode that was passed over.
-struct ProbeResult { Mode mode; std::string why; };
+/// What this machine allows, found out by doing it in a forked child. `why` explains each better mode that was passed
+/// over.
+struct ProbeResult {
+  Mode mode;
+  std::string why;
+};
 ProbeResult probe(bool in_user_namespace);
 
-/// For an unprivileged caller: moves the calling single-threaded process into a new user and mount namespace with its id
-/// ranges mapped by newuidmap and newgidmap (or only its own id where there are no ranges), so that it is root in there.
-/// Returns what was mapped in one line for the progress output. Throws Error{unsupported} with what to change on the machine.
+/// For an unprivileged caller: moves the calling single-threaded process into a new user and mount namespace with its
+/// id ranges mapped by newuidmap and newgidmap (or only its own id where there are no ranges), so that it is root in
+/// there. Returns what was mapped in one line for the progress output. Throws Error{unsupported} with what to change on
+/// the machine.
 std::string enter_user_namespace();
 
 /// The setup steps of `spec` as text, one a line. For tests and --debug; needs no privileges.

@@ -31,17 +31,14 @@ struct Architecture {
 };
 
 #if defined(__x86_64__)
-constexpr Architecture kArchitectures[] = {{SCMP_ARCH_X86_64, AUDIT_ARCH_X86_64},
-                                           {SCMP_ARCH_X86, AUDIT_ARCH_I386},
-                                           {SCMP_ARCH_X32, AUDIT_ARCH_X86_64}};
+constexpr Architecture kArchitectures[] = {
+    {SCMP_ARCH_X86_64, AUDIT_ARCH_X86_64}, {SCMP_ARCH_X86, AUDIT_ARCH_I386}, {SCMP_ARCH_X32, AUDIT_ARCH_X86_64}};
 #elif defined(__aarch64__)
-constexpr Architecture kArchitectures[] = {{SCMP_ARCH_AARCH64, AUDIT_ARCH_AARCH64},
-                                           {SCMP_ARCH_ARM, AUDIT_ARCH_ARM}};
+constexpr Architecture kArchitectures[] = {{SCMP_ARCH_AARCH64, AUDIT_ARCH_AARCH64}, {SCMP_ARCH_ARM, AUDIT_ARCH_ARM}};
 #elif defined(__riscv) && __riscv_xlen == 64
 constexpr Architecture kArchitectures[] = {{SCMP_ARCH_RISCV64, AUDIT_ARCH_RISCV64}};
 #elif defined(__s390x__)
-constexpr Architecture kArchitectures[] = {{SCMP_ARCH_S390X, AUDIT_ARCH_S390X},
-                                           {SCMP_ARCH_S390, AUDIT_ARCH_S390}};
+constexpr Architecture kArchitectures[] = {{SCMP_ARCH_S390X, AUDIT_ARCH_S390X}, {SCMP_ARCH_S390, AUDIT_ARCH_S390}};
 #elif defined(__powerpc64__)
 constexpr Architecture kArchitectures[] = {{SCMP_ARCH_PPC64LE, AUDIT_ARCH_PPC64LE}};
 #else
@@ -76,9 +73,7 @@ using Label = std::size_t;
 class Assembler {
  public:
   Label ret(std::uint32_t action) { return put(BPF_RET | BPF_K, 0, 0, action); }
-  Label load(std::size_t offset) {
-    return put(BPF_LD | BPF_W | BPF_ABS, 0, 0, static_cast<std::uint32_t>(offset));
-  }
+  Label load(std::size_t offset) { return put(BPF_LD | BPF_W | BPF_ABS, 0, 0, static_cast<std::uint32_t>(offset)); }
 
   /// `if (A <test> value) goto yes; else goto no;`
   Label branch(std::uint16_t test, std::uint32_t value, Label yes, Label no) {
@@ -93,8 +88,7 @@ class Assembler {
 
   /// Makes `target` the next instruction to run.
   Label fall_into(Label target) {
-    return distance(target) == 0 ? target
-                                 : put(BPF_JMP | BPF_JA, 0, 0, static_cast<std::uint32_t>(distance(target)));
+    return distance(target) == 0 ? target : put(BPF_JMP | BPF_JA, 0, 0, static_cast<std::uint32_t>(distance(target)));
   }
 
   std::vector<sock_filter> finish() && {
@@ -191,8 +185,7 @@ Label search_tree(Assembler& out, const Answers& answers, std::span<const Range>
 }
 
 bool is_x32(const ArchitectureCalls& calls) {
-  return calls.audit_arch == AUDIT_ARCH_X86_64 && !calls.verdicts.empty() &&
-         calls.verdicts.front().first >= kX32Bit;
+  return calls.audit_arch == AUDIT_ARCH_X86_64 && !calls.verdicts.empty() && calls.verdicts.front().first >= kX32Bit;
 }
 
 }  // namespace

@@ -114,17 +114,14 @@ TEST_CASE("long jumps: a profile of alternating verdicts needs more than 255 ins
 #if defined(__x86_64__)
 TEST_CASE("x86_64: the calls that matter") {
   const std::uint32_t arch = AUDIT_ARCH_X86_64;
-  for (const auto number :
-       {SYS_read, SYS_execve, SYS_openat2, SYS_chroot, SYS_ptrace, SYS_mknodat, SYS_capset, SYS_setresuid,
-        SYS_arch_prctl, SYS_landlock_create_ruleset, SYS_faccessat2, SYS_exit_group})
+  for (const auto number : {SYS_read, SYS_execve, SYS_openat2, SYS_chroot, SYS_ptrace, SYS_mknodat, SYS_capset,
+                            SYS_setresuid, SYS_arch_prctl, SYS_landlock_create_ruleset, SYS_faccessat2, SYS_exit_group})
     CHECK_MESSAGE(answer(arch, static_cast<std::uint32_t>(number)) == kAllow, number);
-  for (const auto number : {SYS_mount,          SYS_umount2,     SYS_unshare,
-                            SYS_setns,          SYS_bpf,         SYS_keyctl,
-                            SYS_add_key,        SYS_init_module, SYS_kexec_load,
-                            SYS_reboot,         SYS_swapon,      SYS_open_by_handle_at,
-                            SYS_io_uring_setup, SYS_userfaultfd, SYS_perf_event_open,
-                            SYS_move_mount,     SYS_fsopen,      SYS_open_tree,
-                            SYS_mount_setattr,  SYS_pidfd_getfd})
+  for (const auto number :
+       {SYS_mount,          SYS_umount2,     SYS_unshare,         SYS_setns,      SYS_bpf,    SYS_keyctl,
+        SYS_add_key,        SYS_init_module, SYS_kexec_load,      SYS_reboot,     SYS_swapon, SYS_open_by_handle_at,
+        SYS_io_uring_setup, SYS_userfaultfd, SYS_perf_event_open, SYS_move_mount, SYS_fsopen, SYS_open_tree,
+        SYS_mount_setattr,  SYS_pidfd_getfd})
     CHECK_MESSAGE(answer(arch, static_cast<std::uint32_t>(number)) == kDeny, number);
   CHECK(answer(arch, SYS_clone3) == kMissing);
   CHECK(answer(arch, 452) == kAllow);  // fchmodat2, whether libseccomp knows it or not
@@ -145,8 +142,7 @@ TEST_CASE("x86_64: arguments are compared as the 32 bits the kernel uses") {
   CHECK(socket(0xffffffff00000000 + AF_ALG) == kDeny);
 
   const auto personality = [&](std::uint64_t domain) { return answer(arch, SYS_personality, domain); };
-  for (const std::uint64_t domain : {0x0u, 0x8u, 0x20000u, 0x20008u, 0xffffffffu})
-    CHECK(personality(domain) == kAllow);
+  for (const std::uint64_t domain : {0x0u, 0x8u, 0x20000u, 0x20008u, 0xffffffffu}) CHECK(personality(domain) == kAllow);
   CHECK(personality(0x0040000) == kDeny);  // ADDR_NO_RANDOMIZE
   CHECK(personality(0x1) == kDeny);
 

@@ -159,12 +159,11 @@ struct Execute {
   std::vector<std::string> candidates;  ///< argv[0] in each directory of PATH; empty if argv[0] holds a slash
 };
 
-using Step =
-    std::variant<JoinCgroups, NewSession, OverlayTree, CloneLayers, CloneTree, EnterMountNamespace,
-                 OverlayInPlace, AttachRoot, SelectPath, AttachTree, MountFileSystem, MakeDirectory, MakeFile,
-                 MakeLink, MakeNode, ContentStore, AttachContent, Mask, ReadOnly, PivotRoot, ChangeRoot,
-                 LoopbackUp, SetHostname, ProcessDefaults, LimitResource, CloseDescriptors, EnterDirectory,
-                 NewKeyring, BoundCapabilities, FilterSystemCalls, SetIds, SetCapabilities, Execute>;
+using Step = std::variant<JoinCgroups, NewSession, OverlayTree, CloneLayers, CloneTree, EnterMountNamespace,
+                          OverlayInPlace, AttachRoot, SelectPath, AttachTree, MountFileSystem, MakeDirectory, MakeFile,
+                          MakeLink, MakeNode, ContentStore, AttachContent, Mask, ReadOnly, PivotRoot, ChangeRoot,
+                          LoopbackUp, SetHostname, ProcessDefaults, LimitResource, CloseDescriptors, EnterDirectory,
+                          NewKeyring, BoundCapabilities, FilterSystemCalls, SetIds, SetCapabilities, Execute>;
 
 /// What the planner must know of the machine; found out once by the zygote. The defaults describe a current
 /// kernel.

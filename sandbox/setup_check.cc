@@ -41,13 +41,11 @@ void check_mount(const Mount& mount) {
   if (mount.target.empty() || mount.target[0] != '/' || clean_path(mount.target) == "/")
     throw Error(ErrorCode::input, cat("invalid mount target ", go_quote(mount.target)));
   const auto* bind = std::get_if<BindSource>(&mount.source);
-  if (bind != nullptr && bind->fd < 0)
-    throw Error(ErrorCode::internal, cat("mount ", mount.target, ": no source"));
+  if (bind != nullptr && bind->fd < 0) throw Error(ErrorCode::internal, cat("mount ", mount.target, ": no source"));
   const auto* overlay = std::get_if<OverlaySource>(&mount.source);
   if (overlay == nullptr) return;
   check_text(overlay->path, "mount source");
-  if (overlay->lower_fds.empty())
-    throw Error(ErrorCode::internal, cat("mount ", mount.target, ": no source"));
+  if (overlay->lower_fds.empty()) throw Error(ErrorCode::internal, cat("mount ", mount.target, ": no source"));
 }
 
 void check_mode(const Spec& spec, Mode mode) {

@@ -32,25 +32,21 @@ std::string hexadecimal(std::uint64_t value) {
   return text;
 }
 
-std::string where(Slot slot) {
-  return slot == kRootSlot ? "root" : cat("tree ", slot);
-}
+std::string where(Slot slot) { return slot == kRootSlot ? "root" : cat("tree ", slot); }
 
 struct Describe {
   std::string operator()(const JoinCgroups& s) const { return cat("join ", s.procs_fds.size(), " cgroups"); }
   std::string operator()(const NewSession&) const { return "new session"; }
   std::string operator()(const OverlayTree& s) const {
-    return cat(where(s.slot), ": mount overlay of ", s.lowers.size(), " layers",
-               s.upper >= 0 ? " with upper" : "", s.user_xattr ? " userxattr" : "",
-               attribute_text(s.attributes));
+    return cat(where(s.slot), ": mount overlay of ", s.lowers.size(), " layers", s.upper >= 0 ? " with upper" : "",
+               s.user_xattr ? " userxattr" : "", attribute_text(s.attributes));
   }
   std::string operator()(const CloneLayers& s) const {
-    return cat("trees ", s.first_slot, "-", s.first_slot + s.lowers.size() - (s.base >= 0 ? 0 : 1),
-               ": clone ", s.lowers.size(), " layers", s.base >= 0 ? " and the upper" : "");
+    return cat("trees ", s.first_slot, "-", s.first_slot + s.lowers.size() - (s.base >= 0 ? 0 : 1), ": clone ",
+               s.lowers.size(), " layers", s.base >= 0 ? " and the upper" : "");
   }
   std::string operator()(const CloneTree& s) const {
-    return cat(where(s.slot), ": clone ", s.fd >= 0 ? "given source" : s.host_path,
-               attribute_text(s.attributes));
+    return cat(where(s.slot), ": clone ", s.fd >= 0 ? "given source" : s.host_path, attribute_text(s.attributes));
   }
   std::string operator()(const EnterMountNamespace& s) const {
     return cat("enter mount namespace", s.own_cgroup ? " and cgroup namespace" : "");
@@ -64,18 +60,14 @@ struct Describe {
   }
   std::string operator()(const AttachRoot&) const { return "attach root"; }
   std::string operator()(const SelectPath& s) const { return cat(where(s.slot), ": select ", s.path); }
-  std::string operator()(const AttachTree& s) const {
-    return cat("attach ", where(s.slot), " on ", s.target);
-  }
+  std::string operator()(const AttachTree& s) const { return cat("attach ", where(s.slot), " on ", s.target); }
   std::string operator()(const MountFileSystem& s) const {
     std::vector<std::string> options;
     for (const auto& [key, value] : s.options) options.push_back(value.empty() ? key : cat(key, "=", value));
     return cat("mount ", s.type, " on ", s.target, attribute_text(s.attributes), options.empty() ? "" : " ",
                join(options, ","));
   }
-  std::string operator()(const MakeDirectory& s) const {
-    return cat("make directory ", s.path, " ", octal(s.mode));
-  }
+  std::string operator()(const MakeDirectory& s) const { return cat("make directory ", s.path, " ", octal(s.mode)); }
   std::string operator()(const MakeFile& s) const { return cat("make file ", s.path); }
   std::string operator()(const MakeLink& s) const { return cat("make link ", s.path, " -> ", s.to); }
   std::string operator()(const MakeNode& s) const {
@@ -121,8 +113,6 @@ struct Describe {
 
 }  // namespace
 
-std::string describe(const Step& step) {
-  return std::visit(Describe{}, step);
-}
+std::string describe(const Step& step) { return std::visit(Describe{}, step); }
 
 }  // namespace cbuild::sandbox::setup

@@ -77,11 +77,10 @@ std::uint64_t mount_id(int fd) {
   return call(SYS_statx, fd, "", AT_EMPTY_PATH, STATX_MNT_ID, &info) < 0 ? 0 : info.stx_mnt_id;
 }
 
-int open_path(const char* path) {
-  return static_cast<int>(call(SYS_openat, AT_FDCWD, path, O_PATH | O_CLOEXEC));
-}
+int open_path(const char* path) { return static_cast<int>(call(SYS_openat, AT_FDCWD, path, O_PATH | O_CLOEXEC)); }
 
-/// Layers of an overlay: by descriptor, which Linux takes since 6.13, else by a path that leads to it, which costs a walk through /proc.
+/// Layers of an overlay: by descriptor, which Linux takes since 6.13, else by a path that leads to it, which costs a
+/// walk through /proc.
 class LayerSetter {
  public:
   explicit LayerSetter(int fs) : fs_(fs) {}
@@ -99,8 +98,7 @@ class LayerSetter {
 int configure_overlay(int fs, const OverlayTree& step) {
   LayerSetter set_layer(fs);
   int error = kernel::fs_set(fs, "source", "overlay");
-  for (std::size_t i = 0; i < step.lowers.size() && error >= 0; ++i)
-    error = set_layer("lowerdir+", step.lowers[i]);
+  for (std::size_t i = 0; i < step.lowers.size() && error >= 0; ++i) error = set_layer("lowerdir+", step.lowers[i]);
   if (error >= 0 && step.upper >= 0) error = set_layer("upperdir", step.upper);
   if (error >= 0 && step.upper >= 0) error = set_layer("workdir", step.work);
   if (error >= 0 && step.upper >= 0) error = kernel::fs_flag(fs, "volatile");
@@ -124,8 +122,8 @@ Text<4096> overlay_options(const OverlayInPlace& step) {
   return options;
 }
 
-/// overlayfs that cannot make its work directory, for want of an inode, mounts read-only and tells only the kernel's log. A step would
-/// run without being able to write, and what it made in spite of that would be taken for its result.
+/// overlayfs that cannot make its work directory, for want of an inode, mounts read-only and tells only the kernel's
+/// log. A step would run without being able to write, and what it made in spite of that would be taken for its result.
 int check_writable(int tree) {
   struct statfs disk {};
   const long error = call(SYS_fstatfs, tree, &disk);
@@ -176,8 +174,8 @@ int StepRunner::operator()(const CloneLayers& step) {
 }
 
 int StepRunner::operator()(const CloneTree& step) {
-  const int tree = step.fd >= 0 ? kernel::clone_tree(step.fd, "", true)
-                                : kernel::clone_tree(AT_FDCWD, step.host_path.c_str(), true);
+  const int tree =
+      step.fd >= 0 ? kernel::clone_tree(step.fd, "", true) : kernel::clone_tree(AT_FDCWD, step.host_path.c_str(), true);
   if (tree < 0) return step.optional ? 0 : tree;
   child_.slots[step.slot] = tree;
   return kernel::set_attributes(tree, step.attributes, true);
@@ -185,8 +183,8 @@ int StepRunner::operator()(const CloneTree& step) {
 
 int StepRunner::operator()(const EnterMountNamespace& step) {
   const long entered = call(SYS_setns, child_.mount_template, CLONE_NEWNS);
-  return static_cast<int>(
-      entered < 0 ? entered : call(SYS_unshare, CLONE_NEWNS | (step.own_cgroup ? CLONE_NEWCGROUP : 0)));
+  return static_cast<int>(entered < 0 ? entered
+                                      : call(SYS_unshare, CLONE_NEWNS | (step.own_cgroup ? CLONE_NEWCGROUP : 0)));
 }
 
 int StepRunner::attach_on_scratch(int tree) {
@@ -207,8 +205,7 @@ int StepRunner::operator()(const OverlayInPlace& step) {
     if (error >= 0) error = static_cast<int>(call(SYS_mkdirat, work, name, 0755));
   const auto options = overlay_options(step);
   if (error >= 0 && !options.fits()) error = -E2BIG;
-  if (error >= 0)
-    error = static_cast<int>(call(SYS_mount, "overlay", "merged", "overlay", 0UL, options.c_str()));
+  if (error >= 0) error = static_cast<int>(call(SYS_mount, "overlay", "merged", "overlay", 0UL, options.c_str()));
   if (error >= 0) error = child_.slots[step.slot] = open_path("merged");
   if (error >= 0 && (step.has_base || !step.read_only)) error = check_writable(error);
   if (error >= 0) error = kernel::set_attributes(child_.slots[step.slot], step.attributes, false);
@@ -251,9 +248,9 @@ int StepRunner::make_target(const std::string& target, bool directory) {
     char* slash = std::strchr(name, '/');
     if (slash != nullptr) *slash = '\0';
     const bool make_directory = directory || slash != nullptr;
-    const long made = make_directory ? call(SYS_mkdirat, at, name, 0755)
-                                     : call(SYS_openat, at, name,
-                                            O_CREAT | O_EXCL | O_WRONLY | O_CLOEXEC | O_NOFOLLOW, 0644);
+    const long made = make_directory
+                          ? call(SYS_mkdirat, at, name, 0755)
+                          : call(SYS_openat, at, name, O_CREAT | O_EXCL | O_WRONLY | O_CLOEXEC | O_NOFOLLOW, 0644);
     if (made < 0 && made != -EEXIST) return close_with(at, static_cast<int>(made));
     if (made > 0) call(SYS_close, made);
     at = close_with(at, kernel::open_beneath(at, name, O_PATH));
@@ -281,8 +278,7 @@ int StepRunner::operator()(const MountFileSystem& step) {
   int error = kernel::fs_set(fs, "source", step.type.c_str());
   for (const auto& [key, value] : step.options)
     if (error >= 0)
-      error =
-          value.empty() ? kernel::fs_flag(fs, key.c_str()) : kernel::fs_set(fs, key.c_str(), value.c_str());
+      error = value.empty() ? kernel::fs_flag(fs, key.c_str()) : kernel::fs_set(fs, key.c_str(), value.c_str());
   if (error >= 0) error = kernel::fs_create(fs);
   if (error >= 0) error = kernel::fs_mount(fs, step.attributes);
   if (error >= 0) error = close_with(error, attach_at(error, step.target));
@@ -330,8 +326,7 @@ int StepRunner::operator()(const MakeNode& step) {
   const dev_t device = makedev(step.node.major, step.node.minor);
   int error = static_cast<int>(call(SYS_mknodat, parent, name, type | step.node.mode, device));
   if (error >= 0)
-    error =
-        static_cast<int>(call(SYS_fchownat, parent, name, step.node.uid, step.node.gid, AT_SYMLINK_NOFOLLOW));
+    error = static_cast<int>(call(SYS_fchownat, parent, name, step.node.uid, step.node.gid, AT_SYMLINK_NOFOLLOW));
   return close_with(parent, error);
 }
 
@@ -343,8 +338,8 @@ int StepRunner::operator()(const ContentStore&) {
 
 int StepRunner::operator()(const AttachContent& step) {
   const Text<24> name = Text<24>().add(content_count_++);
-  const int file = static_cast<int>(
-      call(SYS_openat, content_, name.c_str(), O_CREAT | O_EXCL | O_WRONLY | O_CLOEXEC, 0600));
+  const int file =
+      static_cast<int>(call(SYS_openat, content_, name.c_str(), O_CREAT | O_EXCL | O_WRONLY | O_CLOEXEC, 0600));
   if (file < 0) return file;
   int error = kernel::write_all(file, step.file.content.data(), step.file.content.size());
   if (error >= 0) error = static_cast<int>(call(SYS_fchown, file, step.file.uid, step.file.gid));
@@ -371,8 +366,8 @@ int StepRunner::operator()(const ReadOnly& step) {
   if (target < 0) return target == -ENOENT || target == -ENOTDIR ? 0 : target;
   const int tree = kernel::clone_tree(target, "", true);
   if (tree < 0) return close_with(target, tree);
-  int error = kernel::set_attributes(
-      tree, MOUNT_ATTR_RDONLY | MOUNT_ATTR_NOSUID | MOUNT_ATTR_NODEV | MOUNT_ATTR_NOEXEC, true);
+  int error =
+      kernel::set_attributes(tree, MOUNT_ATTR_RDONLY | MOUNT_ATTR_NOSUID | MOUNT_ATTR_NODEV | MOUNT_ATTR_NOEXEC, true);
   if (error >= 0) error = kernel::attach(tree, target);
   return close_with(target, close_with(tree, error));
 }

@@ -24,8 +24,7 @@ constexpr const char* kMaskedPaths[] = {
     "/proc/keys",       "/proc/latency_stats", "/proc/sched_debug", "/proc/scsi",
     "/proc/timer_list", "/proc/timer_stats",   "/sys/firmware",     "/sys/devices/virtual/powercap",
 };
-constexpr const char* kReadOnlyPaths[] = {"/proc/bus", "/proc/fs", "/proc/irq", "/proc/sys",
-                                          "/proc/sysrq-trigger"};
+constexpr const char* kReadOnlyPaths[] = {"/proc/bus", "/proc/fs", "/proc/irq", "/proc/sys", "/proc/sysrq-trigger"};
 
 const DeviceNode kStandardNodes[] = {
     {"/dev/null", 'c', 1, 3},   {"/dev/zero", 'c', 1, 5},    {"/dev/full", 'c', 1, 7},
@@ -39,8 +38,7 @@ const DeviceNode kInsecureNodes[] = {
 /// Appends steps to a plan; knows what the mode and the machine allow.
 class Planner {
  public:
-  Planner(const Spec& spec, Mode mode, const HostTraits& traits)
-      : spec_(spec), mode_(mode), traits_(traits) {}
+  Planner(const Spec& spec, Mode mode, const HostTraits& traits) : spec_(spec), mode_(mode), traits_(traits) {}
 
   Plan build() && {
     if (!traits_.cgroup_procs.empty()) add(JoinCgroups{traits_.cgroup_procs});
@@ -118,8 +116,7 @@ Slot Planner::bind(int fd, std::string host_path, Attributes attributes, bool op
   return next_slot_++;
 }
 
-Slot Planner::overlay(const std::vector<int>& lowers, int upper, int work, Attributes attributes,
-                      bool throw_away) {
+Slot Planner::overlay(const std::vector<int>& lowers, int upper, int work, Attributes attributes, bool throw_away) {
   const bool is_root = upper >= 0;
   const Slot slot = is_root ? kRootSlot : next_slot_++;
   if (traits_.layers_by_fsconfig && !throw_away) {
@@ -144,8 +141,7 @@ Attributes Planner::attributes_of(const Mount& mount) const {
 }
 
 Slot Planner::mount_tree(const Mount& mount) {
-  if (const auto* source = std::get_if<BindSource>(&mount.source))
-    return bind(source->fd, {}, attributes_of(mount));
+  if (const auto* source = std::get_if<BindSource>(&mount.source)) return bind(source->fd, {}, attributes_of(mount));
   const auto* source = std::get_if<OverlaySource>(&mount.source);
   if (source == nullptr) return 0;
   const Attributes attributes = attributes_of(mount) | (source->writable ? 0 : kReadOnly);
@@ -163,15 +159,13 @@ void Planner::build_trees() {
   for (const Mount& mount : spec_.mounts) mount_slots_.push_back(mount_tree(mount));
 
   if (mode_ == Mode::masked_proc) bound_proc_ = bind(-1, "/proc", kNoSuidDevExec);
-  const bool owns_network =
-      mode_ == Mode::root || (mode_ == Mode::user_namespace && spec_.network == Network::none);
+  const bool owns_network = mode_ == Mode::root || (mode_ == Mode::user_namespace && spec_.network == Network::none);
   if (!owns_network) bound_sys_ = bind(-1, "/sys", kNoSuidDevExec | (spec_.insecure ? 0 : kReadOnly), true);
   if (makes_nodes()) return;
   // Read-only keeps a step from changing mode and owner of the machine's nodes; devices stay writable through
   // it.
   constexpr Attributes attributes = kNoSuid | kNoExec | kReadOnly;
-  for (const DeviceNode& node : kStandardNodes)
-    bound_nodes_.emplace_back(node, bind(-1, node.path, attributes));
+  for (const DeviceNode& node : kStandardNodes) bound_nodes_.emplace_back(node, bind(-1, node.path, attributes));
   for (const DeviceNode& node : spec_.devices)
     bound_nodes_.emplace_back(node, bind(-1, node.host_path.empty() ? node.path : node.host_path, attributes));
 }
@@ -196,8 +190,7 @@ void Planner::proc() {
 }
 
 void Planner::parents_of(const DeviceNode& node) {
-  for (auto slash = node.path.find('/', 5); slash != std::string::npos;
-       slash = node.path.find('/', slash + 1))
+  for (auto slash = node.path.find('/', 5); slash != std::string::npos; slash = node.path.find('/', slash + 1))
     add(MakeDirectory{node.path.substr(0, slash), 0755});
 }
 
@@ -210,8 +203,7 @@ void Planner::devices() {
   const Attributes attributes = kNoSuid | MOUNT_ATTR_STRICTATIME | device_attributes();
   add(MountFileSystem{"tmpfs", "/dev", attributes, {{"mode", "755"}, {"size", "65536k"}}});
   for (const char* directory : {"/dev/pts", "/dev/shm", "/dev/mqueue"}) add(MakeDirectory{directory, 0755});
-  std::vector<std::pair<std::string, std::string>> pts = {
-      {"newinstance", ""}, {"ptmxmode", "0666"}, {"mode", "0620"}};
+  std::vector<std::pair<std::string, std::string>> pts = {{"newinstance", ""}, {"ptmxmode", "0666"}, {"mode", "0620"}};
   if (traits_.tty_group_mapped) pts.emplace_back("gid", "5");
   add(MountFileSystem{"devpts", "/dev/pts", kNoSuid | kNoExec, std::move(pts)});
   add(MountFileSystem{
@@ -245,20 +237,16 @@ void Planner::sys() {
     return;  // brings the machine's cgroup file system along, read-only
   }
   add(MountFileSystem{"sysfs", "/sys", attributes, {}});
-  if (traits_.unified_cgroup)
-    add(MountFileSystem{"cgroup2", "/sys/fs/cgroup", attributes, {}, in_user_namespace()});
+  if (traits_.unified_cgroup) add(MountFileSystem{"cgroup2", "/sys/fs/cgroup", attributes, {}, in_user_namespace()});
 }
 
 void Planner::content_files() {
-  const auto is_content = [](const Mount& mount) {
-    return std::holds_alternative<ContentSource>(mount.source);
-  };
+  const auto is_content = [](const Mount& mount) { return std::holds_alternative<ContentSource>(mount.source); };
   content_store_ = !spec_.hosts_file.empty() || !spec_.resolv_conf.empty() ||
                    std::any_of(spec_.mounts.begin(), spec_.mounts.end(), is_content);
   if (content_store_) add(ContentStore{});
   const Attributes attributes = kNoSuidDevExec | kReadOnly;
-  if (!spec_.resolv_conf.empty())
-    add(AttachContent{{spec_.resolv_conf, 0, 0, 0644}, "/etc/resolv.conf", attributes});
+  if (!spec_.resolv_conf.empty()) add(AttachContent{{spec_.resolv_conf, 0, 0, 0644}, "/etc/resolv.conf", attributes});
   if (!spec_.hosts_file.empty()) add(AttachContent{{spec_.hosts_file, 0, 0, 0644}, "/etc/hosts", attributes});
 }
 
@@ -311,8 +299,7 @@ void Planner::become_command() {
   add(BoundCapabilities{keep, mode_ != Mode::chroot});
   if (!spec_.insecure) add(FilterSystemCalls{mode_ != Mode::chroot});
   std::vector<gid_t> groups = spec_.additional_gids;
-  if (std::find(groups.begin(), groups.end(), spec_.gid) == groups.end())
-    groups.insert(groups.begin(), spec_.gid);
+  if (std::find(groups.begin(), groups.end(), spec_.gid) == groups.end()) groups.insert(groups.begin(), spec_.gid);
   add(SetIds{spec_.uid, spec_.gid, std::move(groups), traits_.may_set_groups});
   add(SetCapabilities{keep, spec_.insecure});
   add(Execute{spec_.argv, spec_.environment, path_candidates(spec_)});

@@ -27,8 +27,7 @@ Spec simple_spec() {
 
 std::vector<std::string> listing(const Spec& spec, Mode mode, const setup::HostTraits& traits = {}) {
   std::vector<std::string> lines;
-  for (const setup::Step& step : setup::make_plan(spec, mode, traits).steps)
-    lines.push_back(setup::describe(step));
+  for (const setup::Step& step : setup::make_plan(spec, mode, traits).steps) lines.push_back(setup::describe(step));
   return lines;
 }
 
@@ -197,8 +196,7 @@ TEST_CASE("kernels without single-layer configuration: layers are cloned outside
   CHECK(place(lines, "tree 4: select a/b") < place(lines, "attach tree 4 on /m"));
   CHECK(plan.slots == 7);
   for (const setup::Step& step : plan.steps)
-    if (const auto* overlay = std::get_if<setup::OverlayInPlace>(&step);
-        overlay != nullptr && overlay->has_base)
+    if (const auto* overlay = std::get_if<setup::OverlayInPlace>(&step); overlay != nullptr && overlay->has_base)
       CHECK(overlay->upper == "fs\\,1");
 }
 
@@ -235,8 +233,7 @@ TEST_CASE("chroot does the few things that need no namespace") {
 TEST_CASE("the command is looked for in the absolute directories of the last PATH") {
   Spec spec = simple_spec();
   auto plan = setup::make_plan(spec, Mode::root, {});
-  CHECK(std::get<setup::Execute>(plan.steps.back()).candidates ==
-        std::vector<std::string>{"/first/make", "/bin/make"});
+  CHECK(std::get<setup::Execute>(plan.steps.back()).candidates == std::vector<std::string>{"/first/make", "/bin/make"});
   spec.environment.push_back("PATH=/last");
   plan = setup::make_plan(spec, Mode::root, {});
   CHECK(std::get<setup::Execute>(plan.steps.back()).candidates == std::vector<std::string>{"/last/make"});

@@ -25,9 +25,7 @@ using kernel::call;
 constexpr int kReportFd = 3;
 constexpr int kSetupFailed = 125;
 
-int set_parent_death_signal() {
-  return static_cast<int>(call(SYS_prctl, PR_SET_PDEATHSIG, SIGKILL, 0, 0, 0));
-}
+int set_parent_death_signal() { return static_cast<int>(call(SYS_prctl, PR_SET_PDEATHSIG, SIGKILL, 0, 0, 0)); }
 
 struct CapabilitySets {
   std::uint32_t effective[2] = {}, permitted[2] = {}, inheritable[2] = {};

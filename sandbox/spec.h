@@ -16,15 +16,16 @@ namespace cbuild::sandbox {
 
 /// How much of the kernel's isolation this machine lets us use; the ladder of docs/security.md.
 enum class Mode {
-  root,              ///< root with CAP_SYS_ADMIN: all namespaces but the user one
-  user_namespace,    ///< unprivileged, with id ranges from /etc/subuid and /etc/subgid or a single id
-  masked_proc,       ///< user namespace without an own /proc (inside most containers)
-  chroot,            ///< root without namespaces: chroot on a copy
-  none,              ///< no way to run a command
+  root,            ///< root with CAP_SYS_ADMIN: all namespaces but the user one
+  user_namespace,  ///< unprivileged, with id ranges from /etc/subuid and /etc/subgid or a single id
+  masked_proc,     ///< user namespace without an own /proc (inside most containers)
+  chroot,          ///< root without namespaces: chroot on a copy
+  none,            ///< no way to run a command
 };
 std::string_view to_string(Mode mode);
 
-/// An entry of the extra top lower layer: what mount targets need to exist, so that the upper directory never sees them.
+/// An entry of the extra top lower layer: what mount targets need to exist, so that the upper directory never sees
+/// them.
 struct SkeletonEntry {
   std::string path;  ///< relative to the root, parents before children
   bool directory = true;
@@ -40,16 +41,24 @@ struct SkeletonEntry {
 struct BindSource {
   int fd = -1;  ///< O_PATH descriptor of the file or directory to bind (opened by the caller with openat2)
 };
-/// A read-only merged tree: overlay of these lower directories, topmost first (one entry: a plain bind of it). `path` inside it
-/// is resolved in-root after mounting.
+/// A read-only merged tree: overlay of these lower directories, topmost first (one entry: a plain bind of it). `path`
+/// inside it is resolved in-root after mounting.
 struct OverlaySource {
   std::vector<int> lower_fds;
   std::string path;
   bool writable = false;  ///< with a throw-away upper on tmpfs
 };
-struct TmpfsSource { std::uint64_t size_bytes = 0; mode_t mode = 01777; };
+struct TmpfsSource {
+  std::uint64_t size_bytes = 0;
+  mode_t mode = 01777;
+};
 /// A small file given by value (secret, resolv.conf); lives on a tmpfs, never on disk.
-struct ContentSource { std::string content; uid_t uid = 0; gid_t gid = 0; mode_t mode = 0400; };
+struct ContentSource {
+  std::string content;
+  uid_t uid = 0;
+  gid_t gid = 0;
+  mode_t mode = 0400;
+};
 
 struct Mount {
   std::string target;  ///< absolute, inside the root; its last part must exist or be in the skeleton
@@ -59,7 +68,11 @@ struct Mount {
 
 enum class Network { host, none };
 
-struct Ulimit { std::string name; std::int64_t soft = 0, hard = 0; bool operator==(const Ulimit&) const = default; };
+struct Ulimit {
+  std::string name;
+  std::int64_t soft = 0, hard = 0;
+  bool operator==(const Ulimit&) const = default;
+};
 struct DeviceNode {
   std::string path;  ///< in the step, below /dev
   char type = 'c';   ///< 'c', 'b' or 'p'
@@ -67,8 +80,8 @@ struct DeviceNode {
   mode_t mode = 0666;
   uid_t uid = 0;
   gid_t gid = 0;
-  std::string host_path = {};               ///< where the machine has it, if elsewhere
-  bool may_read = true, may_write = true;   ///< what the device cgroup lets the step do with it
+  std::string host_path = {};              ///< where the machine has it, if elsewhere
+  bool may_read = true, may_write = true;  ///< what the device cgroup lets the step do with it
 
   bool operator==(const DeviceNode&) const = default;
 };
@@ -93,11 +106,11 @@ struct Spec {
   std::vector<gid_t> additional_gids;
   std::string hostname = "buildkitsandbox";
 
-  std::vector<int> lower_fds;  ///< topmost first; directories of the layers below (none: empty root)
-  int upper_fd = -1;           ///< receives the changes
-  int work_fd = -1;            ///< overlay work directory on the same file system
-  int skeleton_fd = -1;        ///< directory to put above all lowers; -1: none
-  std::vector<Mount> mounts;   ///< in order, parents first
+  std::vector<int> lower_fds;           ///< topmost first; directories of the layers below (none: empty root)
+  int upper_fd = -1;                    ///< receives the changes
+  int work_fd = -1;                     ///< overlay work directory on the same file system
+  int skeleton_fd = -1;                 ///< directory to put above all lowers; -1: none
+  std::vector<Mount> mounts;            ///< in order, parents first
   std::string hosts_file, resolv_conf;  ///< content bound over /etc/hosts and /etc/resolv.conf; empty: left alone
 
   Network network = Network::host;
@@ -110,8 +123,8 @@ struct Spec {
   std::optional<std::int64_t> timeout_ns;
 };
 
-/// The mount targets and files that every step gets besides Spec::mounts: what the skeleton must hold if the image lacks it.
-/// Pairs of path and "is a directory".
+/// The mount targets and files that every step gets besides Spec::mounts: what the skeleton must hold if the image
+/// lacks it. Pairs of path and "is a directory".
 const std::vector<std::pair<std::string, bool>>& standard_targets();
 
 }  // namespace cbuild::sandbox

@@ -32,12 +32,10 @@ class Image {
         sys::mkdir_all(dir_.fd(), cat(name, "/", path), 0755);
       lowers_.push_back(sys::open_at(dir_.fd(), name, O_PATH | O_DIRECTORY));
     }
-    for (const char* file : {"hosts", "resolv.conf"})
-      sys::write_file_at(dir_.fd(), cat("layer0/etc/", file), "");
+    for (const char* file : {"hosts", "resolv.conf"}) sys::write_file_at(dir_.fd(), cat("layer0/etc/", file), "");
     const UniqueFd busybox = sys::open_at(AT_FDCWD, "/bin/busybox", O_RDONLY);
     const UniqueFd copy = sys::open_at(dir_.fd(), "layer0/bin/true", O_WRONLY | O_CREAT, 0755);
-    sys::copy_file_data(busybox.get(), copy.get(),
-                        static_cast<std::uint64_t>(sys::stat_fd(busybox.get()).st_size));
+    sys::copy_file_data(busybox.get(), copy.get(), static_cast<std::uint64_t>(sys::stat_fd(busybox.get()).st_size));
   }
 
   Spec spec(int run) {
@@ -86,8 +84,8 @@ double run_one(Runner& runner, const Spec& spec) {
 
 void report(const char* what, std::vector<double> times) {
   std::sort(times.begin(), times.end());
-  std::printf("%-28s min %6.2f ms   p50 %6.2f ms   p90 %6.2f ms\n", what, times.front(),
-              times[times.size() / 2], times[times.size() * 9 / 10]);
+  std::printf("%-28s min %6.2f ms   p50 %6.2f ms   p90 %6.2f ms\n", what, times.front(), times[times.size() / 2],
+              times[times.size() * 9 / 10]);
 }
 
 void measure(Runner& runner, Image& image, int runs, int& next, const char* what, void (*change)(Spec&)) {

@@ -18,8 +18,7 @@ TEST_CASE("ranges are found by name and by number, in order; malformed lines are
       "alice:-5:10\n"
       "alice:4294967295:10\n"
       ":1:1\n";
-  CHECK(parse_subids(text, "alice", 1000) ==
-        std::vector<IdRange>{{100000, 65536}, {300000, 1000}, {400000, 10}});
+  CHECK(parse_subids(text, "alice", 1000) == std::vector<IdRange>{{100000, 65536}, {300000, 1000}, {400000, 10}});
   CHECK(parse_subids(text, "", 1000) == std::vector<IdRange>{{300000, 1000}});
   CHECK(parse_subids(text, "carol", 5).empty());
   CHECK(parse_subids("", "alice", 1000).empty());
@@ -27,8 +26,7 @@ TEST_CASE("ranges are found by name and by number, in order; malformed lines are
 
 TEST_CASE("a map starts with the own id and appends the ranges") {
   const std::vector<IdRange> ranges = {{100000, 65536}, {300000, 10}};
-  CHECK(map_ids(1000, ranges) ==
-        std::vector<IdMapping>{{0, 1000, 1}, {1, 100000, 65536}, {65537, 300000, 10}});
+  CHECK(map_ids(1000, ranges) == std::vector<IdMapping>{{0, 1000, 1}, {1, 100000, 65536}, {65537, 300000, 10}});
   CHECK(map_ids(7, {}) == std::vector<IdMapping>{{0, 7, 1}});
   CHECK(map_text(map_ids(1000, ranges)) == "0 1000 1\n1 100000 65536\n65537 300000 10\n");
 }

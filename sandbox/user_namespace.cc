@@ -38,9 +38,7 @@ std::string own_name(uid_t uid) {
   passwd entry{};
   passwd* found = nullptr;
   std::array<char, 4096> buffer;
-  return ::getpwuid_r(uid, &entry, buffer.data(), buffer.size(), &found) == 0 && found != nullptr
-             ? found->pw_name
-             : "";
+  return ::getpwuid_r(uid, &entry, buffer.data(), buffer.size(), &found) == 0 && found != nullptr ? found->pw_name : "";
 }
 
 bool sysctl_is(const char* name, std::string_view value) {
@@ -73,8 +71,7 @@ struct Maps {
 
 Maps wanted_maps(uid_t uid, gid_t gid) {
   if (uid == 0)
-    return {identity_map(read_if_there("/proc/self/uid_map")),
-            identity_map(read_if_there("/proc/self/gid_map")), true};
+    return {identity_map(read_if_there("/proc/self/uid_map")), identity_map(read_if_there("/proc/self/gid_map")), true};
   const std::string name = own_name(uid);
   const auto uids = parse_subids(read_if_there("/etc/subuid"), name, uid),
              gids = parse_subids(read_if_there("/etc/subgid"), name, uid);
@@ -156,10 +153,10 @@ class Helper {
 void map_own_id(uid_t uid, gid_t gid) {
   write_map("/proc/self/setgroups", "deny");
   // Either may be there already, if the helper got half way.
-  const bool uids = write_map("/proc/self/uid_map", cat("0 ", uid, " 1\n")) ||
-                    !trim(read_if_there("/proc/self/uid_map")).empty();
-  const bool gids = write_map("/proc/self/gid_map", cat("0 ", gid, " 1\n")) ||
-                    !trim(read_if_there("/proc/self/gid_map")).empty();
+  const bool uids =
+      write_map("/proc/self/uid_map", cat("0 ", uid, " 1\n")) || !trim(read_if_there("/proc/self/uid_map")).empty();
+  const bool gids =
+      write_map("/proc/self/gid_map", cat("0 ", gid, " 1\n")) || !trim(read_if_there("/proc/self/gid_map")).empty();
   if (!uids || !gids) refuse(EPERM, "write uid_map");
 }
 
@@ -180,8 +177,7 @@ std::string enter_user_namespace() {
   const bool mapped = helper.map();
   if (!mapped) map_own_id(uid, gid);
   // Mounts of the machine still arrive here, none of ours go there.
-  if (::mount("none", "/", nullptr, MS_REC | MS_SLAVE, nullptr) != 0)
-    refuse(errno, "change mount propagation");
+  if (::mount("none", "/", nullptr, MS_REC | MS_SLAVE, nullptr) != 0) refuse(errno, "change mount propagation");
   if (!mapped)
     return cat("user namespace with the single id ", uid,
                " (no ranges in /etc/subuid and /etc/subgid, or no newuidmap)");

@@ -32,8 +32,7 @@ struct GroupEntry {
 std::optional<std::int64_t> numeric_id(const std::string& text) {
   const bool is_signed = !text.empty() && (text[0] == '+' || text[0] == '-');
   const std::string digits = text.substr(is_signed ? 1 : 0);
-  if (digits.empty() ||
-      !std::all_of(digits.begin(), digits.end(), [](char c) { return c >= '0' && c <= '9'; }))
+  if (digits.empty() || !std::all_of(digits.begin(), digits.end(), [](char c) { return c >= '0' && c <= '9'; }))
     return std::nullopt;
   const auto value = parse_int(digits);
   if (!value || *value > kMaxId || (text[0] == '-' && *value != 0))
@@ -103,8 +102,7 @@ std::vector<gid_t> groups_of(const std::string& name, const std::optional<std::s
 std::int64_t named_group(const std::string& group, const std::optional<std::string>& group_file) {
   if (const auto id = numeric_id(group)) return *id;
   const auto entry = find_group(group_file, [&](const GroupEntry& e) { return e.name == group; });
-  if (!entry)
-    throw Error(ErrorCode::input, cat("unable to find group ", group, ": no matching entries in group file"));
+  if (!entry) throw Error(ErrorCode::input, cat("unable to find group ", group, ": no matching entries in group file"));
   return entry->gid;
 }
 
@@ -119,8 +117,8 @@ std::pair<std::string, std::string> split_spec(const std::string& spec) {
 ResolvedUser resolve_user(const std::string& user, const ImageFileReader& read) {
   const auto [name, group] = split_spec(user);
   const auto uid = name.empty() ? std::optional<std::int64_t>(0) : numeric_id(name);
-  const auto entry = find_user(read("/etc/passwd"),
-                               [&](const PasswdEntry& e) { return uid ? e.uid == *uid : e.name == name; });
+  const auto entry =
+      find_user(read("/etc/passwd"), [&](const PasswdEntry& e) { return uid ? e.uid == *uid : e.name == name; });
   if (!entry && !uid)
     throw Error(ErrorCode::input, cat("unable to find user ", name, ": no matching entries in passwd file"));
 
@@ -152,16 +150,14 @@ std::pair<uid_t, gid_t> resolve_chown(const std::string& spec, const ImageFileRe
   std::int64_t uid = 0, gid = 0;
   if (const auto id = id_of(user)) {
     uid = gid = *id;
-  } else if (const auto entry =
-                 find_user(read("/etc/passwd"), [&](const PasswdEntry& e) { return e.name == user; })) {
+  } else if (const auto entry = find_user(read("/etc/passwd"), [&](const PasswdEntry& e) { return e.name == user; })) {
     uid = entry->uid;
     gid = entry->gid;
   }
   if (group.empty()) return {static_cast<uid_t>(uid), static_cast<gid_t>(gid)};
   if (const auto id = id_of(group)) {
     gid = *id;
-  } else if (const auto entry =
-                 find_group(read("/etc/group"), [&](const GroupEntry& e) { return e.name == group; })) {
+  } else if (const auto entry = find_group(read("/etc/group"), [&](const GroupEntry& e) { return e.name == group; })) {
     gid = entry->gid;
   }
   return {static_cast<uid_t>(uid), static_cast<gid_t>(gid)};

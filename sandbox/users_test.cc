@@ -39,9 +39,7 @@ const char kGroup[] =
     "audio:x:29:bob,root\n"
     "bad:x:y:bob\n";
 
-ResolvedUser user(const std::string& spec) {
-  return resolve_user(spec, image(kPasswd, kGroup));
-}
+ResolvedUser user(const std::string& spec) { return resolve_user(spec, image(kPasswd, kGroup)); }
 
 }  // namespace
 
@@ -101,9 +99,7 @@ TEST_CASE("unknown names and impossible ids are the user's error") {
   }
 }
 
-TEST_CASE("a short passwd line is no reason to fail") {
-  CHECK(user("nohome").home == "/");
-}
+TEST_CASE("a short passwd line is no reason to fail") { CHECK(user("nohome").home == "/"); }
 
 TEST_CASE("chown: numbers, names, and 0 for what is unknown") {
   const auto read = image(kPasswd, kGroup);

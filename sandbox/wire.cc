@@ -75,8 +75,7 @@ class Writer {
 
 class Reader {
  public:
-  Reader(std::string_view data, const std::vector<UniqueFd>* descriptors)
-      : rest_(data), descriptors_(descriptors) {}
+  Reader(std::string_view data, const std::vector<UniqueFd>* descriptors) : rest_(data), descriptors_(descriptors) {}
 
   template <typename... Fields>
   void operator()(Fields&&... fields) {
@@ -151,46 +150,26 @@ class Reader {
   const std::vector<UniqueFd>* descriptors_;
 };
 
-void fields_of(auto& f, BindSource& v) {
-  f(Descriptor{v.fd});
-}
-void fields_of(auto& f, OverlaySource& v) {
-  f(DescriptorList{v.lower_fds}, v.path, v.writable);
-}
-void fields_of(auto& f, TmpfsSource& v) {
-  f(v.size_bytes, v.mode);
-}
-void fields_of(auto& f, ContentSource& v) {
-  f(v.content, v.uid, v.gid, v.mode);
-}
-void fields_of(auto& f, Mount& v) {
-  f(v.target, v.source, v.read_only, v.no_suid, v.no_dev, v.no_exec);
-}
-void fields_of(auto& f, Ulimit& v) {
-  f(v.name, v.soft, v.hard);
-}
+void fields_of(auto& f, BindSource& v) { f(Descriptor{v.fd}); }
+void fields_of(auto& f, OverlaySource& v) { f(DescriptorList{v.lower_fds}, v.path, v.writable); }
+void fields_of(auto& f, TmpfsSource& v) { f(v.size_bytes, v.mode); }
+void fields_of(auto& f, ContentSource& v) { f(v.content, v.uid, v.gid, v.mode); }
+void fields_of(auto& f, Mount& v) { f(v.target, v.source, v.read_only, v.no_suid, v.no_dev, v.no_exec); }
+void fields_of(auto& f, Ulimit& v) { f(v.name, v.soft, v.hard); }
 void fields_of(auto& f, DeviceNode& v) {
   f(v.path, v.type, v.major, v.minor, v.mode, v.uid, v.gid, v.host_path, v.may_read, v.may_write);
 }
 void fields_of(auto& f, Resources& v) {
-  f(v.memory_bytes, v.memory_swap_bytes, v.cpu_shares, v.cpu_period_us, v.cpu_quota_us, v.cpuset_cpus,
-    v.cpuset_mems);
+  f(v.memory_bytes, v.memory_swap_bytes, v.cpu_shares, v.cpu_period_us, v.cpu_quota_us, v.cpuset_cpus, v.cpuset_mems);
 }
 void fields_of(auto& f, Spec& v) {
-  f(v.argv, v.environment, v.working_dir, v.uid, v.gid, v.additional_gids, v.hostname,
-    DescriptorList{v.lower_fds}, Descriptor{v.upper_fd}, Descriptor{v.work_fd}, Descriptor{v.skeleton_fd},
-    v.mounts, v.hosts_file, v.resolv_conf, v.network, v.insecure, v.shm_size, v.ulimits, v.devices,
-    v.cgroup_parent, v.resources);
+  f(v.argv, v.environment, v.working_dir, v.uid, v.gid, v.additional_gids, v.hostname, DescriptorList{v.lower_fds},
+    Descriptor{v.upper_fd}, Descriptor{v.work_fd}, Descriptor{v.skeleton_fd}, v.mounts, v.hosts_file, v.resolv_conf,
+    v.network, v.insecure, v.shm_size, v.ulimits, v.devices, v.cgroup_parent, v.resources);
 }
-void fields_of(auto& f, Configure& v) {
-  f(v.mode, v.device_control, v.layers_in_place);
-}
-void fields_of(auto& f, Run& v) {
-  f(v.id, v.spec);
-}
-void fields_of(auto& f, Signal& v) {
-  f(v.id, v.number);
-}
+void fields_of(auto& f, Configure& v) { f(v.mode, v.device_control, v.layers_in_place); }
+void fields_of(auto& f, Run& v) { f(v.id, v.spec); }
+void fields_of(auto& f, Signal& v) { f(v.id, v.number); }
 void fields_of(auto& f, Ended& v) {
   f(v.id, v.wait_status, v.user_ns, v.system_ns, v.max_rss_bytes, v.oom_killed, v.exec_failure, v.failure, v.fault);
 }

@@ -44,7 +44,7 @@ struct Ended {
   std::uint64_t max_rss_bytes = 0;
   bool oom_killed = false;
   setup::ExecFailure exec_failure = setup::ExecFailure::none;
-  std::string failure;  ///< why setup or exec failed; empty if the command ran
+  std::string failure;                     ///< why setup or exec failed; empty if the command ran
   SetupFault fault = SetupFault::machine;  ///< counts only if setup failed
 };
 

@@ -89,16 +89,16 @@ TEST_CASE("a spec comes out as it went in, its descriptors as those that travell
 
 TEST_CASE("the other messages, too") {
   std::vector<int> none;
-  const auto configure = std::get<Configure>(
-      decode_request(encode(Configure{Mode::masked_proc, DeviceControl::none, true}, none), {}));
+  const auto configure =
+      std::get<Configure>(decode_request(encode(Configure{Mode::masked_proc, DeviceControl::none, true}, none), {}));
   CHECK(configure.mode == Mode::masked_proc);
   CHECK(configure.device_control == DeviceControl::none);
   CHECK(configure.layers_in_place);
   const auto signal = std::get<Signal>(decode_request(encode(Signal{7, 15}, none), {}));
   CHECK(signal.id == 7);
   CHECK(signal.number == 15);
-  const Ended ended = decode_ended(
-      encode(Ended{1, 2, 3, 4, 5, true, setup::ExecFailure::not_found, "why", SetupFault::disk_full}));
+  const Ended ended =
+      decode_ended(encode(Ended{1, 2, 3, 4, 5, true, setup::ExecFailure::not_found, "why", SetupFault::disk_full}));
   CHECK(ended.id == 1);
   CHECK(ended.max_rss_bytes == 5);
   CHECK(ended.oom_killed);

@@ -28,12 +28,15 @@ std::optional<std::int64_t> integer_of(std::string_view text) {
   const bool negative = text.starts_with('-');
   if (negative || text.starts_with('+')) text.remove_prefix(1);
   int base = 10;
-  if (text.starts_with("0x")) base = 16;
-  else if (text.starts_with("0o") || (text.size() > 1 && text.starts_with('0'))) base = 8;
+  if (text.starts_with("0x"))
+    base = 16;
+  else if (text.starts_with("0o") || (text.size() > 1 && text.starts_with('0')))
+    base = 8;
   text.remove_prefix(base == 16 || text.starts_with("0o") ? 2 : 0);
   std::int64_t value = 0;
   const auto end = std::from_chars(text.data(), text.data() + text.size(), value, base);
-  if (text.empty() || text.starts_with('-') || end.ec != std::errc() || end.ptr != text.data() + text.size()) return std::nullopt;
+  if (text.empty() || text.starts_with('-') || end.ec != std::errc() || end.ptr != text.data() + text.size())
+    return std::nullopt;
   return negative ? -value : value;
 }
 
@@ -112,8 +115,10 @@ Json Document::value(const yaml_node_t& node, int depth) {
         out.push_back(value(*yaml_document_get_node(&document_, *item), depth + 1));
       return out;
     }
-    case YAML_MAPPING_NODE: return mapping(node, depth);
-    case YAML_NO_NODE: break;
+    case YAML_MAPPING_NODE:
+      return mapping(node, depth);
+    case YAML_NO_NODE:
+      break;
   }
   return nullptr;
 }

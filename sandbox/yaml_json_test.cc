@@ -19,10 +19,14 @@ TEST_CASE("YAML as JSON") {
 }
 
 TEST_CASE("plain scalars") {
-  struct Row { const char* text; Json value; };
-  const Row rows[] = {{"0666", 0666}, {"0o17", 15},   {"0x1F", 31},     {"-5", -5},        {"+7", 7},     {"0", 0},
-                      {"08", "08"},   {"1.5", "1.5"}, {"--1", "--1"}, {"'0666'", "0666"}, {"1e3", "1e3"}, {"True", true},
-                      {"yes", "yes"}, {"FOO=bar", "FOO=bar"}};
+  struct Row {
+    const char* text;
+    Json value;
+  };
+  const Row rows[] = {
+      {"0666", 0666}, {"0o17", 15},          {"0x1F", 31},   {"-5", -5},         {"+7", 7},      {"0", 0},
+      {"08", "08"},   {"1.5", "1.5"},        {"--1", "--1"}, {"'0666'", "0666"}, {"1e3", "1e3"}, {"True", true},
+      {"yes", "yes"}, {"FOO=bar", "FOO=bar"}};
   for (const Row& row : rows) {
     CAPTURE(row.text);
     CHECK(yaml_to_json(row.text) == row.value);

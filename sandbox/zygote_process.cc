@@ -98,21 +98,16 @@ SetupFault fault_of(int error) {
 
 SetupFault fault_of(const setup::Report& report, const std::vector<setup::Step>& steps) {
   const SetupFault fault = fault_of(-report.error);
-  const bool entering =
-      report.step < steps.size() && std::holds_alternative<setup::EnterDirectory>(steps[report.step]);
+  const bool entering = report.step < steps.size() && std::holds_alternative<setup::EnterDirectory>(steps[report.step]);
   return fault == SetupFault::machine && entering ? SetupFault::working_directory : fault;
 }
 
-std::int64_t nanoseconds(const timeval& time) {
-  return (time.tv_sec * 1'000'000LL + time.tv_usec) * 1000;
-}
+std::int64_t nanoseconds(const timeval& time) { return (time.tv_sec * 1'000'000LL + time.tv_usec) * 1000; }
 
 class ZygoteProcess {
  public:
   ZygoteProcess(PacketSocket socket, const rlimit& open_files)
-      : socket_(std::move(socket)),
-        open_files_(open_files),
-        null_(sys::open_at(AT_FDCWD, "/dev/null", O_RDWR)) {
+      : socket_(std::move(socket)), open_files_(open_files), null_(sys::open_at(AT_FDCWD, "/dev/null", O_RDWR)) {
     sigset_t set;
     sigemptyset(&set);
     sigaddset(&set, SIGCHLD);
@@ -143,12 +138,8 @@ class ZygoteProcess {
   void reap();
   void ended(RunningChild child, int status, const rusage& usage);
   void kill_everything();
-  bool minded() const {
-    return configuration_.mode == Mode::masked_proc || configuration_.mode == Mode::chroot;
-  }
-  void send_signal(pid_t pid, int number) const {
-    ::kill(pid, minded() && number == SIGKILL ? SIGUSR1 : number);
-  }
+  bool minded() const { return configuration_.mode == Mode::masked_proc || configuration_.mode == Mode::chroot; }
+  void send_signal(pid_t pid, int number) const { ::kill(pid, minded() && number == SIGKILL ? SIGUSR1 : number); }
 
   PacketSocket socket_;
   const rlimit open_files_;
@@ -203,8 +194,7 @@ void ZygoteProcess::start(wire::Run request, const std::vector<UniqueFd>& descri
     setup::HostTraits traits = workshop_->traits;
     placement = workshop_->placer.place(request.spec, request.id);
     traits.cgroup_procs = placement.procs_fds;
-    if (request.spec.insecure && configuration_.mode == Mode::root)
-      traits.loop_devices = count_loop_devices();
+    if (request.spec.insecure && configuration_.mode == Mode::root) traits.loop_devices = count_loop_devices();
     LayerBase base;
     const bool has_layers = !request.spec.lower_fds.empty() || request.spec.skeleton_fd >= 0;
     if (!traits.layers_by_fsconfig && has_layers && configuration_.mode != Mode::chroot) {
@@ -281,8 +271,7 @@ void ZygoteProcess::ended(RunningChild child, int status, const rusage& usage) {
     reply.fault = fault_of(report, child.steps);
   }
   const bool no_memory = workshop_->placer.release(std::move(child.placement));
-  const bool killed =
-      WIFSIGNALED(status) ? WTERMSIG(status) == SIGKILL : WEXITSTATUS(status) == 128 + SIGKILL;
+  const bool killed = WIFSIGNALED(status) ? WTERMSIG(status) == SIGKILL : WEXITSTATUS(status) == 128 + SIGKILL;
   reply.oom_killed = no_memory && killed;
   socket_.send(wire::encode(reply));
 }
@@ -305,8 +294,6 @@ void ZygoteProcess::kill_everything() {
 
 }  // namespace
 
-void run_zygote(PacketSocket socket, const rlimit& open_files) {
-  ZygoteProcess(std::move(socket), open_files).run();
-}
+void run_zygote(PacketSocket socket, const rlimit& open_files) { ZygoteProcess(std::move(socket), open_files).run(); }
 
 }  // namespace cbuild::sandbox

@@ -65,8 +65,7 @@ bool ClaimWaiter::try_one(const Entry& entry) {
   if (!claim && !error) return false;
   {
     const std::lock_guard lock(mutex_);
-    const auto at =
-        std::find_if(entries_.begin(), entries_.end(), [&](const Entry& e) { return e.id == entry.id; });
+    const auto at = std::find_if(entries_.begin(), entries_.end(), [&](const Entry& e) { return e.id == entry.id; });
     if (at == entries_.end()) return false;
     entries_.erase(at);
   }

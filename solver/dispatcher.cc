@@ -21,9 +21,7 @@ namespace {
 
 constexpr std::chrono::milliseconds kCancelPoll{20};
 
-unsigned default_slots() {
-  return std::max(16u, 4 * std::thread::hardware_concurrency());
-}
+unsigned default_slots() { return std::max(16u, 4 * std::thread::hardware_concurrency()); }
 
 }  // namespace
 
@@ -32,10 +30,9 @@ Dispatcher::Dispatcher(const StepWork::Services& services, std::vector<VertexRep
       work_(services, reports, stopping_,
             [this](VertexId id, Outcome outcome) { on_completed(id, std::move(outcome)); }),
       nodes_(services.graph.size()),
-      waiter_(services.store,
-              [this](VertexId id, std::unique_ptr<Claim> claim, const std::exception_ptr& error) {
-                on_claimed(id, std::move(claim), error);
-              }) {}
+      waiter_(services.store, [this](VertexId id, std::unique_ptr<Claim> claim, const std::exception_ptr& error) {
+        on_claimed(id, std::move(claim), error);
+      }) {}
 
 Dispatcher::~Dispatcher() = default;
 
@@ -175,8 +172,7 @@ std::optional<VertexId> Dispatcher::take() {
 
 /// Sees to it that there is an idle drainer for each vertex that can go on now, as far as there are workers.
 void Dispatcher::wake() {
-  if (slots_ == 0)
-    slots_ = services_.options.max_running_steps ? services_.options.max_running_steps : default_slots();
+  if (slots_ == 0) slots_ = services_.options.max_running_steps ? services_.options.max_running_steps : default_slots();
   const std::size_t with_slot = std::min<std::size_t>(ready_for_slot_.size(), slots_ - slots_in_use_);
   const std::size_t takeable = ready_.size() + with_slot;
   if (takeable == 0) return;
@@ -293,8 +289,7 @@ void Dispatcher::cancel_executor() {
     services_.executor.cancel();
   } catch (...) {
     const StepFailure failure = current_failure();
-    services_.progress.on_event(
-        RunNote{Severity::warning, cat("cannot end running steps: ", failure.error.what())});
+    services_.progress.on_event(RunNote{Severity::warning, cat("cannot end running steps: ", failure.error.what())});
   }
 }
 

@@ -17,8 +17,8 @@
 
 namespace cbuild::solver {
 
-/// A finished result, as the store knows it. `id` opens it there; `identity` is what the keys of its readers are made of, the same
-/// for results with the same content. The default value is the empty root.
+/// A finished result, as the store knows it. `id` opens it there; `identity` is what the keys of its readers are made
+/// of, the same for results with the same content. The default value is the empty root.
 struct Result {
   Digest id;
   Digest identity;
@@ -40,12 +40,12 @@ class Claim {
 };
 
 struct Publication {
-  Digest definition_key;            ///< empty: the step has none
+  Digest definition_key;  ///< empty: the step has none
   Digest content_key;
   Record record;
-  std::string step;                 ///< step_identity()
-  Digest base;                      ///< id of the result it works on (input 0); empty for none
-  std::vector<KeyPart> parts;       ///< empty when an old record is found under one more key: it keeps its own
+  std::string step;            ///< step_identity()
+  Digest base;                 ///< id of the result it works on (input 0); empty for none
+  std::vector<KeyPart> parts;  ///< empty when an old record is found under one more key: it keeps its own
 };
 
 /// Finds and keeps results. Thread-safe.
@@ -87,11 +87,11 @@ class Executor {
   /// Digest of what `selector` picks from a source that is read in place (LocalSource) — before anything ran.
   /// Throws Error (a source is missing). `parts` gets a line for each path.
   virtual Digest digest_local(const Vertex& source, const Selector& selector, std::vector<KeyPart>* parts) = 0;
-  /// Digest of what `selector` picks from a finished result. May read files; called on a worker. Throws Error. `parts` gets a line for
-  /// each path, or nothing when the digest was known already.
+  /// Digest of what `selector` picks from a finished result. May read files; called on a worker. Throws Error. `parts`
+  /// gets a line for each path, or nothing when the digest was known already.
   virtual Digest digest_result(const Result& result, const Selector& selector, std::vector<KeyPart>* parts) = 0;
-  /// Starts work and returns; `done` is called exactly once from any thread, maybe before execute() returns. `may_block` work (a
-  /// command, a download) holds no worker thread.
+  /// Starts work and returns; `done` is called exactly once from any thread, maybe before execute() returns.
+  /// `may_block` work (a command, a download) holds no worker thread.
   virtual void execute(const ExecuteRequest& request, Completion done) = 0;
   /// Ends what runs: its completions come with ErrorCode::cancelled. Idempotent.
   virtual void cancel() = 0;

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// Compares what a step is made of now with what it was made of before. Labels are compared, not positions, so that a line more in a
-// Dockerfile does not make everything below it look new.
+// Compares what a step is made of now with what it was made of before. Labels are compared, not positions, so that a
+// line more in a Dockerfile does not make everything below it look new.
 #include "solver/explain.h"
 
 #include <algorithm>
@@ -71,8 +71,8 @@ std::string size_note(const std::string& before, const std::string& after) {
   return cat(", ", before, " -> ", after, " bytes");
 }
 
-/// Values of paths: "TYPE MODE OWNER [size=N] [xattrs=DIGEST] [open] DIGEST", with "-" for what does not count; "open": a directory whose
-/// entries have lines of their own.
+/// Values of paths: "TYPE MODE OWNER [size=N] [xattrs=DIGEST] [open] DIGEST", with "-" for what does not count; "open":
+/// a directory whose entries have lines of their own.
 Difference file_change(const std::string& path, const std::string& before, const std::string& after) {
   const std::vector<std::string> a = words(before), b = words(after);
   const auto at = [](const std::vector<std::string>& w, std::size_t i) { return i < w.size() ? w[i] : std::string(); };
@@ -103,20 +103,32 @@ Difference base_change(const std::string& before, const std::string& after) {
   const auto name = [](const std::string& text) { return word_with(words(text), "name="); };
   const std::string what = name(b).empty() ? std::string("base image") : cat("base image ", name(b));
   if (name(a) != name(b) && !name(a).empty() && !name(b).empty())
-    return {Kind::base, name(b), "name", digest_word(words(a)), digest_word(words(b)),
+    return {Kind::base,
+            name(b),
+            "name",
+            digest_word(words(a)),
+            digest_word(words(b)),
             cat("base image changed", arrow(name(a), name(b)))};
-  return {Kind::base, name(b), "digest", digest_word(words(a)), digest_word(words(b)),
+  return {Kind::base,
+          name(b),
+          "digest",
+          digest_word(words(a)),
+          digest_word(words(b)),
           cat(what, " changed", arrow(short_digest(digest_word(words(a))), short_digest(digest_word(words(b)))))};
 }
 
 Difference option_change(const Label& label, const std::string& before, const std::string& after) {
-  static const std::map<std::string, std::string> kNames = {
-      {"workdir", "working directory"}, {"hosts", "host names"}, {"chown", "owner"}, {"chmod", "mode"}, {"op", "options"}};
+  static const std::map<std::string, std::string> kNames = {{"workdir", "working directory"},
+                                                            {"hosts", "host names"},
+                                                            {"chown", "owner"},
+                                                            {"chmod", "mode"},
+                                                            {"op", "options"}};
   const auto known = kNames.find(label.word);
   std::string name = known == kNames.end() ? label.word : known->second;
   if (!label.rest.empty()) name += cat(" of ", label.rest);
   if (label.word == "op") return {Kind::option, name, "value", before, after, "its options changed"};
-  const std::string a = before.empty() ? "none" : short_digest(before), b = after.empty() ? "none" : short_digest(after);
+  const std::string a = before.empty() ? "none" : short_digest(before),
+                    b = after.empty() ? "none" : short_digest(after);
   return {Kind::option, name, "value", before, after, cat(name, " changed", arrow(a, b))};
 }
 
@@ -135,19 +147,31 @@ Difference instruction_change(const Label& label, const std::string& before, con
 
 Difference changed(const Label& label, const std::string& before, const std::string& after) {
   switch (kind_of(label.word)) {
-    case Kind::instruction: return instruction_change(label, before, after);
-    case Kind::argument: return {Kind::argument, label.rest, "value", {}, {}, cat("ARG ", label.rest, " changed")};
-    case Kind::variable: return {Kind::variable, label.rest, "value", {}, {}, cat("ENV ", label.rest, " changed")};
-    case Kind::secret: return {Kind::secret, label.rest, "value", {}, {}, cat("secret ", label.rest, " changed")};
-    case Kind::file: return file_change(label.rest, before, after);
-    case Kind::files: return {Kind::files, label.rest, "content", before, after, cat("files of ", label.rest, " changed")};
-    case Kind::base: return base_change(before, after);
+    case Kind::instruction:
+      return instruction_change(label, before, after);
+    case Kind::argument:
+      return {Kind::argument, label.rest, "value", {}, {}, cat("ARG ", label.rest, " changed")};
+    case Kind::variable:
+      return {Kind::variable, label.rest, "value", {}, {}, cat("ENV ", label.rest, " changed")};
+    case Kind::secret:
+      return {Kind::secret, label.rest, "value", {}, {}, cat("secret ", label.rest, " changed")};
+    case Kind::file:
+      return file_change(label.rest, before, after);
+    case Kind::files:
+      return {Kind::files, label.rest, "content", before, after, cat("files of ", label.rest, " changed")};
+    case Kind::base:
+      return base_change(before, after);
     case Kind::step: {
       const std::string name(described(after));
-      return {Kind::step, name, "result", before.substr(0, before.find(' ')), after.substr(0, after.find(' ')),
+      return {Kind::step,
+              name,
+              "result",
+              before.substr(0, before.find(' ')),
+              after.substr(0, after.find(' ')),
               cat("earlier step ", name, " gave another result")};
     }
-    case Kind::option: return option_change(label, before, after);
+    case Kind::option:
+      return option_change(label, before, after);
   }
   return {};
 }
@@ -158,17 +182,29 @@ Difference one_sided(const Label& label, const std::string& value, bool is_new) 
   const Kind kind = kind_of(label.word);
   const std::string before = is_new ? "" : value, after = is_new ? value : "";
   switch (kind) {
-    case Kind::argument: return {kind, label.rest, std::string(change), {}, {}, cat("ARG ", label.rest, is)};
-    case Kind::variable: return {kind, label.rest, std::string(change), {}, {}, cat("ENV ", label.rest, is)};
-    case Kind::secret: return {kind, label.rest, std::string(change), {}, {}, cat("secret ", label.rest, is)};
+    case Kind::argument:
+      return {kind, label.rest, std::string(change), {}, {}, cat("ARG ", label.rest, is)};
+    case Kind::variable:
+      return {kind, label.rest, std::string(change), {}, {}, cat("ENV ", label.rest, is)};
+    case Kind::secret:
+      return {kind, label.rest, std::string(change), {}, {}, cat("secret ", label.rest, is)};
     case Kind::file:
-      return {kind, label.rest, std::string(change), digest_word(words(before)), digest_word(words(after)),
+      return {kind,
+              label.rest,
+              std::string(change),
+              digest_word(words(before)),
+              digest_word(words(after)),
               cat(label.rest, is_new ? ": new" : ": removed")};
     case Kind::step:
     case Kind::base:
-      return {kind, std::string(described(value)), std::string(change), before, after,
+      return {kind,
+              std::string(described(value)),
+              std::string(change),
+              before,
+              after,
               is_new ? cat("it works on ", described(value), " now") : cat("it worked on ", described(value))};
-    case Kind::option: return option_change(label, before, after);
+    case Kind::option:
+      return option_change(label, before, after);
     default: {
       const std::string name = label.rest.empty() ? label.word : cat(label.word, " ", label.rest);
       return {kind, name, std::string(change), before, after, cat(name, is)};
@@ -194,40 +230,53 @@ Parts by_label(const std::vector<KeyPart>& parts) {
 /// Own causes, then what came from below; "option" last of the own ones because "op" changes with everything.
 int rank(Kind kind) {
   switch (kind) {
-    case Kind::instruction: return 0;
-    case Kind::argument: return 1;
-    case Kind::variable: return 2;
-    case Kind::secret: return 3;
-    case Kind::file: return 4;
-    case Kind::files: return 5;
-    case Kind::option: return 6;
-    case Kind::base: return 7;
-    case Kind::step: return 8;
+    case Kind::instruction:
+      return 0;
+    case Kind::argument:
+      return 1;
+    case Kind::variable:
+      return 2;
+    case Kind::secret:
+      return 3;
+    case Kind::file:
+      return 4;
+    case Kind::files:
+      return 5;
+    case Kind::option:
+      return 6;
+    case Kind::base:
+      return 7;
+    case Kind::step:
+      return 8;
   }
   return 9;
 }
 
 /// Where an opened directory's entries have their labels.
 std::string below(const std::string& directory) {
-  if (directory == "." ) return {};
+  if (directory == ".") return {};
   return directory.ends_with("/.") ? directory.substr(0, directory.size() - 1) : directory + "/";
 }
 
-/// A directory whose entries are listed on both sides speaks through them; one that is the same, or listed on one side only, speaks for
-/// them.
+/// A directory whose entries are listed on both sides speaks through them; one that is the same, or listed on one side
+/// only, speaks for them.
 void drop_implied_by_directories(std::vector<Difference>& found, const Parts& a, const Parts& b) {
   const auto drop_below = [&](const std::string& path) {
     const std::string prefix = below(path);
-    std::erase_if(found, [&](const Difference& d) { return d.kind == Kind::file && d.name != path && d.name.starts_with(prefix); });
+    std::erase_if(found, [&](const Difference& d) {
+      return d.kind == Kind::file && d.name != path && d.name.starts_with(prefix);
+    });
   };
   for (const auto& [label, value] : b) {
     const auto old = a.find(label);
     if (!label.starts_with("path ") || old == a.end()) continue;
-    const bool open_before = old->second.find(" open ") != std::string::npos, open_now = value.find(" open ") != std::string::npos;
+    const bool open_before = old->second.find(" open ") != std::string::npos,
+               open_now = value.find(" open ") != std::string::npos;
     const std::string path = split_label(label).rest;
     const bool same = digest_word(words(old->second)) == digest_word(words(value));
     if (open_before && open_now && !same)
-      std::erase_if(found, [&](const Difference& d) { return d.kind == Kind::file && d.name == path && d.change == "content"; });
+      std::erase_if(
+          found, [&](const Difference& d) { return d.kind == Kind::file && d.name == path && d.change == "content"; });
     else if (open_before != open_now)
       drop_below(path);
   }
@@ -258,19 +307,22 @@ void drop_unlisted(std::vector<Difference>& found, const Parts& a, const Parts& 
   }
 }
 
-/// "files" stands for all paths of its origin and "op" for everything the instruction says: they tell something only alone.
+/// "files" stands for all paths of its origin and "op" for everything the instruction says: they tell something only
+/// alone.
 void drop_implied(std::vector<Difference>& found) {
   const auto any = [&](auto matches) { return std::any_of(found.begin(), found.end(), matches); };
   const bool files = any([](const Difference& d) { return d.kind == Kind::file; });
   const bool own = any([](const Difference& d) {
-    return d.name != "options" && d.kind != Kind::file && d.kind != Kind::files && d.kind != Kind::base && d.kind != Kind::step;
+    return d.name != "options" && d.kind != Kind::file && d.kind != Kind::files && d.kind != Kind::base &&
+           d.kind != Kind::step;
   });
   std::erase_if(found, [&](const Difference& d) {
     return (files && d.kind == Kind::files) || ((own || files) && d.kind == Kind::option && d.name == "options");
   });
 }
 
-/// The instruction in the Dockerfile; empty where the vertex is not that instruction itself: a trigger's span is the FROM that brought it.
+/// The instruction in the Dockerfile; empty where the vertex is not that instruction itself: a trigger's span is the
+/// FROM that brought it.
 std::string written_text(const Vertex& vertex) {
   if (vertex.spans.empty() || !vertex.spans[0]) return {};
   const Span& span = vertex.spans[0];
@@ -322,7 +374,8 @@ std::vector<Difference> differences(const std::vector<KeyPart>& before, const st
   drop_unlisted(found, a, b);
   drop_implied_by_directories(found, a, b);
   drop_implied(found);
-  std::stable_sort(found.begin(), found.end(), [](const Difference& x, const Difference& y) { return rank(x.kind) < rank(y.kind); });
+  std::stable_sort(found.begin(), found.end(),
+                   [](const Difference& x, const Difference& y) { return rank(x.kind) < rank(y.kind); });
   return found;
 }
 

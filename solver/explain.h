@@ -10,9 +10,9 @@
 
 namespace cbuild::solver {
 
-/// One line of a key's make-up, kept with the record so that a miss can be explained by its first difference. The first word of a
-/// label says what the rest is about: "command", "argument NAME", "path src/main.c", "base 0", "step 1" and so on. A value that may
-/// be confidential is a digest.
+/// One line of a key's make-up, kept with the record so that a miss can be explained by its first difference. The first
+/// word of a label says what the rest is about: "command", "argument NAME", "path src/main.c", "base 0", "step 1" and
+/// so on. A value that may be confidential is a digest.
 struct KeyPart {
   std::string label, value;
   bool operator==(const KeyPart&) const = default;
@@ -22,8 +22,9 @@ struct KeyPart {
 struct Difference {
   enum class Kind { instruction, argument, variable, secret, file, files, base, step, option };
   Kind kind = Kind::instruction;
-  std::string name;           ///< path, variable, step; empty for the instruction itself
-  std::string change;         ///< "content", "mode", "owner", "type", "attributes", "new", "removed", "value", "text", "result"
+  std::string name;  ///< path, variable, step; empty for the instruction itself
+  std::string
+      change;  ///< "content", "mode", "owner", "type", "attributes", "new", "removed", "value", "text", "result"
   std::string before, after;  ///< digests, modes, texts; both empty where the values may be confidential
   std::string text;           ///< the same as a sentence: "src/main.c: mode changed (0644 -> 0755)"
 
@@ -50,21 +51,23 @@ struct Reason {
 };
 std::string_view to_string(Reason::Kind kind);
 
-/// What changed between two make-ups of a step. Parts that follow from others (the digest of a whole selection whose files are listed)
-/// are left out, and so are labels that begin with "about ". Own causes come first, then the base, then earlier steps.
+/// What changed between two make-ups of a step. Parts that follow from others (the digest of a whole selection whose
+/// files are listed) are left out, and so are labels that begin with "about ". Own causes come first, then the base,
+/// then earlier steps.
 std::vector<Difference> differences(const std::vector<KeyPart>& before, const std::vector<KeyPart>& now);
 
-/// The parts that belong to a selection of files from `origin` ("" for the build context); `parts` as an Executor gives them, one
-/// for each path.
+/// The parts that belong to a selection of files from `origin` ("" for the build context); `parts` as an Executor gives
+/// them, one for each path.
 std::vector<KeyPart> selection_parts(const std::string& origin, const Digest& whole, std::vector<KeyPart> parts);
 
-/// What makes two steps of different builds "the same step" for an explanation: stage, kind and the instruction as written, before
-/// variables are put in.
+/// What makes two steps of different builds "the same step" for an explanation: stage, kind and the instruction as
+/// written, before variables are put in.
 std::string step_identity(const Vertex& vertex);
 /// The stage and kind in front of an identity.
 std::string_view identity_scope(std::string_view identity);
 
-/// The name of a step as history keeps it: its position and the instruction as written, so that no value of a variable is in it.
+/// The name of a step as history keeps it: its position and the instruction as written, so that no value of a variable
+/// is in it.
 std::string written_name(const Vertex& vertex);
 
 /// "RUN make" of "[build 2/7] RUN make".

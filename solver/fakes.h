@@ -27,8 +27,8 @@ using Tree = std::map<std::string, std::string>;  ///< path -> content
 /// Gives every step a result at once, unless told to hold it or to fail. Steps go by their vertex name.
 class FakeExecutor : public Executor {
  public:
-  std::map<std::string, Tree> local;    ///< by LocalSource::path
-  std::map<std::string, Tree> outputs;  ///< by step: its result has this content and an identity made of it
+  std::map<std::string, Tree> local;            ///< by LocalSource::path
+  std::map<std::string, Tree> outputs;          ///< by step: its result has this content and an identity made of it
   std::map<std::string, StepFailure> failures;  ///< by step
   std::map<std::string, Error> thrown;          ///< by step: execute() throws
   std::function<void(const ExecuteRequest&)> on_execute;
@@ -111,9 +111,7 @@ class FakeExecutor : public Executor {
       for (const auto& [step, running] : running_) steps.push_back(step);
     }
     for (const std::string& step : steps) {
-      end(step, [](const ExecuteRequest&) {
-        return StepFailure{Error(ErrorCode::cancelled, "cancelled"), 143, {}};
-      });
+      end(step, [](const ExecuteRequest&) { return StepFailure{Error(ErrorCode::cancelled, "cancelled"), 143, {}}; });
     }
   }
 
@@ -141,8 +139,7 @@ class FakeExecutor : public Executor {
   Outcome outcome(const ExecuteRequest& request) {
     const std::string& step = request.vertex->name;
     if (const auto failure = failures.find(step); failure != failures.end()) return failure->second;
-    if (const auto* image = std::get_if<ImageSource>(&request.vertex->op))
-      return Result{request.key, image->chain_id};
+    if (const auto* image = std::get_if<ImageSource>(&request.vertex->op)) return Result{request.key, image->chain_id};
     const auto output = outputs.find(step);
     if (output == outputs.end()) return Result{request.key, sha256("of " + request.key.str())};
     const std::lock_guard lock(mutex_);
@@ -305,8 +302,8 @@ class RecordedProgress : public ProgressSink {
     } else if (const auto* started = std::get_if<TaskStarted>(&event)) {
       lines_.push_back(cat("started ", started->id, " ", started->note));
     } else if (const auto* finished = std::get_if<TaskFinished>(&event)) {
-      lines_.push_back(cat("finished ", finished->id, " ", kStates[static_cast<int>(finished->state)], " ",
-                           finished->error));
+      lines_.push_back(
+          cat("finished ", finished->id, " ", kStates[static_cast<int>(finished->state)], " ", finished->error));
     } else if (const auto* note = std::get_if<RunNote>(&event)) {
       lines_.push_back(cat("note ", note->text));
     }

@@ -17,10 +17,7 @@ namespace {
 /// a cached one.
 Digest vertex_digest(const Graph& graph, const Vertex& vertex) {
   CanonicalWriter writer;
-  writer.text("cbuild.vertex")
-      .text(canonical(vertex.op))
-      .tag(vertex.ignore_cache)
-      .number(vertex.inputs.size());
+  writer.text("cbuild.vertex").text(canonical(vertex.op)).tag(vertex.ignore_cache).number(vertex.inputs.size());
   for (std::size_t i = 0; i < vertex.inputs.size(); ++i) {
     const VertexId input = vertex.inputs[i];
     writer.tag(input != kNoInput);
@@ -31,8 +28,7 @@ Digest vertex_digest(const Graph& graph, const Vertex& vertex) {
 
 void relax_ulimits(std::vector<Ulimit>& kept, const std::vector<Ulimit>& others) {
   for (const Ulimit& other : others) {
-    const auto same =
-        std::find_if(kept.begin(), kept.end(), [&](const Ulimit& u) { return u.name == other.name; });
+    const auto same = std::find_if(kept.begin(), kept.end(), [&](const Ulimit& u) { return u.name == other.name; });
     if (same == kept.end()) {
       kept.push_back(other);
       continue;

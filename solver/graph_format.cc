@@ -16,8 +16,7 @@ namespace cbuild::solver {
 namespace {
 
 std::string_view type_name(const Op& op) {
-  static constexpr std::string_view kNames[] = {"image", "local", "git",   "http",
-                                                "exec",  "file",  "merge", "diff"};
+  static constexpr std::string_view kNames[] = {"image", "local", "git", "http", "exec", "file", "merge", "diff"};
   return kNames[op.index()];
 }
 
@@ -86,8 +85,7 @@ nlohmann::ordered_json vertex_json(const Graph& graph, VertexId id) {
   return out;
 }
 
-std::string format_json(const Graph& graph, const std::vector<VertexId>& ids,
-                        const std::vector<VertexId>& targets) {
+std::string format_json(const Graph& graph, const std::vector<VertexId>& ids, const std::vector<VertexId>& targets) {
   nlohmann::ordered_json out;
   out["targets"] = nlohmann::ordered_json::array();
   for (const VertexId target : targets) {

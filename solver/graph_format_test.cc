@@ -117,16 +117,15 @@ TEST_CASE("json shows every field that is not at its default, but no password of
 
 TEST_CASE("hostile names do no harm") {
   Graph graph;
-  const VertexId id =
-      graph.add(fakes::run("\"];\nevil \\\" [label=x]\x1b[2J \xff \xc2\x9b `<b>&#", {kNoInput}, "x"));
+  const VertexId id = graph.add(fakes::run("\"];\nevil \\\" [label=x]\x1b[2J \xff \xc2\x9b `<b>&#", {kNoInput}, "x"));
   const std::string replaced = "\xEF\xBF\xBD";
   CHECK(format_graph(graph, {id}, GraphFormat::dot) ==
         "digraph build {\n  rankdir=LR;\n  node [shape=box];\n"
         "  v0 [label=\"\\\"]; evil \\\\\\\" [label=x]" +
             replaced + "[2J " + replaced + " " + replaced + " `<b>&#\"];\n}\n");
-  CHECK(format_graph(graph, {id}, GraphFormat::mermaid) ==
-        "flowchart LR\n  v0[\"#quot;]; evil #92;#quot; [label=x]" + replaced + "[2J " + replaced + " " +
-            replaced + " #96;#lt;b#gt;#amp;#35;\"]\n");
+  CHECK(format_graph(graph, {id}, GraphFormat::mermaid) == "flowchart LR\n  v0[\"#quot;]; evil #92;#quot; [label=x]" +
+                                                               replaced + "[2J " + replaced + " " + replaced +
+                                                               " #96;#lt;b#gt;#amp;#35;\"]\n");
   const std::string json = format_graph(graph, {id}, GraphFormat::json);
   for (const char c : json) CHECK((c == '\n' || (c >= 0x20 && c < 0x7f)));
   CHECK(nlohmann::json::parse(json)["vertices"][0]["name"].get<std::string>().starts_with("\"];\nevil"));

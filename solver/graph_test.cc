@@ -19,9 +19,7 @@ using fakes::run;
 
 using Ids = std::vector<VertexId>;
 
-Span span_of(const std::shared_ptr<const SourceText>& text, std::size_t begin) {
-  return {text, begin, begin + 1};
-}
+Span span_of(const std::shared_ptr<const SourceText>& text, std::size_t begin) { return {text, begin, begin + 1}; }
 
 TEST_CASE("equal vertices are one") {
   const auto text = std::make_shared<const SourceText>("Dockerfile", "a\nb\n");
@@ -113,8 +111,7 @@ TEST_CASE("a chain of 100,000 vertices costs no call frames") {
   constexpr std::size_t kLength = 100'000;
   Graph graph;
   VertexId last = graph.add(image("a"));
-  for (std::size_t i = 1; i < kLength; ++i)
-    last = graph.add(fakes::merge(std::to_string(i), {last, kNoInput}));
+  for (std::size_t i = 1; i < kLength; ++i) last = graph.add(fakes::merge(std::to_string(i), {last, kNoInput}));
   REQUIRE(graph.size() == kLength);
   CHECK(graph.reachable({last}).size() == kLength);
   CHECK(graph.critical_path(last, std::vector<double>(kLength, 1.0)).size() == kLength);

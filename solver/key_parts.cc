@@ -34,8 +34,7 @@ struct MountText {
 
 void add_exec_parts(const ExecOp& exec, std::vector<KeyPart>& parts) {
   parts.push_back(text_part("command", join(exec.argv, " ")));
-  for (const InlineFile& file : exec.files)
-    parts.push_back({cat("inline ", file.path), sha256(file.content).str()});
+  for (const InlineFile& file : exec.files) parts.push_back({cat("inline ", file.path), sha256(file.content).str()});
   for (const std::string& variable : exec.environment) {
     const std::size_t end = variable.find('=');
     const std::string name = variable.substr(0, end);
@@ -46,7 +45,8 @@ void add_exec_parts(const ExecOp& exec, std::vector<KeyPart>& parts) {
   for (const ExecMount& mount : exec.mounts)
     parts.push_back(text_part(cat("mount ", mount.target), std::visit(MountText{}, mount.what)));
   for (const ExecMount& mount : exec.mounts)
-    if (const auto* secret = std::get_if<SecretMount>(&mount.what)) add_text(cat("secret ", secret->id), secret->value_hash, parts);
+    if (const auto* secret = std::get_if<SecretMount>(&mount.what))
+      add_text(cat("secret ", secret->id), secret->value_hash, parts);
   add_text("user", exec.user, parts);
   add_text("workdir", exec.working_dir, parts);
   add_text("platform", exec.platform, parts);
@@ -97,7 +97,8 @@ KeyPart input_part(const Vertex& input, std::size_t index, const Digest& identit
 }
 
 std::string origin_name(const Vertex& input) {
-  if (const auto* local = std::get_if<LocalSource>(&input.op)) return local->name == "context" ? "" : cat("context ", local->name);
+  if (const auto* local = std::get_if<LocalSource>(&input.op))
+    return local->name == "context" ? "" : cat("context ", local->name);
   if (const auto* image = std::get_if<ImageSource>(&input.op)) return cat("image ", image_name(*image));
   return input.stage.empty() ? std::string(without_position(input.name)) : cat("stage ", input.stage);
 }

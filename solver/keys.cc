@@ -32,8 +32,7 @@ LocalSelections::Key LocalSelections::key(VertexId reader, std::size_t index) co
 const Digest& LocalSelections::add(VertexId reader, std::size_t index) {
   Key wanted = key(reader, index);
   if (const auto found = entries_.find(wanted); found != entries_.end()) return found->second;
-  const Digest digest =
-      executor_.digest_local(graph_[wanted.first], local_selector(graph_[reader].op, index), nullptr);
+  const Digest digest = executor_.digest_local(graph_[wanted.first], local_selector(graph_[reader].op, index), nullptr);
   return entries_.emplace(std::move(wanted), digest).first->second;
 }
 
@@ -48,8 +47,7 @@ bool is_local_input(const Graph& graph, VertexId reader, std::size_t index) {
   return input != kNoInput && std::holds_alternative<LocalSource>(graph[input].op);
 }
 
-Digest definition_key(const Graph& graph, VertexId id, const std::vector<Digest>& keys,
-                      LocalSelections& locals) {
+Digest definition_key(const Graph& graph, VertexId id, const std::vector<Digest>& keys, LocalSelections& locals) {
   const Vertex& vertex = graph[id];
   if (std::holds_alternative<LocalSource>(vertex.op)) return {};
   CanonicalWriter writer = begin_key("cbuild.definition", vertex);

@@ -37,8 +37,7 @@ bool is_local_input(const Graph& graph, VertexId reader, std::size_t index);
 
 /// Definition key of `id`; `keys` holds those of its inputs. Empty for a LocalSource, which has none. Fills
 /// `locals`.
-Digest definition_key(const Graph& graph, VertexId id, const std::vector<Digest>& keys,
-                      LocalSelections& locals);
+Digest definition_key(const Graph& graph, VertexId id, const std::vector<Digest>& keys, LocalSelections& locals);
 
 struct ContentKey {
   Digest key;
@@ -50,7 +49,8 @@ struct ContentKey {
 ContentKey content_key(const Graph& graph, VertexId id, const std::vector<Result>& inputs,
                        const LocalSelections& locals, Executor& executor);
 
-/// The op's own lines in a key's make-up (key_parts.cc). Values of variables, which may be confidential, appear as digests.
+/// The op's own lines in a key's make-up (key_parts.cc). Values of variables, which may be confidential, appear as
+/// digests.
 std::vector<KeyPart> op_parts(const Op& op);
 /// The line of an input that counts as a whole: an image or what an earlier step made.
 KeyPart input_part(const Vertex& input, std::size_t index, const Digest& identity);

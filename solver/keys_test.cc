@@ -68,17 +68,15 @@ TEST_CASE("definition keys depend on inputs, their order and their absence") {
   FakeExecutor executor;
   Graph graph;
   const VertexId a = graph.add(image("a")), b = graph.add(image("b"));
-  const std::vector<VertexId> targets{
-      graph.add(fakes::merge("1", {a, b})), graph.add(fakes::merge("2", {b, a})),
-      graph.add(fakes::merge("3", {a, kNoInput})), graph.add(fakes::merge("4", {kNoInput, a})),
-      graph.add(fakes::merge("5", {a}))};
+  const std::vector<VertexId> targets{graph.add(fakes::merge("1", {a, b})), graph.add(fakes::merge("2", {b, a})),
+                                      graph.add(fakes::merge("3", {a, kNoInput})),
+                                      graph.add(fakes::merge("4", {kNoInput, a})), graph.add(fakes::merge("5", {a}))};
   const std::vector<Digest> keys = definition_keys(graph, targets, executor);
   std::set<Digest> seen;
   for (const VertexId target : targets) CHECK(seen.insert(keys[target]).second);
 }
 
-TEST_CASE(
-    "definition keys do not depend on ignore_cache: a forced run refreshes the record of the normal one") {
+TEST_CASE("definition keys do not depend on ignore_cache: a forced run refreshes the record of the normal one") {
   FakeExecutor executor;
   Graph normal, forced;
   Vertex vertex = run("x", {kNoInput});

@@ -32,9 +32,7 @@ void write(CanonicalWriter& writer, const std::optional<std::int64_t>& time) {
   writer.tag(time.has_value()).number(static_cast<std::uint64_t>(time.value_or(0)));
 }
 
-std::uint64_t input_number(int input) {
-  return static_cast<std::uint64_t>(static_cast<std::int64_t>(input));
-}
+std::uint64_t input_number(int input) { return static_cast<std::uint64_t>(static_cast<std::int64_t>(input)); }
 
 /// Writes where a path stands among the paths of its input's selector.
 class RankWriter {
@@ -140,9 +138,7 @@ struct ActionWriter {
 };
 
 /// "name=ip" without the address.
-std::string_view host_name(std::string_view entry) {
-  return entry.substr(0, entry.find('='));
-}
+std::string_view host_name(std::string_view entry) { return entry.substr(0, entry.find('=')); }
 
 struct OpWriter {
   CanonicalWriter& writer;
@@ -162,10 +158,7 @@ struct OpWriter {
   }
 
   void operator()(const HttpSource& http) const {
-    writer.digest(http.content)
-        .text(http.filename)
-        .number(static_cast<std::uint64_t>(http.mtime_s))
-        .tag(http.unpack);
+    writer.digest(http.content).text(http.filename).number(static_cast<std::uint64_t>(http.mtime_s)).tag(http.unpack);
   }
 
   void operator()(const ExecOp& exec) const {

@@ -18,18 +18,19 @@ namespace cbuild::solver {
 /// A base image, pinned. The key is the platform and the manifest digest; `locator` says only where to fetch it.
 struct ImageSource {
   Digest manifest;
-  std::string platform;   ///< "linux/amd64"
-  Digest chain_id;        ///< of its diff ids: the result identity
-  std::string locator;    ///< "docker-image://docker.io/library/x:tag@sha256:...", "oci-layout://PATH@sha256:...", "store://NAME"
+  std::string platform;  ///< "linux/amd64"
+  Digest chain_id;       ///< of its diff ids: the result identity
+  std::string
+      locator;  ///< "docker-image://docker.io/library/x:tag@sha256:...", "oci-layout://PATH@sha256:...", "store://NAME"
 
   bool operator==(const ImageSource&) const = default;
 };
 
 /// A directory of this machine, read in place. Never hit by definition: what an op reads from it enters the op's keys.
 struct LocalSource {
-  std::string name;                       ///< "context" or the name of a named context
-  std::string path;                       ///< absolute
-  std::vector<std::string> ignore;        ///< patterns of its ignore file
+  std::string name;                 ///< "context" or the name of a named context
+  std::string path;                 ///< absolute
+  std::vector<std::string> ignore;  ///< patterns of its ignore file
 
   bool operator==(const LocalSource&) const = default;
 };
@@ -56,13 +57,41 @@ struct HttpSource {
 enum class Sharing { shared, private_, locked };
 enum class NetworkMode { host, none };
 
-struct BindMount { int input = -1; std::string source = "/"; bool read_only = true; bool operator==(const BindMount&) const = default; };
+struct BindMount {
+  int input = -1;
+  std::string source = "/";
+  bool read_only = true;
+  bool operator==(const BindMount&) const = default;
+};
 /// `input` -1: starts empty; else initial content from there.
-struct CacheMount { std::string id; Sharing sharing = Sharing::shared; int input = -1; std::string source = "/"; std::uint32_t mode = 0755, uid = 0, gid = 0; bool read_only = false; bool operator==(const CacheMount&) const = default; };
-struct TmpfsMount { std::uint64_t size_bytes = 0; bool operator==(const TmpfsMount&) const = default; };
-/// `value_hash`: a keyed hash of the value, where the user wants a changed secret to run the step again; empty: the value does not count.
-struct SecretMount { std::string id, env_name; bool as_file = true, required = false; std::uint32_t mode = 0400, uid = 0, gid = 0; std::string value_hash = {}; bool operator==(const SecretMount&) const = default; };
-struct SshMount { std::string id; bool required = false; std::uint32_t mode = 0600, uid = 0, gid = 0; bool operator==(const SshMount&) const = default; };
+struct CacheMount {
+  std::string id;
+  Sharing sharing = Sharing::shared;
+  int input = -1;
+  std::string source = "/";
+  std::uint32_t mode = 0755, uid = 0, gid = 0;
+  bool read_only = false;
+  bool operator==(const CacheMount&) const = default;
+};
+struct TmpfsMount {
+  std::uint64_t size_bytes = 0;
+  bool operator==(const TmpfsMount&) const = default;
+};
+/// `value_hash`: a keyed hash of the value, where the user wants a changed secret to run the step again; empty: the
+/// value does not count.
+struct SecretMount {
+  std::string id, env_name;
+  bool as_file = true, required = false;
+  std::uint32_t mode = 0400, uid = 0, gid = 0;
+  std::string value_hash = {};
+  bool operator==(const SecretMount&) const = default;
+};
+struct SshMount {
+  std::string id;
+  bool required = false;
+  std::uint32_t mode = 0600, uid = 0, gid = 0;
+  bool operator==(const SshMount&) const = default;
+};
 
 struct ExecMount {
   std::string target;
@@ -71,8 +100,16 @@ struct ExecMount {
 };
 
 /// A file given by value, put into the sandbox for the time of the command (heredoc scripts under /dev/pipes).
-struct InlineFile { std::string path, content; std::uint32_t mode = 0755; bool operator==(const InlineFile&) const = default; };
-struct Ulimit { std::string name; std::int64_t soft = 0, hard = 0; bool operator==(const Ulimit&) const = default; };
+struct InlineFile {
+  std::string path, content;
+  std::uint32_t mode = 0755;
+  bool operator==(const InlineFile&) const = default;
+};
+struct Ulimit {
+  std::string name;
+  std::int64_t soft = 0, hard = 0;
+  bool operator==(const Ulimit&) const = default;
+};
 
 /// Runs a command on input 0 as the root. The fields below "not in the key" change nothing a cache may tell apart.
 struct ExecOp {
@@ -86,9 +123,9 @@ struct ExecOp {
   std::vector<std::string> devices;
   std::string hostname;
   // not in the key:
-  std::vector<std::string> arguments;          ///< names in `environment` that are there by ARG; for explanations
+  std::vector<std::string> arguments;            ///< names in `environment` that are there by ARG; for explanations
   std::vector<std::string> unkeyed_environment;  ///< "NAME=value" of ARGs that the command cannot be seen to use
-  std::vector<std::string> extra_hosts;        ///< "name=ip": the names are in the key, the addresses are not
+  std::vector<std::string> extra_hosts;          ///< "name=ip": the names are in the key, the addresses are not
   std::vector<std::string> proxy_environment;
   std::vector<Ulimit> ulimits;
   std::uint64_t shm_size = 0;
@@ -105,18 +142,29 @@ struct CopyAction {
   std::vector<std::string> sources;  ///< cleaned paths relative to the source root, maybe with wildcards
   std::string destination;           ///< absolute; a trailing slash is kept and means "directory"
   std::vector<std::string> excludes;
-  std::string chown;                 ///< "user[:group]" to resolve in the destination; empty: keep (0:0 for local sources)
-  std::string chmod;                 ///< octal or symbolic; empty: keep
+  std::string chown;  ///< "user[:group]" to resolve in the destination; empty: keep (0:0 for local sources)
+  std::string chmod;  ///< octal or symbolic; empty: keep
   bool parents = false;
-  bool unpack = false;               ///< extract archives (ADD)
-  bool required = true;              ///< a source without wildcard must exist
+  bool unpack = false;                  ///< extract archives (ADD)
+  bool required = true;                 ///< a source without wildcard must exist
   std::optional<std::int64_t> mtime_s;  ///< set on what it creates (SOURCE_DATE_EPOCH)
 
   bool operator==(const CopyAction&) const = default;
 };
-struct MakeFileAction { std::string path, content; std::uint32_t mode = 0644; std::string chown, chmod; bool operator==(const MakeFileAction&) const = default; };
+struct MakeFileAction {
+  std::string path, content;
+  std::uint32_t mode = 0644;
+  std::string chown, chmod;
+  bool operator==(const MakeFileAction&) const = default;
+};
 /// mkdir -p; owner and mode only for what it creates.
-struct MakeDirAction { std::string path; std::uint32_t mode = 0755; std::string owner; std::optional<std::int64_t> mtime_s; bool operator==(const MakeDirAction&) const = default; };
+struct MakeDirAction {
+  std::string path;
+  std::uint32_t mode = 0755;
+  std::string owner;
+  std::optional<std::int64_t> mtime_s;
+  bool operator==(const MakeDirAction&) const = default;
+};
 
 using FileAction = std::variant<CopyAction, MakeFileAction, MakeDirAction>;
 
@@ -128,36 +176,42 @@ struct FileOp {
 };
 
 /// Stacks the layers of inputs 1.. on input 0 (COPY --link).
-struct MergeOp { bool operator==(const MergeOp&) const = default; };
+struct MergeOp {
+  bool operator==(const MergeOp&) const = default;
+};
 /// What input 1 changes against input 0.
-struct DiffOp { bool operator==(const DiffOp&) const = default; };
+struct DiffOp {
+  bool operator==(const DiffOp&) const = default;
+};
 
 using Op = std::variant<ImageSource, LocalSource, GitSource, HttpSource, ExecOp, FileOp, MergeOp, DiffOp>;
 
 /// Version of the canonical forms below; a change of what any of their bytes means changes it.
 inline constexpr std::uint64_t kOpFormat = 1;
 
-/// Canonical bytes of what a cache must tell apart. Where an op reads only a part of an input, the place of that part is not here
-/// but in its selector: a moved directory changes keys made of places (definition keys), not those made of content.
+/// Canonical bytes of what a cache must tell apart. Where an op reads only a part of an input, the place of that part
+/// is not here but in its selector: a moved directory changes keys made of places (definition keys), not those made of
+/// content.
 std::string canonical(const Op& op);
 bool is_source(const Op& op);
 
 /// What an op reads of one input.
 struct Selector {
   enum class Kind {
-    whole,    ///< the result itself; its identity is the key
-    paths,    ///< these paths or wildcards of the tree, content digest
+    whole,  ///< the result itself; its identity is the key
+    paths,  ///< these paths or wildcards of the tree, content digest
   } kind = Kind::whole;
   std::vector<std::string> paths;  ///< cleaned, relative to the root of the tree ("." is the root), sorted, each once
   std::vector<std::string> excludes;
   bool ignore_mode = false, ignore_owner = false;  ///< the op sets them itself
-  bool parents = false;          ///< full relative paths count; paths keep their "/./"
-  bool required = true;          ///< a path without wildcard must exist
+  bool parents = false;                            ///< full relative paths count; paths keep their "/./"
+  bool required = true;                            ///< a path without wildcard must exist
 
   bool operator==(const Selector&) const = default;
 };
 
-/// The selector for input `index` of `op`. A LocalSource has no result: where it would be read whole, use local_selector().
+/// The selector for input `index` of `op`. A LocalSource has no result: where it would be read whole, use
+/// local_selector().
 Selector selector(const Op& op, std::size_t index);
 /// As selector(), for an input that is a LocalSource: whole becomes the path ".".
 Selector local_selector(const Op& op, std::size_t index);

@@ -108,8 +108,7 @@ Json mounts_json(const std::vector<ExecMount>& mounts) {
 Json files_json(const std::vector<InlineFile>& files) {
   Json out = Json::array();
   for (const InlineFile& file : files) {
-    out.push_back(
-        Fields{Json{{"path", file.path}, {"content", file.content}}}.mode("mode", file.mode, 0755).out);
+    out.push_back(Fields{Json{{"path", file.path}, {"content", file.content}}}.mode("mode", file.mode, 0755).out);
   }
   return out;
 }
@@ -221,8 +220,6 @@ struct OpJson {
 
 }  // namespace
 
-Json op_json(const Op& op) {
-  return std::visit(OpJson{}, op);
-}
+Json op_json(const Op& op) { return std::visit(OpJson{}, op); }
 
 }  // namespace cbuild::solver

@@ -48,12 +48,8 @@ CopyAction sample_copy() {
 template <typename Value>
 using Change = std::pair<const char*, std::function<void(Value&)>>;
 
-std::string key(const ExecOp& exec) {
-  return canonical(exec);
-}
-std::string key(const CopyAction& copy) {
-  return canonical(FileOp{{copy}});
-}
+std::string key(const ExecOp& exec) { return canonical(exec); }
+std::string key(const CopyAction& copy) { return canonical(FileOp{{copy}}); }
 
 /// Every change must give bytes of its own.
 template <typename Value>
@@ -84,45 +80,44 @@ T& mount(ExecOp& exec, std::size_t index) {
 }
 
 TEST_CASE("canonical form of an exec: what is in the key") {
-  check_told_apart<ExecOp>(
-      sample_exec(),
-      {{"argv", [](ExecOp& e) { e.argv[2] = "make all"; }},
-       {"argv split",
-        [](ExecOp& e) {
-          e.argv = {"/bin/sh", "-cmake"};
-        }},
-       {"an argument becomes a variable",
-        [](ExecOp& e) { e.argv.pop_back(), e.environment.insert(e.environment.begin(), "make"); }},
-       {"environment", [](ExecOp& e) { e.environment[1] = "A=2"; }},
-       {"working directory", [](ExecOp& e) { e.working_dir = "/"; }},
-       {"user", [](ExecOp& e) { e.user = "root"; }},
-       {"platform", [](ExecOp& e) { e.platform = "linux/arm64"; }},
-       {"mount target", [](ExecOp& e) { e.mounts[0].target = "/in2"; }},
-       {"mount gone", [](ExecOp& e) { e.mounts.pop_back(); }},
-       {"bind input", [](ExecOp& e) { mount<BindMount>(e, 0).input = 2; }},
-       {"bind read-write", [](ExecOp& e) { mount<BindMount>(e, 0).read_only = false; }},
-       {"cache read-only", [](ExecOp& e) { mount<CacheMount>(e, 1).read_only = true; }},
-       {"cache input", [](ExecOp& e) { mount<CacheMount>(e, 1).input = 1; }},
-       {"cache mode", [](ExecOp& e) { mount<CacheMount>(e, 1).mode = 0700; }},
-       {"cache owner", [](ExecOp& e) { mount<CacheMount>(e, 1).uid = 7; }},
-       {"cache id no longer the default", [](ExecOp& e) { mount<CacheMount>(e, 1).id = "other"; }},
-       {"cache namespace", [](ExecOp& e) { mount<CacheMount>(e, 1).id = "ns//cache"; }},
-       {"tmpfs size", [](ExecOp& e) { mount<TmpfsMount>(e, 2).size_bytes = 1; }},
-       {"secret id", [](ExecOp& e) { mount<SecretMount>(e, 3).id = "t"; }},
-       {"secret value", [](ExecOp& e) { mount<SecretMount>(e, 3).value_hash = "h"; }},
-       {"secret env", [](ExecOp& e) { mount<SecretMount>(e, 3).env_name = "T"; }},
-       {"secret not as file", [](ExecOp& e) { mount<SecretMount>(e, 3).as_file = false; }},
-       {"secret optional", [](ExecOp& e) { mount<SecretMount>(e, 3).required = false; }},
-       {"secret mode", [](ExecOp& e) { mount<SecretMount>(e, 3).mode = 0444; }},
-       {"ssh id", [](ExecOp& e) { mount<SshMount>(e, 4).id = "other"; }},
-       {"file path", [](ExecOp& e) { e.files[0].path = "/dev/pipes/X"; }},
-       {"file content", [](ExecOp& e) { e.files[0].content = ""; }},
-       {"file mode", [](ExecOp& e) { e.files[0].mode = 0644; }},
-       {"network", [](ExecOp& e) { e.network = NetworkMode::none; }},
-       {"insecure", [](ExecOp& e) { e.insecure = true; }},
-       {"devices", [](ExecOp& e) { e.devices = {"vendor.com/gpu=0"}; }},
-       {"hostname", [](ExecOp& e) { e.hostname = ""; }},
-       {"name of an extra host", [](ExecOp& e) { e.extra_hosts = {"db2=10.0.0.1"}; }}});
+  check_told_apart<ExecOp>(sample_exec(),
+                           {{"argv", [](ExecOp& e) { e.argv[2] = "make all"; }},
+                            {"argv split",
+                             [](ExecOp& e) {
+                               e.argv = {"/bin/sh", "-cmake"};
+                             }},
+                            {"an argument becomes a variable",
+                             [](ExecOp& e) { e.argv.pop_back(), e.environment.insert(e.environment.begin(), "make"); }},
+                            {"environment", [](ExecOp& e) { e.environment[1] = "A=2"; }},
+                            {"working directory", [](ExecOp& e) { e.working_dir = "/"; }},
+                            {"user", [](ExecOp& e) { e.user = "root"; }},
+                            {"platform", [](ExecOp& e) { e.platform = "linux/arm64"; }},
+                            {"mount target", [](ExecOp& e) { e.mounts[0].target = "/in2"; }},
+                            {"mount gone", [](ExecOp& e) { e.mounts.pop_back(); }},
+                            {"bind input", [](ExecOp& e) { mount<BindMount>(e, 0).input = 2; }},
+                            {"bind read-write", [](ExecOp& e) { mount<BindMount>(e, 0).read_only = false; }},
+                            {"cache read-only", [](ExecOp& e) { mount<CacheMount>(e, 1).read_only = true; }},
+                            {"cache input", [](ExecOp& e) { mount<CacheMount>(e, 1).input = 1; }},
+                            {"cache mode", [](ExecOp& e) { mount<CacheMount>(e, 1).mode = 0700; }},
+                            {"cache owner", [](ExecOp& e) { mount<CacheMount>(e, 1).uid = 7; }},
+                            {"cache id no longer the default", [](ExecOp& e) { mount<CacheMount>(e, 1).id = "other"; }},
+                            {"cache namespace", [](ExecOp& e) { mount<CacheMount>(e, 1).id = "ns//cache"; }},
+                            {"tmpfs size", [](ExecOp& e) { mount<TmpfsMount>(e, 2).size_bytes = 1; }},
+                            {"secret id", [](ExecOp& e) { mount<SecretMount>(e, 3).id = "t"; }},
+                            {"secret value", [](ExecOp& e) { mount<SecretMount>(e, 3).value_hash = "h"; }},
+                            {"secret env", [](ExecOp& e) { mount<SecretMount>(e, 3).env_name = "T"; }},
+                            {"secret not as file", [](ExecOp& e) { mount<SecretMount>(e, 3).as_file = false; }},
+                            {"secret optional", [](ExecOp& e) { mount<SecretMount>(e, 3).required = false; }},
+                            {"secret mode", [](ExecOp& e) { mount<SecretMount>(e, 3).mode = 0444; }},
+                            {"ssh id", [](ExecOp& e) { mount<SshMount>(e, 4).id = "other"; }},
+                            {"file path", [](ExecOp& e) { e.files[0].path = "/dev/pipes/X"; }},
+                            {"file content", [](ExecOp& e) { e.files[0].content = ""; }},
+                            {"file mode", [](ExecOp& e) { e.files[0].mode = 0644; }},
+                            {"network", [](ExecOp& e) { e.network = NetworkMode::none; }},
+                            {"insecure", [](ExecOp& e) { e.insecure = true; }},
+                            {"devices", [](ExecOp& e) { e.devices = {"vendor.com/gpu=0"}; }},
+                            {"hostname", [](ExecOp& e) { e.hostname = ""; }},
+                            {"name of an extra host", [](ExecOp& e) { e.extra_hosts = {"db2=10.0.0.1"}; }}});
 }
 
 TEST_CASE("canonical form of an exec: what is not in the key") {
@@ -139,39 +134,36 @@ TEST_CASE("canonical form of an exec: what is not in the key") {
                       {"place of a bind", [](ExecOp& e) { mount<BindMount>(e, 0).source = "/moved"; }}});
   ExecOp custom = sample_exec();
   mount<CacheMount>(custom, 1).id = "one";
-  check_same<ExecOp>(custom,
-                     {{"id that is not the default", [](ExecOp& e) { mount<CacheMount>(e, 1).id = "two"; }},
-                      {"sharing", [](ExecOp& e) { mount<CacheMount>(e, 1).sharing = Sharing::locked; }}});
+  check_same<ExecOp>(custom, {{"id that is not the default", [](ExecOp& e) { mount<CacheMount>(e, 1).id = "two"; }},
+                              {"sharing", [](ExecOp& e) { mount<CacheMount>(e, 1).sharing = Sharing::locked; }}});
   ExecOp filled = sample_exec();
   mount<CacheMount>(filled, 1).input = 1;
-  check_same<ExecOp>(
-      filled, {{"mode of a cache with content", [](ExecOp& e) { mount<CacheMount>(e, 1).mode = 0700; }}});
+  check_same<ExecOp>(filled,
+                     {{"mode of a cache with content", [](ExecOp& e) { mount<CacheMount>(e, 1).mode = 0700; }}});
 }
 
 TEST_CASE("canonical form of a copy") {
-  check_told_apart<CopyAction>(
-      sample_copy(), {{"renamed file", [](CopyAction& c) { c.sources[0] = "dir/b.txt"; }},
-                      {"other wildcard", [](CopyAction& c) { c.sources[1] = "src/*.h"; }},
-                      {"wildcard in another place", [](CopyAction& c) { c.sources[1] = "other/*.c"; }},
-                      {"order", [](CopyAction& c) { std::swap(c.sources[0], c.sources[1]); }},
-                      {"input", [](CopyAction& c) { c.input = 2; }},
-                      {"destination", [](CopyAction& c) { c.destination = "/dst"; }},
-                      {"excludes", [](CopyAction& c) { c.excludes = {"x"}; }},
-                      {"chown", [](CopyAction& c) { c.chown = "1:2"; }},
-                      {"chmod", [](CopyAction& c) { c.chmod = "0644"; }},
-                      {"parents", [](CopyAction& c) { c.parents = true; }},
-                      {"unpack", [](CopyAction& c) { c.unpack = true; }},
-                      {"required", [](CopyAction& c) { c.required = false; }},
-                      {"time", [](CopyAction& c) { c.mtime_s = 0; }}});
-  check_same<CopyAction>(sample_copy(),
-                         {{"moved directory", [](CopyAction& c) { c.sources[0] = "elsewhere/a.txt"; }},
-                          {"at the root", [](CopyAction& c) { c.sources[0] = "a.txt"; }},
-                          {"written with a slash", [](CopyAction& c) { c.sources[0] = "/dir/a.txt"; }}});
+  check_told_apart<CopyAction>(sample_copy(),
+                               {{"renamed file", [](CopyAction& c) { c.sources[0] = "dir/b.txt"; }},
+                                {"other wildcard", [](CopyAction& c) { c.sources[1] = "src/*.h"; }},
+                                {"wildcard in another place", [](CopyAction& c) { c.sources[1] = "other/*.c"; }},
+                                {"order", [](CopyAction& c) { std::swap(c.sources[0], c.sources[1]); }},
+                                {"input", [](CopyAction& c) { c.input = 2; }},
+                                {"destination", [](CopyAction& c) { c.destination = "/dst"; }},
+                                {"excludes", [](CopyAction& c) { c.excludes = {"x"}; }},
+                                {"chown", [](CopyAction& c) { c.chown = "1:2"; }},
+                                {"chmod", [](CopyAction& c) { c.chmod = "0644"; }},
+                                {"parents", [](CopyAction& c) { c.parents = true; }},
+                                {"unpack", [](CopyAction& c) { c.unpack = true; }},
+                                {"required", [](CopyAction& c) { c.required = false; }},
+                                {"time", [](CopyAction& c) { c.mtime_s = 0; }}});
+  check_same<CopyAction>(sample_copy(), {{"moved directory", [](CopyAction& c) { c.sources[0] = "elsewhere/a.txt"; }},
+                                         {"at the root", [](CopyAction& c) { c.sources[0] = "a.txt"; }},
+                                         {"written with a slash", [](CopyAction& c) { c.sources[0] = "/dir/a.txt"; }}});
   CopyAction parents = sample_copy();
   parents.parents = true;
-  check_told_apart<CopyAction>(parents,
-                               {{"moved with its path", [](CopyAction& c) { c.sources[0] = "d/a.txt"; }},
-                                {"pivot", [](CopyAction& c) { c.sources[0] = "dir/./a.txt"; }}});
+  check_told_apart<CopyAction>(parents, {{"moved with its path", [](CopyAction& c) { c.sources[0] = "d/a.txt"; }},
+                                         {"pivot", [](CopyAction& c) { c.sources[0] = "dir/./a.txt"; }}});
 }
 
 TEST_CASE("sources of one input cannot change places unseen") {
@@ -243,10 +235,9 @@ TEST_CASE("canonical bytes are golden") {
   CanonicalWriter merge;
   merge.text("cbuild.op").number(1).tag(6);
   CHECK(canonical(MergeOp{}) == merge.bytes());
-  CHECK(sha256(canonical(sample_exec())).hex() ==
-        "b081e1fd961d086a2e82b619a911633f449978df5dcb616622f76c5f7baa8feb");
-  CHECK(sha256(canonical(FileOp{{sample_copy(), MakeFileAction{"/f", "x", 0644, "1", "2"},
-                                 MakeDirAction{"/d", 0700, "3", 9}}}))
+  CHECK(sha256(canonical(sample_exec())).hex() == "b081e1fd961d086a2e82b619a911633f449978df5dcb616622f76c5f7baa8feb");
+  CHECK(sha256(canonical(FileOp{
+                   {sample_copy(), MakeFileAction{"/f", "x", 0644, "1", "2"}, MakeDirAction{"/d", 0700, "3", 9}}}))
             .hex() == "ab6f745193799ddbd761f628adc3c1b9fea7980c3d9384bf1f48eed6aac5d2a4");
   CHECK(sha256(canonical(ImageSource{sha256("m"), "linux/amd64", {}, ""})).hex() ==
         "3796261cdcd1d8ff86e4274427cde49ca99c63556ddcc9e9255231b62f755d21");

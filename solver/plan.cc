@@ -9,14 +9,11 @@ namespace cbuild::solver {
 
 namespace {
 
-bool is_cancelled(const CancelSource* cancel) {
-  return cancel && cancel->cancelled();
-}
+bool is_cancelled(const CancelSource* cancel) { return cancel && cancel->cancelled(); }
 
 class Planner {
  public:
-  Planner(const Graph& graph, ResultStore& store, LocalSelections& locals, const CancelSource* cancel,
-          Plan& plan)
+  Planner(const Graph& graph, ResultStore& store, LocalSelections& locals, const CancelSource* cancel, Plan& plan)
       : graph_(graph), store_(store), locals_(locals), cancel_(cancel), plan_(plan) {}
 
   bool compute_keys() {

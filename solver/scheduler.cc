@@ -34,8 +34,8 @@ void report_early_end(const Plan& plan, StepWork& work, SolveReport& report) {
 
 }  // namespace
 
-SolveReport solve(const Graph& graph, const std::vector<VertexId>& targets, Executor& executor,
-                  ResultStore& store, const SolveOptions& options) {
+SolveReport solve(const Graph& graph, const std::vector<VertexId>& targets, Executor& executor, ResultStore& store,
+                  const SolveOptions& options) {
   NullProgress no_progress;
   ProgressSink& progress = options.progress ? *options.progress : no_progress;
   SolveReport report;
@@ -59,8 +59,7 @@ SolveReport solve(const Graph& graph, const std::vector<VertexId>& targets, Exec
   return report;
 }
 
-std::vector<Digest> definition_keys(const Graph& graph, const std::vector<VertexId>& targets,
-                                    Executor& executor) {
+std::vector<Digest> definition_keys(const Graph& graph, const std::vector<VertexId>& targets, Executor& executor) {
   LocalSelections locals(graph, executor);
   std::vector<Digest> keys(graph.size());
   for (const VertexId id : graph.reachable(targets)) keys[id] = definition_key(graph, id, keys, locals);

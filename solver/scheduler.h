@@ -18,8 +18,8 @@ struct SolveOptions {
   unsigned max_running_steps = 0;  ///< steps that execute at once; 0 = 4 per core, at least 16
   const CancelSource* cancel = nullptr;
   ProgressSink* progress = nullptr;  ///< TaskId = VertexId
-  /// Called once for each vertex that has a result, from any thread, before its dependents start; lets layers be packed while later
-  /// steps run.
+  /// Called once for each vertex that has a result, from any thread, before its dependents start; lets layers be packed
+  /// while later steps run.
   std::function<void(VertexId, const Result&, bool cached)> on_result;
 };
 
@@ -39,7 +39,7 @@ struct VertexReport {
   std::int64_t created_ns = 0;                   ///< wall clock of the first making, from the record
   Reason reason;                                 ///< why it was not cached
   FoundBy found_by = FoundBy::nothing;
-  Digest key;                                    ///< under which a record was found or made; empty if none was needed
+  Digest key;  ///< under which a record was found or made; empty if none was needed
 };
 
 struct SolveFailure {
@@ -48,15 +48,16 @@ struct SolveFailure {
 };
 
 struct SolveReport {
-  std::vector<VertexReport> vertices;  ///< by VertexId
-  std::optional<SolveFailure> failure; ///< the first one in graph order among those that failed by themselves
+  std::vector<VertexReport> vertices;   ///< by VertexId
+  std::optional<SolveFailure> failure;  ///< the first one in graph order among those that failed by themselves
   bool cancelled = false;
 };
 
-/// Brings `targets` about, doing each vertex at most once. For a vertex: looked up by definition key from the target towards the
-/// sources (a hit needs nothing below it, though its sources are still shown as cached); else its inputs are brought about, it is
-/// looked up by content key; else it runs under a claim. The first failure cancels what has not begun and ends what
-/// runs. Returns after everything has ended. dispatcher.h says how waiting steps hold no thread.
+/// Brings `targets` about, doing each vertex at most once. For a vertex: looked up by definition key from the target
+/// towards the sources (a hit needs nothing below it, though its sources are still shown as cached); else its inputs
+/// are brought about, it is looked up by content key; else it runs under a claim. The first failure cancels what has
+/// not begun and ends what runs. Returns after everything has ended. dispatcher.h says how waiting steps hold no
+/// thread.
 SolveReport solve(const Graph& graph, const std::vector<VertexId>& targets, Executor& executor, ResultStore& store,
                   const SolveOptions& options);
 

@@ -23,8 +23,7 @@ struct Shape {
 Shape chain(int length) {
   Shape shape{cat("chain of ", length), {}, kNoInput};
   shape.target = shape.graph.add(fakes::image("base"));
-  for (int i = 0; i < length; ++i)
-    shape.target = shape.graph.add(fakes::run(cat("step ", i), {shape.target}));
+  for (int i = 0; i < length; ++i) shape.target = shape.graph.add(fakes::run(cat("step ", i), {shape.target}));
   return shape;
 }
 
@@ -37,9 +36,7 @@ Shape wide(int width) {
   return shape;
 }
 
-double milliseconds(std::int64_t ns) {
-  return static_cast<double>(ns) / 1e6;
-}
+double milliseconds(std::int64_t ns) { return static_cast<double>(ns) / 1e6; }
 
 std::int64_t solve_once(const Shape& shape, fakes::FakeStore& store) {
   fakes::FakeExecutor executor;
@@ -57,8 +54,7 @@ void measure(const Shape& shape) {
     cold = std::min(cold, solve_once(shape, store));
     for (int j = 0; j < kRuns; ++j) warm = std::min(warm, solve_once(shape, store));
   }
-  std::printf("%-20s cold %9.3f ms   warm %9.3f ms\n", shape.name.c_str(), milliseconds(cold),
-              milliseconds(warm));
+  std::printf("%-20s cold %9.3f ms   warm %9.3f ms\n", shape.name.c_str(), milliseconds(cold), milliseconds(warm));
 }
 
 }  // namespace

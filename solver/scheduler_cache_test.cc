@@ -78,9 +78,9 @@ TEST_CASE("a second build looks up its target, nothing below, and shows all as c
   CHECK(second.ran.empty());
   CHECK(second.published.empty());
   CHECK(second.finds == 1);
-  CHECK(second.events == Lines{"added 0 base", "added 1 generate", "added 2 copy", "added 3 test",
-                               "started 0 ", "finished 0 cached ", "started 1 ", "finished 1 cached ",
-                               "started 2 ", "finished 2 cached ", "started 3 ", "finished 3 cached "});
+  CHECK(second.events == Lines{"added 0 base", "added 1 generate", "added 2 copy", "added 3 test", "started 0 ",
+                               "finished 0 cached ", "started 1 ", "finished 1 cached ", "started 2 ",
+                               "finished 2 cached ", "started 3 ", "finished 3 cached "});
   for (const VertexReport& vertex : second.report.vertices) CHECK(vertex.state == VertexState::cached);
   CHECK_FALSE(second.report.vertices[pipeline.test].result.id.empty());
   CHECK(second.report.vertices[pipeline.test].created_ns > 0);
@@ -141,13 +141,13 @@ TEST_CASE("local files: the key follows the selection, the note names the file")
   const Build changed = world.build(graph, copied);
   CHECK(changed.ran == Lines{"copy"});
   CHECK(changed.events.back() == "finished 1 ok ");
-  CHECK(changed.events[changed.events.size() - 2] == cat("started 1 src/b: content changed (", sha256("1").str().substr(0, 19), " -> ",
+  CHECK(changed.events[changed.events.size() - 2] == cat("started 1 src/b: content changed (",
+                                                         sha256("1").str().substr(0, 19), " -> ",
                                                          sha256("2").str().substr(0, 19), ")"));
   CHECK(changed.report.vertices[context].state == VertexState::cached);
 }
 
-TEST_CASE(
-    "ignore_cache: never looked up, nor by definition anything above it; content above it still counts") {
+TEST_CASE("ignore_cache: never looked up, nor by definition anything above it; content above it still counts") {
   World world;
   world.build(Pipeline("make"));
   const Pipeline forced("make", true);
@@ -208,8 +208,8 @@ TEST_CASE("a step that another process runs is waited for, and its result taken"
   CHECK(report.vertices[c.step].state == VertexState::cached);
   CHECK(report.vertices[c.step].result == theirs);
   CHECK(c.executor.started().empty());
-  CHECK(c.progress.lines() == Lines{"added 0 step", "started 0 waiting for another build that runs this step",
-                                    "finished 0 cached "});
+  CHECK(c.progress.lines() ==
+        Lines{"added 0 step", "started 0 waiting for another build that runs this step", "finished 0 cached "});
   CHECK(c.store.claims_held() == 0);
 }
 

@@ -26,9 +26,7 @@ using fakes::run;
 
 using Lines = std::vector<std::string>;
 
-StepFailure exit_code(int code) {
-  return {Error(ErrorCode::step_failed, cat("exit code: ", code)), code, "/log"};
-}
+StepFailure exit_code(int code) { return {Error(ErrorCode::step_failed, cat("exit code: ", code)), code, "/log"}; }
 
 /// base -> bad -> after; base -> slow -> later; end reads both.
 struct Forked {
@@ -121,9 +119,9 @@ TEST_CASE("the first failure ends what runs and cancels what has not begun") {
   CHECK(report.failure->failure.log_path == "/log");
   CHECK_FALSE(report.cancelled);
   CHECK(f.executor.was_cancelled());
-  CHECK(f.states(report) == std::vector<VertexState>{VertexState::ran, VertexState::failed,
+  CHECK(f.states(report) == std::vector<VertexState>{VertexState::ran, VertexState::failed, VertexState::cancelled,
                                                      VertexState::cancelled, VertexState::cancelled,
-                                                     VertexState::cancelled, VertexState::cancelled});
+                                                     VertexState::cancelled});
   CHECK(f.progress.lines("finished 1") == Lines{"finished 1 failed exit code: 3"});
   CHECK(f.progress.lines("finished 3") == Lines{"finished 3 cancelled "});
   CHECK(f.progress.lines("finished").size() == 3);
@@ -140,9 +138,7 @@ TEST_CASE("of several failures the one that comes first in the graph is reported
   executor.hold_all();
   executor.failures.emplace("one", exit_code(1));
   executor.failures.emplace("two", exit_code(2));
-  auto solving = std::async(std::launch::async, [&] {
-    return solve(graph, {one, two}, executor, store, {});
-  });
+  auto solving = std::async(std::launch::async, [&] { return solve(graph, {one, two}, executor, store, {}); });
   executor.wait_started(2);
   executor.finish("two");
   executor.finish("one");
@@ -160,9 +156,7 @@ TEST_CASE("what succeeds after the failure of another is kept") {
   FakeStore store;
   executor.hold_all();
   executor.failures.emplace("two", exit_code(2));
-  auto solving = std::async(std::launch::async, [&] {
-    return solve(graph, {after, two}, executor, store, {});
-  });
+  auto solving = std::async(std::launch::async, [&] { return solve(graph, {after, two}, executor, store, {}); });
   executor.wait_started(2);
   executor.finish("two");
   executor.asked.get_future().wait();
@@ -315,12 +309,8 @@ TEST_CASE("errors of the store are failures of the step") {
     store.publish_error = Error(ErrorCode::no_space, "broken");
     runs = 1;
   }
-  SUBCASE("claim") {
-    store.break_claims(Error(ErrorCode::io, "broken"));
-  }
-  SUBCASE("explain") {
-    store.explain_error = Error(ErrorCode::io, "broken");
-  }
+  SUBCASE("claim") { store.break_claims(Error(ErrorCode::io, "broken")); }
+  SUBCASE("explain") { store.explain_error = Error(ErrorCode::io, "broken"); }
   const SolveReport report = solve(graph, {after}, executor, store, {});
   REQUIRE(report.failure);
   CHECK(report.failure->vertex == blamed);

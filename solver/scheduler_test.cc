@@ -65,10 +65,9 @@ TEST_CASE("a diamond: each vertex once, inputs first") {
     CHECK(vertex.finished_ns >= vertex.started_ns);
     CHECK(vertex.created_ns > 0);
   }
-  CHECK(progress.lines() == Lines{"added 0 base", "added 1 left", "added 2 right", "added 3 both",
-                                  "started 0 ", "finished 0 ok ", "started 1 never built", "finished 1 ok ",
-                                  "started 2 never built", "finished 2 ok ", "started 3 never built",
-                                  "finished 3 ok "});
+  CHECK(progress.lines() == Lines{"added 0 base", "added 1 left", "added 2 right", "added 3 both", "started 0 ",
+                                  "finished 0 ok ", "started 1 never built", "finished 1 ok ", "started 2 never built",
+                                  "finished 2 ok ", "started 3 never built", "finished 3 ok "});
   CHECK(store.publications().size() == 3);
   CHECK(store.claims_held() == 0);
 }
@@ -117,8 +116,7 @@ TEST_CASE("independent branches run at the same time") {
   FakeStore store;
   executor.hold("left");
   executor.hold("right");
-  auto solving =
-      std::async(std::launch::async, [&] { return solve(d.graph, {d.both}, executor, store, {}); });
+  auto solving = std::async(std::launch::async, [&] { return solve(d.graph, {d.both}, executor, store, {}); });
   executor.wait_started("left");
   executor.wait_started("right");
   executor.finish("right");
@@ -140,8 +138,7 @@ TEST_CASE("running steps are limited, lowest ids first; what takes no slot is no
   for (int i = 0; i < 6; ++i) executor.hold(cat("step", i));
   SolveOptions options;
   options.max_running_steps = 2;
-  auto solving =
-      std::async(std::launch::async, [&] { return solve(graph, {end}, executor, store, options); });
+  auto solving = std::async(std::launch::async, [&] { return solve(graph, {end}, executor, store, options); });
   executor.wait_started("free");
   executor.wait_started("step0");
   executor.wait_started("step1");
@@ -165,8 +162,7 @@ TEST_CASE("a thousand running steps hold no thousand threads") {
   SolveOptions options;
   options.max_running_steps = 1000;
   const std::size_t before = thread_count();
-  auto solving =
-      std::async(std::launch::async, [&] { return solve(graph, {end}, executor, store, options); });
+  auto solving = std::async(std::launch::async, [&] { return solve(graph, {end}, executor, store, options); });
   executor.wait_started(1001);
   CHECK(thread_count() < before + 2 * std::thread::hardware_concurrency() + 8);
   for (int i = 999; i >= 0; --i) executor.finish(cat("step", i));
@@ -192,8 +188,7 @@ TEST_CASE("a chain of 10,000 steps") {
 TEST_CASE("equal vertices of two stages run once") {
   Graph graph;
   const VertexId base = graph.add(image("base"));
-  const VertexId first = graph.add(run("first", {base}, "same")),
-                 second = graph.add(run("second", {base}, "same"));
+  const VertexId first = graph.add(run("first", {base}, "same")), second = graph.add(run("second", {base}, "same"));
   FakeExecutor executor;
   FakeStore store;
   solve(graph, {first, second}, executor, store, {});
@@ -246,8 +241,7 @@ TEST_CASE("the order of events does not depend on timing when one step runs at a
     std::vector<VertexId> ends;
     for (int stage = 0; stage < 8; ++stage) {
       VertexId last = base;
-      for (int step = 0; step < 5; ++step)
-        last = graph.add(run(cat("stage ", stage, " step ", step), {last}));
+      for (int step = 0; step < 5; ++step) last = graph.add(run(cat("stage ", stage, " step ", step), {last}));
       ends.push_back(last);
     }
     FakeExecutor executor;
@@ -287,10 +281,8 @@ TEST_CASE("a build that is cached by definition, or only opens an image, starts 
   REQUIRE(child >= 0);
   if (child == 0) {
     alarm(20);
-    const bool cached =
-        solve(d.graph, {d.both}, executor, store, {}).vertices[d.both].state == VertexState::cached;
-    const bool opened =
-        solve(d.graph, {d.base}, executor, store, {}).vertices[d.base].state == VertexState::ran;
+    const bool cached = solve(d.graph, {d.both}, executor, store, {}).vertices[d.both].state == VertexState::cached;
+    const bool opened = solve(d.graph, {d.base}, executor, store, {}).vertices[d.base].state == VertexState::ran;
     _exit(cached && opened && thread_count() == 1 ? 0 : 1);
   }
   int status = -1;

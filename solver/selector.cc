@@ -36,9 +36,7 @@ void sort_unique(std::vector<std::string>& paths) {
   paths.erase(std::unique(paths.begin(), paths.end()), paths.end());
 }
 
-bool sets_every_mode(const CopyAction& copy) {
-  return !copy.chmod.empty() && parse_int(copy.chmod, 8).has_value();
-}
+bool sets_every_mode(const CopyAction& copy) { return !copy.chmod.empty() && parse_int(copy.chmod, 8).has_value(); }
 
 Selector file_selector(const FileOp& op, int input) {
   Selector result;

@@ -12,9 +12,7 @@ namespace cbuild::solver {
 
 namespace {
 
-bool is_image(const Vertex& vertex) {
-  return std::holds_alternative<ImageSource>(vertex.op);
-}
+bool is_image(const Vertex& vertex) { return std::holds_alternative<ImageSource>(vertex.op); }
 
 /// One call of Executor::execute. Kept alive by the completion, so that neither a late second call of it nor
 /// a request that is still read touches anything that is gone.
@@ -25,8 +23,8 @@ struct Execution {
 
 }  // namespace
 
-StepWork::StepWork(const Services& services, std::vector<VertexReport>& reports,
-                   const std::atomic<bool>& stopping, Completed completed)
+StepWork::StepWork(const Services& services, std::vector<VertexReport>& reports, const std::atomic<bool>& stopping,
+                   Completed completed)
     : services_(services),
       reports_(reports),
       stopping_(stopping),
@@ -57,9 +55,7 @@ Next StepWork::proceed(VertexId id) {
   return Next::failed;
 }
 
-void StepWork::give_claim(VertexId id, std::unique_ptr<Claim> claim) {
-  steps_[id].claim = std::move(claim);
-}
+void StepWork::give_claim(VertexId id, std::unique_ptr<Claim> claim) { steps_[id].claim = std::move(claim); }
 
 void StepWork::give_outcome(VertexId id, Outcome outcome) {
   steps_[id].outcome = std::move(outcome);
@@ -85,8 +81,7 @@ Next StepWork::begin_image(VertexId id) {
 Next StepWork::begin(VertexId id) {
   Step& step = steps_[id];
   step.inputs = input_results(id);
-  step.key =
-      cbuild::solver::content_key(services_.graph, id, step.inputs, services_.locals, services_.executor);
+  step.key = cbuild::solver::content_key(services_.graph, id, step.inputs, services_.locals, services_.executor);
   if (const std::optional<Record> record = look_up(id)) return settle_hit(id, *record);
   step.claim = services_.store.try_claim(step.key.key);
   if (!step.claim) {
@@ -167,8 +162,10 @@ Next StepWork::fail(VertexId id, StepFailure failure) {
   const bool was_stopped = stopping_.load(std::memory_order_acquire) || stopped_from_outside();
   if (failure.error.code() == ErrorCode::cancelled && was_stopped) return cancel(id);
   // What is lost is made again by the next solve: no failure of the step.
-  if (is_lost(failure.error)) abandon(id);
-  else report_failure(id, failure);
+  if (is_lost(failure.error))
+    abandon(id);
+  else
+    report_failure(id, failure);
   steps_[id].failure = std::move(failure);
   return Next::failed;
 }
@@ -207,8 +204,12 @@ std::vector<Result> StepWork::input_results(VertexId id) const {
 Publication StepWork::publication(VertexId id, const Record& record) const {
   const Vertex& vertex = services_.graph[id];
   const bool has_base = !vertex.inputs.empty() && vertex.inputs[0] != kNoInput;
-  return {services_.plan.definition_keys[id], steps_[id].key.key, record, step_identity(vertex),
-          has_base ? reports_[vertex.inputs[0]].result.id : Digest{}, steps_[id].key.parts};
+  return {services_.plan.definition_keys[id],
+          steps_[id].key.key,
+          record,
+          step_identity(vertex),
+          has_base ? reports_[vertex.inputs[0]].result.id : Digest{},
+          steps_[id].key.parts};
 }
 
 Reason StepWork::miss_reason(VertexId id) {

@@ -30,17 +30,14 @@ struct WorkerPool::Impl {
   std::deque<std::function<void()>> tasks;  // guarded by mutex
   const int width = tbb::info::default_concurrency();
   // By default TBB has one worker less than cores and counts on the caller to be the last one; ours sleeps.
-  tbb::global_control workers{tbb::global_control::max_allowed_parallelism,
-                              static_cast<std::size_t>(width) + 1};
+  tbb::global_control workers{tbb::global_control::max_allowed_parallelism, static_cast<std::size_t>(width) + 1};
   tbb::task_arena arena{width, 0};
 };
 
 WorkerPool::WorkerPool() : impl_(std::make_unique<Impl>()) {}
 WorkerPool::~WorkerPool() = default;
 
-unsigned WorkerPool::width() const {
-  return static_cast<unsigned>(impl_->width);
-}
+unsigned WorkerPool::width() const { return static_cast<unsigned>(impl_->width); }
 
 void WorkerPool::enqueue(std::function<void()> task) {
   Impl* impl = impl_.get();

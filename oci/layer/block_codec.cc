@@ -1,9 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
-// gzip at the fast levels is ISA-L's deflate, two to three times as fast as libdeflate's level 1. A block that ends in a full
-// flush ends on a byte and needs nothing of the block before, so the blocks of one member can be made by many threads and
-// joined; the member's CRC-32 is combined from theirs. Only ISA-L's levels 1 and 2 are used: their matcher is the same
-// algorithm for every instruction set of x86-64, while level 3 takes another one under AVX2 and would make the bytes depend
-// on the processor. Levels from 4 on are libdeflate's; it can only write whole members, so every block is one.
+// gzip at the fast levels is ISA-L's deflate, two to three times as fast as libdeflate's level 1. A block that ends in
+// a full flush ends on a byte and needs nothing of the block before, so the blocks of one member can be made by many
+// threads and joined; the member's CRC-32 is combined from theirs. Only ISA-L's levels 1 and 2 are used: their matcher
+// is the same algorithm for every instruction set of x86-64, while level 3 takes another one under AVX2 and would make
+// the bytes depend on the processor. Levels from 4 on are libdeflate's; it can only write whole members, so every block
+// is one.
 #include "oci/layer/block_codec.h"
 
 #include <isa-l/crc.h>
@@ -123,10 +124,14 @@ using AnyCodec = std::variant<PlainCopy, IsalBlocks, DeflateMembers, ZstdFrames>
 
 AnyCodec make_codec(BlockMethod method, int level) {
   switch (method) {
-    case BlockMethod::copy: return PlainCopy();
-    case BlockMethod::gzip_joined: return IsalBlocks(level);
-    case BlockMethod::gzip_members: return DeflateMembers(level);
-    case BlockMethod::zstd_frames: return ZstdFrames(level);
+    case BlockMethod::copy:
+      return PlainCopy();
+    case BlockMethod::gzip_joined:
+      return IsalBlocks(level);
+    case BlockMethod::gzip_members:
+      return DeflateMembers(level);
+    case BlockMethod::zstd_frames:
+      return ZstdFrames(level);
   }
   check_failed("block method", __FILE__, __LINE__);
 }
@@ -145,9 +150,12 @@ BlockMethod block_method(Compression compression, int level) {
     throw Error(ErrorCode::input, cat("compression level ", level, " is not between 0 and ", highest));
   }
   switch (compression) {
-    case Compression::none: return BlockMethod::copy;
-    case Compression::gzip: return level <= kFastGzipLevels ? BlockMethod::gzip_joined : BlockMethod::gzip_members;
-    case Compression::zstd: return BlockMethod::zstd_frames;
+    case Compression::none:
+      return BlockMethod::copy;
+    case Compression::gzip:
+      return level <= kFastGzipLevels ? BlockMethod::gzip_joined : BlockMethod::gzip_members;
+    case Compression::zstd:
+      return BlockMethod::zstd_frames;
   }
   check_failed("compression", __FILE__, __LINE__);
 }
@@ -184,7 +192,8 @@ void StreamFrame::add(std::uint32_t crc, std::size_t size) {
 
 void StreamFrame::append_tail(RawBuffer& out) const {
   if (method_ != BlockMethod::gzip_joined) return;
-  constexpr std::array<unsigned char, 2> kEmptyFinalBlock = {0x03, 0x00};  // RFC 1951: BFINAL, fixed codes, end of block
+  constexpr std::array<unsigned char, 2> kEmptyFinalBlock = {0x03,
+                                                             0x00};  // RFC 1951: BFINAL, fixed codes, end of block
   out.append(std::as_bytes(std::span(kEmptyFinalBlock)));
   append_le32(out, crc_);
   append_le32(out, static_cast<std::uint32_t>(size_));

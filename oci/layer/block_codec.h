@@ -13,10 +13,10 @@ namespace cbuild::oci::layer {
 
 /// How a stream is put together from blocks. Fixed by compression and level alone.
 enum class BlockMethod {
-  copy,           ///< no compression
-  gzip_joined,    ///< one gzip member; every block ends in a full flush (ISA-L, levels 0 to 3)
-  gzip_members,   ///< every block is a gzip member of its own (libdeflate, levels 4 to 12)
-  zstd_frames,    ///< every block is a zstd frame of its own
+  copy,          ///< no compression
+  gzip_joined,   ///< one gzip member; every block ends in a full flush (ISA-L, levels 0 to 3)
+  gzip_members,  ///< every block is a gzip member of its own (libdeflate, levels 4 to 12)
+  zstd_frames,   ///< every block is a zstd frame of its own
 };
 
 /// Throws Error{input} for a level the compression does not know.
@@ -32,7 +32,8 @@ class BlockCodec {
   BlockCodec(BlockCodec&&) noexcept;
   BlockCodec& operator=(BlockCodec&&) noexcept;
 
-  /// Appends the compressed form of `block` to `out`. Returns the CRC-32 of `block` if the method needs one (gzip_joined).
+  /// Appends the compressed form of `block` to `out`. Returns the CRC-32 of `block` if the method needs one
+  /// (gzip_joined).
   std::uint32_t append(std::span<const std::byte> block, RawBuffer& out);
 
  private:

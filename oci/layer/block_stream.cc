@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
-// A ring of slots. The caller fills a slot and dispatches it; from then on it is read by two lanes that keep the order (the
-// tap, and the sink behind the compressor) and by one compression in between. A lane is not a thread: it is an item that
-// works off what is ready and ends, and is started again by whoever makes the next slot ready. A slot is free again when both
-// lanes are past it.
+// A ring of slots. The caller fills a slot and dispatches it; from then on it is read by two lanes that keep the order
+// (the tap, and the sink behind the compressor) and by one compression in between. A lane is not a thread: it is an
+// item that works off what is ready and ends, and is started again by whoever makes the next slot ready. A slot is free
+// again when both lanes are past it.
 #include "oci/layer/block_stream.h"
 
 #include <algorithm>
@@ -25,8 +25,15 @@ struct Slot {
 
 struct BlockStream::Impl {
   Impl(Crew& crew_in, Compression compression_in, int level_in, ByteSink sink_in, ByteSink tap_in)
-      : crew(crew_in), compression(compression_in), level(level_in), sink(std::move(sink_in)), tap(std::move(tap_in)),
-        method(block_method(compression, level)), block_bytes(block_size(method)), frame(method), slots(1) {
+      : crew(crew_in),
+        compression(compression_in),
+        level(level_in),
+        sink(std::move(sink_in)),
+        tap(std::move(tap_in)),
+        method(block_method(compression, level)),
+        block_bytes(block_size(method)),
+        frame(method),
+        slots(1) {
     slots[0].input.reserve(block_bytes);
   }
 

@@ -11,9 +11,10 @@
 
 namespace cbuild::oci::layer {
 
-/// A stream cut into fixed blocks that are filled by the caller, looked at in order by `tap`, compressed in parallel and given
-/// to `sink` in order. A stream of one block is handled by the caller alone. Used by one thread; `tap` and `sink` are each
-/// called by one thread at a time, not always the same one. Their errors come out of any member function.
+/// A stream cut into fixed blocks that are filled by the caller, looked at in order by `tap`, compressed in parallel
+/// and given to `sink` in order. A stream of one block is handled by the caller alone. Used by one thread; `tap` and
+/// `sink` are each called by one thread at a time, not always the same one. Their errors come out of any member
+/// function.
 class BlockStream {
  public:
   /// `tap` sees the uncompressed bytes and may be null. `crew` outlives the stream.

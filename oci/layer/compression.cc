@@ -20,9 +20,12 @@ std::optional<Compression> parse_compression(std::string_view name) {
 
 std::string_view media_type(Compression compression, bool docker_types) {
   switch (compression) {
-    case Compression::none: return docker_types ? media_type::kDockerLayer : media_type::kLayer;
-    case Compression::gzip: return docker_types ? media_type::kDockerLayerGzip : media_type::kLayerGzip;
-    case Compression::zstd: return docker_types ? kDockerLayerZstd : media_type::kLayerZstd;
+    case Compression::none:
+      return docker_types ? media_type::kDockerLayer : media_type::kLayer;
+    case Compression::gzip:
+      return docker_types ? media_type::kDockerLayerGzip : media_type::kLayerGzip;
+    case Compression::zstd:
+      return docker_types ? kDockerLayerZstd : media_type::kLayerZstd;
   }
   return media_type::kLayer;
 }

@@ -18,9 +18,10 @@ std::string_view media_type(Compression compression, bool docker_types = false);
 
 using ByteSink = std::function<void(std::span<const std::byte>)>;
 
-/// Compresses a stream in fixed-size blocks on all cores (TBB); the output bytes depend only on the input, the compression
-/// and the level, never on the thread count or on how the input was cut into write() calls. gzip: one member, blocks joined by
-/// full flush, or several members; any gunzip reads it. Memory is bounded by a few blocks per core.
+/// Compresses a stream in fixed-size blocks on all cores (TBB); the output bytes depend only on the input, the
+/// compression and the level, never on the thread count or on how the input was cut into write() calls. gzip: one
+/// member, blocks joined by full flush, or several members; any gunzip reads it. Memory is bounded by a few blocks per
+/// core.
 class ParallelCompressor {
  public:
   /// `level` 0 = the default (fast) one. `sink` is called in order from one thread at a time.

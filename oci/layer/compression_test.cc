@@ -58,8 +58,14 @@ std::size_t first_member_size(std::string_view gzip) {
 
 const std::vector<std::string>& inputs() {
   static const std::vector<std::string> all = {
-      "", "x", mixed_bytes(4096), mixed_bytes(512 << 10), mixed_bytes((512 << 10) + 1), mixed_bytes(5'000'003),
-      random_bytes(3'000'000), std::string(4 << 20, '\0'),
+      "",
+      "x",
+      mixed_bytes(4096),
+      mixed_bytes(512 << 10),
+      mixed_bytes((512 << 10) + 1),
+      mixed_bytes(5'000'003),
+      random_bytes(3'000'000),
+      std::string(4 << 20, '\0'),
   };
   return all;
 }
@@ -110,7 +116,8 @@ TEST_CASE("the output depends on neither the cuts nor the threads") {
   for (const Compression compression : {Compression::none, Compression::gzip, Compression::zstd}) {
     for (const int level : {0, 5}) {
       const std::string expected = compress(input, compression, level);
-      for (const std::size_t cut : {std::size_t{1000}, std::size_t{4097}, std::size_t{512 << 10}, std::size_t{3'000'001}}) {
+      for (const std::size_t cut :
+           {std::size_t{1000}, std::size_t{4097}, std::size_t{512 << 10}, std::size_t{3'000'001}}) {
         CHECK(compress(input, compression, level, cut) == expected);
       }
       for (const int threads : {1, 2, 8}) {

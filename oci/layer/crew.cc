@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-// Runners are enqueued into the arena, no more at a time than it has threads; each takes items until the queue is empty. A
-// runner that comes late finds the queue empty and leaves, which is why it shares the state instead of pointing at the crew.
+// Runners are enqueued into the arena, no more at a time than it has threads; each takes items until the queue is
+// empty. A runner that comes late finds the queue empty and leaves, which is why it shares the state instead of
+// pointing at the crew.
 #include "oci/layer/crew.h"
 
 #include <tbb/task_arena.h>

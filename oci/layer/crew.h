@@ -6,8 +6,9 @@
 
 namespace cbuild::oci::layer {
 
-/// The hands of one job: TBB threads of the caller's arena and the caller itself, fed from one queue. The caller never waits
-/// inside TBB, so it never picks up work of other jobs, and everything gets done even where the arena has one thread only.
+/// The hands of one job: TBB threads of the caller's arena and the caller itself, fed from one queue. The caller never
+/// waits inside TBB, so it never picks up work of other jobs, and everything gets done even where the arena has one
+/// thread only.
 class Crew {
  public:
   using Item = std::function<void()>;
@@ -19,8 +20,8 @@ class Crew {
 
   /// Queues an item; thread-safe, also from within items. Nothing touches TBB before the first call.
   void post(Item item);
-  /// Runs items in the calling thread until `done` says true; blocks while there are none. `done` is asked again after every
-  /// item that ends anywhere. Rethrows the first exception of any item; nothing new is begun after one.
+  /// Runs items in the calling thread until `done` says true; blocks while there are none. `done` is asked again after
+  /// every item that ends anywhere. Rethrows the first exception of any item; nothing new is begun after one.
   void help_until(const std::function<bool()>& done);
   /// Drops what has not begun, waits for what runs, and takes nothing new. For owners of what items point at.
   void stop() noexcept;

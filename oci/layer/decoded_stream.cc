@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-// A ring of chunks between two threads. A chunk is free when it was consumed and digested. Decoding and digesting are each done
-// in order, by one thread at a time, by whichever is idle: the caller does not wait for the other thread to be scheduled
-// while there is work it can do, which matters most on a busy machine.
+// A ring of chunks between two threads. A chunk is free when it was consumed and digested. Decoding and digesting are
+// each done in order, by one thread at a time, by whichever is idle: the caller does not wait for the other thread to
+// be scheduled while there is work it can do, which matters most on a busy machine.
 #include "oci/layer/decoded_stream.h"
 
 #include <algorithm>

@@ -11,9 +11,9 @@
 
 namespace cbuild::oci::layer {
 
-/// The uncompressed bytes of a source, with their digest. Small streams are decoded by the caller; from the second chunk on
-/// a thread decodes ahead (its own one: the source may be a socket, and a TBB worker must not wait for the network), and the
-/// digest is made by whichever side would otherwise wait. Used by one thread.
+/// The uncompressed bytes of a source, with their digest. Small streams are decoded by the caller; from the second
+/// chunk on a thread decodes ahead (its own one: the source may be a socket, and a TBB worker must not wait for the
+/// network), and the digest is made by whichever side would otherwise wait. Used by one thread.
 class DecodedStream {
  public:
   /// More than `max_bytes` uncompressed bytes throw Error{corrupt}. `source` outlives the stream.

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-// gzip, the encoding of nearly all layers, is inflated by ISA-L: as a stream it is twice as fast as zlib (libdeflate is a little
-// faster still, but wants the whole blob and the whole tar in memory). bzip2 and xz come from ADD only and go through
-// libarchive's filters.
+// gzip, the encoding of nearly all layers, is inflated by ISA-L: as a stream it is twice as fast as zlib (libdeflate is
+// a little faster still, but wants the whole blob and the whole tar in memory). bzip2 and xz come from ADD only and go
+// through libarchive's filters.
 #include "oci/layer/decoder.h"
 
 #include <archive.h>
@@ -147,7 +147,8 @@ class ZstdDecoder {
 
 class FilterDecoder {
  public:
-  explicit FilterDecoder(SourceReader& source) : feed_(std::make_unique<Feed>(Feed{&source, nullptr})), archive_(archive_read_new()) {
+  explicit FilterDecoder(SourceReader& source)
+      : feed_(std::make_unique<Feed>(Feed{&source, nullptr})), archive_(archive_read_new()) {
     if (!archive_) throw std::bad_alloc();
     archive_read_support_filter_bzip2(archive_.get());
     archive_read_support_filter_xz(archive_.get());
@@ -209,11 +210,15 @@ using AnyDecoder = std::variant<PlainDecoder, GzipDecoder, ZstdDecoder, FilterDe
 
 AnyDecoder make_decoder(SourceReader& source) {
   switch (detect_encoding(source.peek(kMagicSize))) {
-    case Encoding::gzip: return GzipDecoder(source);
-    case Encoding::zstd: return ZstdDecoder(source);
+    case Encoding::gzip:
+      return GzipDecoder(source);
+    case Encoding::zstd:
+      return ZstdDecoder(source);
     case Encoding::bzip2:
-    case Encoding::xz: return FilterDecoder(source);
-    case Encoding::plain: break;
+    case Encoding::xz:
+      return FilterDecoder(source);
+    case Encoding::plain:
+      break;
   }
   return PlainDecoder(source);
 }
@@ -226,7 +231,9 @@ Encoding detect_encoding(std::span<const std::byte> head) {
   if (text.starts_with("\x1f\x8b\x08"sv)) return Encoding::gzip;
   if (text.starts_with("\x28\xb5\x2f\xfd"sv)) return Encoding::zstd;
   if (text.starts_with("BZh"sv)) return Encoding::bzip2;
-  if (text.starts_with("\xfd" "7zXZ\0"sv)) return Encoding::xz;
+  if (text.starts_with("\xfd"
+                       "7zXZ\0"sv))
+    return Encoding::xz;
   // RFC 8878, 3.1.2: skippable frames may stand before the first one.
   const bool skippable = text.size() >= 4 && (text[0] & '\xf0') == '\x50' && text.substr(1, 3) == "\x2a\x4d\x18"sv;
   return skippable ? Encoding::zstd : Encoding::plain;

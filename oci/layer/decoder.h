@@ -14,8 +14,8 @@ enum class Encoding { plain, gzip, zstd, bzip2, xz };
 /// By the magic number; plain for everything unknown.
 Encoding detect_encoding(std::span<const std::byte> head);
 
-/// Decompresses a source, whatever its encoding; several members or frames in a row are one stream, bytes behind the last one
-/// are left in the source. Holds a window, never the whole.
+/// Decompresses a source, whatever its encoding; several members or frames in a row are one stream, bytes behind the
+/// last one are left in the source. Holds a window, never the whole.
 class Decoder {
  public:
   explicit Decoder(SourceReader& source);

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-// A file costs open, fstat, flistxattr, read and close. The xattr call on the descriptor that is needed for reading anyway
-// is cheaper than any call by name (llistxattr through /proc, listxattrat), and where there are none it is a look at the inode.
+// A file costs open, fstat, flistxattr, read and close. The xattr call on the descriptor that is needed for reading
+// anyway is cheaper than any call by name (llistxattr through /proc, listxattrat), and where there are none it is a
+// look at the inode.
 #include "oci/layer/entry_scan.h"
 
 #include <dirent.h>
@@ -128,13 +129,27 @@ ScannedEntry scan_entry(WalkEntry&& found, const ScanRules& rules, std::size_t& 
   out.name_at = found.name_at;
   out.parent = std::move(found.parent);
   switch (found.d_type) {
-    case DT_DIR: scan_directory(out, found.self->get(), rules); break;
-    case DT_REG: scan_file(out, rules, budget); break;
-    case DT_LNK: scan_symlink(out); break;
-    case DT_CHR: scan_device(out, EntryType::char_device, rules); break;
-    case DT_BLK: scan_device(out, EntryType::block_device, rules); break;
-    case DT_FIFO: scan_device(out, EntryType::fifo, rules); break;
-    default: out.role = ScannedEntry::Role::skipped; break;  // sockets (layer.md has no form for them)
+    case DT_DIR:
+      scan_directory(out, found.self->get(), rules);
+      break;
+    case DT_REG:
+      scan_file(out, rules, budget);
+      break;
+    case DT_LNK:
+      scan_symlink(out);
+      break;
+    case DT_CHR:
+      scan_device(out, EntryType::char_device, rules);
+      break;
+    case DT_BLK:
+      scan_device(out, EntryType::block_device, rules);
+      break;
+    case DT_FIFO:
+      scan_device(out, EntryType::fifo, rules);
+      break;
+    default:
+      out.role = ScannedEntry::Role::skipped;
+      break;  // sockets (layer.md has no form for them)
   }
   return out;
 }

@@ -23,7 +23,7 @@ struct ScannedEntry {
   bool data_loaded = false;  ///< the content of a small file is in `data`
   RawBuffer data;
   std::uint64_t links = 1, device = 0, inode = 0;
-  SharedFd parent;           ///< to open the file again
+  SharedFd parent;  ///< to open the file again
   std::size_t name_at = 0;
 
   const char* name() const { return header.name.c_str() + name_at; }
@@ -33,9 +33,9 @@ struct ScanRules {
   bool overlay = true;  ///< char 0:0 and the overlay xattrs have overlayfs's meaning
 };
 
-/// Reads everything about one entry: stat, link target, xattrs, and the content of a file that is no larger than kSmallFile and
-/// fits in `budget`, which is lowered by it. Under overlay rules throws Error{unsupported} for redirects, metacopy and
-/// xattr whiteouts. Thread-safe.
+/// Reads everything about one entry: stat, link target, xattrs, and the content of a file that is no larger than
+/// kSmallFile and fits in `budget`, which is lowered by it. Under overlay rules throws Error{unsupported} for
+/// redirects, metacopy and xattr whiteouts. Thread-safe.
 ScannedEntry scan_entry(WalkEntry&& found, const ScanRules& rules, std::size_t& budget);
 
 /// Opens a file for reading once more. Throws Error naming it.

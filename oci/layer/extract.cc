@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// The order of the calls on one file matters: chown takes setuid bits and capabilities away, so it comes before both; writing
-// takes capabilities away, so content comes first of all; chmod last but the times.
+// The order of the calls on one file matters: chown takes setuid bits and capabilities away, so it comes before both;
+// writing takes capabilities away, so content comes first of all; chmod last but the times.
 #include "oci/layer/extract.h"
 
 #include <fcntl.h>
@@ -66,9 +66,11 @@ void write_content(int fd, const TarMember& member, const Extractor::NextData& d
 }  // namespace
 
 Extractor::Extractor(int rootfd, const UnpackOptions& options)
-    : options_(options), whiteouts_(options.whiteouts, options.user_xattr),
+    : options_(options),
+      whiteouts_(options.whiteouts, options.user_xattr),
       dirs_(rootfd, [this](const TargetDir& parent, const std::string& name) { whiteouts_.note_made(parent, name); }),
-      own_uid_(geteuid()), own_gid_(getegid()) {}
+      own_uid_(geteuid()),
+      own_gid_(getegid()) {}
 
 void Extractor::add(const TarMember& member, const NextData& data) {
   const std::string path = clean_name(member.entry.name);
@@ -87,13 +89,18 @@ void Extractor::add(const TarMember& member, const NextData& data) {
 
 void Extractor::make(const Place& place, const TarMember& member, const NextData& data) {
   switch (member.entry.type) {
-    case EntryType::directory: return make_directory(place, member);
-    case EntryType::file: return make_file(place, member, data);
-    case EntryType::hardlink: return make_hardlink(place, member);
-    case EntryType::symlink: return make_symlink(place, member);
+    case EntryType::directory:
+      return make_directory(place, member);
+    case EntryType::file:
+      return make_file(place, member, data);
+    case EntryType::hardlink:
+      return make_hardlink(place, member);
+    case EntryType::symlink:
+      return make_symlink(place, member);
     case EntryType::fifo:
     case EntryType::char_device:
-    case EntryType::block_device: return make_node(place, member);
+    case EntryType::block_device:
+      return make_node(place, member);
   }
 }
 
@@ -197,11 +204,12 @@ void Extractor::make_hardlink(const Place& place, const TarMember& member) {
   adjust_link(place, member, *st);
 }
 
-/// A link's header speaks of the file it shares. The owner is left alone where it is right already, because setting it would
-/// take the capability away, which archives of other tools give with the first name only.
+/// A link's header speaks of the file it shares. The owner is left alone where it is right already, because setting it
+/// would take the capability away, which archives of other tools give with the first name only.
 void Extractor::adjust_link(const Place& place, const TarMember& member, const struct stat& st) const {
   const Owner owner = owner_of(member);
-  if (st.st_uid != owner.uid || st.st_gid != owner.gid) set_owner(place.fd(), place.c_name(), AT_SYMLINK_NOFOLLOW, owner);
+  if (st.st_uid != owner.uid || st.st_gid != owner.gid)
+    set_owner(place.fd(), place.c_name(), AT_SYMLINK_NOFOLLOW, owner);
   if (S_ISREG(st.st_mode)) {
     const UniqueFd fd = sys::open_at(place.fd(), place.name, O_RDONLY | O_NOFOLLOW | O_NONBLOCK);
     set_xattrs(fd.get(), member.entry.xattrs);

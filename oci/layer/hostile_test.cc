@@ -61,7 +61,8 @@ void check_corrupt(Jail& jail, const std::vector<Member>& members, Whiteouts whi
 TEST_CASE("names that point out of the target are cleaned") {
   Jail jail;
   jail.unpack_all({file_member("../victim", "1"), file_member("/abs", "2"), file_member("a/../../../victim2", "3"),
-                   file_member("./dot/./x", "4"), dir_member(".."), dir_member("/"), dir_member("./"), file_member("//two", "5")});
+                   file_member("./dot/./x", "4"), dir_member(".."), dir_member("/"), dir_member("./"),
+                   file_member("//two", "5")});
   CHECK(jail.read("victim") == "1");
   CHECK(jail.read("abs") == "2");
   CHECK(jail.read("victim2") == "3");
@@ -72,8 +73,9 @@ TEST_CASE("names that point out of the target are cleaned") {
 TEST_CASE("symlinks on the way are resolved inside the target") {
   Jail jail;
   jail.unpack_all({link_member("up", "../outside"), file_member("up/secret", "mine"), link_member("abs", "/outside"),
-                   file_member("abs/other", "mine"), link_member("real", jail.path()), file_member("real/victim", "mine"),
-                   dir_member("lib64"), link_member("usr", "lib64"), file_member("usr/so", "here")});
+                   file_member("abs/other", "mine"), link_member("real", jail.path()),
+                   file_member("real/victim", "mine"), dir_member("lib64"), link_member("usr", "lib64"),
+                   file_member("usr/so", "here")});
   CHECK(jail.read("outside/secret") == "mine");
   CHECK(jail.read("outside/other") == "mine");
   CHECK(jail.read("lib64/so") == "here");
@@ -91,8 +93,8 @@ TEST_CASE("symlinks already in the target are no way out either") {
 
 TEST_CASE("a file never goes through a symlink of its own name") {
   Jail jail;
-  jail.unpack_all({link_member("l", "../victim"), file_member("l", "mine"), link_member("d", "../outside"), dir_member("d"),
-                   file_member("d/secret", "mine")});
+  jail.unpack_all({link_member("l", "../victim"), file_member("l", "mine"), link_member("d", "../outside"),
+                   dir_member("d"), file_member("d/secret", "mine")});
   CHECK(S_ISREG(sys::stat_at(jail.fd(), "l").st_mode));
   CHECK(S_ISDIR(sys::stat_at(jail.fd(), "d").st_mode));
 }
@@ -145,7 +147,8 @@ TEST_CASE("overlay's own xattrs and trusted ones are not taken from archives") {
   if (!is_root()) return;
   Jail jail;
   Member dir = dir_member("d");
-  dir.entry.xattrs = {{"trusted.overlay.opaque", "y"}, {"trusted.x", "y"}, {"user.ok", "y"}, {"user.overlay.redirect", "/outside"}};
+  dir.entry.xattrs = {
+      {"trusted.overlay.opaque", "y"}, {"trusted.x", "y"}, {"user.ok", "y"}, {"user.overlay.redirect", "/outside"}};
   jail.unpack_all({dir});
   const std::vector<sys::Xattr> xattrs = sys::list_xattrs_at(jail.fd(), "d");
   CHECK(xattrs == std::vector<sys::Xattr>{{"user.ok", "y"}});
@@ -219,9 +222,9 @@ TEST_CASE("in a flat tree whiteouts delete what the layers below brought, whatev
                    file_member("opaque/later"), file_member("shadow", "file now"), file_member(".wh.shadow"),
                    file_member("keep/new"), file_member(".wh.missing")},
                   Whiteouts::apply);
-  const std::vector<std::string> expected = {"dir",           "dir/a",       "dir/a/new",         "keep",
-                                             "keep/new",      "keep/old",    "opaque",            "opaque/later",
-                                             "opaque/merged", "opaque/merged/new", "opaque/new", "opaque/own", "shadow"};
+  const std::vector<std::string> expected = {
+      "dir",          "dir/a",         "dir/a/new",         "keep",       "keep/new",   "keep/old", "opaque",
+      "opaque/later", "opaque/merged", "opaque/merged/new", "opaque/new", "opaque/own", "shadow"};
   std::vector<std::string> found;
   for (const std::string& line : describe_tree(jail.fd())) found.push_back(line.substr(0, line.find(' ')));
   CHECK(found == expected);
@@ -251,7 +254,8 @@ void check_broken(std::string_view archive, std::uint64_t max_bytes = 1 << 30) {
 
 TEST_CASE("cut and damaged archives are refused in every compression") {
   const std::string tar = make_tar({file_member("a", mixed_bytes(900'000)), file_member("b", mixed_bytes(900'000, 2))});
-  const std::vector<std::vector<std::string>> tools = {{"cat"}, {"gzip", "-c"}, {"zstd", "-cq"}, {"bzip2", "-c"}, {"xz", "-c"}};
+  const std::vector<std::vector<std::string>> tools = {
+      {"cat"}, {"gzip", "-c"}, {"zstd", "-cq"}, {"bzip2", "-c"}, {"xz", "-c"}};
   for (const auto& argv : tools) {
     CAPTURE(argv[0]);
     const std::string archive = run_command(argv, tar).out;

@@ -13,7 +13,7 @@ namespace cbuild::oci::layer {
 struct KeptXattrs {
   std::vector<sys::Xattr> kept;  ///< security.capability and user.* without overlay's
   bool opaque = false;           ///< overlay.opaque = "y"
-  std::string refused;           ///< an overlay xattr that makes the body or the name of the entry live elsewhere; or empty
+  std::string refused;  ///< an overlay xattr that makes the body or the name of the entry live elsewhere; or empty
 };
 
 /// Reads them from an open file. One system call where there are none. Empty where the file system has no xattrs.

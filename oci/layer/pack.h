@@ -29,10 +29,10 @@ struct PackedLayer {
 };
 
 /// Tars the changes in an overlay upper directory: char 0:0 devices and opaque directories become whiteouts (layer.md,
-/// "Whiteouts"), overlay's own xattrs are left out, redirect and metacopy are refused with Error{unsupported}. One sorted walk,
-/// digest of the tar, compression and digest of the blob in one pass. The bytes depend only on the tree. An empty tree gives
-/// the empty layer. Hard links inside the tree survive; sockets are left out; xattrs kept: security.capability and user.*
-/// without overlay's. Throws Error with the path that could not be read.
+/// "Whiteouts"), overlay's own xattrs are left out, redirect and metacopy are refused with Error{unsupported}. One
+/// sorted walk, digest of the tar, compression and digest of the blob in one pass. The bytes depend only on the tree.
+/// An empty tree gives the empty layer. Hard links inside the tree survive; sockets are left out; xattrs kept:
+/// security.capability and user.* without overlay's. Throws Error with the path that could not be read.
 PackedLayer pack_layer(int upper_dirfd, BlobStore& blobs, const PackOptions& options);
 
 /// As above, but plain tar of a tree without whiteout rules to `sink` (exporter "tar", tests).

@@ -33,7 +33,8 @@ void bench_tree(const char* what, int dirfd, Compression compression, int rounds
   PackOptions options;
   options.compression = compression;
   PackedLayer layer;
-  const bench::Cost cost = bench::best_cost(rounds, [&] { layer = pack_layer(dirfd, blobs, options); }, [] {});
+  const bench::Cost cost = bench::best_cost(
+      rounds, [&] { layer = pack_layer(dirfd, blobs, options); }, [] {});
   const auto bytes = static_cast<double>(layer.uncompressed_size);
   bench::report(cat(what, ", ", media_type(compression).substr(35)).c_str(), cost, bytes, files);
   std::printf("%34s ratio %.3f of %.1f MB\n", "", static_cast<double>(layer.descriptor.size) / bytes, bytes / 1e6);

@@ -144,7 +144,10 @@ TEST_CASE("of the xattrs capability and user.* are kept") {
   if (!is_root()) return;
   const TempDir dir = TempDir::in_tmp("cbuild-pack");
   TreeMaker(dir.fd()).file("f").xattr("f", "security.capability", capability_value()).xattr("f", "user.note", "hi");
-  TreeMaker(dir.fd()).xattr("f", "trusted.secret", "x").xattr("f", "user.overlay.origin", "x").xattr("f", "user.empty", "");
+  TreeMaker(dir.fd())
+      .xattr("f", "trusted.secret", "x")
+      .xattr("f", "user.overlay.origin", "x")
+      .xattr("f", "user.empty", "");
   TreeMaker(dir.fd()).dir("d").xattr("d", "user.d", "v").xattr("d", "trusted.overlay.impure", "y");
   const std::vector<TarEntry> packed = entries(pack_tar(dir.fd()));
   REQUIRE(packed.size() == 2);
@@ -165,7 +168,12 @@ TEST_CASE("a capability set in a user namespace becomes one for everybody") {
 
 TEST_CASE("hard links: the first name is the file, the others link to it and keep its xattrs") {
   const TempDir dir = TempDir::in_tmp("cbuild-pack");
-  TreeMaker(dir.fd()).file("m", "content").hardlink("a/z", "m").hardlink("x", "m").symlink("s1", "t").hardlink("s2", "s1");
+  TreeMaker(dir.fd())
+      .file("m", "content")
+      .hardlink("a/z", "m")
+      .hardlink("x", "m")
+      .symlink("s1", "t")
+      .hardlink("s2", "s1");
   TreeMaker(dir.fd()).xattr("m", "user.k", "v");
   const std::string tar = pack_tar(dir.fd());
   CHECK(list(tar) == Names{"a/", "a/z", "m -> a/z", "s1 -> t", "s2 -> s1", "x -> a/z"});
@@ -180,7 +188,10 @@ TEST_CASE("hard links: the first name is the file, the others link to it and kee
 TEST_CASE("devices and pipes are kept, sockets are not") {
   if (!is_root()) return;
   const TempDir dir = TempDir::in_tmp("cbuild-pack");
-  TreeMaker(dir.fd()).node("null", S_IFCHR | 0666, 1, 3).node("disk", S_IFBLK | 0660, 8, 1).node("pipe", S_IFIFO | 0600);
+  TreeMaker(dir.fd())
+      .node("null", S_IFCHR | 0666, 1, 3)
+      .node("disk", S_IFBLK | 0660, 8, 1)
+      .node("pipe", S_IFIFO | 0600);
   const UniqueFd sock(socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0));
   sockaddr_un address{};
   address.sun_family = AF_UNIX;
@@ -226,12 +237,17 @@ void make_large_tree(int rootfd) {
   for (int i = 0; i < 40; ++i) {
     for (int j = 0; j < 30; ++j) {
       const auto seed = static_cast<std::uint32_t>(i * 31 + j);
-      maker.file(cat("dir", i, "/file", j), mixed_bytes(seed * 37 % 20'000, seed)).mtime(cat("dir", i, "/file", j), 1000);
+      maker.file(cat("dir", i, "/file", j), mixed_bytes(seed * 37 % 20'000, seed))
+          .mtime(cat("dir", i, "/file", j), 1000);
     }
     maker.hardlink(cat("dir", i, "/link"), cat("dir", 0, "/file", i % 30)).mtime(cat("dir", i), 1000);
   }
   maker.file("dir7/large", mixed_bytes(6'000'000)).file("dir9/medium", mixed_bytes(100'000));
-  maker.mtime("dir7/large", 1000).mtime("dir9/medium", 1000).mtime("dir7", 1000).mtime("dir9", 1000).mtime("dir0", 1000);
+  maker.mtime("dir7/large", 1000)
+      .mtime("dir9/medium", 1000)
+      .mtime("dir7", 1000)
+      .mtime("dir9", 1000)
+      .mtime("dir0", 1000);
 }
 
 TEST_CASE("the bytes depend only on the tree, for any number of threads") {

@@ -21,8 +21,8 @@ struct TargetDir {
 };
 using SharedDir = std::shared_ptr<const TargetDir>;
 
-/// Directories of a tree by name. Symlinks on the way are resolved as if the tree's root were "/", by the kernel (openat2) or
-/// step by step, never by joining strings; nothing outside the tree is reached. The last few stay open.
+/// Directories of a tree by name. Symlinks on the way are resolved as if the tree's root were "/", by the kernel
+/// (openat2) or step by step, never by joining strings; nothing outside the tree is reached. The last few stay open.
 class ResolvedDirs {
  public:
   /// Told about every directory made on the way: its parent and its name in it.

@@ -1,9 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 // Two habits of libarchive have to be worked around (3.6 to 3.8):
-// - Names in PAX records are converted from UTF-8 to the locale's character set. Where that fails (always in the C locale), the
+// - Names in PAX records are converted from UTF-8 to the locale's character set. Where that fails (always in the C
+// locale), the
 //   bytes are kept and the call warns. The warning is taken for what it is; any other one means that something was not
 //   understood, which in a layer is an error.
-// - The first link whose ustar field is empty, as Go writes targets without any ASCII character, loses its target, because a
+// - The first link whose ustar field is empty, as Go writes targets without any ASCII character, loses its target,
+// because a
 //   string of libarchive's was never allocated. A symlink member put in front of the stream allocates it.
 #include "oci/layer/tar_reader.h"
 
@@ -28,7 +30,8 @@ namespace {
 /// A ustar symlink "x" -> "y".
 std::vector<std::byte> primer() {
   std::vector<std::byte> block;
-  TarWriter writer([&block](std::span<const std::byte> bytes) { block.insert(block.end(), bytes.begin(), bytes.end()); });
+  TarWriter writer(
+      [&block](std::span<const std::byte> bytes) { block.insert(block.end(), bytes.begin(), bytes.end()); });
   TarEntry link;
   link.name = "x";
   link.link_target = "y";
@@ -63,13 +66,20 @@ std::string text_or_empty(const char* text) { return text ? text : ""; }
 EntryType type_of(archive_entry* entry) {
   if (archive_entry_hardlink(entry)) return EntryType::hardlink;
   switch (archive_entry_filetype(entry)) {
-    case AE_IFREG: return EntryType::file;
-    case AE_IFDIR: return EntryType::directory;
-    case AE_IFLNK: return EntryType::symlink;
-    case AE_IFIFO: return EntryType::fifo;
-    case AE_IFCHR: return EntryType::char_device;
-    case AE_IFBLK: return EntryType::block_device;
-    default: throw Error(ErrorCode::corrupt, "unknown type of entry");
+    case AE_IFREG:
+      return EntryType::file;
+    case AE_IFDIR:
+      return EntryType::directory;
+    case AE_IFLNK:
+      return EntryType::symlink;
+    case AE_IFIFO:
+      return EntryType::fifo;
+    case AE_IFCHR:
+      return EntryType::char_device;
+    case AE_IFBLK:
+      return EntryType::block_device;
+    default:
+      throw Error(ErrorCode::corrupt, "unknown type of entry");
   }
 }
 
@@ -95,8 +105,7 @@ void take_device(TarEntry& out, archive_entry* from) {
 void take(TarMember& out, archive_entry* from) {
   TarEntry& entry = out.entry;
   entry.type = type_of(from);
-  const char* target =
-      entry.type == EntryType::hardlink ? archive_entry_hardlink(from) : archive_entry_symlink(from);
+  const char* target = entry.type == EntryType::hardlink ? archive_entry_hardlink(from) : archive_entry_symlink(from);
   entry.link_target = text_or_empty(target);
   entry.mode = archive_entry_perm(from) & 07777;
   entry.uid = checked_id(archive_entry_uid(from), "uid");

@@ -13,13 +13,13 @@ namespace cbuild::oci::layer {
 
 /// One member as read: TarEntry plus what only readers meet.
 struct TarMember {
-  TarEntry entry;  ///< `name` and `link_target` as they stand in the archive, bytes unchanged
+  TarEntry entry;             ///< `name` and `link_target` as they stand in the archive, bytes unchanged
   std::int64_t mtime_ns = 0;  ///< nanoseconds within the second
   bool has_data = false;
 };
 
-/// Reads a tar stream (ustar, pax, GNU, v7; sparse members) with libarchive, and no other format. Names come out as the bytes
-/// that are in the archive, whatever the locale. Throws Error{corrupt} for what is no tar.
+/// Reads a tar stream (ustar, pax, GNU, v7; sparse members) with libarchive, and no other format. Names come out as the
+/// bytes that are in the archive, whatever the locale. Throws Error{corrupt} for what is no tar.
 class TarReader {
  public:
   /// Gives the next bytes of the stream, valid until its next call; empty at the end. May throw.
@@ -32,7 +32,8 @@ class TarReader {
 
   /// The next member; false at the end of the archive.
   bool next(TarMember& member);
-  /// A piece of the current member's content and where in the file it belongs; gaps are holes. False when there is no more.
+  /// A piece of the current member's content and where in the file it belongs; gaps are holes. False when there is no
+  /// more.
   bool data(std::span<const std::byte>& bytes, std::uint64_t& offset);
 
  private:

@@ -71,9 +71,10 @@ TEST_CASE("every kind of entry comes back as it was written") {
   owned.entry.uid = 1000;
   owned.entry.gid = 2097151;
   owned.entry.mtime_s = 1'700'000'000;
-  check_round_trip({dir_member("dir", 01777), file_member("dir/empty", ""), owned, file_member("full", std::string(512, 'x')),
-                    link_member("link", "../target"), link_member("hard", "owned", EntryType::hardlink),
-                    link_member("fifo", "", EntryType::fifo), device, disk});
+  check_round_trip({dir_member("dir", 01777), file_member("dir/empty", ""), owned,
+                    file_member("full", std::string(512, 'x')), link_member("link", "../target"),
+                    link_member("hard", "owned", EntryType::hardlink), link_member("fifo", "", EntryType::fifo), device,
+                    disk});
 }
 
 TEST_CASE("names of every length and alphabet") {
@@ -112,7 +113,8 @@ TEST_CASE("xattrs with any bytes, empty and large") {
   const std::string large = random_bytes(60'000);
   check_round_trip({with_xattr(file_member("cap"), "security.capability", capability_value()),
                     with_xattr(with_xattr(file_member("two"), "user.a", "line\nline"), "user.b", std::string("\0x", 2)),
-                    with_xattr(dir_member("dir"), "user.large", large), with_xattr(file_member("e"), "user.empty", "")});
+                    with_xattr(dir_member("dir"), "user.large", large),
+                    with_xattr(file_member("e"), "user.empty", "")});
 }
 
 TEST_CASE("an xattr name with '=' cannot be written and is left out") {
@@ -143,8 +145,8 @@ TEST_CASE("GNU tar lists and extracts what was written") {
   const TempDir dir = TempDir::in_tmp("cbuild-tar");
   Member named = file_member("sub/" + std::string(120, 'l'), "long");
   named.entry.mtime_s = 1'600'000'000;
-  const std::string tar = make_tar({dir_member("sub", 0750), named, file_member("grüße", "utf8"), link_member("link", "grüße"),
-                                    link_member("hard", "grüße", EntryType::hardlink)});
+  const std::string tar = make_tar({dir_member("sub", 0750), named, file_member("grüße", "utf8"),
+                                    link_member("link", "grüße"), link_member("hard", "grüße", EntryType::hardlink)});
   const CommandResult listed = run_command({"tar", "--quoting-style=literal", "-tf", "-"}, tar);
   CHECK(listed.exit_code == 0);
   CHECK(listed.err == "");

@@ -19,20 +19,27 @@ constexpr std::array<std::byte, 2 * kBlock> kZeros{};
 
 /// The ustar header; all fields are ASCII.
 struct Header {
-  char name[100], mode[8], uid[8], gid[8], size[12], mtime[12], checksum[8], type, link[100], magic[6], version[2], user[32],
-      group[32], major[8], minor[8], prefix[155], unused[12];
+  char name[100], mode[8], uid[8], gid[8], size[12], mtime[12], checksum[8], type, link[100], magic[6], version[2],
+      user[32], group[32], major[8], minor[8], prefix[155], unused[12];
 };
 static_assert(sizeof(Header) == kBlock);
 
 char type_flag(EntryType type) {
   switch (type) {
-    case EntryType::file: return '0';
-    case EntryType::hardlink: return '1';
-    case EntryType::symlink: return '2';
-    case EntryType::char_device: return '3';
-    case EntryType::block_device: return '4';
-    case EntryType::directory: return '5';
-    case EntryType::fifo: return '6';
+    case EntryType::file:
+      return '0';
+    case EntryType::hardlink:
+      return '1';
+    case EntryType::symlink:
+      return '2';
+    case EntryType::char_device:
+      return '3';
+    case EntryType::block_device:
+      return '4';
+    case EntryType::directory:
+      return '5';
+    case EntryType::fifo:
+      return '6';
   }
   check_failed("entry type", __FILE__, __LINE__);
 }

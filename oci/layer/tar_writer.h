@@ -27,9 +27,9 @@ struct TarEntry {
   bool operator==(const TarEntry&) const = default;
 };
 
-/// Writes POSIX ustar with PAX records only where ustar cannot say it (long or non-ASCII names, big ids and sizes, xattrs as
-/// SCHILY.xattr). Deterministic: no user or group names, no atime or ctime. An xattr whose name holds '=' has no form in PAX
-/// that readers agree on and is left out.
+/// Writes POSIX ustar with PAX records only where ustar cannot say it (long or non-ASCII names, big ids and sizes,
+/// xattrs as SCHILY.xattr). Deterministic: no user or group names, no atime or ctime. An xattr whose name holds '=' has
+/// no form in PAX that readers agree on and is left out.
 class TarWriter {
  public:
   explicit TarWriter(ByteSink sink);

@@ -130,7 +130,8 @@ TreeMaker& TreeMaker::node(const std::string& path, mode_t type_and_mode, unsign
 
 TreeMaker& TreeMaker::whiteout(const std::string& path) { return node(path, S_IFCHR, 0, 0); }
 
-TreeMaker& TreeMaker::sparse(const std::string& path, std::uint64_t size, std::uint64_t data_at, std::string_view data) {
+TreeMaker& TreeMaker::sparse(const std::string& path, std::uint64_t size, std::uint64_t data_at,
+                             std::string_view data) {
   file(path);
   const UniqueFd fd = sys::open_at(rootfd_, path, O_WRONLY);
   sys::pwrite_all(fd.get(), data, static_cast<off_t>(data_at));
@@ -172,7 +173,8 @@ std::string describe(int rootfd, const WalkEntry& entry, const DescribeOptions& 
   }
   if (S_ISLNK(st.st_mode)) line += cat(" -> ", sys::readlink_at(rootfd, entry.path));
   if (S_ISCHR(st.st_mode) || S_ISBLK(st.st_mode)) line += cat(" dev ", st.st_rdev);
-  if (!S_ISDIR(st.st_mode) && st.st_nlink > 1) line += cat(" = ", links.try_emplace(st.st_ino, entry.path).first->second);
+  if (!S_ISDIR(st.st_mode) && st.st_nlink > 1)
+    line += cat(" = ", links.try_emplace(st.st_ino, entry.path).first->second);
   for (const sys::Xattr& xattr : sys::list_xattrs_at(entry.parent->get(), entry.name())) {
     if (xattr.name != "security.selinux") line += cat(" ", xattr.name, "=", go_quote(xattr.value));
   }
@@ -189,7 +191,9 @@ std::vector<std::string> describe_tree(int rootfd, const DescribeOptions& option
   return lines;
 }
 
-std::string capability_value() { return std::string("\x01\x00\x00\x02\x00\x20\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00", 20); }
+std::string capability_value() {
+  return std::string("\x01\x00\x00\x02\x00\x20\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00", 20);
+}
 
 std::string make_tar(const std::vector<Member>& members) {
   std::string out;

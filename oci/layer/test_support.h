@@ -71,7 +71,8 @@ class TreeMaker {
   int rootfd_;
 };
 
-/// One line an entry: path, type, mode, owner, size or target or device, mtime, xattrs, content digest, link group. Sorted.
+/// One line an entry: path, type, mode, owner, size or target or device, mtime, xattrs, content digest, link group.
+/// Sorted.
 struct DescribeOptions {
   bool times = true;
   bool whole_seconds = false;

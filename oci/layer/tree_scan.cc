@@ -97,7 +97,8 @@ bool TreeScan::Impl::next_ahead(ScannedEntry& entry) {
   }
 }
 
-TreeScan::TreeScan(int rootfd, const ScanRules& rules, Crew& crew) : impl_(std::make_unique<Impl>(rootfd, rules, crew)) {}
+TreeScan::TreeScan(int rootfd, const ScanRules& rules, Crew& crew)
+    : impl_(std::make_unique<Impl>(rootfd, rules, crew)) {}
 TreeScan::~TreeScan() = default;
 
 bool TreeScan::next(ScannedEntry& entry) {

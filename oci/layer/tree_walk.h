@@ -16,8 +16,8 @@ using SharedFd = std::shared_ptr<const UniqueFd>;
 
 /// One name found by a walk.
 struct WalkEntry {
-  std::string path;         ///< relative to the root of the walk
-  std::size_t name_at = 0;  ///< where the last component begins
+  std::string path;          ///< relative to the root of the walk
+  std::size_t name_at = 0;   ///< where the last component begins
   unsigned char d_type = 0;  ///< DT_*, never DT_UNKNOWN
   SharedFd parent;
   SharedFd self;  ///< the open directory, for directories only
@@ -46,7 +46,8 @@ class NameList {
 };
 
 /// Walks a tree by descriptor, parents before children, the names of each directory in byte order: the order of Go's
-/// filepath.Walk. Symlinks are not followed. The root itself is not yielded. Open descriptors are bounded whatever the depth.
+/// filepath.Walk. Symlinks are not followed. The root itself is not yielded. Open descriptors are bounded whatever the
+/// depth.
 class TreeWalk {
  public:
   /// `rootfd` is borrowed.

@@ -41,8 +41,10 @@ UniqueFd dig(int rootfd, int depth) {
 
 TEST_CASE("parents come first and each directory is in byte order") {
   const TempDir dir = TempDir::in_tmp("cbuild-walk");
-  TreeMaker(dir.fd()).file("a.txt").file("a/z").file("a/B").file("a-b").dir("b/c").file("b/c/d").file("b.d").file("\xff");
-  CHECK(walk_names(dir.fd()) == std::vector<std::string>{"a", "a/B", "a/z", "a-b", "a.txt", "b", "b/c", "b/c/d", "b.d", "\xff"});
+  TreeMaker(dir.fd()).file("a.txt").file("a/z").file("a/B").file("a-b").dir("b/c").file("b/c/d").file("b.d").file(
+      "\xff");
+  CHECK(walk_names(dir.fd()) ==
+        std::vector<std::string>{"a", "a/B", "a/z", "a-b", "a.txt", "b", "b/c", "b/c/d", "b.d", "\xff"});
 }
 
 TEST_CASE("an empty tree has no entries") {

@@ -79,7 +79,8 @@ UnpackResult unpack(int source_fd, int target_dirfd, const UnpackOptions& option
 
 namespace {
 
-/// Reads the members of an archive in a regular file, from its offset, until `take` says false. False: it is no archive, or breaks.
+/// Reads the members of an archive in a regular file, from its offset, until `take` says false. False: it is no
+/// archive, or breaks.
 bool scan_members(int fd, const std::function<bool(const TarMember&)>& take) {
   if (!S_ISREG(sys::stat_fd(fd).st_mode)) return false;
   const off_t offset = lseek(fd, 0, SEEK_CUR);
@@ -105,10 +106,11 @@ bool scan_members(int fd, const std::function<bool(const TarMember&)>& take) {
 
 bool is_archive(int fd) {
   bool found = false;
-  return scan_members(fd, [&](const TarMember&) {
-           found = true;
-           return false;
-         }) &&
+  return scan_members(fd,
+                      [&](const TarMember&) {
+                        found = true;
+                        return false;
+                      }) &&
          found;
 }
 

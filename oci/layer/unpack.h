@@ -41,21 +41,22 @@ struct UnpackResult {
   std::uint64_t devices_as_files = 0;  ///< devices that may not be made here and became empty files
 };
 
-/// Reads a tar stream (plain, gzip, zstd, bzip2, xz by content; several members too) into `target_dirfd`. Hostile input is
-/// expected: names are walked by descriptor, never out of the target; symlinks on the way to an entry are resolved inside the
-/// target, as if it were "/" (what containerd and chroot'ed tar do), the last part never; absolute names and ".." are cleaned.
-/// An entry replaces what is there, a directory merges with a directory. Ownership, modes, xattrs (not trusted.* and overlay's),
-/// hard links, devices and times are restored. Whiteouts act on what was there before, whatever their place in the archive.
-/// Verifies against `expected` (digest and size) while streaming when given. Throws Error{corrupt} with the entry's name.
-UnpackResult unpack(int source_fd, int target_dirfd, const UnpackOptions& options,
-                    const Descriptor* expected = nullptr, const Digest* expected_diff_id = nullptr);
+/// Reads a tar stream (plain, gzip, zstd, bzip2, xz by content; several members too) into `target_dirfd`. Hostile input
+/// is expected: names are walked by descriptor, never out of the target; symlinks on the way to an entry are resolved
+/// inside the target, as if it were "/" (what containerd and chroot'ed tar do), the last part never; absolute names and
+/// ".." are cleaned. An entry replaces what is there, a directory merges with a directory. Ownership, modes, xattrs
+/// (not trusted.* and overlay's), hard links, devices and times are restored. Whiteouts act on what was there before,
+/// whatever their place in the archive. Verifies against `expected` (digest and size) while streaming when given.
+/// Throws Error{corrupt} with the entry's name.
+UnpackResult unpack(int source_fd, int target_dirfd, const UnpackOptions& options, const Descriptor* expected = nullptr,
+                    const Digest* expected_diff_id = nullptr);
 
-/// Whether the content starts like a tar archive in a compression unpack() reads (ADD's auto-extraction rule). Regular files
-/// only; the descriptor's offset is left alone.
+/// Whether the content starts like a tar archive in a compression unpack() reads (ADD's auto-extraction rule). Regular
+/// files only; the descriptor's offset is left alone.
 bool is_archive(int fd);
 
-/// Newest modification time, in seconds since the epoch, of the regular files in such an archive; nullopt if there is none, or the
-/// content is no archive or a broken one. The descriptor's offset is left alone.
+/// Newest modification time, in seconds since the epoch, of the regular files in such an archive; nullopt if there is
+/// none, or the content is no archive or a broken one. The descriptor's offset is left alone.
 std::optional<std::int64_t> newest_file_time(int fd);
 
 }  // namespace cbuild::oci::layer

@@ -36,7 +36,8 @@ std::string compress_with(const std::vector<std::string>& argv, std::string_view
 /// Everything an overlay upper may hold.
 void make_full_tree(int rootfd) {
   TreeMaker maker(rootfd);
-  const std::string long_name = std::string(200, 'n'), deep = "deep/" + std::string(200, 'd') + "/" + std::string(200, 'e');
+  const std::string long_name = std::string(200, 'n'),
+                    deep = "deep/" + std::string(200, 'd') + "/" + std::string(200, 'e');
   maker.file("bin/su", mixed_bytes(100'000), 04755).own("bin/su", 0, 42).file("bin/ping", "elf", 0755);
   maker.xattr("bin/ping", "security.capability", capability_value()).hardlink("bin/ping6", "bin/ping");
   maker.file("closed", "secret", 0000).dir("closed-dir", 0500).dir("tmp", 01777).dir("sgid", 02775).file("sgid/f");
@@ -94,11 +95,21 @@ TEST_CASE("unpacking and packing again gives the same layer") {
 
 TEST_CASE("archives of other tools in every compression") {
   const TempDir source = TempDir::in_tmp("cbuild-unpack");
-  TreeMaker(source.fd()).file("d/f", mixed_bytes(2'000'000)).symlink("l", "d/f").hardlink("h", "d/f").mtime("d/f", 5, 250'000'000);
-  TreeMaker(source.fd()).sparse("sparse", 8 << 20, 4 << 20, "x").mtime("d", 1000).mtime("l", 2000).mtime("sparse", 3000);
-  const std::string tar = run_command({"tar", "-C", source.path(), "--format=pax", "-S", "-cf", "-", "d", "h", "l", "sparse"}).out;
-  const std::vector<std::vector<std::string>> tools = {{"cat"},          {"gzip", "-9c"},        {"bzip2", "-c"},
-                                                       {"xz", "-1c"},    {"zstd", "-cq"},        {"zstd", "-cq", "--no-check"},
+  TreeMaker(source.fd())
+      .file("d/f", mixed_bytes(2'000'000))
+      .symlink("l", "d/f")
+      .hardlink("h", "d/f")
+      .mtime("d/f", 5, 250'000'000);
+  TreeMaker(source.fd())
+      .sparse("sparse", 8 << 20, 4 << 20, "x")
+      .mtime("d", 1000)
+      .mtime("l", 2000)
+      .mtime("sparse", 3000);
+  const std::string tar =
+      run_command({"tar", "-C", source.path(), "--format=pax", "-S", "-cf", "-", "d", "h", "l", "sparse"}).out;
+  const std::vector<std::vector<std::string>> tools = {{"cat"},           {"gzip", "-9c"},
+                                                       {"bzip2", "-c"},   {"xz", "-1c"},
+                                                       {"zstd", "-cq"},   {"zstd", "-cq", "--no-check"},
                                                        {"zstd", "-19cq"}, {"gzip", "-1", "-c"}};
   for (const auto& argv : tools) {
     CAPTURE(join(argv, " "));
@@ -117,7 +128,8 @@ TEST_CASE("archives of other tools in every compression") {
 TEST_CASE("several members in a row are one stream, trailing bytes are digested only") {
   const std::string tar = make_tar({file_member("f", mixed_bytes(1'500'000))});
   const std::string_view view(tar);
-  for (const std::vector<std::string>& argv : {std::vector<std::string>{"gzip", "-c"}, {"zstd", "-cq"}, {"bzip2", "-c"}, {"xz", "-c"}}) {
+  for (const std::vector<std::string>& argv :
+       {std::vector<std::string>{"gzip", "-c"}, {"zstd", "-cq"}, {"bzip2", "-c"}, {"xz", "-c"}}) {
     const std::string joined = compress_with(argv, view.substr(0, 700'000)) + compress_with(argv, view.substr(700'000));
     const TempDir target = TempDir::in_tmp("cbuild-unpack");
     const UnpackResult result = unpack_text(joined, target.fd());
@@ -207,7 +219,11 @@ TEST_CASE("a hard link without xattrs of its own leaves the capability alone") {
 
 TEST_CASE("entries replace what is there, directories merge") {
   const TempDir target = TempDir::in_tmp("cbuild-unpack");
-  TreeMaker(target.fd()).file("was-file").file("was-dir/inside").symlink("was-link", "elsewhere").file("elsewhere/kept");
+  TreeMaker(target.fd())
+      .file("was-file")
+      .file("was-dir/inside")
+      .symlink("was-link", "elsewhere")
+      .file("elsewhere/kept");
   TreeMaker(target.fd()).file("merged/kept").symlink("dir-link", "elsewhere");
   unpack_text(make_tar({dir_member("was-file"), file_member("was-dir", "now"), file_member("was-link", "file"),
                         dir_member("merged", 0700), file_member("merged/new"), dir_member("dir-link"),
@@ -289,7 +305,8 @@ TEST_CASE("the newest regular file of an archive") {
     return member;
   };
   const Member newer_link = dated(link_member("l", "a"), 9000);
-  const std::string tar = make_tar({dated(file_member("a"), 1000), dated(file_member("b"), 3000), newer_link, dated(file_member("c"), 2000)});
+  const std::string tar = make_tar(
+      {dated(file_member("a"), 1000), dated(file_member("b"), 3000), newer_link, dated(file_member("c"), 2000)});
   const auto newest = [](std::string_view content) {
     const UniqueFd fd = memory_file(content);
     lseek(fd.get(), 0, SEEK_SET);

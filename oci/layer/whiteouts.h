@@ -27,7 +27,8 @@ class WhiteoutRules {
 
   /// Throws Error{corrupt} for whiteouts of ".", ".." and nothing.
   Marker marker_of(std::string_view path) const;
-  /// Carries out a whiteout or opaque marker `name` in `parent`. True if something may have been removed from the target.
+  /// Carries out a whiteout or opaque marker `name` in `parent`. True if something may have been removed from the
+  /// target.
   bool apply(Marker marker, const TargetDir& parent, const std::string& name);
 
   /// Says that `name` in `parent` is of this layer.

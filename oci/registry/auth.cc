@@ -43,30 +43,23 @@ std::string basic_header(const Credentials& credentials) {
   return "Basic " + base64_encode(credentials.user + ":" + credentials.password);
 }
 
-bool has_password(const std::optional<Account>& account) {
-  return account && !account->credentials.user.empty();
-}
+bool has_password(const std::optional<Account>& account) { return account && !account->credentials.user.empty(); }
 
-std::string scopes_text(const ScopeSet& scopes) {
-  return join(scopes.texts(), " ");
-}
+std::string scopes_text(const ScopeSet& scopes) { return join(scopes.texts(), " "); }
 
 }  // namespace
 
 void check_realm(const Endpoint& endpoint, const Url& realm) {
   const auto refuse = [&](std::string_view why) {
-    throw Error(ErrorCode::denied,
-                cat(endpoint.registry, " names the token server ", realm.redacted(), ", ", why));
+    throw Error(ErrorCode::denied, cat(endpoint.registry, " names the token server ", realm.redacted(), ", ", why));
   };
   if (realm.scheme == "http" && endpoint.base.scheme != "http") refuse("which is not https");
   const Locality where = locality(realm.host);
-  if (where == Locality::open || realm.host == endpoint.base.host || where == locality(endpoint.base.host))
-    return;
+  if (where == Locality::open || realm.host == endpoint.base.host || where == locality(endpoint.base.host)) return;
   refuse("an address inside this machine or network");
 }
 
-Authenticator::Authenticator(HttpPool& pool, Hosts& hosts, CredentialStore& store, Secrets& secrets,
-                             RetryPolicy& retry)
+Authenticator::Authenticator(HttpPool& pool, Hosts& hosts, CredentialStore& store, Secrets& secrets, RetryPolicy& retry)
     : pool_(pool), hosts_(hosts), store_(store), secrets_(secrets), retry_(retry) {}
 
 std::string Authenticator::first(Attempt& attempt) {
@@ -139,11 +132,10 @@ std::shared_ptr<Authenticator::Slot> Authenticator::slot_for(const std::string& 
   return slots.emplace_back(std::make_shared<Slot>(scopes));
 }
 
-std::string Authenticator::bearer(const Challenge& challenge, Attempt& attempt,
-                                  const std::optional<Account>& account) {
+std::string Authenticator::bearer(const Challenge& challenge, Attempt& attempt, const std::optional<Account>& account) {
   const std::string key =
-      cat(attempt.endpoint.base.origin(), '\n', param(challenge, "realm"), '\n', param(challenge, "service"),
-          '\n', account ? account->source + '\n' + account->credentials.user : "");
+      cat(attempt.endpoint.base.origin(), '\n', param(challenge, "realm"), '\n', param(challenge, "service"), '\n',
+          account ? account->source + '\n' + account->credentials.user : "");
   const std::shared_ptr<Slot> slot = slot_for(key, attempt.scopes);
   const std::lock_guard lock(slot->mutex);
   const bool refused = attempt.sent == "Bearer " + slot->token;
@@ -156,17 +148,16 @@ std::string Authenticator::bearer(const Challenge& challenge, Attempt& attempt,
   return slot->token;
 }
 
-Authenticator::Grant Authenticator::fetch(const Challenge& challenge, const Attempt& attempt,
-                                          const ScopeSet& scopes, const std::optional<Account>& account) {
+Authenticator::Grant Authenticator::fetch(const Challenge& challenge, const Attempt& attempt, const ScopeSet& scopes,
+                                          const std::optional<Account>& account) {
   const std::string text = param(challenge, "realm");
   const std::optional<Url> realm = parse_url(text);
   const Endpoint& endpoint = attempt.endpoint;
   const std::string& registry = endpoint.registry;
-  if (!realm)
-    throw Error(ErrorCode::denied, cat(registry, " names no usable token server: ", go_quote(text)));
+  if (!realm) throw Error(ErrorCode::denied, cat(registry, " names no usable token server: ", go_quote(text)));
   const bool refresh = account && !account->credentials.identity_token.empty();
-  HttpResponse response = refresh ? post(challenge, endpoint, scopes, *realm, *account)
-                                  : get(challenge, endpoint, scopes, *realm, account);
+  HttpResponse response =
+      refresh ? post(challenge, endpoint, scopes, *realm, *account) : get(challenge, endpoint, scopes, *realm, account);
   const int status = response.status;
   const bool may_post = status == 400 || status == 401 || status == 404 || status == 405;
   if (!refresh && !response.failure && may_post && has_password(account)) {
@@ -175,20 +166,17 @@ Authenticator::Grant Authenticator::fetch(const Challenge& challenge, const Atte
   }
   if (!response.ok()) {
     const std::string note = account ? " with the account from " + account->source : "";
-    throw_failure(response,
-                  cat("token for ", registry, "/", attempt.repository, " from ", realm->redacted(), note),
+    throw_failure(response, cat("token for ", registry, "/", attempt.repository, " from ", realm->redacted(), note),
                   secrets_);
   }
-  const nlohmann::json body =
-      json::parse_object(response.body, 1u << 20, "token answer of " + realm->redacted());
+  const nlohmann::json body = json::parse_object(response.body, 1u << 20, "token answer of " + realm->redacted());
   Grant grant;
   grant.token = json::text(body, "token");
   if (grant.token.empty()) grant.token = json::text(body, "access_token");
   if (grant.token.empty()) throw Error(ErrorCode::denied, realm->redacted() + " sent no token");
   const nlohmann::json* lifetime = json::find(body, "expires_in");
   const bool stated = lifetime != nullptr && lifetime->is_number_integer();
-  grant.lifetime_s =
-      std::clamp(stated ? lifetime->get<std::int64_t>() : kShortestLife, kShortestLife, kLongestLife);
+  grant.lifetime_s = std::clamp(stated ? lifetime->get<std::int64_t>() : kShortestLife, kShortestLife, kLongestLife);
   return grant;
 }
 

@@ -63,10 +63,10 @@ class Authenticator {
   std::shared_ptr<Slot> slot_for(const std::string& key, const ScopeSet& scopes);
   Grant fetch(const Challenge& challenge, const Attempt& attempt, const ScopeSet& scopes,
               const std::optional<Account>& account);
-  HttpResponse get(const Challenge& challenge, const Endpoint& endpoint, const ScopeSet& scopes,
-                   const Url& realm, const std::optional<Account>& account);
-  HttpResponse post(const Challenge& challenge, const Endpoint& endpoint, const ScopeSet& scopes,
-                    const Url& realm, const Account& account);
+  HttpResponse get(const Challenge& challenge, const Endpoint& endpoint, const ScopeSet& scopes, const Url& realm,
+                   const std::optional<Account>& account);
+  HttpResponse post(const Challenge& challenge, const Endpoint& endpoint, const ScopeSet& scopes, const Url& realm,
+                    const Account& account);
   HttpResponse ask(HttpRequest request, const Endpoint& endpoint);
   std::optional<Account> account_for(const Attempt& attempt);
 
@@ -75,10 +75,9 @@ class Authenticator {
   CredentialStore& store_;
   Secrets& secrets_;
   RetryPolicy& retry_;
-  std::mutex mutex_;                             // guards the maps
-  std::map<std::string, Challenge> challenges_;  ///< by origin
-  std::map<std::string, std::vector<std::shared_ptr<Slot>>>
-      slots_;  ///< by registry, token server and account
+  std::mutex mutex_;                                                 // guards the maps
+  std::map<std::string, Challenge> challenges_;                      ///< by origin
+  std::map<std::string, std::vector<std::shared_ptr<Slot>>> slots_;  ///< by registry, token server and account
 };
 
 /// Throws Error{denied} when a registry's token server may not be asked: plain http for a registry on https,

@@ -30,9 +30,7 @@ class Download {
   Download(Session& session, Call call, const Descriptor& descriptor, const MakeWriter& make,
            const Transferred& progress)
       : session_(session), call_(std::move(call)), descriptor_(descriptor), make_(make), progress_(progress) {
-    call_.request.sink = [this](const HttpResponse& head, std::span<const std::byte> data) {
-      take(head, data);
-    };
+    call_.request.sink = [this](const HttpResponse& head, std::span<const std::byte> data) { take(head, data); };
   }
 
   /// The failed answer when the registry does not have the blob; nullopt on success.
@@ -46,8 +44,7 @@ class Download {
       if (!answer.response.failure && answer.response.status == 404) return answer;
       if (received_ - std::min(before, received_) >= kProgress) attempt = 1;
       const int status = answer.response.status;
-      if (answer.foreign && !answer.response.failure && (status == 401 || status == 403) &&
-          ++expired < kMostExpired) {
+      if (answer.foreign && !answer.response.failure && (status == 401 || status == 403) && ++expired < kMostExpired) {
         continue;  // signed storage URLs expire; the registry gives a new one
       }
       if (!session_.again(call_, answer, attempt++)) session_.fail(call_, answer);
@@ -73,8 +70,7 @@ class Download {
     try {
       answer = session_.once(call);
     } catch (const BadRange&) {
-      answer.response.failure = {TransportFailure::Kind::broken,
-                                 "the answer to a Range request does not fit"};
+      answer.response.failure = {TransportFailure::Kind::broken, "the answer to a Range request does not fit"};
       answer.url = call.request.url;
       restart();
     }
@@ -119,8 +115,7 @@ class Download {
     data = data.subspan(known);
     if (data.empty()) return;
     if (data.size() > descriptor_.size - received_) {
-      throw Error(ErrorCode::corrupt,
-                  cat("more than the ", descriptor_.size, " bytes of the descriptor came"));
+      throw Error(ErrorCode::corrupt, cat("more than the ", descriptor_.size, " bytes of the descriptor came"));
     }
     writer_->write(data);
     received_ += data.size();
@@ -165,13 +160,13 @@ bool write_embedded(const Descriptor& descriptor, const MakeWriter& make, const 
 
 }  // namespace
 
-void download_blob(Session& session, const Reference& reference, const Descriptor& descriptor,
-                   const MakeWriter& make, const Transferred& progress) {
+void download_blob(Session& session, const Reference& reference, const Descriptor& descriptor, const MakeWriter& make,
+                   const Transferred& progress) {
   if (write_embedded(descriptor, make, progress)) return;
   const std::string doing = cat("pull of ", descriptor.digest.str(), " from ", reference.name());
   try {
-    const Call call = session.call(reference, "blobs/" + descriptor.digest.str(),
-                                   ScopeSet::pull(reference.repository), doing);
+    const Call call =
+        session.call(reference, "blobs/" + descriptor.digest.str(), ScopeSet::pull(reference.repository), doing);
     const auto missing = Download(session, call, descriptor, make, progress).run();
     if (!missing) return;
     for (const std::string& text : descriptor.urls) {  // "foreign" layers live elsewhere

@@ -13,7 +13,7 @@ using MakeWriter = std::function<std::unique_ptr<BlobWriter>()>;
 /// Streams one blob into a writer and commits it. A broken transfer goes on where it stopped (Range); a
 /// storage URL that has expired is asked for again. Throws Error{corrupt} for wrong content, Error{network}
 /// when attempts run out.
-void download_blob(Session& session, const Reference& reference, const Descriptor& descriptor,
-                   const MakeWriter& make, const Transferred& progress);
+void download_blob(Session& session, const Reference& reference, const Descriptor& descriptor, const MakeWriter& make,
+                   const Transferred& progress);
 
 }  // namespace cbuild::oci::registry

@@ -10,21 +10,16 @@ namespace cbuild::oci::registry {
 
 namespace {
 
-constexpr int kStallFactor =
-    5;  // a registry that copies the blob to its storage before it answers is silent for long
+constexpr int kStallFactor = 5;  // a registry that copies the blob to its storage before it answers is silent for long
 constexpr std::chrono::seconds kGiveUpTimeout{2};
 
 class Upload {
  public:
   Upload(Session& session, const Reference& reference, const Descriptor& descriptor, BlobStore* store,
          const std::optional<Reference>& mount_from, const Transferred& progress)
-      : session_(session),
-        reference_(reference),
-        descriptor_(descriptor),
-        store_(store),
-        progress_(progress) {
-    const bool other = mount_from && mount_from->registry == reference.registry &&
-                       mount_from->repository != reference.repository;
+      : session_(session), reference_(reference), descriptor_(descriptor), store_(store), progress_(progress) {
+    const bool other =
+        mount_from && mount_from->registry == reference.registry && mount_from->repository != reference.repository;
     if (other) source_ = mount_from->repository;
   }
 
@@ -56,8 +51,8 @@ class Upload {
   Call call(const char* method, const std::string& rest) {
     ScopeSet scopes = ScopeSet::push(reference_.repository);
     if (!source_.empty()) scopes.add(ScopeSet::pull(source_));  // one token for both, though HEAD needs less
-    Call out = session_.call(reference_, rest, scopes,
-                             cat("push of ", descriptor_.digest.str(), " to ", reference_.name()));
+    Call out =
+        session_.call(reference_, rest, scopes, cat("push of ", descriptor_.digest.str(), " to ", reference_.name()));
     out.request.method = method;
     return out;
   }
@@ -75,8 +70,7 @@ class Upload {
   }
 
   bool exists() {
-    const Session::Answer answer =
-        with_source([&] { return call("HEAD", "blobs/" + descriptor_.digest.str()); });
+    const Session::Answer answer = with_source([&] { return call("HEAD", "blobs/" + descriptor_.digest.str()); });
     if (answer.response.failure) session_.fail(call("HEAD", ""), answer);
     return answer.response.ok();  // any other answer: the upload will tell more
   }
@@ -158,8 +152,8 @@ class Upload {
   void check_digest(const HttpResponse& response) const {
     const auto named = Digest::parse(response.header("docker-content-digest"));
     if (named && *named != descriptor_.digest) {
-      throw Error(ErrorCode::corrupt, cat(reference_.registry, " stored ", named->str(), " instead of ",
-                                          descriptor_.digest.str()));
+      throw Error(ErrorCode::corrupt,
+                  cat(reference_.registry, " stored ", named->str(), " instead of ", descriptor_.digest.str()));
     }
   }
 

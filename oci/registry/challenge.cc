@@ -62,8 +62,7 @@ class Scanner {
     const std::string_view word = rest_.substr(0, length);
     const std::size_t equals = word.find('=');
     const bool all_padding = equals != std::string_view::npos &&
-                             word.find_first_not_of('=', equals) == std::string_view::npos &&
-                             length > equals + 1;
+                             word.find_first_not_of('=', equals) == std::string_view::npos && length > equals + 1;
     const bool slashed = word.substr(0, equals).find('/') != std::string_view::npos;
     if (all_padding || slashed) rest_.remove_prefix(length);
   }
@@ -93,9 +92,7 @@ class Scanner {
 
 }  // namespace
 
-std::vector<Challenge> parse_challenges(std::string_view header) {
-  return Scanner(header).run();
-}
+std::vector<Challenge> parse_challenges(std::string_view header) { return Scanner(header).run(); }
 
 void ScopeSet::add(std::string_view scopes) {
   for (const std::string& scope : split(scopes, ' ')) {
@@ -110,15 +107,14 @@ void ScopeSet::add(std::string_view scopes) {
 }
 
 void ScopeSet::add(const ScopeSet& other) {
-  for (const auto& [resource, actions] : other.actions_)
-    actions_[resource].insert(actions.begin(), actions.end());
+  for (const auto& [resource, actions] : other.actions_) actions_[resource].insert(actions.begin(), actions.end());
 }
 
 bool ScopeSet::covers(const ScopeSet& other) const {
   return std::all_of(other.actions_.begin(), other.actions_.end(), [&](const auto& wanted) {
     const auto mine = actions_.find(wanted.first);
-    return mine != actions_.end() && std::includes(mine->second.begin(), mine->second.end(),
-                                                   wanted.second.begin(), wanted.second.end());
+    return mine != actions_.end() &&
+           std::includes(mine->second.begin(), mine->second.end(), wanted.second.begin(), wanted.second.end());
   });
 }
 

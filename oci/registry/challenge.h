@@ -24,12 +24,8 @@ std::vector<Challenge> parse_challenges(std::string_view header);
 class ScopeSet {
  public:
   ScopeSet() = default;
-  static ScopeSet pull(const std::string& repository) {
-    return ScopeSet("repository:" + repository + ":pull");
-  }
-  static ScopeSet push(const std::string& repository) {
-    return ScopeSet("repository:" + repository + ":pull,push");
-  }
+  static ScopeSet pull(const std::string& repository) { return ScopeSet("repository:" + repository + ":pull"); }
+  static ScopeSet push(const std::string& repository) { return ScopeSet("repository:" + repository + ":pull,push"); }
   /// Blank-separated scopes, as challenges carry them. What is no scope is skipped.
   explicit ScopeSet(std::string_view scopes) { add(scopes); }
 

@@ -56,8 +56,7 @@ TEST_CASE("scopes merge by resource") {
 }
 
 TEST_CASE("scope names may hold colons and plain words are skipped") {
-  CHECK(ScopeSet("repository:host:5000/app:pull").texts() ==
-        std::vector<std::string>{"repository:host:5000/app:pull"});
+  CHECK(ScopeSet("repository:host:5000/app:pull").texts() == std::vector<std::string>{"repository:host:5000/app:pull"});
   CHECK(ScopeSet("openid aws  : repository:x").texts().empty());
   CHECK(ScopeSet("registry:catalog:*").texts() == std::vector<std::string>{"registry:catalog:*"});
 }

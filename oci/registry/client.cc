@@ -23,8 +23,7 @@ std::string accepted_types() {
 std::string media_type_of(const HttpResponse& response) {
   const std::string_view header = response.header("content-type");
   const std::string type = to_lower(trim(header.substr(0, header.find(';'))));
-  const bool says_nothing =
-      type == "application/octet-stream" || type == "application/json" || type == "text/plain";
+  const bool says_nothing = type == "application/octet-stream" || type == "application/json" || type == "text/plain";
   return says_nothing ? std::string() : type;
 }
 
@@ -51,8 +50,8 @@ class TextWriter final : public BlobWriter {
 };
 
 Call manifest_call(Session& session, const char* method, const Reference& reference) {
-  Call call = session.call(reference, "manifests/" + tag_or_digest(reference),
-                           ScopeSet::pull(reference.repository), "pull of " + reference.familiar());
+  Call call = session.call(reference, "manifests/" + tag_or_digest(reference), ScopeSet::pull(reference.repository),
+                           "pull of " + reference.familiar());
   call.request.method = method;
   call.request.headers.emplace_back("Accept", accepted_types());
   call.request.limit = kMaxManifest;
@@ -65,8 +64,7 @@ FetchedManifest read_manifest(const Reference& reference, HttpResponse response)
   const std::optional<Digest> stated = Digest::parse(response.header("docker-content-digest"));
   const std::optional<Digest>& expected = reference.digest ? reference.digest : stated;
   if (expected && *expected != out.digest) {
-    throw Error(ErrorCode::corrupt,
-                cat("manifest has digest ", out.digest.str(), " instead of ", expected->str()));
+    throw Error(ErrorCode::corrupt, cat("manifest has digest ", out.digest.str(), " instead of ", expected->str()));
   }
   const auto parsed = parse_manifest(response.body, media_type_of(response));
   out.media_type = std::visit([](const auto& document) { return document.media_type; }, parsed);
@@ -108,8 +106,8 @@ std::optional<Descriptor> Client::resolve(const Reference& reference) {
   out.media_type = media_type_of(answer.response);
   const auto digest = Digest::parse(answer.response.header("docker-content-digest"));
   const auto size = parse_int(answer.response.header("content-length"));
-  const bool complete = answer.response.ok() && digest && size && *size > 0 &&
-                        (is_manifest(out.media_type) || is_index(out.media_type));
+  const bool complete =
+      answer.response.ok() && digest && size && *size > 0 && (is_manifest(out.media_type) || is_index(out.media_type));
   if (complete && (!reference.digest || *reference.digest == *digest)) {
     out.digest = *digest;
     out.size = static_cast<std::uint64_t>(*size);
@@ -137,8 +135,7 @@ void Client::fetch_blob(const Reference& repository, const Descriptor& descripto
 
 std::string Client::fetch_small_blob(const Reference& repository, const Descriptor& descriptor) {
   if (descriptor.size > kMaxSmallBlob) {
-    throw Error(ErrorCode::corrupt,
-                cat("blob ", descriptor.digest.str(), " is larger than ", kMaxSmallBlob, " bytes"));
+    throw Error(ErrorCode::corrupt, cat("blob ", descriptor.digest.str(), " is larger than ", kMaxSmallBlob, " bytes"));
   }
   std::string out;
   download_blob(
@@ -146,9 +143,8 @@ std::string Client::fetch_small_blob(const Reference& repository, const Descript
   return out;
 }
 
-Client::PushOutcome Client::push_blob(const Reference& repository, const Descriptor& descriptor,
-                                      BlobStore& store, const std::optional<Reference>& mount_from,
-                                      const Transferred& progress) {
+Client::PushOutcome Client::push_blob(const Reference& repository, const Descriptor& descriptor, BlobStore& store,
+                                      const std::optional<Reference>& mount_from, const Transferred& progress) {
   return upload_blob(impl_->session, repository, descriptor, store, mount_from, progress);
 }
 

@@ -22,8 +22,7 @@ struct Credentials {
 
 /// How registries are reached. Defaults follow the environment of a docker or podman user.
 struct Options {
-  std::vector<std::string>
-      insecure;  ///< host[:port] that may be plain http or have an unverifiable certificate
+  std::vector<std::string> insecure;     ///< host[:port] that may be plain http or have an unverifiable certificate
   std::optional<std::string> auth_file;  ///< instead of the files of docker and podman
   std::vector<std::string> cert_dirs = {"/etc/docker/certs.d", "/etc/containers/certs.d"};
   unsigned max_connections_per_host = 4;

@@ -46,9 +46,7 @@ struct Fixture : ClientFixture {
   }
 };
 
-Endpoint endpoint(const char* base) {
-  return {"r", *parse_url(base), false};
-}
+Endpoint endpoint(const char* base) { return {"r", *parse_url(base), false}; }
 
 bool realm_refused(const char* base, const char* realm) {
   return code_of([&] { check_realm(endpoint(base), *parse_url(realm)); }) == ErrorCode::denied;
@@ -98,12 +96,8 @@ TEST_CASE_FIXTURE(Fixture, "a wrong password: denied, with the file and without 
   const std::string wrong = "wrong-password-1";
   write_account(ref.registry, "me", wrong);
   std::string what;
-  SUBCASE("Basic") {
-    registry.wants_token = false;
-  }
-  SUBCASE("token") {
-    registry.wants_token = true;
-  }
+  SUBCASE("Basic") { registry.wants_token = false; }
+  SUBCASE("token") { registry.wants_token = true; }
   CHECK(code_of([&] { client().manifest(ref); }, &what) == ErrorCode::denied);
   CHECK(what.find(*options.auth_file) != std::string::npos);
   CHECK(what.find(wrong) == std::string::npos);
@@ -114,8 +108,7 @@ TEST_CASE_FIXTURE(Fixture, "an echo of the password by the server is hidden") {
   write_account(ref.registry, "me", kPassword);
   registry.script = [&](const FakeRequest& r) -> std::optional<FakeResponse> {
     if (r.header("authorization").empty()) return std::nullopt;
-    return error_response(403, "DENIED",
-                          "you sent " + r.header("authorization") + " that is me:" + kPassword);
+    return error_response(403, "DENIED", "you sent " + r.header("authorization") + " that is me:" + kPassword);
   };
   std::string what;
   CHECK(code_of([&] { client().manifest(ref); }, &what) == ErrorCode::denied);
@@ -149,9 +142,8 @@ TEST_CASE_FIXTURE(Fixture, "a challenge for more scope is answered with the merg
   registry.wants_token = true;
   registry.script = [&](const FakeRequest& r) -> std::optional<FakeResponse> {
     if (r.path.find("/manifests/") == std::string::npos) return std::nullopt;
-    const auto token =
-        registry.tokens.find(std::string(r.header("authorization"))
-                                 .substr(std::min<std::size_t>(7, r.header("authorization").size())));
+    const auto token = registry.tokens.find(
+        std::string(r.header("authorization")).substr(std::min<std::size_t>(7, r.header("authorization").size())));
     const ScopeSet wanted("repository:team/app:pull repository:upstream/base:pull");
     if (token != registry.tokens.end() && token->second.covers(wanted)) return std::nullopt;
     FakeResponse out{.status = 401};
@@ -170,10 +162,9 @@ TEST_CASE_FIXTURE(Fixture, "the same scope again with insufficient_scope is fina
   registry.script = [&](const FakeRequest& r) -> std::optional<FakeResponse> {
     if (r.path.find("/manifests/") == std::string::npos) return std::nullopt;
     FakeResponse out = error_response(401, "DENIED", "requested access is denied");
-    out.headers.emplace_back(
-        "WWW-Authenticate",
-        cat("Bearer realm=\"", registry.server->url("/token"),
-            R"(",service="fake",scope="repository:team/app:pull",error="insufficient_scope")"));
+    out.headers.emplace_back("WWW-Authenticate",
+                             cat("Bearer realm=\"", registry.server->url("/token"),
+                                 R"(",service="fake",scope="repository:team/app:pull",error="insufficient_scope")"));
     return out;
   };
   CHECK(code_of([&] { client().manifest(ref); }) == ErrorCode::denied);
@@ -238,12 +229,8 @@ TEST_CASE_FIXTURE(Fixture, "Authorization never goes to another origin") {
     CHECK(r.header("authorization").empty());
     return FakeResponse{.body = "blob"};
   });
-  SUBCASE("Basic") {
-    registry.wants_token = false;
-  }
-  SUBCASE("token") {
-    registry.wants_token = true;
-  }
+  SUBCASE("Basic") { registry.wants_token = false; }
+  SUBCASE("token") { registry.wants_token = true; }
   registry.add_blob("team/app", "blob");
   registry.script = [&](const FakeRequest& r) -> std::optional<FakeResponse> {
     if (r.path.find("/blobs/") == std::string::npos || r.header("authorization").empty()) return std::nullopt;
@@ -265,8 +252,7 @@ TEST_CASE_FIXTURE(Fixture, "a registry that stands in for another gets an anonym
   };
   CHECK(client().manifest(ref).body == manifest);
   CHECK(other.server->count("GET", "/token") == 1);
-  for (const FakeRequest& r : other.server->log())
-    CHECK(r.header("authorization").find("Basic") == std::string::npos);
+  for (const FakeRequest& r : other.server->log()) CHECK(r.header("authorization").find("Basic") == std::string::npos);
   CHECK(other.violations.empty());
 }
 
@@ -290,8 +276,8 @@ TEST_CASE_FIXTURE(Fixture, "the token server is on another host: redirects there
 TEST_CASE_FIXTURE(Fixture, "realms at odd places are not asked") {
   registry.wants_token = true;
   std::string what;
-  for (const char* realm : {"http://169.254.169.254/latest/meta-data", "http://10.0.0.1/token",
-                            "file:///etc/passwd", "http://[fe80::1]/t", "x", "http://u:p@127.0.0.1/"}) {
+  for (const char* realm : {"http://169.254.169.254/latest/meta-data", "http://10.0.0.1/token", "file:///etc/passwd",
+                            "http://[fe80::1]/t", "x", "http://u:p@127.0.0.1/"}) {
     CAPTURE(realm);
     registry.realm = realm;
     CHECK(code_of([&] { client().manifest(ref); }, &what) == ErrorCode::denied);

@@ -71,8 +71,7 @@ TEST_CASE_FIXTURE(PullFixture, "a cancel ends a transfer at once") {
 TEST_CASE_FIXTURE(PullFixture, "redirects to storage, relative and absolute") {
   FakeServer storage([&](const FakeRequest&) { return whole(); });
   registry.script = [&](const FakeRequest& r) -> std::optional<FakeResponse> {
-    if (r.path == "/hop")
-      return FakeResponse{.status = 307, .headers = {{"Location", storage.url("/data?sig=1")}}};
+    if (r.path == "/hop") return FakeResponse{.status = 307, .headers = {{"Location", storage.url("/data?sig=1")}}};
     if (!is_blob(r)) return std::nullopt;
     return FakeResponse{.status = 302, .headers = {{"Location", "/hop"}}, .body = "<html>moved</html>"};
   };
@@ -82,8 +81,7 @@ TEST_CASE_FIXTURE(PullFixture, "redirects to storage, relative and absolute") {
 }
 
 TEST_CASE_FIXTURE(PullFixture, "a storage URL that has expired is asked for again") {
-  FakeServer storage(
-      [&](const FakeRequest& r) { return r.target == "/0" ? FakeResponse{.status = 403} : whole(); });
+  FakeServer storage([&](const FakeRequest& r) { return r.target == "/0" ? FakeResponse{.status = 403} : whole(); });
   registry.script = [&, n = 0](const FakeRequest& r) mutable -> std::optional<FakeResponse> {
     if (!is_blob(r)) return std::nullopt;
     return FakeResponse{.status = 307, .headers = {{"Location", storage.url(cat("/", n++))}}};
@@ -101,8 +99,7 @@ TEST_CASE_FIXTURE(PullFixture, "redirects end, and never lead to odd places") {
   std::string what;
   CHECK(code_of([&] { client().manifest(ref); }, &what) == ErrorCode::network);
   CHECK(what.find("too many redirects") != std::string::npos);
-  for (const char* odd :
-       {"file:///etc/passwd", "http://169.254.169.254/latest/", "gopher://x/", "http://u:p@x/"}) {
+  for (const char* odd : {"file:///etc/passwd", "http://169.254.169.254/latest/", "gopher://x/", "http://u:p@x/"}) {
     CAPTURE(odd);
     target = odd;
     CHECK(code_of([&] { client().manifest(ref); }) == ErrorCode::network);
@@ -125,9 +122,8 @@ TEST_CASE_FIXTURE(PullFixture, "foreign layers come from their own URLs, without
 TEST_CASE_FIXTURE(PullFixture, "warnings of the registry are passed on once each") {
   registry.script = [&](const FakeRequest& r) -> std::optional<FakeResponse> {
     if (r.path == "/v2/") return std::nullopt;
-    return FakeResponse{
-        .headers = {{"Warning", R"(299 - "this \"thing\" is old")"}, {"Warning", R"(110 x "no")"}},
-        .body = manifest};
+    return FakeResponse{.headers = {{"Warning", R"(299 - "this \"thing\" is old")"}, {"Warning", R"(110 x "no")"}},
+                        .body = manifest};
   };
   client().manifest(ref);
   client().manifest(ref);
@@ -182,12 +178,8 @@ TEST_CASE_FIXTURE(PullFixture, "a proxy of the environment is used, but not for 
     return FakeResponse{.headers = {{"Content-Type", std::string(media_type::kManifest)}}, .body = manifest};
   });
   const char* name = "http_proxy";
-  SUBCASE("lower case") {
-    name = "http_proxy";
-  }
-  SUBCASE("upper case") {
-    name = "HTTP_PROXY";
-  }
+  SUBCASE("lower case") { name = "http_proxy"; }
+  SUBCASE("upper case") { name = "HTTP_PROXY"; }
   ::setenv(name, proxy.url("").c_str(), 1);
   ::setenv("https_proxy", proxy.url("").c_str(), 1);
   const ScopeExit restore([&] {

@@ -21,8 +21,7 @@ TEST_CASE_FIXTURE(PullFixture, "manifests by tag and by digest") {
 
 TEST_CASE_FIXTURE(PullFixture, "what the registry says about a missing image is shown") {
   std::string what;
-  CHECK(code_of([&] { client().manifest(registry.reference("team/none:2")); }, &what) ==
-        ErrorCode::not_found);
+  CHECK(code_of([&] { client().manifest(registry.reference("team/none:2")); }, &what) == ErrorCode::not_found);
   CHECK(what.find("MANIFEST_UNKNOWN: manifest unknown") != std::string::npos);
   CHECK(what.find("team/none:2") != std::string::npos);
 }
@@ -39,12 +38,8 @@ TEST_CASE_FIXTURE(PullFixture, "resolve asks with HEAD") {
 
 TEST_CASE_FIXTURE(PullFixture, "resolve without HEAD or without a digest falls back to GET") {
   int status = 405;
-  SUBCASE("405") {
-    status = 405;
-  }
-  SUBCASE("200 without digest") {
-    status = 200;
-  }
+  SUBCASE("405") { status = 405; }
+  SUBCASE("200 without digest") { status = 200; }
   registry.script = [&](const FakeRequest& r) -> std::optional<FakeResponse> {
     if (r.method != "HEAD") return std::nullopt;
     return FakeResponse{.status = status, .headers = {{"Content-Type", std::string(media_type::kManifest)}}};
@@ -58,8 +53,7 @@ TEST_CASE_FIXTURE(PullFixture, "a manifest that is not what its digest says is r
   pinned.digest = sha256(manifest);
   registry.script = [&](const FakeRequest& r) -> std::optional<FakeResponse> {
     if (!is_manifest(r)) return std::nullopt;
-    FakeResponse out{.headers = {{"Content-Type", std::string(media_type::kManifest)}},
-                     .body = manifest + " "};
+    FakeResponse out{.headers = {{"Content-Type", std::string(media_type::kManifest)}}, .body = manifest + " "};
     if (r.path.ends_with("/1")) out.headers.emplace_back("Docker-Content-Digest", sha256(manifest).str());
     return out;
   };
@@ -87,9 +81,8 @@ TEST_CASE_FIXTURE(PullFixture, "a wrong Content-Type and ambiguous documents are
 TEST_CASE_FIXTURE(PullFixture, "schema 1 is refused by name") {
   registry.script = [&](const FakeRequest& r) -> std::optional<FakeResponse> {
     if (!is_manifest(r)) return std::nullopt;
-    return FakeResponse{
-        .headers = {{"Content-Type", "application/vnd.docker.distribution.manifest.v1+prettyjws"}},
-        .body = R"({"schemaVersion":1})"};
+    return FakeResponse{.headers = {{"Content-Type", "application/vnd.docker.distribution.manifest.v1+prettyjws"}},
+                        .body = R"({"schemaVersion":1})"};
   };
   CHECK(code_of([&] { client().manifest(ref); }) == ErrorCode::unsupported);
   CHECK(code_of([&] { client().resolve(ref); }) == ErrorCode::unsupported);
@@ -175,9 +168,8 @@ TEST_CASE_FIXTURE(PullFixture, "a server without Range sends all again") {
 TEST_CASE_FIXTURE(PullFixture, "a range that does not fit starts over") {
   FakeResponse cut = whole();
   cut.reset_after = 100'000;
-  FakeResponse gap{.status = 206,
-                   .headers = {{"Content-Range", "bytes 150000-299999/300000"}},
-                   .body = blob.substr(150'000)};
+  FakeResponse gap{
+      .status = 206, .headers = {{"Content-Range", "bytes 150000-299999/300000"}}, .body = blob.substr(150'000)};
   script_blobs({cut, gap});
   check_fetched();
   CHECK(registry.server->log().back().header("range").empty());

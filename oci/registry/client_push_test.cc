@@ -94,9 +94,7 @@ TEST_CASE_FIXTURE(Fixture, "no mount from another registry or from itself") {
 
 TEST_CASE_FIXTURE(Fixture, "a push takes one token") {
   registry.wants_token = true;
-  SUBCASE("upload") {
-    CHECK(push() == Outcome::uploaded);
-  }
+  SUBCASE("upload") { CHECK(push() == Outcome::uploaded); }
   SUBCASE("mount") {
     registry.add_blob("base/os", content);
     CHECK(push(registry.reference("base/os")) == Outcome::mounted);
@@ -126,12 +124,10 @@ TEST_CASE_FIXTURE(Fixture, "a token that ends during the upload is renewed") {
 }
 
 TEST_CASE_FIXTURE(Fixture, "a broken upload is cancelled and begun again") {
-  SUBCASE("server error") {
-    script_method("PUT", {FakeResponse{.status = 500}, FakeResponse{.status = 502}});
-  }
+  SUBCASE("server error") { script_method("PUT", {FakeResponse{.status = 500}, FakeResponse{.status = 502}}); }
   SUBCASE("session is lost") {
-    script_method("PUT", {error_response(404, "BLOB_UPLOAD_UNKNOWN", "x"),
-                          error_response(400, "BLOB_UPLOAD_INVALID", "x")});
+    script_method("PUT",
+                  {error_response(404, "BLOB_UPLOAD_UNKNOWN", "x"), error_response(400, "BLOB_UPLOAD_INVALID", "x")});
   }
   CHECK(push() == Outcome::uploaded);
   CHECK(has_blob());
@@ -150,8 +146,7 @@ TEST_CASE_FIXTURE(Fixture, "an upload whose answer was lost is not repeated") {
 }
 
 TEST_CASE_FIXTURE(Fixture, "the registry's reasons are shown") {
-  script_method(
-      "PUT", std::vector<std::optional<FakeResponse>>(9, error_response(400, "DIGEST_INVALID", "bad blob")));
+  script_method("PUT", std::vector<std::optional<FakeResponse>>(9, error_response(400, "DIGEST_INVALID", "bad blob")));
   std::string what;
   CHECK(code_of([&] { push(); }, &what) == ErrorCode::network);
   CHECK(what.find("DIGEST_INVALID: bad blob") != std::string::npos);
@@ -193,8 +188,7 @@ TEST_CASE_FIXTURE(Fixture, "odd Locations") {
 }
 
 TEST_CASE_FIXTURE(Fixture, "an answer with another digest is corrupt") {
-  script_method("PUT",
-                {FakeResponse{.status = 201, .headers = {{"Docker-Content-Digest", sha256("y").str()}}}});
+  script_method("PUT", {FakeResponse{.status = 201, .headers = {{"Docker-Content-Digest", sha256("y").str()}}}});
   CHECK(code_of([&] { push(); }) == ErrorCode::corrupt);
 }
 
@@ -233,8 +227,7 @@ TEST_CASE_FIXTURE(Fixture, "a manifest the registry refuses or changes") {
                              : std::nullopt;
   };
   std::string what;
-  CHECK(code_of([&] { client().push_manifest(ref, media_type::kManifest, "{}"); }, &what) ==
-        ErrorCode::network);
+  CHECK(code_of([&] { client().push_manifest(ref, media_type::kManifest, "{}"); }, &what) == ErrorCode::network);
   CHECK(what.find("MANIFEST_BLOB_UNKNOWN") != std::string::npos);
   registry.script = [](const FakeRequest& r) -> std::optional<FakeResponse> {
     if (r.method != "PUT") return std::nullopt;

@@ -29,8 +29,7 @@ std::string environment(const char* name) {
 
 /// "https://Index.docker.io/v1/" -> "docker.io"; "http://host:5000/v2" -> "host:5000"; "host/ns" stays.
 std::string normalize_key(std::string_view key) {
-  if (const std::size_t scheme = key.find("://"); scheme != std::string_view::npos)
-    key.remove_prefix(scheme + 3);
+  if (const std::size_t scheme = key.find("://"); scheme != std::string_view::npos) key.remove_prefix(scheme + 3);
   while (key.ends_with('/')) key.remove_suffix(1);
   for (const std::string_view version : {"/v1", "/v2"}) {
     if (key.ends_with(version)) key.remove_suffix(version.size());
@@ -53,9 +52,7 @@ std::vector<std::string> candidate_keys(const std::string& registry, const std::
   }
 }
 
-std::string server_address(const std::string& registry) {
-  return registry == "docker.io" ? kHubKey : registry;
-}
+std::string server_address(const std::string& registry) { return registry == "docker.io" ? kHubKey : registry; }
 
 std::optional<Account> account_of_entry(const Value& entry, const std::string& source) {
   Account out;
@@ -90,8 +87,8 @@ std::optional<Account> from_entries(const Value& entries, const std::vector<std:
 
 bool is_program_suffix(std::string_view name) {
   return !name.empty() && std::all_of(name.begin(), name.end(), [](char c) {
-    return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '-' ||
-           c == '_' || c == '.';
+    return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '-' || c == '_' ||
+           c == '.';
   });
 }
 
@@ -104,8 +101,8 @@ std::optional<Account> ask_helper(const std::string& name, const std::string& se
   if (result.exit_code != 0) {
     const std::string said = result.out + result.err;
     if (said.find("credentials not found") != std::string::npos) return std::nullopt;
-    throw Error(ErrorCode::denied, cat(program, " for ", server, " failed with exit code ", result.exit_code,
-                                       ": ", sanitize_for_terminal(trim(said).substr(0, 400))));
+    throw Error(ErrorCode::denied, cat(program, " for ", server, " failed with exit code ", result.exit_code, ": ",
+                                       sanitize_for_terminal(trim(said).substr(0, 400))));
   }
   const Value answer = json::parse_object(result.out, kMaxHelperOutput, program);
   Account out;
@@ -150,9 +147,8 @@ std::optional<Account> from_default_helper(const Value& config, const std::strin
   }
 }
 
-std::optional<Account> from_config(const Value& config, const std::string& registry,
-                                   const std::string& repository, const std::string& source,
-                                   const CredentialStore::Warn& warn) {
+std::optional<Account> from_config(const Value& config, const std::string& registry, const std::string& repository,
+                                   const std::string& source, const CredentialStore::Warn& warn) {
   const std::vector<std::string> keys = candidate_keys(registry, repository);
   if (auto account = from_registry_helpers(config, keys, registry)) return account;
   if (const Value* entries = json::object(config, "auths")) {
@@ -201,12 +197,10 @@ std::optional<Account> CredentialStore::find(const std::string& registry, const 
   return known_.emplace(key, search(registry, repository)).first->second;
 }
 
-std::optional<Account> CredentialStore::search(const std::string& registry,
-                                               const std::string& repository) const {
+std::optional<Account> CredentialStore::search(const std::string& registry, const std::string& repository) const {
   for (const std::string& file : places_.files) {
     const auto fd = sys::try_open_at(AT_FDCWD, file, O_RDONLY);
-    if (!fd && places_.explicit_file)
-      throw Error(ErrorCode::input, "credential file " + file + " does not exist");
+    if (!fd && places_.explicit_file) throw Error(ErrorCode::input, "credential file " + file + " does not exist");
     if (!fd) continue;
     try {
       const std::string text = sys::read_all(fd->get(), kMaxFile);
@@ -224,8 +218,6 @@ std::optional<Account> CredentialStore::search(const std::string& registry,
   return std::nullopt;
 }
 
-std::string CredentialStore::searched() const {
-  return join(places_.files, ", ");
-}
+std::string CredentialStore::searched() const { return join(places_.files, ", "); }
 
 }  // namespace cbuild::oci::registry

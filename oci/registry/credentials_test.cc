@@ -43,8 +43,7 @@ class Environment {
 
 struct Fixture {
   Fixture() {
-    for (const char* name : {"REGISTRY_AUTH_FILE", "DOCKER_CONFIG", "XDG_CONFIG_HOME"})
-      environment.set(name, "");
+    for (const char* name : {"REGISTRY_AUTH_FILE", "DOCKER_CONFIG", "XDG_CONFIG_HOME"}) environment.set(name, "");
     environment.set("HOME", dir.path() + "/home");
     environment.set("XDG_RUNTIME_DIR", dir.path() + "/run");
   }
@@ -61,8 +60,7 @@ struct Fixture {
   }
 
   std::optional<Account> find(const std::string& registry, const std::string& repository = "app") {
-    CredentialStore store(CredentialStore::places(std::nullopt),
-                          [this](const std::string& line) { warning = line; });
+    CredentialStore store(CredentialStore::places(std::nullopt), [this](const std::string& line) { warning = line; });
     return store.find(registry, repository);
   }
 
@@ -97,10 +95,9 @@ constexpr char kDocker[] = "home/.docker/config.json";
 TEST_CASE_FIXTURE(Fixture, "no file: no account") {
   CHECK(user("r.io") == "-");
   const auto places = CredentialStore::places(std::nullopt);
-  CHECK(places.files == std::vector<std::string>{dir.path() + "/home/.docker/config.json",
-                                                 dir.path() + "/run/containers/auth.json",
-                                                 dir.path() + "/home/.config/containers/auth.json",
-                                                 dir.path() + "/home/.dockercfg"});
+  CHECK(places.files ==
+        std::vector<std::string>{dir.path() + "/home/.docker/config.json", dir.path() + "/run/containers/auth.json",
+                                 dir.path() + "/home/.config/containers/auth.json", dir.path() + "/home/.dockercfg"});
 }
 
 TEST_CASE_FIXTURE(Fixture, "the first file that knows the registry wins") {
@@ -143,8 +140,7 @@ TEST_CASE_FIXTURE(Fixture, "keys with schemes, versions and paths") {
 }
 
 TEST_CASE_FIXTURE(Fixture, "Docker Hub's names are one") {
-  for (const char* key :
-       {"https://index.docker.io/v1/", "docker.io", "index.docker.io", "registry-1.docker.io"}) {
+  for (const char* key : {"https://index.docker.io/v1/", "docker.io", "index.docker.io", "registry-1.docker.io"}) {
     CAPTURE(key);
     write(kDocker, auths(key, "hub"));
     CHECK(user("docker.io", "library/busybox") == "hub:pw");
@@ -152,10 +148,8 @@ TEST_CASE_FIXTURE(Fixture, "Docker Hub's names are one") {
 }
 
 TEST_CASE_FIXTURE(Fixture, "the longest path wins") {
-  write(
-      kDocker,
-      cat(R"({"auths":{"r.io":{"username":"host","password":"p"},"r.io/a":{"username":"a","password":"p"},)",
-          R"("r.io/a/b":{"username":"ab","password":"p"},"r.io/ab":{"username":"x","password":"p"}}})"));
+  write(kDocker, cat(R"({"auths":{"r.io":{"username":"host","password":"p"},"r.io/a":{"username":"a","password":"p"},)",
+                     R"("r.io/a/b":{"username":"ab","password":"p"},"r.io/ab":{"username":"x","password":"p"}}})"));
   CHECK(user("r.io", "a/b") == "ab:p");
   CHECK(user("r.io", "a/c") == "a:p");
   CHECK(user("r.io", "c") == "host:p");
@@ -163,9 +157,8 @@ TEST_CASE_FIXTURE(Fixture, "the longest path wins") {
 }
 
 TEST_CASE_FIXTURE(Fixture, "tokens and passwords with colons") {
-  write(kDocker,
-        cat(R"({"auths":{"a.io":{"auth":")", base64_encode("u:p:q"), R"("},"b.io":{"identitytoken":"idt"},)",
-            R"("c.io":{"registrytoken":"rt"},"d.io":{},"e.io":{"auth":""}}})"));
+  write(kDocker, cat(R"({"auths":{"a.io":{"auth":")", base64_encode("u:p:q"), R"("},"b.io":{"identitytoken":"idt"},)",
+                     R"("c.io":{"registrytoken":"rt"},"d.io":{},"e.io":{"auth":""}}})"));
   CHECK(user("a.io") == "u:p:q");
   CHECK(find("b.io")->credentials.identity_token == "idt");
   CHECK(find("c.io")->registry_token == "rt");
@@ -174,8 +167,7 @@ TEST_CASE_FIXTURE(Fixture, "tokens and passwords with colons") {
 }
 
 TEST_CASE_FIXTURE(Fixture, "the old .dockercfg") {
-  write("home/.dockercfg",
-        cat(R"({"https://index.docker.io/v1/":{"auth":")", base64_encode("old:pw"), R"("}})"));
+  write("home/.dockercfg", cat(R"({"https://index.docker.io/v1/":{"auth":")", base64_encode("old:pw"), R"("}})"));
   CHECK(user("docker.io") == "old:pw");
 }
 
@@ -184,11 +176,9 @@ TEST_CASE_FIXTURE(Fixture, "helpers: credHelpers before auths before credsStore"
                "read server; echo "
                "\"{\\\"ServerURL\\\":\\\"$server\\\",\\\"Username\\\":\\\"one@$server\\\",\\\"Secret\\\":"
                "\\\"s\\\"}\"");
-  write_helper("two",
-               "read server; echo \"{\\\"Username\\\":\\\"two@$server\\\",\\\"Secret\\\":\\\"s\\\"}\"");
-  write(kDocker,
-        cat(R"({"credsStore":"two","credHelpers":{"a.io":"one","docker.io":"one"},"auths":{"a.io":{},)",
-            R"("b.io":{"username":"file","password":"p"},"c.io":{}}})"));
+  write_helper("two", "read server; echo \"{\\\"Username\\\":\\\"two@$server\\\",\\\"Secret\\\":\\\"s\\\"}\"");
+  write(kDocker, cat(R"({"credsStore":"two","credHelpers":{"a.io":"one","docker.io":"one"},"auths":{"a.io":{},)",
+                     R"("b.io":{"username":"file","password":"p"},"c.io":{}}})"));
   CHECK(user("a.io") == "one@a.io:s");
   CHECK(user("b.io") == "file:p");
   CHECK(user("c.io") == "two@c.io:s");
@@ -245,8 +235,8 @@ TEST_CASE_FIXTURE(Fixture, "each registry is asked for once") {
 
 TEST_CASE_FIXTURE(Fixture, "broken files are named") {
   std::string what;
-  for (const std::string text : {"{", "[]", R"({"auths":[]})", R"({"auths":{"r.io":{"auth":"!!"}}})",
-                                 R"({"auths":{"r.io":{"username":1}}})"}) {
+  for (const std::string text :
+       {"{", "[]", R"({"auths":[]})", R"({"auths":{"r.io":{"auth":"!!"}}})", R"({"auths":{"r.io":{"username":1}}})"}) {
     CAPTURE(text);
     write(kDocker, text);
     CHECK(failure("r.io", &what) == ErrorCode::input);

@@ -62,9 +62,7 @@ CurlLibrary::CurlLibrary() : handle_(open_library()) {
   }
 }
 
-CurlLibrary::~CurlLibrary() {
-  global_cleanup();
-}
+CurlLibrary::~CurlLibrary() { global_cleanup(); }
 
 CurlShare::CurlShare(const CurlLibrary& curl) : curl_(curl), share_(curl.share_init()) {
   CBUILD_CHECK(share_ != nullptr);
@@ -81,8 +79,6 @@ CurlShare::CurlShare(const CurlLibrary& curl) : curl_(curl), share_(curl.share_i
   curl_.share_setopt(share_, CURLSHOPT_SHARE, CURL_LOCK_DATA_SSL_SESSION);
 }
 
-CurlShare::~CurlShare() {
-  curl_.share_cleanup(share_);
-}
+CurlShare::~CurlShare() { curl_.share_cleanup(share_); }
 
 }  // namespace cbuild::oci::registry

@@ -38,10 +38,9 @@ bool available(const char* program) {
 class DockerRegistry {
  public:
   explicit DockerRegistry(TempDir& dir, const std::string& http = {}, const std::string& more = {}) {
-    sys::write_file_at(
-        dir.fd(), "config.yml",
-        cat("version: 0.1\nlog: {level: info}\nstorage:\n  filesystem: {rootdirectory: ", dir.path(),
-            "/data}\n  delete: {enabled: true}\nhttp:\n  addr: 127.0.0.1:0\n  secret: x\n", http, more));
+    sys::write_file_at(dir.fd(), "config.yml",
+                       cat("version: 0.1\nlog: {level: info}\nstorage:\n  filesystem: {rootdirectory: ", dir.path(),
+                           "/data}\n  delete: {enabled: true}\nhttp:\n  addr: 127.0.0.1:0\n  secret: x\n", http, more));
     int pipe[2];
     REQUIRE(::pipe2(pipe, O_CLOEXEC) == 0);
     output_.reset(pipe[0]);
@@ -100,8 +99,7 @@ std::string big_content() {
 /// Pushes an image with one layer, mounts it elsewhere, and pulls it into an empty store.
 void exercise(ClientFixture& fixture, const std::string& address) {
   Client& client = fixture.client();
-  const Reference ref = parse_reference(address + "/team/app:v1"),
-                  copy = parse_reference(address + "/other/app:v2");
+  const Reference ref = parse_reference(address + "/team/app:v1"), copy = parse_reference(address + "/other/app:v2");
   CHECK_FALSE(client.resolve(ref));
   CHECK(code_of([&] { client.manifest(ref); }) == ErrorCode::not_found);
 
@@ -198,12 +196,10 @@ TEST_CASE_FIXTURE(Fixture, "docker-registry over plain http") {
 TEST_CASE_FIXTURE(Fixture, "docker-registry with accounts") {
   if (!available(kProgram)) return;
   sys::write_file_at(dir.fd(), "htpasswd", kHtpasswd);
-  const DockerRegistry registry(dir, "",
-                                cat("auth:\n  htpasswd: {realm: test, path: ", dir.path(), "/htpasswd}\n"));
+  const DockerRegistry registry(dir, "", cat("auth:\n  htpasswd: {realm: test, path: ", dir.path(), "/htpasswd}\n"));
   std::string what;
   Client stranger(options);
-  CHECK(code_of([&] { stranger.manifest(parse_reference(registry.address() + "/a")); }, &what) ==
-        ErrorCode::denied);
+  CHECK(code_of([&] { stranger.manifest(parse_reference(registry.address() + "/a")); }, &what) == ErrorCode::denied);
   CHECK(what.find("UNAUTHORIZED") != std::string::npos);
   write_account(registry.address(), kUser, "wrong");
   Client mistaken(options);
@@ -218,15 +214,10 @@ TEST_CASE_FIXTURE(Fixture, "docker-registry with TLS by an authority of our own"
   const DockerRegistry registry(dir, tls_section(dir.path()));
   std::string what;
   Client stranger(options);
-  CHECK(code_of([&] { stranger.manifest(parse_reference(registry.address() + "/a")); }, &what) ==
-        ErrorCode::network);
+  CHECK(code_of([&] { stranger.manifest(parse_reference(registry.address() + "/a")); }, &what) == ErrorCode::network);
   CHECK(what.find("certs.d") != std::string::npos);
-  SUBCASE("certs.d") {
-    trust(registry.address());
-  }
-  SUBCASE("insecure") {
-    options.insecure = {registry.address()};
-  }
+  SUBCASE("certs.d") { trust(registry.address()); }
+  SUBCASE("insecure") { options.insecure = {registry.address()}; }
   exercise(*this, registry.address());
 }
 

@@ -48,9 +48,12 @@ std::string hint_for(const HttpResponse& response, const Url& url) {
   using Kind = TransportFailure::Kind;
   if (response.failure) {
     switch (response.failure->kind) {
-      case Kind::certificate: return "the server's certificate is not trusted; SSL_CERT_FILE names more authorities";
-      case Kind::resolve: return "is the name right, and is there a network?";
-      default: return "";
+      case Kind::certificate:
+        return "the server's certificate is not trusted; SSL_CERT_FILE names more authorities";
+      case Kind::resolve:
+        return "is the name right, and is there a network?";
+      default:
+        return "";
     }
   }
   if (response.status == 401 || response.status == 403) {
@@ -97,7 +100,7 @@ namespace {
 class FileTransfer {
  public:
   FileTransfer(Downloader::Impl& impl, const DownloadRequest& request, const Downloader::MakeWriter& make,
-            const Downloader::Transferred& progress)
+               const Downloader::Transferred& progress)
       : impl_(impl), request_(request), make_(make), progress_(progress), doing_("GET " + request.url.redacted()) {}
 
   DownloadResult run() {
@@ -123,14 +126,14 @@ class FileTransfer {
         response = impl_.pool.perform(request);
       } catch (const BodyNotWanted&) {
         response.status = unchanged_ ? 304 : 0;
-        if (!unchanged_) response.failure = {TransportFailure::Kind::broken, "the rest of a file does not fit what came"};
+        if (!unchanged_)
+          response.failure = {TransportFailure::Kind::broken, "the rest of a file does not fit what came"};
         return response;
       }
       const std::string_view location = response.header("location");
       if (!is_redirect(response) || location.empty()) return note_head(std::move(response));
       if (hops == kMostRedirects) throw Error(ErrorCode::network, doing_ + ": too many redirects");
-      request.url =
-          follow_location(request.url, location, request_.url.host, request_.content_is_known, doing_);
+      request.url = follow_location(request.url, location, request_.url.host, request_.content_is_known, doing_);
     }
   }
 
@@ -167,15 +170,13 @@ class FileTransfer {
     result_.etag = head.header("etag");
     result_.last_modified = head.header("last-modified");
     result_.last_modified_s = parse_http_date(result_.last_modified);
-    const std::int64_t now =
-        parse_http_date(head.header("date")).value_or(sys::now_ns() / 1'000'000'000);
+    const std::int64_t now = parse_http_date(head.header("date")).value_or(sys::now_ns() / 1'000'000'000);
     result_.modified_is_strong = result_.last_modified_s && now - *result_.last_modified_s >= kRestSeconds;
   }
 
   bool is_known(std::string_view etag) const {
-    return !etag.empty() && std::any_of(request_.etags.begin(), request_.etags.end(), [&](const std::string& known) {
-      return opaque(known) == opaque(etag);
-    });
+    return !etag.empty() && std::any_of(request_.etags.begin(), request_.etags.end(),
+                                        [&](const std::string& known) { return opaque(known) == opaque(etag); });
   }
 
   /// The first bytes of an answer.
@@ -210,8 +211,7 @@ class FileTransfer {
 
   void check_size(std::uint64_t bytes) const {
     if (bytes <= impl_.options.max_bytes) return;
-    throw Error(ErrorCode::input,
-                cat(doing_, ": the file is larger than ", format_size(impl_.options.max_bytes)));
+    throw Error(ErrorCode::input, cat(doing_, ": the file is larger than ", format_size(impl_.options.max_bytes)));
   }
 
   void restart() {

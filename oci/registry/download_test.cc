@@ -15,9 +15,8 @@ namespace {
 struct Fixture {
   TempDir dir = TempDir::in_tmp("download");
   ImageLayout layout = ImageLayout::create(dir.path());
-  DownloaderOptions options{.max_attempts = 3,
-                            .retry_delay = std::chrono::milliseconds(1),
-                            .stall_timeout = std::chrono::milliseconds(300)};
+  DownloaderOptions options{
+      .max_attempts = 3, .retry_delay = std::chrono::milliseconds(1), .stall_timeout = std::chrono::milliseconds(300)};
   std::vector<std::string> warnings;
 
   DownloadResult get(const std::string& url, DownloadRequest request = {}) {
@@ -46,9 +45,8 @@ FakeServer::Handler script(Responses responses) {
 }
 
 TEST_CASE_FIXTURE(Fixture, "a file with its validators") {
-  FakeServer server(script({{.headers = {{"ETag", "\"1\""},
-                                         {"Last-Modified", "Sun, 06 Nov 1994 08:49:37 GMT"}},
-                             .body = "hello"}}));
+  FakeServer server(
+      script({{.headers = {{"ETag", "\"1\""}, {"Last-Modified", "Sun, 06 Nov 1994 08:49:37 GMT"}}, .body = "hello"}}));
   const DownloadResult got = get(server.url("/f"));
   CHECK(got.content == sha256("hello"));
   CHECK(got.size == 5);
@@ -105,9 +103,9 @@ TEST_CASE_FIXTURE(Fixture, "304 to a question without conditions is an error") {
 }
 
 TEST_CASE_FIXTURE(Fixture, "a time that the file may still be changed in names nothing") {
-  FakeServer server(script({{.headers = {{"Last-Modified", "Sun, 06 Nov 1994 08:49:37 GMT"},
-                                         {"Date", "Sun, 06 Nov 1994 08:49:38 GMT"}},
-                             .body = "x"}}));
+  FakeServer server(script(
+      {{.headers = {{"Last-Modified", "Sun, 06 Nov 1994 08:49:37 GMT"}, {"Date", "Sun, 06 Nov 1994 08:49:38 GMT"}},
+        .body = "x"}}));
   CHECK_FALSE(get(server.url("/f")).modified_is_strong);
 }
 
@@ -118,7 +116,8 @@ TEST_CASE_FIXTURE(Fixture, "a broken transfer is continued when the tag says tha
     if (r.header("range").empty()) return {.headers = tag, .body = body, .reset_after = 60'000};
     CHECK(r.header("if-range") == "\"1\"");
     const auto from = static_cast<std::size_t>(*parse_int(r.header("range").substr(6, r.header("range").size() - 7)));
-    return {.status = 206, .headers = {{"ETag", "\"1\""}, {"Content-Range", cat("bytes ", from, "-99999/100000")}},
+    return {.status = 206,
+            .headers = {{"ETag", "\"1\""}, {"Content-Range", cat("bytes ", from, "-99999/100000")}},
             .body = body.substr(from)};
   });
   CHECK(get(server.url("/f")).content == sha256(body));

@@ -9,9 +9,7 @@ namespace cbuild::oci::registry {
 
 namespace {
 
-FakeResponse plain(int status) {
-  return {.status = status};
-}
+FakeResponse plain(int status) { return {.status = status}; }
 
 /// "bytes=5-" of a content; nullopt when there is no Range header.
 std::optional<std::size_t> range_of(const FakeRequest& request) {
@@ -38,8 +36,8 @@ Digest FakeRegistry::add_blob(const std::string& repository, const std::string& 
   return digest;
 }
 
-Digest FakeRegistry::add_manifest(const std::string& repository, const std::string& tag,
-                                  const std::string& body, const std::string& type) {
+Digest FakeRegistry::add_manifest(const std::string& repository, const std::string& tag, const std::string& body,
+                                  const std::string& type) {
   const Digest digest = sha256(body);
   manifests[repository + "@" + digest.str()] = {type, body};
   if (!tag.empty()) manifests[repository + "@" + tag] = {type, body};
@@ -67,20 +65,17 @@ FakeResponse FakeRegistry::handle(const FakeRequest& request) {
   ScopeSet needed = reads ? ScopeSet::pull(repository) : ScopeSet::push(repository);
   if (const std::string from = request.param("from"); !from.empty()) needed.add(ScopeSet::pull(from));
   if (auto refused = check_access(request, needed)) return *refused;
-  if (manifests_at != std::string::npos)
-    return manifest(request, repository, request.path.substr(manifests_at + 11));
+  if (manifests_at != std::string::npos) return manifest(request, repository, request.path.substr(manifests_at + 11));
   const std::string rest = request.path.substr(blobs_at + 7);
   if (rest == "uploads/") return start_upload(request, repository);
   return rest.starts_with("uploads/") ? upload(request, repository) : blob(request, repository, rest);
 }
 
 FakeResponse FakeRegistry::token(const FakeRequest& request) {
-  if (request.param("service") != "fake" && request.method == "GET")
-    violations.push_back("token without service");
+  if (request.param("service") != "fake" && request.method == "GET") violations.push_back("token without service");
   if (!basic_user.empty()) {
     const std::string wanted = "Basic " + base64_encode(basic_user + ":" + basic_password);
-    if (request.header("authorization") != wanted)
-      return error_response(401, "UNAUTHORIZED", "wrong account");
+    if (request.header("authorization") != wanted) return error_response(401, "UNAUTHORIZED", "wrong account");
   }
   ScopeSet granted;
   for (const std::string& scope : request.params("scope")) granted.add(scope);
@@ -105,16 +100,14 @@ std::optional<FakeResponse> FakeRegistry::check_access(const FakeRequest& reques
   const auto token = tokens.find(has ? given.substr(7) : "");
   if (token != tokens.end() && token->second.covers(needed)) return std::nullopt;
   FakeResponse refused = error_response(401, "UNAUTHORIZED", "authentication required");
-  std::string challenge =
-      cat("Bearer realm=\"", realm.empty() ? server->url("/token") : realm, "\",service=\"fake\"");
+  std::string challenge = cat("Bearer realm=\"", realm.empty() ? server->url("/token") : realm, "\",service=\"fake\"");
   if (!needed.empty()) challenge += cat(",scope=\"", join(needed.texts(), " "), '"');
   if (token != tokens.end()) challenge += ",error=\"insufficient_scope\"";
   refused.headers.emplace_back("WWW-Authenticate", challenge);
   return refused;
 }
 
-FakeResponse FakeRegistry::blob(const FakeRequest& request, const std::string& repository,
-                                const std::string& digest) {
+FakeResponse FakeRegistry::blob(const FakeRequest& request, const std::string& repository, const std::string& digest) {
   const auto found = blobs.find(repository + "@" + digest);
   if (found == blobs.end()) return error_response(404, "BLOB_UNKNOWN", "blob unknown to registry");
   FakeResponse out;
@@ -127,8 +120,7 @@ FakeResponse FakeRegistry::blob(const FakeRequest& request, const std::string& r
     return plain(416);
   }
   out.status = 206;
-  out.headers.emplace_back("Content-Range",
-                           cat("bytes ", *from, '-', out.body.size() - 1, '/', out.body.size()));
+  out.headers.emplace_back("Content-Range", cat("bytes ", *from, '-', out.body.size() - 1, '/', out.body.size()));
   out.body.erase(0, *from);
   return out;
 }
@@ -142,8 +134,7 @@ FakeResponse FakeRegistry::manifest(const FakeRequest& request, const std::strin
   const auto found = manifests.find(repository + "@" + name);
   if (found == manifests.end()) return error_response(404, "MANIFEST_UNKNOWN", "manifest unknown");
   const auto& [type, body] = found->second;
-  if (request.header("accept").find(type) == std::string::npos)
-    violations.push_back("Accept does not list " + type);
+  if (request.header("accept").find(type) == std::string::npos) violations.push_back("Accept does not list " + type);
   return {.headers = {{"Content-Type", type}, {"Docker-Content-Digest", sha256(body).str()}}, .body = body};
 }
 
@@ -171,8 +162,7 @@ FakeResponse FakeRegistry::upload(const FakeRequest& request, const std::string&
   if (request.method == "DELETE") return plain(204);
   if (request.method != "PUT") violations.push_back(request.method + " on an upload");
   const Digest digest = sha256(request.body);
-  if (request.param("digest") != digest.str())
-    return error_response(400, "DIGEST_INVALID", "digest does not match");
+  if (request.param("digest") != digest.str()) return error_response(400, "DIGEST_INVALID", "digest does not match");
   add_blob(repository, request.body);
   return {.status = 201, .headers = {{"Docker-Content-Digest", digest.str()}}};
 }
@@ -189,14 +179,10 @@ ClientFixture::ClientFixture() {
   write_auth("{}");
 }
 
-void ClientFixture::write_auth(const std::string& json) {
-  sys::write_file_at(dir.fd(), "auth.json", json);
-}
+void ClientFixture::write_auth(const std::string& json) { sys::write_file_at(dir.fd(), "auth.json", json); }
 
-void ClientFixture::write_account(const std::string& registry, const std::string& user,
-                                  const std::string& password) {
-  write_auth(
-      cat(R"({"auths":{")", registry, R"(":{"auth":")", base64_encode(user + ":" + password), R"("}}})"));
+void ClientFixture::write_account(const std::string& registry, const std::string& user, const std::string& password) {
+  write_auth(cat(R"({"auths":{")", registry, R"(":{"auth":")", base64_encode(user + ":" + password), R"("}}})"));
 }
 
 Client& ClientFixture::client() {

@@ -50,8 +50,7 @@ class Reader {
         buffer_.erase(0, at + mark.size());
         return out;
       }
-      if (buffer_.size() > (1u << 16) || (!buffer_.empty() && buffer_[0] == '\x16') || !fill())
-        return std::nullopt;
+      if (buffer_.size() > (1u << 16) || (!buffer_.empty() && buffer_[0] == '\x16') || !fill()) return std::nullopt;
     }
   }
 
@@ -156,9 +155,7 @@ FakeServer::~FakeServer() {
   for (Connection& connection : connections_) connection.thread.join();
 }
 
-std::string FakeServer::authority() const {
-  return cat("127.0.0.1:", port_);
-}
+std::string FakeServer::authority() const { return cat("127.0.0.1:", port_); }
 
 std::vector<FakeRequest> FakeServer::log() const {
   const std::lock_guard lock(mutex_);

@@ -17,8 +17,7 @@ namespace {
 
 /// A pair of libcurl handles; the connections it keeps open lead to `host`.
 struct Channel {
-  explicit Channel(const CurlLibrary& library)
-      : curl(library), multi(curl.multi_init()), easy(curl.easy_init()) {
+  explicit Channel(const CurlLibrary& library) : curl(library), multi(curl.multi_init()), easy(curl.easy_init()) {
     CBUILD_CHECK(multi != nullptr && easy != nullptr);
     curl.multi_setopt(multi, CURLMOPT_MAXCONNECTS, 4L);
   }
@@ -38,8 +37,7 @@ struct Channel {
 }  // namespace
 
 std::string_view HttpResponse::header(std::string_view name) const {
-  const auto it =
-      std::find_if(headers.begin(), headers.end(), [&](const auto& h) { return h.first == name; });
+  const auto it = std::find_if(headers.begin(), headers.end(), [&](const auto& h) { return h.first == name; });
   return it == headers.end() ? std::string_view() : it->second;
 }
 

@@ -30,13 +30,10 @@ PullFixture::PullFixture()
   registry.add_blob("team/app", blob);
 }
 
-PullFixture::~PullFixture() {
-  CHECK(registry.violations == std::vector<std::string>{});
-}
+PullFixture::~PullFixture() { CHECK(registry.violations == std::vector<std::string>{}); }
 
 void PullFixture::script_blobs(std::vector<FakeResponse> responses) {
-  registry.script = [responses,
-                     n = std::size_t{0}](const FakeRequest& r) mutable -> std::optional<FakeResponse> {
+  registry.script = [responses, n = std::size_t{0}](const FakeRequest& r) mutable -> std::optional<FakeResponse> {
     if (!is_blob(r) || n >= responses.size()) return std::nullopt;
     return responses[n++];
   };

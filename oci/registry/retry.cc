@@ -52,8 +52,7 @@ unsigned worth(const HttpResponse& response, unsigned max_attempts) {
       return max_attempts;
     // A quota that is used up (Docker Hub) comes without Retry-After and does not come back within minutes.
     case 429:
-      return has_code(response, "TOOMANYREQUESTS") && response.header("retry-after").empty() ? 1
-                                                                                             : max_attempts;
+      return has_code(response, "TOOMANYREQUESTS") && response.header("retry-after").empty() ? 1 : max_attempts;
     default:
       return 1;
   }
@@ -131,8 +130,7 @@ bool RetryPolicy::again(const HttpResponse& response, const std::string& origin,
     std::int64_t& until = closed_until_ns_[origin];
     until = std::max(until, sys::monotonic_ns() + pause.count() * 1'000'000);
   }
-  if (options_.warn)
-    options_.warn(cat(why, "; trying again (", attempt + 1, " of ", options_.max_attempts, ')'));
+  if (options_.warn) options_.warn(cat(why, "; trying again (", attempt + 1, " of ", options_.max_attempts, ')'));
   sleep(pause);
   return true;
 }

@@ -39,8 +39,7 @@ class RetryPolicy {
   void wait_turn(const std::string& origin);
   /// Whether the answer to attempt number `attempt` (from 1) is worth another one; waits first. `why` is a
   /// line for the warning. Throws Error{cancelled}.
-  bool again(const HttpResponse& response, const std::string& origin, unsigned attempt,
-             const std::string& why);
+  bool again(const HttpResponse& response, const std::string& origin, unsigned attempt, const std::string& why);
 
  private:
   void sleep(std::chrono::milliseconds time) const;

@@ -41,8 +41,7 @@ TEST_CASE("Retry-After is seconds or a date") {
   CHECK(parse_retry_after(" 17 ", 0) == 17'000);
   CHECK(parse_retry_after("Sun, 06 Nov 1994 08:49:37 GMT", 784111770) == 7'000);
   CHECK(parse_retry_after("Sun, 06 Nov 1994 08:49:37 GMT", 784111999) == 0);
-  for (const char* bad :
-       {"", "-1", "soon", "1.5", "Sun, 06 Foo 1994 08:49:37 GMT", "Sun, 06 Nov 1994 08:49:37 CET"}) {
+  for (const char* bad : {"", "-1", "soon", "1.5", "Sun, 06 Foo 1994 08:49:37 GMT", "Sun, 06 Nov 1994 08:49:37 CET"}) {
     CAPTURE(bad);
     CHECK_FALSE(parse_retry_after(bad, 0));
   }

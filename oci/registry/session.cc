@@ -138,14 +138,11 @@ Url Session::follow(const Call& call, const Url& from, std::string_view location
   }
   const Locality where = locality(next->host);
   const bool inside = where == Locality::loopback || where == Locality::link_local;
-  if (inside && where != locality(call.endpoint.base.host))
-    refuse("an address inside this machine: " + next->host);
+  if (inside && where != locality(call.endpoint.base.host)) refuse("an address inside this machine: " + next->host);
   return *next;
 }
 
-std::string Session::explain(const HttpResponse& response) const {
-  return registry::explain(response, secrets_);
-}
+std::string Session::explain(const HttpResponse& response) const { return registry::explain(response, secrets_); }
 
 void Session::report_warnings(const HttpResponse& response) {
   if (!options_.warn) return;

@@ -38,8 +38,7 @@ std::string system_bundle(const CurlLibrary& curl) {
   }
   for (const std::string& path : candidates) {
     if (path.empty()) continue;
-    if (const auto fd = sys::try_open_at(AT_FDCWD, path, O_RDONLY))
-      return sys::read_all(fd->get(), 16u << 20);
+    if (const auto fd = sys::try_open_at(AT_FDCWD, path, O_RDONLY)) return sys::read_all(fd->get(), 16u << 20);
   }
   return {};
 }
@@ -74,8 +73,8 @@ TransportFailure::Kind kind_of(CURLcode code) {
 
 }  // namespace
 
-Transfer::Transfer(const CurlLibrary& curl, CURLSH* share, CURLM* multi, CURL* easy,
-                   const HttpRequest& request, const CancelSource* cancel)
+Transfer::Transfer(const CurlLibrary& curl, CURLSH* share, CURLM* multi, CURL* easy, const HttpRequest& request,
+                   const CancelSource* cancel)
     : curl_(curl), share_(share), multi_(multi), easy_(easy), request_(request), cancel_(cancel) {
   curl_.easy_reset(easy_);
 }
@@ -267,8 +266,7 @@ void Transfer::take_header(std::string_view line) {
   }
   const std::size_t colon = line.find(':');
   if (colon == std::string_view::npos) return;
-  response_.headers.emplace_back(to_lower(trim(line.substr(0, colon))),
-                                 std::string(trim(line.substr(colon + 1))));
+  response_.headers.emplace_back(to_lower(trim(line.substr(0, colon))), std::string(trim(line.substr(colon + 1))));
 }
 
 std::size_t Transfer::on_body(char* data, std::size_t size, std::size_t count, void* self) {
@@ -317,8 +315,7 @@ std::size_t Transfer::give_body(std::span<std::byte> buffer) {
     got = ::pread(request_.body_fd, buffer.data(), wanted, static_cast<off_t>(sent_));
   } while (got < 0 && errno == EINTR);
   if (got < 0) throw_errno(errno, "read of the blob to upload");
-  if (got == 0 && wanted > 0)
-    throw Error(ErrorCode::corrupt, "the blob to upload is shorter than its descriptor says");
+  if (got == 0 && wanted > 0) throw Error(ErrorCode::corrupt, "the blob to upload is shorter than its descriptor says");
   sent_ += static_cast<std::uint64_t>(got);
   if (request_.on_sent) request_.on_sent(sent_);
   return static_cast<std::size_t>(got);

@@ -16,13 +16,10 @@ namespace cbuild::oci::registry {
 namespace {
 
 bool is_host_char(char c) {
-  return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '.' || c == '-' ||
-         c == '_';
+  return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '.' || c == '-' || c == '_';
 }
 
-bool is_ipv6_char(char c) {
-  return is_host_char(c) || c == ':';
-}
+bool is_ipv6_char(char c) { return is_host_char(c) || c == ':'; }
 
 bool parse_host(std::string_view text, Url& url) {
   if (text.starts_with('[')) {
@@ -161,9 +158,8 @@ std::optional<Url> resolve_url(const Url& base, std::string_view reference) {
     if (!target.starts_with('?')) target = base.query;
     return set_target(url, base.path + target) ? std::optional(url) : std::nullopt;
   }
-  const std::string full = path.starts_with('/')
-                               ? std::string(path)
-                               : base.path.substr(0, base.path.rfind('/') + 1) + std::string(path);
+  const std::string full =
+      path.starts_with('/') ? std::string(path) : base.path.substr(0, base.path.rfind('/') + 1) + std::string(path);
   return set_target(url, remove_dots(full) + target) ? std::optional(url) : std::nullopt;
 }
 

@@ -31,10 +31,10 @@ TEST_CASE("URLs are parsed and normalised") {
 }
 
 TEST_CASE("what could be read in two ways is refused") {
-  for (const char* bad : {"", "h", "//h/", "ftp://h/", "file:///etc/passwd", "https://", "https:///x",
-                          "https://u:p@h/", "https://h:0/", "https://h:65536/", "https://h:x/", "https://h:/",
-                          "https://h\\@e/", "https://h/\r\nX: y", "https://[::1/", "https://[]/",
-                          "https://h h/", "https://h%2fe/", "javascript:alert(1)"}) {
+  for (const char* bad :
+       {"", "h", "//h/", "ftp://h/", "file:///etc/passwd", "https://", "https:///x", "https://u:p@h/", "https://h:0/",
+        "https://h:65536/", "https://h:x/", "https://h:/", "https://h\\@e/", "https://h/\r\nX: y", "https://[::1/",
+        "https://[]/", "https://h h/", "https://h%2fe/", "javascript:alert(1)"}) {
     CAPTURE(bad);
     CHECK(parsed(bad) == "-");
   }
@@ -73,9 +73,8 @@ TEST_CASE("messages show no secret of a query") {
 }
 
 TEST_CASE("locality of hosts") {
-  for (const char* host :
-       {"localhost", "LOCALHOST", "x.localhost", "127.0.0.1", "127.8.9.1", "127.1", "2130706433",
-        "0x7f000001", "0", "0.0.0.0", "[::1]", "::1", "[::]", "[::ffff:127.0.0.1]"}) {
+  for (const char* host : {"localhost", "LOCALHOST", "x.localhost", "127.0.0.1", "127.8.9.1", "127.1", "2130706433",
+                           "0x7f000001", "0", "0.0.0.0", "[::1]", "::1", "[::]", "[::ffff:127.0.0.1]"}) {
     CAPTURE(host);
     CHECK(locality(host) == Locality::loopback);
   }
@@ -88,8 +87,7 @@ TEST_CASE("locality of hosts") {
     CAPTURE(host);
     CHECK(locality(host) == Locality::internal);
   }
-  for (const char* host :
-       {"example.com", "8.8.8.8", "172.32.0.1", "[2001:db8::1]", "localhost.example.com"}) {
+  for (const char* host : {"example.com", "8.8.8.8", "172.32.0.1", "[2001:db8::1]", "localhost.example.com"}) {
     CAPTURE(host);
     CHECK(locality(host) == Locality::open);
   }

@@ -74,8 +74,7 @@ std::string DestTree::resolve(const std::string& path) const {
       continue;
     }
     if (++links > kMaxSymlinks) throw Error(ErrorCode::input, cat("too many levels of symbolic links: /", path));
-    const std::string target =
-        sys::try_stat_at(upper_, next) ? sys::readlink_at(upper_, next) : base_->read_link(next);
+    const std::string target = sys::try_stat_at(upper_, next) ? sys::readlink_at(upper_, next) : base_->read_link(next);
     if (target.starts_with('/')) real.clear();
     std::deque<std::string> more = parts_of(target);
     todo.insert(todo.begin(), more.begin(), more.end());
@@ -118,8 +117,7 @@ bool DestTree::make_dir_entry(const std::string& path) {
   return true;
 }
 
-void DestTree::make_dirs(const std::string& path, mode_t mode, Ownership owner,
-                         std::optional<std::int64_t> mtime_ns) {
+void DestTree::make_dirs(const std::string& path, mode_t mode, Ownership owner, std::optional<std::int64_t> mtime_ns) {
   std::string made;
   for (const std::string& part : parts_of(path)) {
     made = child(made, part);
@@ -143,9 +141,8 @@ void DestTree::clear(const std::string& path) {
   cached_dir_.reset();
   cached_path_.clear();
   sys::remove_all_at(upper_, path);
-  std::erase_if(dir_times_, [&](const auto& entry) {
-    return entry.first == path || entry.first.starts_with(cat(path, '/'));
-  });
+  std::erase_if(dir_times_,
+                [&](const auto& entry) { return entry.first == path || entry.first.starts_with(cat(path, '/')); });
 }
 
 void DestTree::replace_by_directory(const std::string& path) {
@@ -171,8 +168,7 @@ void DestTree::finish() {
   for (auto it = dir_times_.rbegin(); it != dir_times_.rend(); ++it) {
     const struct timespec times[2] = {{.tv_sec = 0, .tv_nsec = UTIME_OMIT}, it->second};
     const std::string name = it->first.empty() ? "." : base_name(it->first);
-    if (utimensat(it->first.empty() ? upper_ : open_parent(it->first), name.c_str(), times,
-                  AT_SYMLINK_NOFOLLOW) != 0)
+    if (utimensat(it->first.empty() ? upper_ : open_parent(it->first), name.c_str(), times, AT_SYMLINK_NOFOLLOW) != 0)
       throw_errno(errno, cat("utimens /", it->first));
   }
   dir_times_.clear();

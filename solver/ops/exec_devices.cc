@@ -30,7 +30,9 @@ void add_grant(const std::string& text, DeviceGrants& grants) {
   const std::vector<std::string> fields = split(text, ',');
   std::string alias;
   for (std::size_t i = 1; i < fields.size(); ++i) {
-    if (!fields[i].starts_with("alias=")) throw Error(ErrorCode::usage, cat("--allow device=", text, ": unknown field '", fields[i], "'")).with_hint("device=NAME,alias=NAME");
+    if (!fields[i].starts_with("alias="))
+      throw Error(ErrorCode::usage, cat("--allow device=", text, ": unknown field '", fields[i], "'"))
+          .with_hint("device=NAME,alias=NAME");
     alias = fields[i].substr(6);
   }
   if (alias.empty())
@@ -136,7 +138,8 @@ std::vector<std::string> add_devices(const ExecOp& op, const BuildServices& serv
     const bool required = text.ends_with(kRequired);
     requests.push_back({text.substr(0, text.size() - (required ? kRequired.size() : 0)), required});
   }
-  const auto& directories = services.cdi_directories.empty() ? sandbox::cdi::kDefaultDirectories : services.cdi_directories;
+  const auto& directories =
+      services.cdi_directories.empty() ? sandbox::cdi::kDefaultDirectories : services.cdi_directories;
   const auto registry = sandbox::cdi::Registry::load(directories);
   const std::vector<std::string> names = granted_devices(requests, parse_device_grants(services.allow), registry);
   const sandbox::cdi::Edits edits = registry.edits(names);

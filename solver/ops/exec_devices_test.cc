@@ -18,9 +18,10 @@ struct Machine {
   sandbox::cdi::Registry registry;
 
   Machine() {
-    std::ofstream(directory.path() + "/d.yaml") << "cdiVersion: 1.0.0\nkind: v.com/d\ndevices:\n"
-                                                   "- {name: free, annotations: {org.mobyproject.buildkit.device.autoallow: true}}\n"
-                                                   "- {name: x}\n- {name: y}\n";
+    std::ofstream(directory.path() + "/d.yaml")
+        << "cdiVersion: 1.0.0\nkind: v.com/d\ndevices:\n"
+           "- {name: free, annotations: {org.mobyproject.buildkit.device.autoallow: true}}\n"
+           "- {name: x}\n- {name: y}\n";
     registry = sandbox::cdi::Registry::load({directory.path()});
   }
   Names granted(const std::vector<DeviceRequest>& requests, const Names& allow) const {
@@ -34,14 +35,16 @@ TEST_CASE_FIXTURE(Machine, "devices need a permission unless their file gives it
   CHECK(granted({{"v.com/d=free"}}, {}) == Names{"v.com/d=free"});
   CHECK(granted({{"v.com/d=x"}}, {"network.host", "device=v.com/d=x"}) == Names{"v.com/d=x"});
   CHECK(granted({{"v.com/d=*"}}, {"device"}) == Names{"v.com/d=free", "v.com/d=x", "v.com/d=y"});
-  CHECK_THROWS_WITH_AS(granted({{"v.com/d=x"}}, {}), "device v.com/d=x is requested by the build but not allowed", Error);
+  CHECK_THROWS_WITH_AS(granted({{"v.com/d=x"}}, {}), "device v.com/d=x is requested by the build but not allowed",
+                       Error);
   CHECK_THROWS_WITH_AS(granted({{"v.com/d=*"}}, {"device=v.com/d=free"}),
                        "devices v.com/d=x, v.com/d=y are requested by the build but not allowed", Error);
 }
 
 TEST_CASE_FIXTURE(Machine, "only required devices must be there") {
   CHECK(granted({{"v.com/d=none"}, {"other"}}, {}).empty());
-  CHECK_THROWS_WITH_AS(granted({{"v.com/d=none", true}}, {"device"}), "required device \"v.com/d=none\" is not registered", Error);
+  CHECK_THROWS_WITH_AS(granted({{"v.com/d=none", true}}, {"device"}),
+                       "required device \"v.com/d=none\" is not registered", Error);
 }
 
 TEST_CASE_FIXTURE(Machine, "an alias gives another device for the name in the Dockerfile") {

@@ -102,8 +102,7 @@ void MountBuilder::operator()(const BindMount& bind) {
   const std::string path = relative(bind.source);
   if (from.id.empty()) {  // scratch, or a build without context
     if (!path.empty()) throw missing_source(bind.source);
-    spec_.mounts.push_back(
-        {.target = target_, .source = sandbox::TmpfsSource{0, 0755}, .read_only = bind.read_only});
+    spec_.mounts.push_back({.target = target_, .source = sandbox::TmpfsSource{0, 0755}, .read_only = bind.read_only});
     return;
   }
   const cache::TreeView view = cache::open_view(context_.services.store, from.id);
@@ -116,7 +115,8 @@ void MountBuilder::operator()(const BindMount& bind) {
   spec_.mounts.push_back({.target = target_, .source = std::move(source), .read_only = bind.read_only});
 }
 
-/// In one order for all steps, so that no two wait for each other; a directory that several mounts of the step show is taken once.
+/// In one order for all steps, so that no two wait for each other; a directory that several mounts of the step show is
+/// taken once.
 void MountBuilder::acquire_caches(const std::vector<ExecMount>& mounts) {
   std::map<std::string, const CacheMount*> wanted;
   for (const ExecMount& mount : mounts)
@@ -145,7 +145,8 @@ Digest MountBuilder::cache_base(const CacheMount& cache) {
 
 std::string MountBuilder::cache_name(const CacheMount& cache) { return cat(cache.id, '\n', cache_base(cache).hex()); }
 
-/// A step that must not use what was cached begins with empty cache mounts, once in a build, and if nobody else uses them.
+/// A step that must not use what was cached begins with empty cache mounts, once in a build, and if nobody else uses
+/// them.
 void MountBuilder::empty(const std::string& name, const CacheMount& cache) {
   {
     const std::lock_guard lock(context_.emptied_mutex);
@@ -221,14 +222,12 @@ void MountBuilder::fill(const CacheMount& cache, const Result& from, int directo
 }
 
 void MountBuilder::operator()(const CacheMount& cache) {
-  spec_.mounts.push_back({.target = target_,
-                          .source = sandbox::BindSource{caches_.at(cache_name(cache))},
-                          .read_only = cache.read_only});
+  spec_.mounts.push_back(
+      {.target = target_, .source = sandbox::BindSource{caches_.at(cache_name(cache))}, .read_only = cache.read_only});
 }
 
 void MountBuilder::operator()(const TmpfsMount& tmpfs) {
-  spec_.mounts.push_back(
-      {.target = target_, .source = sandbox::TmpfsSource{tmpfs.size_bytes, 01777}, .no_suid = true});
+  spec_.mounts.push_back({.target = target_, .source = sandbox::TmpfsSource{tmpfs.size_bytes, 01777}, .no_suid = true});
 }
 
 void MountBuilder::operator()(const SecretMount& secret) {

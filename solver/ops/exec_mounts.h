@@ -19,8 +19,8 @@ struct ExecStep::Inputs {
   std::set<std::string> file_targets;  ///< of binds that show a single file
 };
 
-/// Adds the mounts of `op` to `spec`, and secrets given as environment variables. Throws Error{not_found} for a required secret or agent
-/// that the user did not offer, naming it.
+/// Adds the mounts of `op` to `spec`, and secrets given as environment variables. Throws Error{not_found} for a
+/// required secret or agent that the user did not offer, naming it.
 void add_mounts(StepContext& context, const ExecuteRequest& request, const ExecOp& op, sandbox::Spec& spec,
                 ExecStep::Inputs& inputs);
 

@@ -51,7 +51,8 @@ std::string hosts_text(const std::string& hostname, const std::vector<std::strin
 std::vector<MountTarget> all_targets(const sandbox::Spec& spec, const ExecStep::Inputs& inputs) {
   std::vector<MountTarget> targets = sandbox::standard_targets();
   for (const sandbox::Mount& mount : spec.mounts) {
-    bool directory = !std::holds_alternative<sandbox::ContentSource>(mount.source) && !inputs.file_targets.contains(mount.target);
+    bool directory =
+        !std::holds_alternative<sandbox::ContentSource>(mount.source) && !inputs.file_targets.contains(mount.target);
     if (const auto* bind = std::get_if<sandbox::BindSource>(&mount.source))
       directory = S_ISDIR(sys::stat_fd(bind->fd).st_mode);
     targets.emplace_back(mount.target, directory);
@@ -97,8 +98,8 @@ void copy_root_metadata(const cache::TreeView& root, int upper) {
   if (fchmod(upper, entry->st.st_mode & 07777) != 0) throw_errno(errno, "chmod of the root directory");
 }
 
-/// An image without them has these directories after a RUN, as with the reference: the run-time makes them for its mounts. They are in
-/// the upper from the start, and so in the layer.
+/// An image without them has these directories after a RUN, as with the reference: the run-time makes them for its
+/// mounts. They are in the upper from the start, and so in the layer.
 void make_kernel_directories(const cache::TreeView& root, int upper) {
   constexpr struct timespec kEpoch[2] = {};
   for (const char* name : {"dev", "proc", "sys"}) {
@@ -175,10 +176,10 @@ void ExecStep::launch() {
 
   auto self = shared_from_this();
   auto running = context_.services.runner().run(
-      spec, {.output = [self](LogStream stream, std::string_view data) { self->on_output(stream, data); },
-             .done = [self](const sandbox::Exit& exit) {
-               self->context_.finishers.post([self, exit] { self->finish(exit); });
-             }});
+      spec,
+      {.output = [self](LogStream stream, std::string_view data) { self->on_output(stream, data); },
+       .done =
+           [self](const sandbox::Exit& exit) { self->context_.finishers.post([self, exit] { self->finish(exit); }); }});
   const std::lock_guard lock(mutex_);
   running_ = std::move(running);
   if (stopped_) running_->stop(kGrace);
@@ -216,7 +217,8 @@ void ExecStep::finish(const sandbox::Exit& exit) {
     if (failed && attempts_left_ > 0 && !exit.cancelled && exit.setup_error.empty()) {
       --attempts_left_;
       const unsigned attempt = op_.retries - attempts_left_ + 1;
-      on_output(LogStream::err, cat("[cbuild] ", how_it_ended(op_, exit), "; try ", attempt, " of ", op_.retries + 1, "\n"));
+      on_output(LogStream::err,
+                cat("[cbuild] ", how_it_ended(op_, exit), "; try ", attempt, " of ", op_.retries + 1, "\n"));
       staging_.reset();
       inputs_.reset();
       return context_.pool.post([self = shared_from_this()] { self->start(); });
@@ -224,7 +226,8 @@ void ExecStep::finish(const sandbox::Exit& exit) {
     if (exit.cancelled) return fail(Error(ErrorCode::cancelled, "cancelled"), exit.code);
     if (!exit.setup_error.empty()) return fail(setup_failure(exit), exit.code);
     if (failed) {
-      std::string text = cat("process \"", command_text(op_), "\" did not complete successfully: ", how_it_ended(op_, exit));
+      std::string text =
+          cat("process \"", command_text(op_), "\" did not complete successfully: ", how_it_ended(op_, exit));
       if (op_.retries > 0) text += cat(", ", op_.retries + 1, " tries");
       return fail(Error(ErrorCode::step_failed, text), exit.code);
     }

@@ -29,10 +29,10 @@ struct StepContext {
   std::mutex materialized_mutex;
   std::unordered_set<Digest> materialized;  ///< chains known to have all their trees
   std::string resolv_conf;
-  std::mutex emptied_mutex;  // guards emptied
+  std::mutex emptied_mutex;       // guards emptied
   std::set<std::string> emptied;  ///< cache mounts that a step without cache has begun afresh in this build
-  WorkPool pool{16};       ///< last: its threads use all above
-  WorkPool finishers{16};  ///< for what frees the locks that work in `pool` may wait for
+  WorkPool pool{16};              ///< last: its threads use all above
+  WorkPool finishers{16};         ///< for what frees the locks that work in `pool` may wait for
 
   explicit StepContext(BuildServices given);
 
@@ -40,8 +40,10 @@ struct StepContext {
   void materialize(const Digest& chain, TaskId task);
   bool is_materialized(const Digest& chain);
   /// Publishes a finished tree as a layer on `parent`.
-  Result add_layer(const Digest& parent, cache::Staging staging, const Digest& identity, const std::string& description);
-  /// What a bind mount or a copy reads from a local directory, as a layer of its own: owned by root, without what is ignored.
+  Result add_layer(const Digest& parent, cache::Staging staging, const Digest& identity,
+                   const std::string& description);
+  /// What a bind mount or a copy reads from a local directory, as a layer of its own: owned by root, without what is
+  /// ignored.
   Result local_snapshot(const LocalSource& source, const std::string& path);
 };
 

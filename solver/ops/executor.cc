@@ -53,10 +53,10 @@ OpenedSources open_sources(StepContext& context, const ExecuteRequest& request) 
       continue;
     }
     context.materialize(request.inputs[i].id, request.id);
-    opened.views.push_back(request.inputs[i].id.empty()
-                               ? std::make_unique<cache::TreeView>(std::vector<UniqueFd>{}, true)
-                               : std::make_unique<cache::TreeView>(
-                                     cache::open_view(context.services.store, request.inputs[i].id)));
+    opened.views.push_back(
+        request.inputs[i].id.empty()
+            ? std::make_unique<cache::TreeView>(std::vector<UniqueFd>{}, true)
+            : std::make_unique<cache::TreeView>(cache::open_view(context.services.store, request.inputs[i].id)));
     opened.sources[i] = {opened.views.back().get(), nullptr, false};
   }
   return opened;
@@ -145,9 +145,7 @@ bool may_wait_for_lock(const Op& op) {
 }  // namespace
 
 StepContext::StepContext(BuildServices given)
-    : services(std::move(given)),
-      local_trees(services.store),
-      skeletons(services.store) {}
+    : services(std::move(given)), local_trees(services.store), skeletons(services.store) {}
 
 bool StepContext::is_materialized(const Digest& chain) {
   const std::lock_guard lock(materialized_mutex);
@@ -158,8 +156,9 @@ void StepContext::materialize(const Digest& chain, TaskId task) {
   if (is_materialized(chain)) return;
   const auto report = [&](const cache::Layer& layer, std::uint64_t current, std::uint64_t total) {
     if (services.progress)
-      services.progress->on_event(TaskCounter{task, cat("extracting ", layer.blob ? layer.blob->digest.str() : layer.id.str()),
-                                              current, total, true, current == total});
+      services.progress->on_event(
+          TaskCounter{task, cat("extracting ", layer.blob ? layer.blob->digest.str() : layer.id.str()), current, total,
+                      true, current == total});
   };
   cache::materialize(services.store, chain, services.fetch_blob, services.cancel, report);
   const std::lock_guard lock(materialized_mutex);
@@ -170,7 +169,8 @@ Result StepContext::add_layer(const Digest& parent, cache::Staging staging, cons
                               const std::string& description) {
   cache::Layer layer;
   // Random: two runs of one step may differ in ways no digest here sees (times).
-  layer.id = CanonicalWriter().digest(identity).text(staging.path()).number(static_cast<std::uint64_t>(sys::now_ns())).hash();
+  layer.id =
+      CanonicalWriter().digest(identity).text(staging.path()).number(static_cast<std::uint64_t>(sys::now_ns())).hash();
   layer.has_tree = true;
   layer.description = description;
   const cache::Chain chain = cache::add_tree_on(services.store, parent, std::move(layer), std::move(staging), identity);
@@ -210,7 +210,7 @@ struct StoreExecutor::Impl {
   void start_exec(const ExecuteRequest& request, Completion done);
 
   std::mutex digest_mutex;  // guards what local trees learn
-  std::mutex mutex;  // guards running and cancelled
+  std::mutex mutex;         // guards running and cancelled
   std::vector<std::weak_ptr<ExecStep>> running;
   bool cancelled = false;
   std::once_flag resolv_conf_read;
@@ -282,10 +282,11 @@ void StoreExecutor::execute(const ExecuteRequest& request, Completion done) {
     else
       done(impl.run(request));
   };
-  // What may have to be downloaded, or to wait for the network or a lock, does so on a thread of its own, never on a TBB worker.
-  const bool at_hand = !may_wait_for_lock(request.vertex->op) && std::all_of(request.inputs.begin(), request.inputs.end(), [&](const Result& input) {
-    return impl.context.is_materialized(input.id);
-  });
+  // What may have to be downloaded, or to wait for the network or a lock, does so on a thread of its own, never on a
+  // TBB worker.
+  const bool at_hand = !may_wait_for_lock(request.vertex->op) &&
+                       std::all_of(request.inputs.begin(), request.inputs.end(),
+                                   [&](const Result& input) { return impl.context.is_materialized(input.id); });
   const Op& op = request.vertex->op;
   if (!may_wait_for_network(op) && (at_hand || is_source(op)))
     work();

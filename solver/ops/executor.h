@@ -28,7 +28,9 @@ struct Secret {
   std::string id;
   std::function<std::string()> read;  ///< the value; called when a step needs it. Throws Error.
 };
-struct SshAgent { std::string id, socket_path; };
+struct SshAgent {
+  std::string id, socket_path;
+};
 
 /// What steps share in one build.
 struct BuildServices {
@@ -41,14 +43,14 @@ struct BuildServices {
   const CancelSource* cancel = nullptr;
   std::vector<Secret> secrets;
   std::vector<SshAgent> ssh_agents;
-  std::string log_directory;  ///< full log of every step as <vertex>.log
-  std::vector<std::string> dns;  ///< overrides resolv.conf
-  UrlSources* urls = nullptr;  ///< needed by graphs with HttpSource ops
-  GitSources* git = nullptr;   ///< needed by graphs with GitSource ops
+  std::string log_directory;       ///< full log of every step as <vertex>.log
+  std::vector<std::string> dns;    ///< overrides resolv.conf
+  UrlSources* urls = nullptr;      ///< needed by graphs with HttpSource ops
+  GitSources* git = nullptr;       ///< needed by graphs with GitSource ops
   std::vector<std::string> allow;  ///< entitlements; those for devices are checked here, the others before the build
   std::vector<std::string> cdi_directories;  ///< where descriptions of devices lie; empty: the usual places
-  sandbox::Resources resources;  ///< limits of each step
-  const Graph* graph = nullptr;  ///< the graph being solved: how an op finds its sources
+  sandbox::Resources resources;              ///< limits of each step
+  const Graph* graph = nullptr;              ///< the graph being solved: how an op finds its sources
 };
 
 /// Carries out ops on a store: solver::Executor for real.

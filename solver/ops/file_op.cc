@@ -97,17 +97,14 @@ void FileActions::make_parents(const CopyAction& copy, const std::string& path) 
 
 void FileActions::make_parents(const CopyAction& copy, const std::string& path, mode_t mode) {
   const Ownership owner = copy.chown.empty() ? Ownership{} : owner_of(copy.chown);
-  const std::optional<std::int64_t> mtime =
-      copy.mtime_s ? std::optional(*copy.mtime_s * kNsPerSecond) : std::nullopt;
+  const std::optional<std::int64_t> mtime = copy.mtime_s ? std::optional(*copy.mtime_s * kNsPerSecond) : std::nullopt;
   destination_.make_dirs(path, mode, owner, mtime);
 }
 
 void FileActions::operator()(const CopyAction& copy) {
   const CopySource& source = sources_.at(static_cast<std::size_t>(copy.input));
-  const cache::Selection selection{.paths = copy.sources,
-                                   .excludes = copy.excludes,
-                                   .parents = copy.parents,
-                                   .required = copy.required};
+  const cache::Selection selection{
+      .paths = copy.sources, .excludes = copy.excludes, .parents = copy.parents, .required = copy.required};
   static const PathPatternList kNothing;
   const auto selected = cache::select(*source.tree, selection, source.ignore ? *source.ignore : kNothing);
   for (const cache::Selected& one : selected) copy_selected(copy, one);
@@ -121,8 +118,8 @@ std::string FileActions::target_of(const CopyAction& copy, const cache::Selected
   return into ? child(destination, base_name(selected.as)) : destination;
 }
 
-/// --parents copies the pivot directory, or the root, with nothing in it but what was asked for: the directories on the way are
-/// copied as any nested directory is, and excludes are relative to the pivot.
+/// --parents copies the pivot directory, or the root, with nothing in it but what was asked for: the directories on the
+/// way are copied as any nested directory is, and excludes are relative to the pivot.
 void FileActions::copy_below_pivot(const cache::TreeView& tree, TreeCopier& copier, const CopyAction& copy,
                                    const cache::Selected& selected) {
   const std::size_t pivot = selected.as.find(kPivot);
@@ -183,8 +180,8 @@ bool FileActions::unpack_archive(const CopyAction& copy, const std::string& from
   }
   const std::string target = destination_.resolve(relative(copy.destination));
   make_parents(copy, target, 0755);  // --chmod says nothing of archives
-  // Through a directory of its own: what the archive holds must meet symlinks and directories of the base by the same rules
-  // as a copy does.
+  // Through a directory of its own: what the archive holds must meet symlinks and directories of the base by the same
+  // rules as a copy does.
   const cache::Staging staging = store_.stage("unpack");
   oci::layer::unpack(archive.get(), staging.tree_fd(), options);
   std::vector<UniqueFd> root;

@@ -20,9 +20,9 @@ struct CopySource {
   bool local = false;                       ///< owners count as 0:0
 };
 
-/// Carries out file actions into `upper_fd` on top of `base` (null: empty root). `sources` by input index; entry 0 is unused.
-/// Semantics: Dockerfile reference, COPY and ADD, as BuildKit's file op does them (docs/dockerfile-reference.md lists our
-/// differences). Throws Error{input} for what the instruction got wrong, {io} for the rest.
+/// Carries out file actions into `upper_fd` on top of `base` (null: empty root). `sources` by input index; entry 0 is
+/// unused. Semantics: Dockerfile reference, COPY and ADD, as BuildKit's file op does them (docs/dockerfile-reference.md
+/// lists our differences). Throws Error{input} for what the instruction got wrong, {io} for the rest.
 void run_file_actions(const FileOp& op, const cache::TreeView* base, int upper_fd,
                       const std::vector<CopySource>& sources, cache::Store& store, const CancelSource* cancel);
 

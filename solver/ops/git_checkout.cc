@@ -116,12 +116,13 @@ class Checkout {
 
   /// A repository that is to stay has objects of its own, and the ref by its name.
   void fetch_kept() {
-    const CommandResult kept = git_.try_run({"rev-parse", "--verify", "--quiet", cat(kept_ref(source_.ref), "^{commit}")},
-                                            {origin_.repository, ""});
+    const CommandResult kept = git_.try_run(
+        {"rev-parse", "--verify", "--quiet", cat(kept_ref(source_.ref), "^{commit}")}, {origin_.repository, ""});
     const bool by_ref = source_.ref.starts_with("refs/") && kept.exit_code == 0 && trim(kept.out) == source_.commit;
-    git_.run({"fetch", "--quiet", "--update-head-ok", "--no-tags", "--depth=1", "--", cat("file://", origin_.repository),
-              by_ref ? cat(kept_ref(source_.ref), ":", source_.ref) : source_.commit},
-             place_);
+    git_.run(
+        {"fetch", "--quiet", "--update-head-ok", "--no-tags", "--depth=1", "--", cat("file://", origin_.repository),
+         by_ref ? cat(kept_ref(source_.ref), ":", source_.ref) : source_.commit},
+        place_);
   }
 
   void update_submodules() {
@@ -142,7 +143,8 @@ class Checkout {
   }
 
   std::int64_t commit_time() const {
-    const std::string text = git_.run({"log", "-1", "--format=%ct", cat(source_.commit, "^{commit}")}, {origin_.repository, ""});
+    const std::string text =
+        git_.run({"log", "-1", "--format=%ct", cat(source_.commit, "^{commit}")}, {origin_.repository, ""});
     return parse_int(trim(text)).value_or(0);
   }
 

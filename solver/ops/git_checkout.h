@@ -19,7 +19,8 @@ struct CheckoutOrigin {
 /// Under which name a bare repository keeps what a ref of the remote (or a commit) led to.
 std::string kept_ref(const std::string& ref);
 
-/// Checks the commit of `source` out into `target`, with submodules, and takes the part that was asked for. Throws Error.
+/// Checks the commit of `source` out into `target`, with submodules, and takes the part that was asked for. Throws
+/// Error.
 void check_out(const GitProgram& git, const CheckoutOrigin& origin, const GitSource& source, cache::Staging& target);
 
 }  // namespace cbuild::solver::ops

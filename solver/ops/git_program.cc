@@ -17,35 +17,24 @@ constexpr std::size_t kMaxOutput = 16u << 20, kMostText = 1000;
 /// What holds for every command. A repository cannot change it: the environment beats its config file.
 const std::vector<std::pair<std::string, std::string>>& hardening() {
   static const std::vector<std::pair<std::string, std::string>> kTable = {
-      {"advice.detachedHead", "false"},
-      {"core.fsmonitor", "false"},
-      {"core.hooksPath", "/dev/null"},
-      {"core.logAllRefUpdates", "false"},
-      {"core.protectHFS", "true"},
-      {"core.protectNTFS", "true"},
-      {"credential.helper", ""},
-      {"gc.auto", "0"},
-      {"http.followRedirects", "initial"},
-      {"http.lowSpeedLimit", "1"},
-      {"http.lowSpeedTime", "60"},
-      {"init.defaultBranch", "master"},
-      {"maintenance.auto", "false"},
-      {"protocol.allow", "never"},
-      {"protocol.file.allow", "user"},
-      {"protocol.git.allow", "always"},
-      {"protocol.http.allow", "always"},
-      {"protocol.https.allow", "always"},
-      {"protocol.ssh.allow", "always"},
-      {"submodule.recurse", "false"},
-      {"transfer.bundleURI", "false"},
-      {"uploadpack.allowAnySHA1InWant", "true"},
+      {"advice.detachedHead", "false"},    {"core.fsmonitor", "false"},
+      {"core.hooksPath", "/dev/null"},     {"core.logAllRefUpdates", "false"},
+      {"core.protectHFS", "true"},         {"core.protectNTFS", "true"},
+      {"credential.helper", ""},           {"gc.auto", "0"},
+      {"http.followRedirects", "initial"}, {"http.lowSpeedLimit", "1"},
+      {"http.lowSpeedTime", "60"},         {"init.defaultBranch", "master"},
+      {"maintenance.auto", "false"},       {"protocol.allow", "never"},
+      {"protocol.file.allow", "user"},     {"protocol.git.allow", "always"},
+      {"protocol.http.allow", "always"},   {"protocol.https.allow", "always"},
+      {"protocol.ssh.allow", "always"},    {"submodule.recurse", "false"},
+      {"transfer.bundleURI", "false"},     {"uploadpack.allowAnySHA1InWant", "true"},
   };
   return kTable;
 }
 
-constexpr const char* kInherited[] = {"PATH",        "HTTP_PROXY",  "HTTPS_PROXY", "NO_PROXY",      "ALL_PROXY",
-                                      "http_proxy",  "https_proxy", "no_proxy",    "all_proxy",     "SSL_CERT_FILE",
-                                      "SSL_CERT_DIR", "GIT_SSL_CAINFO"};
+constexpr const char* kInherited[] = {"PATH",      "HTTP_PROXY",    "HTTPS_PROXY",  "NO_PROXY",
+                                      "ALL_PROXY", "http_proxy",    "https_proxy",  "no_proxy",
+                                      "all_proxy", "SSL_CERT_FILE", "SSL_CERT_DIR", "GIT_SSL_CAINFO"};
 
 /// Of what git said, the lines that matter.
 std::string said(const CommandResult& result) {
@@ -60,7 +49,8 @@ std::string said(const CommandResult& result) {
 }
 
 bool has(const std::string& text, std::initializer_list<std::string_view> parts) {
-  return std::any_of(parts.begin(), parts.end(), [&](std::string_view part) { return text.find(part) != std::string::npos; });
+  return std::any_of(parts.begin(), parts.end(),
+                     [&](std::string_view part) { return text.find(part) != std::string::npos; });
 }
 
 }  // namespace
@@ -88,8 +78,10 @@ std::vector<std::string> GitProgram::environment() const {
     if (const char* value = std::getenv(name)) out.push_back(cat(name, "=", value));
   std::string ssh = "ssh -F /dev/null -o BatchMode=yes -o StrictHostKeyChecking=accept-new";
   if (!known_hosts_.empty()) ssh += cat(" -o UserKnownHostsFile=", known_hosts_);
-  if (agent_socket_.empty()) ssh += " -o IdentityAgent=none -o IdentityFile=/dev/null";
-  else out.push_back(cat("SSH_AUTH_SOCK=", agent_socket_));
+  if (agent_socket_.empty())
+    ssh += " -o IdentityAgent=none -o IdentityFile=/dev/null";
+  else
+    out.push_back(cat("SSH_AUTH_SOCK=", agent_socket_));
   out.push_back(cat("GIT_SSH_COMMAND=", ssh));
   std::size_t count = 0;
   for (const auto* table : {&hardening(), &config_}) {
@@ -137,8 +129,8 @@ void GitProgram::fail(const CommandResult& result, const std::string& doing) con
   std::string hint;
   if (authorized_ && has(text, {"returned error: 30", "redirect"})) {
     hint = "the server redirects, and credentials are not taken along; give the URL that it redirects to";
-  } else if (has(text, {"Authentication failed", "could not read Username", "returned error: 401", "returned error: 403",
-                        "Permission denied", "terminal prompts disabled"})) {
+  } else if (has(text, {"Authentication failed", "could not read Username", "returned error: 401",
+                        "returned error: 403", "Permission denied", "terminal prompts disabled"})) {
     code = ErrorCode::denied;
     hint = "private repositories need --secret id=GIT_AUTH_TOKEN,... for https, or --ssh default for ssh";
   } else if (has(text, {"not found", "does not exist", "not appear to be a git repository"})) {
@@ -148,7 +140,8 @@ void GitProgram::fail(const CommandResult& result, const std::string& doing) con
     code = ErrorCode::input;
     hint = "repositories are read over https, http, ssh and git only";
   }
-  throw Error(code, redact(cat(doing, ": ", text.empty() ? cat("exit code ", result.exit_code) : text))).with_hint(hint);
+  throw Error(code, redact(cat(doing, ": ", text.empty() ? cat("exit code ", result.exit_code) : text)))
+      .with_hint(hint);
 }
 
 }  // namespace cbuild::solver::ops

@@ -10,8 +10,8 @@
 
 namespace cbuild::solver::ops {
 
-/// Runs the git program with nothing of its surroundings: no system's or user's configuration, no hooks, no templates, no
-/// prompts, no helpers; transports from a list; credentials through the environment, never as arguments.
+/// Runs the git program with nothing of its surroundings: no system's or user's configuration, no hooks, no templates,
+/// no prompts, no helpers; transports from a list; credentials through the environment, never as arguments.
 class GitProgram {
  public:
   struct Place {
@@ -23,11 +23,13 @@ class GitProgram {
 
   /// One more "key = value" for every command.
   void configure(std::string key, std::string value) { config_.emplace_back(std::move(key), std::move(value)); }
-  /// The header is sent to URLs that begin with `scope` only; redirects end in an error then, as git would take it along.
+  /// The header is sent to URLs that begin with `scope` only; redirects end in an error then, as git would take it
+  /// along.
   void authorize(const std::string& scope, const std::string& header);
   void use_ssh(std::string agent_socket, std::string known_hosts);
 
-  /// Never throws for what git says; Error{not_found} with a hint when there is no git, {cancelled}, {io} at the timeout.
+  /// Never throws for what git says; Error{not_found} with a hint when there is no git, {cancelled}, {io} at the
+  /// timeout.
   CommandResult try_run(const std::vector<std::string>& arguments, const Place& place) const;
   /// stdout; throws Error for an exit code other than 0, with what git said and no credential.
   std::string run(const std::vector<std::string>& arguments, const Place& place) const;

@@ -22,9 +22,7 @@ namespace {
 constexpr int kLocked = 2;  // sharing mode of the cache mount that holds a remote's objects
 constexpr auto kPoll = std::chrono::milliseconds(50);
 
-bool is_http(std::string_view remote) {
-  return starts_with_i(remote, "http://") || starts_with_i(remote, "https://");
-}
+bool is_http(std::string_view remote) { return starts_with_i(remote, "http://") || starts_with_i(remote, "https://"); }
 
 /// A token serves every repository of github.com, submodules included; elsewhere only the remote itself.
 std::string header_scope(const std::string& remote) {
@@ -35,7 +33,8 @@ std::string header_scope(const std::string& remote) {
 
 void check_ref(const std::string& ref) {
   const bool odd = std::any_of(ref.begin(), ref.end(), [](char c) {
-    return static_cast<unsigned char>(c) <= ' ' || c == 0x7f || std::string_view("~^:?*[\\").find(c) != std::string_view::npos;
+    return static_cast<unsigned char>(c) <= ' ' || c == 0x7f ||
+           std::string_view("~^:?*[\\").find(c) != std::string_view::npos;
   });
   if (odd || ref.starts_with('-') || ref.find("..") != std::string::npos || ref.find("@{") != std::string::npos)
     throw Error(ErrorCode::input, cat("invalid git ref ", go_quote(ref)));
@@ -43,9 +42,16 @@ void check_ref(const std::string& ref) {
 
 /// What a store that was damaged, or a remote whose refs have changed places, makes git say.
 bool repository_is_broken(const CommandResult& result) {
-  static constexpr std::string_view kSigns[] = {"not a git repository", "bad object",        "is corrupt",   "loose object",
-                                                "packfile",             "refname conflict",  "unable to update local ref",
-                                                ".lock': File exists",  "index file corrupt", "shallow file has changed"};
+  static constexpr std::string_view kSigns[] = {"not a git repository",
+                                                "bad object",
+                                                "is corrupt",
+                                                "loose object",
+                                                "packfile",
+                                                "refname conflict",
+                                                "unable to update local ref",
+                                                ".lock': File exists",
+                                                "index file corrupt",
+                                                "shallow file has changed"};
   return std::any_of(std::begin(kSigns), std::end(kSigns),
                      [&](std::string_view sign) { return result.err.find(sign) != std::string::npos; });
 }
@@ -71,8 +77,11 @@ std::optional<GitCommit> parse_ls_remote(std::string_view output, std::string_vi
     return std::string(ref.starts_with(prefix) ? ref.substr(prefix.size()) : ref);
   };
   std::vector<std::string> names;
-  if (ref.empty()) names = {"HEAD"};
-  else names = {cat("refs/", after("refs/")), cat("refs/heads/", after("refs/heads/")), cat("refs/tags/", after("refs/tags/"))};
+  if (ref.empty())
+    names = {"HEAD"};
+  else
+    names = {cat("refs/", after("refs/")), cat("refs/heads/", after("refs/heads/")),
+             cat("refs/tags/", after("refs/tags/"))};
   for (const std::string& name : names) {
     const auto found = objects.find(name);
     if (found == objects.end()) continue;
@@ -153,7 +162,8 @@ class Repository {
   }
 
   bool leads_to(const GitProgram& git, const std::string& ref, const std::string& commit) const {
-    const CommandResult found = git.try_run({"rev-parse", "--verify", "--quiet", cat(kept_ref(ref), "^{commit}")}, place());
+    const CommandResult found =
+        git.try_run({"rev-parse", "--verify", "--quiet", cat(kept_ref(ref), "^{commit}")}, place());
     return found.exit_code == 0 && trim(found.out) == commit;
   }
 
@@ -169,7 +179,8 @@ class Repository {
   /// As little as possible; servers that cannot cut history send it all.
   CommandResult fetch_shallow(const GitProgram& git, const std::string& refspec) const {
     CommandResult result = fetch(git, {"--depth=1"}, {refspec});
-    const bool unable = result.err.find("shallow") != std::string::npos || result.err.find("--depth") != std::string::npos;
+    const bool unable =
+        result.err.find("shallow") != std::string::npos || result.err.find("--depth") != std::string::npos;
     if (result.exit_code == 0 || !unable) return result;
     const bool shallow = sys::try_stat_at(mount_.dir.get(), "repository/shallow").has_value();
     return fetch(git, shallow ? std::vector<std::string>{"--unshallow"} : std::vector<std::string>{}, {refspec});
@@ -185,7 +196,8 @@ class Repository {
     result = fetch_shallow(git, cat("+", commit, ":", kept_ref(commit)));
     if (has(git, commit) || repository_is_broken(result)) return result;
     const bool shallow = sys::try_stat_at(mount_.dir.get(), "repository/shallow").has_value();
-    return fetch(git, shallow ? std::vector<std::string>{"--prune", "--unshallow"} : std::vector<std::string>{"--prune"},
+    return fetch(git,
+                 shallow ? std::vector<std::string>{"--prune", "--unshallow"} : std::vector<std::string>{"--prune"},
                  {"+refs/heads/*:refs/cbuild/heads/*", "+refs/tags/*:refs/cbuild/tags/*"});
   }
 
@@ -216,7 +228,8 @@ GitProgram GitSources::Impl::program(const std::string& remote, const std::strin
       return git;
     }
   }
-  if (const std::string user = user_info(remote); !user.empty()) git.authorize(scope, cat("basic ", base64_encode(user)));
+  if (const std::string user = user_info(remote); !user.empty())
+    git.authorize(scope, cat("basic ", base64_encode(user)));
   return git;
 }
 
@@ -227,8 +240,10 @@ GitCommit GitSources::Impl::ask(const std::string& remote, const std::string& re
   const std::string url = is_http(remote) ? without_user_info(remote) : remote;
   const GitProgram git = program(remote, "/dev/null");
   std::vector<std::string> arguments = {"ls-remote", "--symref", "--", url};
-  if (ref.empty()) arguments.emplace_back("HEAD");
-  else arguments.insert(arguments.end(), {ref, cat(ref, "^{}")});
+  if (ref.empty())
+    arguments.emplace_back("HEAD");
+  else
+    arguments.insert(arguments.end(), {ref, cat(ref, "^{}")});
   const CommandResult result = git.try_run(arguments, {});
   if (result.exit_code != 0) git.fail(result, cat("git ls-remote of ", shown_url(remote)));
   const auto found = parse_ls_remote(result.out, ref);

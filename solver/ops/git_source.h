@@ -20,18 +20,19 @@ struct GitCommit {
   bool operator==(const GitCommit&) const = default;
 };
 
-/// What `git ls-remote --symref` printed about `ref` (empty: HEAD): a branch wins over a tag of that name, a full name over
-/// both. nullopt when the ref is not there.
+/// What `git ls-remote --symref` printed about `ref` (empty: HEAD): a branch wins over a tag of that name, a full name
+/// over both. nullopt when the ref is not there.
 std::optional<GitCommit> parse_ls_remote(std::string_view output, std::string_view ref);
 
-/// Repositories by URL, read with the git program. Objects are kept in one bare repository a remote, in the store, one process
-/// at a time; gc treats it as a cache mount. Thread-safe.
+/// Repositories by URL, read with the git program. Objects are kept in one bare repository a remote, in the store, one
+/// process at a time; gc treats it as a cache mount. Thread-safe.
 class GitSources {
  public:
   explicit GitSources(SourceAccess access);
   ~GitSources();
 
-  /// Asked once per build. Throws Error{not_found} for a ref that is not there, {input} for one that is no ref, {denied}, {network}.
+  /// Asked once per build. Throws Error{not_found} for a ref that is not there, {input} for one that is no ref,
+  /// {denied}, {network}.
   GitCommit pin(const std::string& remote, const std::string& ref);
   /// The committer's time of a commit, in seconds since the epoch. `ref`: where it was found; may be empty.
   std::int64_t commit_time(const std::string& remote, const std::string& commit, const std::string& ref);

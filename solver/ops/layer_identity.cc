@@ -41,8 +41,7 @@ class Walk {
     if (S_ISLNK(st.st_mode)) out_.text(sys::readlink_at(parent, name));
     if (S_ISCHR(st.st_mode) || S_ISBLK(st.st_mode)) out_.number(st.st_rdev);
     if (S_ISREG(st.st_mode)) return file(parent, name, st);
-    if (S_ISDIR(st.st_mode))
-      return directory(sys::open_at(parent, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW).get());
+    if (S_ISDIR(st.st_mode)) return directory(sys::open_at(parent, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW).get());
     return true;
   }
 

@@ -18,8 +18,8 @@ struct Action {
 };
 
 [[noreturn]] void bad_mode(std::string_view text) {
-  throw Error(ErrorCode::input, cat("invalid chmod parameter: '", text,
-                                    "'. it should be octal string and between 0 and 07777"))
+  throw Error(ErrorCode::input,
+              cat("invalid chmod parameter: '", text, "'. it should be octal string and between 0 and 07777"))
       .with_hint("or a symbolic mode as chmod(1) takes it, for example u=rwX,go=rX");
 }
 
@@ -52,14 +52,29 @@ mode_t permission_bits(const Action& action, mode_t old_mode, bool directory) {
   mode_t bits = 0;
   for (const char c : action.permissions) {
     switch (c) {
-      case 'r': bits |= 4; break;
-      case 'w': bits |= 2; break;
-      case 'x': bits |= 1; break;
-      case 'X': bits |= (directory || (old_mode & 0111)) ? 1u : 0u; break;
-      case 'u': bits |= (old_mode >> 6) & 7; break;
-      case 'g': bits |= (old_mode >> 3) & 7; break;
-      case 'o': bits |= old_mode & 7; break;
-      default: break;
+      case 'r':
+        bits |= 4;
+        break;
+      case 'w':
+        bits |= 2;
+        break;
+      case 'x':
+        bits |= 1;
+        break;
+      case 'X':
+        bits |= (directory || (old_mode & 0111)) ? 1u : 0u;
+        break;
+      case 'u':
+        bits |= (old_mode >> 6) & 7;
+        break;
+      case 'g':
+        bits |= (old_mode >> 3) & 7;
+        break;
+      case 'o':
+        bits |= old_mode & 7;
+        break;
+      default:
+        break;
     }
   }
   return bits;
@@ -76,8 +91,10 @@ mode_t apply(const Action& action, mode_t mode, bool directory) {
   if (sticky) value |= 01000;
   if (action.user && action.group && action.other) mask |= 01000;
   switch (action.op) {
-    case '+': return mode | value;
-    case '-': return mode & ~value;
+    case '+':
+      return mode | value;
+    case '-':
+      return mode & ~value;
     default:
       // chmod(1) keeps setuid and setgid of directories unless they are named.
       if (directory && !special) mask &= ~06000u;

@@ -8,12 +8,17 @@
 namespace cbuild::solver::ops {
 
 TEST_CASE("chmod parameters change modes as chmod(1) does") {
-  struct Row { const char* text; mode_t before; bool directory; mode_t after; };
+  struct Row {
+    const char* text;
+    mode_t before;
+    bool directory;
+    mode_t after;
+  };
   const Row rows[] = {
-      {"", 0644, false, 0644},           {"755", 0600, false, 0755},         {"0", 0777, true, 0},
-      {"7777", 0, false, 07777},         {"u=rwX,go=rX", 0600, false, 0644}, {"u=rwX,go=rX", 0700, false, 0755},
-      {"u=rwX,go=rX", 0600, true, 0755}, {"+x", 0644, false, 0755},          {"a-w", 0666, false, 0444},
-      {"g=u", 0740, false, 0770},        {"u+s", 0755, false, 04755},        {"+t", 0777, true, 01777},
+      {"", 0644, false, 0644},           {"755", 0600, false, 0755},          {"0", 0777, true, 0},
+      {"7777", 0, false, 07777},         {"u=rwX,go=rX", 0600, false, 0644},  {"u=rwX,go=rX", 0700, false, 0755},
+      {"u=rwX,go=rX", 0600, true, 0755}, {"+x", 0644, false, 0755},           {"a-w", 0666, false, 0444},
+      {"g=u", 0740, false, 0770},        {"u+s", 0755, false, 04755},         {"+t", 0777, true, 01777},
       {"go=", 0777, false, 0700},        {"u=rw,g+w,o-r", 0744, false, 0660}, {"u=rwx", 02755, true, 02755},
   };
   for (const Row& row : rows) {

@@ -55,15 +55,16 @@ std::unique_ptr<Claim> CacheResultStore::wait_claim(const Digest& key, const std
   return lock ? std::make_unique<LockClaim>(std::move(*lock)) : nullptr;
 }
 
-/// What was built before and is most like `wanted`: the same instruction, else what this Dockerfile had in its place. A step of another
-/// Dockerfile counts only if it was mostly the same.
+/// What was built before and is most like `wanted`: the same instruction, else what this Dockerfile had in its place. A
+/// step of another Dockerfile counts only if it was mostly the same.
 std::optional<CacheResultStore::Relative> CacheResultStore::nearest(const Publication& wanted) {
   std::optional<Relative> best;
   for (const cache::Record& record : cache::newest_of_step(store_, wanted.step, kCandidates)) {
     Relative found = compare(record, wanted);
     if (!found.same_project && 2 * found.differences.size() > wanted.parts.size()) continue;
-    const bool better = !best || (found.same_project && !best->same_project) ||
-                        (found.same_project == best->same_project && found.differences.size() < best->differences.size());
+    const bool better =
+        !best || (found.same_project && !best->same_project) ||
+        (found.same_project == best->same_project && found.differences.size() < best->differences.size());
     if (better) best = std::move(found);
   }
   if (best || project_.empty()) return best;
@@ -92,7 +93,8 @@ Reason CacheResultStore::explain_miss(const Publication& wanted) {
   for (const Digest& key : {wanted.content_key, wanted.definition_key}) {
     const auto evicted = key.empty() ? std::nullopt : store_.evicted_at_ns(key);
     if (evicted)
-      return {Reason::Kind::evicted, cat("evicted on ", format_rfc3339(*evicted / 1'000'000'000), " by gc"), {}, *evicted};
+      return {
+          Reason::Kind::evicted, cat("evicted on ", format_rfc3339(*evicted / 1'000'000'000), " by gc"), {}, *evicted};
   }
   auto before = nearest(wanted);
   if (!before) return {Reason::Kind::never_built, "never built", {}, 0};

@@ -70,7 +70,8 @@ void make_entry(int root, const sandbox::SkeletonEntry& entry) {
 std::string key_of(const std::vector<sandbox::SkeletonEntry>& entries) {
   std::string key;
   for (const auto& e : entries)
-    key += cat(e.path, '\n', e.directory ? 'd' : 'f', static_cast<unsigned>(e.mode), ' ', e.uid, ' ', e.gid, ' ', e.mtime_ns, '\n');
+    key += cat(e.path, '\n', e.directory ? 'd' : 'f', static_cast<unsigned>(e.mode), ' ', e.uid, ' ', e.gid, ' ',
+               e.mtime_ns, '\n');
   return key;
 }
 
@@ -96,7 +97,8 @@ int Skeletons::directory(const std::vector<sandbox::SkeletonEntry>& entries) {
     auto staging = std::make_unique<cache::Staging>(store_.stage("skeleton"));
     for (const auto& entry : entries) make_entry(staging->tree_fd(), entry);
     for (auto entry = entries.rbegin(); entry != entries.rend(); ++entry) {
-      const struct timespec time = {.tv_sec = entry->mtime_ns / kNsPerSecond, .tv_nsec = entry->mtime_ns % kNsPerSecond};
+      const struct timespec time = {.tv_sec = entry->mtime_ns / kNsPerSecond,
+                                    .tv_nsec = entry->mtime_ns % kNsPerSecond};
       const struct timespec times[2] = {time, time};
       if (utimensat(staging->tree_fd(), entry->path.c_str(), times, AT_SYMLINK_NOFOLLOW) != 0)
         throw_errno(errno, cat("utimens ", entry->path));

@@ -45,8 +45,7 @@ void SourceTask::count(std::uint64_t bytes, std::uint64_t total) {
 void SourceTask::done(bool cached) {
   ended_ = true;
   if (access_.progress == nullptr) return;
-  access_.progress->on_event(
-      TaskFinished{id_, sys::monotonic_ns(), cached ? TaskState::cached : TaskState::ok, {}});
+  access_.progress->on_event(TaskFinished{id_, sys::monotonic_ns(), cached ? TaskState::cached : TaskState::ok, {}});
 }
 
 std::string user_info(std::string_view url) {

@@ -60,11 +60,12 @@ Digest base_layer(cache::Store& store, const std::string& locator, const Digest&
 Result image_result(cache::Store& store, const ImageSource& image) {
   const auto document = oci::parse_manifest(oci::read_blob(store.blobs(), image.manifest));
   const auto* manifest = std::get_if<oci::Manifest>(&document);
-  if (manifest == nullptr) throw Error(ErrorCode::corrupt, cat(image.locator, ": an index where a manifest was expected"));
+  if (manifest == nullptr)
+    throw Error(ErrorCode::corrupt, cat(image.locator, ": an index where a manifest was expected"));
   const oci::ImageConfig config = oci::parse_image_config(oci::read_blob(store.blobs(), manifest->config.digest));
   if (config.diff_ids.size() != manifest->layers.size())
-    throw Error(ErrorCode::corrupt, cat(image.locator, ": ", manifest->layers.size(), " layers but ",
-                                        config.diff_ids.size(), " diff ids"));
+    throw Error(ErrorCode::corrupt,
+                cat(image.locator, ": ", manifest->layers.size(), " layers but ", config.diff_ids.size(), " diff ids"));
   Result result;
   std::vector<Digest> prefix;
   for (std::size_t i = 0; i < manifest->layers.size(); ++i) {

@@ -31,8 +31,8 @@ class LocalTrees {
   std::map<std::string, std::unique_ptr<cache::LocalTree>> trees_;
 };
 
-/// Makes the layers of a pinned base image known to the store, lazily: from its manifest and config in the blob store. The result
-/// is the chain of its layers.
+/// Makes the layers of a pinned base image known to the store, lazily: from its manifest and config in the blob store.
+/// The result is the chain of its layers.
 Result image_result(cache::Store& store, const ImageSource& image);
 
 }  // namespace cbuild::solver::ops

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// One walk over the source makes directories, links and special files in order and queues regular files; flush() then copies their data,
-// on all cores when there are many, because creating a file and moving its bytes is nearly all of a copy's cost.
+// One walk over the source makes directories, links and special files in order and queues regular files; flush() then
+// copies their data, on all cores when there are many, because creating a file and moving its bytes is nearly all of a
+// copy's cost.
 #include "solver/ops/tree_copy.h"
 
 #include <fcntl.h>
@@ -31,7 +32,8 @@ std::string below(const std::string& path, const std::string& top) {
 }
 
 void set_owner_and_mode(int fd, const std::string& name, Ownership owner, std::optional<mode_t> mode) {
-  if (fchownat(fd, name.c_str(), owner.uid, owner.gid, AT_SYMLINK_NOFOLLOW) != 0) throw_errno(errno, cat("chown ", name));
+  if (fchownat(fd, name.c_str(), owner.uid, owner.gid, AT_SYMLINK_NOFOLLOW) != 0)
+    throw_errno(errno, cat("chown ", name));
   if (mode && fchmodat(fd, name.c_str(), *mode, 0) != 0) throw_errno(errno, cat("chmod ", name));
 }
 
@@ -185,7 +187,9 @@ void TreeCopier::copy_special(const cache::TreeView::Entry& entry, const std::st
     set_owner_and_mode(parent, name, new_owner(st), std::nullopt);
   } else {
     if (S_ISCHR(st.st_mode) && st.st_rdev == 0)
-      throw Error(ErrorCode::input, cat("/", from, " is a character device 0:0, which marks a deleted file in a layer; it cannot be copied"))
+      throw Error(
+          ErrorCode::input,
+          cat("/", from, " is a character device 0:0, which marks a deleted file in a layer; it cannot be copied"))
           .with_hint("leave it out with --exclude or .dockerignore");
     const mode_t type = S_ISSOCK(st.st_mode) ? S_IFREG : st.st_mode & S_IFMT;
     if (mknodat(parent, name.c_str(), type | 0600, st.st_rdev) != 0) throw_errno(errno, cat("mknod /", to));
@@ -198,7 +202,8 @@ void TreeCopier::copy_special(const cache::TreeView::Entry& entry, const std::st
 void TreeCopier::copy_regular(const Pending& file) const {
   const UniqueFd in = source_.open(file.from, O_RDONLY);
   const struct stat now = sys::stat_fd(in.get());
-  if (!S_ISREG(now.st_mode)) throw Error(ErrorCode::input, cat("/", file.from, " changed its type while it was copied"));
+  if (!S_ISREG(now.st_mode))
+    throw Error(ErrorCode::input, cat("/", file.from, " changed its type while it was copied"));
   UniqueFd out = destination_.create_file(file.to);
   sys::copy_file_data(in.get(), out.get(), static_cast<std::uint64_t>(now.st_size));
   const Ownership owner = new_owner(file.st);

@@ -20,38 +20,41 @@ namespace cbuild::solver::ops {
 
 /// How copied entries look.
 struct CopyRules {
-  std::optional<Ownership> owner;        ///< nullopt: keep the source's
-  ModeChange mode;                       ///< applied to files and directories
-  std::optional<std::int64_t> mtime_ns;  ///< nullopt: keep the source's
+  std::optional<Ownership> owner;             ///< nullopt: keep the source's
+  ModeChange mode;                            ///< applied to files and directories
+  std::optional<std::int64_t> mtime_ns;       ///< nullopt: keep the source's
   const PathPatternList* ignore = nullptr;    ///< of the source root (a local context's ignore file)
   const PathPatternList* excludes = nullptr;  ///< relative to the copied directory
-  /// Rules of archives: an entry replaces what is there, a directory merges with a directory; one that is not among these is only on
-  /// the way to an entry and goes where a symlink in its place points. Borrowed.
+  /// Rules of archives: an entry replaces what is there, a directory merges with a directory; one that is not among
+  /// these is only on the way to an entry and goes where a symlink in its place points. Borrowed.
   const std::set<std::string>* archive_directories = nullptr;
   const CancelSource* cancel = nullptr;
 };
 
-/// Copies from one tree into a DestTree: files, directories, symlinks, devices, FIFOs; sockets become empty files; hard links
-/// among what one copier copies survive; holes stay holes. Data of many files is copied in parallel, names and metadata in
-/// order.
+/// Copies from one tree into a DestTree: files, directories, symlinks, devices, FIFOs; sockets become empty files; hard
+/// links among what one copier copies survive; holes stay holes. Data of many files is copied in parallel, names and
+/// metadata in order.
 class TreeCopier {
  public:
   TreeCopier(const cache::TreeView& source, DestTree& destination, CopyRules rules);
 
   /// One entry that is no directory, to a resolved path whose parent exists in the upper.
   void copy_file(const std::string& from, const std::string& to);
-  /// The content of directory `from` into directory `to`, merging; `to` exists in the upper. Nested directories that exist are given the
-  /// source's mode and owner again; an existing top one keeps its own but gets the source's time. `fresh`: nothing was at `to` before, in
-  /// the upper or below, so that no name in it needs to be made free.
+  /// The content of directory `from` into directory `to`, merging; `to` exists in the upper. Nested directories that
+  /// exist are given the source's mode and owner again; an existing top one keeps its own but gets the source's time.
+  /// `fresh`: nothing was at `to` before, in the upper or below, so that no name in it needs to be made free.
   void copy_contents(const std::string& from, const std::string& to, bool fresh = false);
-  /// What lies at `real`, asked for as `path` below directory `top`, to `path` below `to`. The directories between are copied too, each
-  /// with its own metadata and without its content; the rules' excludes are relative to `top`.
+  /// What lies at `real`, asked for as `path` below directory `top`, to `path` below `to`. The directories between are
+  /// copied too, each with its own metadata and without its content; the rules' excludes are relative to `top`.
   void copy_below(const std::string& top, const std::string& path, const std::string& real, const std::string& to);
   /// Copies the data of regular files that were queued. Must be called before the destination is finished.
   void flush();
 
  private:
-  struct Pending { std::string from, to; struct stat st; };
+  struct Pending {
+    std::string from, to;
+    struct stat st;
+  };
 
   void walk(const std::string& from, const std::string& to, const std::string& top, bool fresh);
   void make_free(const std::string& to);

@@ -85,9 +85,11 @@ const Known* meant_by(const DownloadResult& result, const std::vector<Known>& kn
 
 struct UrlSources::Impl {
   Impl(SourceAccess a, std::uint64_t max)
-      : access(std::move(a)), downloader({.max_attempts = 3, .max_bytes = max, .cancel = access.cancel, .warn = [this](const std::string& text) {
-                                            if (access.progress) access.progress->on_event(RunNote{Severity::warning, text});
-                                          }}) {}
+      : access(std::move(a)),
+        downloader(
+            {.max_attempts = 3, .max_bytes = max, .cancel = access.cancel, .warn = [this](const std::string& text) {
+               if (access.progress) access.progress->on_event(RunNote{Severity::warning, text});
+             }}) {}
 
   std::vector<Known> known(const std::string& url);
   void remember(const std::string& url, const Known& now, std::vector<Known> before);
@@ -113,7 +115,9 @@ std::vector<Known> UrlSources::Impl::known(const std::string& url) {
 }
 
 void UrlSources::Impl::remember(const std::string& url, const Known& now, std::vector<Known> before) {
-  std::erase_if(before, [&](const Known& one) { return one.content == now.content || (!now.etag.empty() && one.etag == now.etag); });
+  std::erase_if(before, [&](const Known& one) {
+    return one.content == now.content || (!now.etag.empty() && one.etag == now.etag);
+  });
   before.insert(before.begin(), now);
   if (before.size() > kMaxKnown) before.resize(kMaxKnown);
   cache::write_fact(access.store, url_key(url), to_text(before));
@@ -155,7 +159,8 @@ UrlContent UrlSources::Impl::ask(const std::string& url, const Digest& expected)
   request.content_is_known = !expected.empty();
   for (const Known& one : before)
     if (!one.etag.empty()) request.etags.push_back(one.etag);
-  if (request.etags.empty() && !before.empty() && before.front().modified_is_strong) request.modified = before.front().modified;
+  if (request.etags.empty() && !before.empty() && before.front().modified_is_strong)
+    request.modified = before.front().modified;
   DownloadResult result = download(request, task);
   if (result.unchanged) {
     if (const Known* known = meant_by(result, before)) {
@@ -169,7 +174,8 @@ UrlContent UrlSources::Impl::ask(const std::string& url, const Digest& expected)
     result = download(request, task);
   }
   task.done(false);
-  remember(url, {result.content, result.etag, result.last_modified, result.last_modified_s, result.modified_is_strong}, before);
+  remember(url, {result.content, result.etag, result.last_modified, result.last_modified_s, result.modified_is_strong},
+           before);
   return {result.content, result.last_modified_s};
 }
 
@@ -194,10 +200,12 @@ void UrlSources::fetch(const std::string& url, const Digest& content) {
   request.content_is_known = true;
   SourceTask task(impl_->access, cat("fetch ", shown_url(url)));
   const DownloadResult result = impl_->download(request, task);
-  impl_->remember(url, {result.content, result.etag, result.last_modified, result.last_modified_s, result.modified_is_strong},
-                  impl_->known(url));
+  impl_->remember(
+      url, {result.content, result.etag, result.last_modified, result.last_modified_s, result.modified_is_strong},
+      impl_->known(url));
   if (result.content != content)
-    throw Error(ErrorCode::corrupt, cat(shown_url(url), " gives ", result.content.str(), " now instead of ", content.str()))
+    throw Error(ErrorCode::corrupt,
+                cat(shown_url(url), " gives ", result.content.str(), " now instead of ", content.str()))
         .with_hint("it has changed meanwhile; build again");
   task.done(false);
 }

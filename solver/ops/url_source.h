@@ -22,20 +22,21 @@ struct UrlContent {
   bool operator==(const UrlContent&) const = default;
 };
 
-/// Files by URL. Their content lies in the store's blobs; what a server said about it is remembered, so that an unchanged
-/// file is asked about (conditional GET, RFC 9110, 13) but not moved again. Thread-safe.
+/// Files by URL. Their content lies in the store's blobs; what a server said about it is remembered, so that an
+/// unchanged file is asked about (conditional GET, RFC 9110, 13) but not moved again. Thread-safe.
 class UrlSources {
  public:
   explicit UrlSources(SourceAccess access, std::uint64_t max_bytes = 64ull << 30);
   ~UrlSources();
 
-  /// The current content. Asked once per build. Where the URL is known to have given `expected` there is no request at all.
-  /// Throws what registry::Downloader::get() throws, and Error{input} for what is no http URL.
+  /// The current content. Asked once per build. Where the URL is known to have given `expected` there is no request at
+  /// all. Throws what registry::Downloader::get() throws, and Error{input} for what is no http URL.
   UrlContent pin(const std::string& url, const Digest& expected);
-  /// Brings `content` into the store's blobs, if it is not there. Throws Error{corrupt} when the URL gives something else now.
+  /// Brings `content` into the store's blobs, if it is not there. Throws Error{corrupt} when the URL gives something
+  /// else now.
   void fetch(const std::string& url, const Digest& content);
-  /// Newest modification time of the regular files in an archive; nullopt for no archive, or one without any. `url` is where
-  /// the content can be had.
+  /// Newest modification time of the regular files in an archive; nullopt for no archive, or one without any. `url` is
+  /// where the content can be had.
   std::optional<std::int64_t> newest_file(const std::string& url, const Digest& content);
 
  private:
@@ -43,7 +44,8 @@ class UrlSources {
   std::unique_ptr<Impl> impl_;
 };
 
-/// The tree of an HttpSource, in `tree_fd`: one file (0600, root), or what the archive holds. The content is in the store.
+/// The tree of an HttpSource, in `tree_fd`: one file (0600, root), or what the archive holds. The content is in the
+/// store.
 void make_url_tree(cache::Store& store, const HttpSource& source, int tree_fd, const CancelSource* cancel);
 
 }  // namespace cbuild::solver::ops

@@ -22,7 +22,8 @@ using oci::registry::FakeServer;
 /// One file on a server that knows entity tags, and a store.
 struct Fixture {
   TempDir dir = TempDir::in_tmp("url-source");
-  std::unique_ptr<cache::Store> store = std::make_unique<cache::Store>(cache::StoreOptions{dir.path() + "/store", false});
+  std::unique_ptr<cache::Store> store =
+      std::make_unique<cache::Store>(cache::StoreOptions{dir.path() + "/store", false});
   std::map<std::string, std::string> secrets;
   std::string body = "one", etag = "\"1\"", modified = "Sun, 06 Nov 1994 08:49:37 GMT";
   int bodies = 0;  ///< how often the content was sent
@@ -41,7 +42,10 @@ struct Fixture {
   const std::string url = server.url("/f");
 
   SourceAccess access() {
-    return {*store, nullptr, nullptr, nullptr,
+    return {*store,
+            nullptr,
+            nullptr,
+            nullptr,
             [this](const std::string& id) -> std::optional<std::string> {
               const auto found = secrets.find(id);
               return found == secrets.end() ? std::nullopt : std::optional(found->second);
