@@ -394,3 +394,29 @@ TEST_CASE("threads share one handle") {
   for (std::thread& thread : threads) thread.join();
   CHECK(failures == 0);
 }
+
+TEST_CASE("one thread brings back chains that the index lost while another reads chains") {
+  TempStore temp;
+  Store store(temp.options());
+  std::vector<Digest> chains;
+  for (int i = 0; i < 4; ++i) chains.push_back(add_file_layer(store, {}, "f", std::to_string(i)).id);
+  std::atomic<bool> done = false;
+  std::thread reader([&] {
+    while (!done) {
+      for (const Digest& chain : chains) {
+        try {
+          (void)store.chain_layers(chain);
+        } catch (const Error&) {  // read while it was lost
+        }
+      }
+    }
+  });
+  Database other(index_path(temp.root), false);
+  for (int i = 0; i < 300; ++i) {
+    other.run("DELETE FROM chains");
+    for (const Digest& chain : chains) store.publish(record_of(chain, chain));
+  }
+  done = true;
+  reader.join();
+  for (const Digest& chain : chains) CHECK(store.chain(chain));
+}

@@ -65,8 +65,9 @@ struct Store::Impl {
   bool restore_layer(Database& db, const Digest& layer);
   void restore_chain(Database& db, const Digest& chain);
   void remember(const Chain& chain);
-  /// Inside a transaction: moves a staged tree (its name in tmp/) to its layer's place and records it; false if the
-  /// layer has one.
+  /// Inside a transaction: moves a staged tree (its name in tmp/) to its layer's place and records it; a layer that
+  /// has a tree keeps it. `moved` says that the rename is done: it outlives a transaction that breaks with the index
+  /// and is tried again on a fresh one.
   void record_tree(Database& db, const Layer& layer, const std::string& staged, bool& moved);
   Chain record_chain(Database& db, const Chain& chain);
   Chain add_tree_on(const Digest& parent, Layer layer, Staging staging, const Digest& identity);
@@ -76,6 +77,8 @@ struct Store::Impl {
   void remove_leftovers() noexcept;
 
   std::vector<Digest> layers_of(const Digest& chain);
+  std::optional<std::vector<Digest>> known_layers(const Digest& chain);
+  void keep_layers(const Digest& chain, const std::vector<Digest>& layers);
   std::shared_ptr<const LayerDir> shared_dir(Store& store, const Digest& layer);
   void drop_shared_dir(const Digest& layer);
   /// Nothing that this process remembers of a layer or of chains counts any more.
@@ -98,9 +101,9 @@ struct Store::Impl {
   BlobFiles blobs;
 
  private:
+  // Neither is held around a use of the index, whose transactions take both.
   std::mutex mutex_;
-  std::mutex dirs_mutex_;  // guards the opening of dirs_ alone: it is taken under the index's lock, which mutex_ is
-                           // held around
+  std::mutex dirs_mutex_;  // guards the opening of dirs_ alone
   std::array<std::atomic<int>, kDirs> dirs_;
   std::atomic<unsigned> counter_{0};
   std::unordered_set<Digest> touched_;

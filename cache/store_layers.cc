@@ -250,8 +250,6 @@ void Store::Impl::remember(const Chain& chain) {
   seen_.emplace(chain.id, chain);
 }
 
-/// Renames a staged tree to its place and records it; a layer that has a tree already keeps it. `moved` says that the
-/// rename is done: it outlives a transaction that breaks with the index and is tried again on a fresh one.
 void Store::Impl::record_tree(Database& db, const Layer& layer, const std::string& staged, bool& moved) {
   const auto old = select_layer(db, layer.id);
   if (old) {
@@ -341,26 +339,36 @@ std::vector<Digest> Store::chain_layers(const Digest& id) {
   return impl_->layers_of(id);
 }
 
-// A long chain grows by one layer at a time, so the list of the chain below is nearly always at hand.
 std::vector<Digest> Store::Impl::layers_of(const Digest& chain) {
-  std::scoped_lock lock(mutex_);
-  if (const auto known = chain_layers_.find(chain); known != chain_layers_.end()) return known->second;
-  std::vector<Digest> layers;
-  const auto seen = seen_.find(chain);
-  const auto below = seen == seen_.end() ? chain_layers_.end() : chain_layers_.find(seen->second.parent);
-  if (below != chain_layers_.end()) {
-    layers = below->second;
-    layers.push_back(seen->second.layer);
-  } else {
-    layers = index.read([&](Database& db) { return select_chain_layers(db, chain); });
-  }
+  if (auto known = known_layers(chain)) return std::move(*known);
+  std::vector<Digest> layers = index.read([&](Database& db) { return select_chain_layers(db, chain); });
   if (layers.empty()) {
     index.write([&](Database& db) { delete_chain(db, chain, 0); });
     report_loss(cat("chain ", chain.str(), " is gone"));
   }
+  const std::scoped_lock lock(mutex_);
+  keep_layers(chain, layers);
+  return layers;
+}
+
+// A long chain grows by one layer at a time, so the list of the chain below is nearly always at hand.
+std::optional<std::vector<Digest>> Store::Impl::known_layers(const Digest& chain) {
+  const std::scoped_lock lock(mutex_);
+  if (const auto known = chain_layers_.find(chain); known != chain_layers_.end()) return known->second;
+  const auto seen = seen_.find(chain);
+  if (seen == seen_.end()) return std::nullopt;
+  const auto below = chain_layers_.find(seen->second.parent);
+  if (below == chain_layers_.end()) return std::nullopt;
+  std::vector<Digest> layers = below->second;
+  layers.push_back(seen->second.layer);
+  keep_layers(chain, layers);
+  return layers;
+}
+
+/// With mutex_ held.
+void Store::Impl::keep_layers(const Digest& chain, const std::vector<Digest>& layers) {
   if (chain_layers_.size() >= kMaxChainLists) chain_layers_.clear();
   chain_layers_.emplace(chain, layers);
-  return layers;
 }
 
 std::shared_ptr<const LayerDir> Store::layer_dir(const Digest& layer) { return impl_->shared_dir(*this, layer); }
