@@ -15,8 +15,7 @@ namespace {
 struct Fixture {
   TempDir dir = TempDir::in_tmp("download");
   ImageLayout layout = ImageLayout::create(dir.path());
-  DownloaderOptions options{
-      .max_attempts = 3, .retry_delay = std::chrono::milliseconds(1), .stall_timeout = std::chrono::milliseconds(300)};
+  DownloaderOptions options{.max_attempts = 3, .retry_delay = std::chrono::milliseconds(1)};
   std::vector<std::string> warnings;
 
   DownloadResult get(const std::string& url, DownloadRequest request = {}) {
@@ -152,6 +151,7 @@ TEST_CASE_FIXTURE(Fixture, "a cut body is an error, not a file") {
 TEST_CASE_FIXTURE(Fixture, "a body that stalls is an error") {
   FakeServer server(script({{.body = std::string(1000, 'x'), .stall_after = 10}}));
   options.max_attempts = 1;
+  options.stall_timeout = std::chrono::milliseconds(300);
   CHECK(std::string(error(server.url("/f")).what()).find("no data for") != std::string::npos);
 }
 
