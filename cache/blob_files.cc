@@ -118,7 +118,7 @@ void Store::Impl::forget_blob(const Digest& blob) {
   const int blobs_dir = dir(Dir::blobs), tmp = dir(Dir::tmp);
   const std::string aside = temp_name() + ".blob";
   index.write([&](Database& db) {
-    if (db.run("DELETE FROM blobs WHERE digest = ?", blob) > 0) has_forgotten = true;
+    db.run("DELETE FROM blobs WHERE digest = ?", blob);
     ::renameat(blobs_dir, blob.hex().c_str(), tmp, aside.c_str());
   });
   ::unlinkat(tmp, aside.c_str(), 0);

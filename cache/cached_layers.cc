@@ -49,7 +49,6 @@ void Store::Impl::forget_memory(const Digest& layer) {
 void Store::Impl::remember_lost(const Digest& layer, const std::string& origin) {
   std::scoped_lock lock(mutex_);
   lost_layers_.insert(layer);
-  lost_cached_layer = true;
   if (!origin.empty()) lost_origins_.insert(origin);
 }
 

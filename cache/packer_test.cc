@@ -207,8 +207,7 @@ TEST_CASE("a layer that nobody can bring is an error, and a wrong one is forgott
       oci::put_blob(store.blobs(), "no tar at all, but long enough to be read", std::string(oci::media_type::kLayer));
   store.add_lazy_layer(layer);
   const Chain chain = store.extend({}, layer.id, {});
-  CHECK_THROWS_AS(materialize(store, chain.id, nullptr, nullptr, nullptr), Error);
+  CHECK(loses([&] { materialize(store, chain.id, nullptr, nullptr, nullptr); }));
   CHECK_FALSE(store.layer(layer.id));
-  CHECK(store.has_forgotten());
-  CHECK_THROWS_AS(materialize(store, chain.id, nullptr, nullptr, nullptr), Error);
+  CHECK(loses([&] { materialize(store, chain.id, nullptr, nullptr, nullptr); }));
 }

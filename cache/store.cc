@@ -119,12 +119,7 @@ bool Store::Impl::hold(Pinned kind, const Digest& id) {
   return there;
 }
 
-void Store::Impl::report_loss(const std::string& what) {
-  has_forgotten = true;
-  // What stands on a layer that a remote cache no longer gives is gone with it, and made again in the same build.
-  if (lost_cached_layer) throw lost_error(cat("store: ", what));
-  throw Error(ErrorCode::corrupt, cat("store: ", what));
-}
+void Store::Impl::report_loss(const std::string& what) { throw lost_error(cat("store: ", what)); }
 
 void Store::Impl::touch_chain(const Digest& chain, std::int64_t recorded_ns) {
   if (sys::now_ns() - recorded_ns < kTouchResolution) return;
@@ -158,7 +153,6 @@ Store::~Store() = default;
 const std::string& Store::root() const { return impl_->root; }
 int Store::root_fd() const { return impl_->root_fd.get(); }
 oci::BlobStore& Store::blobs() { return impl_->blobs; }
-bool Store::has_forgotten() const { return impl_->has_forgotten; }
 const std::vector<std::string>& Store::notes() const { return impl_->notes; }
 
 std::optional<FileLock> Store::try_lock(const std::string& name) {

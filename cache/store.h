@@ -82,9 +82,6 @@ class Store {
   const std::string& root() const;
   int root_fd() const;
   oci::BlobStore& blobs();
-  /// Whether something was found lost or damaged since the store was opened, and has been forgotten: what failed with
-  /// Error{corrupt} because of it succeeds when it is done again.
-  bool has_forgotten() const;
   /// One line for each thing that was found broken and put aside or rebuilt while opening.
   const std::vector<std::string>& notes() const;
 

@@ -50,7 +50,7 @@ struct Store::Impl {
   void touch_chain(const Digest& chain, std::int64_t recorded_ns);
   void flush_touched() noexcept;
 
-  /// Throws Error{corrupt} for what was here and is not any more; see Store::has_forgotten().
+  /// Throws lost_error(): `what` was here and is not any more, and nothing points to it now.
   [[noreturn]] void report_loss(const std::string& what);
   void forget_tree(const Digest& layer);
   void forget_missing_trees();
@@ -94,8 +94,6 @@ struct Store::Impl {
   UniqueFd root_fd;
   bool user_xattr = false;
   std::vector<std::string> notes;
-  std::atomic<bool> has_forgotten = false;      ///< Store::has_forgotten()
-  std::atomic<bool> lost_cached_layer = false;  ///< lose_layer() was called
   Index index;
   Lease lease;
   BlobFiles blobs;

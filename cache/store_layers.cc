@@ -418,7 +418,7 @@ void Store::Impl::forget_tree(const Digest& layer) {
 }
 
 void Store::Impl::forget_layer(const Digest& layer) {
-  drop_shared_dir(layer);
+  forget_memory(layer);
   index.write([&](Database& db) { delete_layer(db, layer, 0); });
 }
 

@@ -12,6 +12,7 @@
 
 #include "base/error.h"
 #include "base/files.h"
+#include "base/lost.h"
 #include "base/sys.h"
 #include "base/text.h"
 #include "cache/store.h"
@@ -63,6 +64,17 @@ inline Chain add_layer(Store& store, const Digest& parent, const std::function<v
 
 inline Chain add_file_layer(Store& store, const Digest& parent, const std::string& path, const std::string& content) {
   return add_layer(store, parent, [&](int tree) { write_file(tree, path, content); });
+}
+
+/// Whether `action` finds that something in the store is lost, and throws nothing else.
+inline bool loses(const std::function<void()>& action) {
+  try {
+    action();
+  } catch (const Error& error) {
+    if (!is_lost(error)) throw;
+    return true;
+  }
+  return false;
 }
 
 inline Record record_of(const Digest& key, const Digest& chain, const std::string& step = "RUN x") {

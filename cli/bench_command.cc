@@ -81,7 +81,10 @@ Sample measure(const BuildOptions& options, Session& session) {
   Sample sample;
   sample.outcome = run_build(options, session, silent, cancel);
   sample.total_s = static_cast<double>(sys::monotonic_ns() - begin) / 1e9;
-  if (sample.outcome.exit_code != 0) throw Error(ErrorCode::step_failed, "the build failed; nothing to measure");
+  if (sample.outcome.exit_code != 0) {
+    std::fputs(sample.outcome.failure.c_str(), stderr);
+    throw Error(ErrorCode::step_failed, "the build failed; nothing to measure");
+  }
   return sample;
 }
 

@@ -4,13 +4,12 @@
 #include <fcntl.h>
 #include <unistd.h>
 
-#include <cstdlib>
-#include <iostream>
+#include <algorithm>
+#include <optional>
 #include <unordered_set>
 #include <utility>
 
 #include "base/error.h"
-#include "base/files.h"
 #include "base/lost.h"
 #include "base/sys.h"
 #include "base/text.h"
@@ -19,16 +18,16 @@
 #include "cache/packer.h"
 #include "cli/build_cache.h"
 #include "cli/build_outputs.h"
-#include "cli/call.h"
 #include "cli/error_text.h"
 #include "cli/exit_codes.h"
+#include "cli/failure_text.h"
 #include "cli/history_record.h"
 #include "cli/inputs.h"
 #include "cli/network_sources.h"
-#include "cli/progress_views.h"
 #include "cli/remote.h"
 #include "cli/remote_contexts.h"
 #include "cli/secrets.h"
+#include "cli/step_events.h"
 #include "frontend/parser.h"
 #include "solver/ops/executor.h"
 #include "solver/scheduler.h"
@@ -45,50 +44,6 @@ std::vector<solver::ops::Secret> make_secrets(const BuildOptions& options) {
   return secrets;
 }
 
-sandbox::Mode choose_mode(const BuildOptions& options, const Session& session, ProgressSink& progress) {
-  for (const sandbox::Mode mode : {sandbox::Mode::root, sandbox::Mode::user_namespace, sandbox::Mode::masked_proc,
-                                   sandbox::Mode::chroot, sandbox::Mode::none})
-    if (options.isolation == sandbox::to_string(mode)) return mode;
-  if (!options.isolation.empty())
-    throw Error(ErrorCode::usage, cat("--isolation: unknown mode '", options.isolation, "'"));
-  const sandbox::ProbeResult probe = sandbox::probe(session.unprivileged);
-  if (probe.mode != sandbox::Mode::root || options.debug)
-    progress.on_event(RunNote{Severity::note, cat("isolation: ", sandbox::to_string(probe.mode),
-                                                  probe.why.empty() ? "" : cat(" (", probe.why, ")"))});
-  return probe.mode;
-}
-
-/// Leaves local directories out of the picture: they are read in place, there is nothing to wait for. In a second round
-/// only what runs is shown: what is found was shown in the first.
-class StepEvents final : public ProgressSink {
- public:
-  StepEvents(ProgressSink& next, const solver::Graph& graph, bool again) : next_(next), graph_(graph), again_(again) {}
-  void on_event(const ProgressEvent& event) override {
-    if (again_ && is_repeated(event)) return;
-    const bool hidden = std::visit(
-        [this](const auto& e) {
-          if constexpr (requires { e.id; })
-            return e.id < graph_.size() &&
-                   std::holds_alternative<solver::LocalSource>(graph_[static_cast<solver::VertexId>(e.id)].op);
-          else
-            return false;
-        },
-        event);
-    if (!hidden) next_.on_event(event);
-  }
-
- private:
-  static bool is_repeated(const ProgressEvent& event) {
-    if (const auto* started = std::get_if<TaskStarted>(&event)) return started->note.empty();
-    const auto* finished = std::get_if<TaskFinished>(&event);
-    return finished != nullptr && finished->state == TaskState::cached;
-  }
-
-  ProgressSink& next_;
-  const solver::Graph& graph_;
-  const bool again_;
-};
-
 /// One build; the passes of run() in order.
 class Build {
  public:
@@ -100,8 +55,7 @@ class Build {
         store_({.root = session.root, .user_xattr = session.unprivileged}),
         remote_(store_, options, progress, cancel),
         sources_(store_, make_secrets(options), options.ssh, progress, cancel),
-        remote_cache_(store_, remote_, options, progress, cancel),
-        packer_(store_, pack_options()) {}
+        remote_cache_(store_, remote_, options, progress, cancel) {}
 
   /// What goes wrong before there are steps is thrown, after it has been written into the history.
   BuildOutcome run() {
@@ -119,39 +73,19 @@ class Build {
     return outcome_;
   }
 
-  const std::string& failure_text() const { return failure_text_; }
-  /// The build failed because the store had lost something, which is forgotten now.
-  bool found_loss() const { return found_loss_; }
-
  private:
-  oci::layer::PackOptions pack_options() const {
-    oci::layer::PackOptions pack;
-    pack.cancel = &cancel_;
-    const auto is_image = [this](const std::string& target) { return wants_image(options_, target); };
-    // A cache alone has no reader that wants gzip.
-    if (std::none_of(options_.targets.begin(), options_.targets.end(), is_image)) {
-      pack.compression = oci::layer::Compression::zstd;
-      return pack;
-    }
-    for (const exporter::Output& output : options_.outputs) {
-      pack.compression = output.image.compression;
-      pack.level = output.image.compression_level;
-    }
-    return pack;
-  }
-
   enum class Attempt { over, lost_something };
 
   void carry_out();
   void lower_dockerfile();
   Attempt attempt();
-  bool is_worth_another_round(const Error& error);
+  bool is_worth_another_attempt(const Error& error);
   bool solve();
   void count_steps();
   void sweep_once();
   sandbox::Runner& runner();
   solver::ops::BuildServices services();
-  void report_failure(const solver::SolveReport& report, const solver::ops::StoreExecutor& executor);
+  void report_failure();
   std::vector<solver::VertexId> results() const;
   std::unordered_set<solver::VertexId> layers_to_pack() const;
   exporter::ImageResult image_result(const frontend::LoweredTarget& target) const;
@@ -169,7 +103,7 @@ class Build {
   Remote remote_;
   NetworkSources sources_;
   BuildCache remote_cache_;
-  cache::Packer packer_;
+  std::optional<cache::Packer> packer_;  ///< of this attempt
   std::mutex runner_mutex_;
   std::unique_ptr<sandbox::Runner> runner_;
   frontend::LoweredTargets lowered_;
@@ -179,17 +113,17 @@ class Build {
   solver::SolveReport report_;
   std::vector<Digest> keys_;  ///< definition keys, when the steps are to be exported
   BuildOutcome outcome_;
-  std::string failure_text_;
-  bool found_loss_ = false, swept_ = false;
+  bool swept_ = false;
   std::int64_t started_ns_ = 0, began_ns_ = 0;
-  unsigned rounds_ = 0;
-  bool lost_something_ = false;
+  std::vector<std::string> losses_;  ///< what was found lost, a line for each attempt it ended
+  bool lost_something_ = false;      ///< in this attempt
 };
 
-/// Solves and exports. What was found in a cache may turn out to be gone only when it is needed: it is forgotten then,
-/// and the next round makes it again from what is left, which is all that was done in this one.
+/// Solves and exports. What was found in the store or in a remote cache may turn out to be gone only when it is needed:
+/// it is forgotten then, and the next attempt makes it again from what is left, which is all that was done in this one.
 Build::Attempt Build::attempt() {
   lost_something_ = false;
+  packer_.emplace(store_, pack_options(options_, cancel_));
   outcome_.steps_total = outcome_.steps_cached = 0;
   const std::int64_t solving = sys::monotonic_ns();
   const bool solved = solve();
@@ -202,9 +136,13 @@ Build::Attempt Build::attempt() {
   return lost_something_ ? Attempt::lost_something : Attempt::over;
 }
 
-bool Build::is_worth_another_round(const Error& error) {
-  constexpr unsigned kMaxRounds = 100;  // each one forgets something, so this is a net for bugs
-  if (!is_lost(error) || cancel_.cancelled() || rounds_ >= kMaxRounds) return false;
+/// An attempt forgets what it found lost, so the same loss again says that nothing can make it anew.
+bool Build::is_worth_another_attempt(const Error& error) {
+  constexpr std::size_t kMaxAttempts = 100;
+  constexpr std::ptrdiff_t kMaxSame = 3;
+  if (!is_lost(error) || cancel_.cancelled() || losses_.size() >= kMaxAttempts) return false;
+  if (std::count(losses_.begin(), losses_.end(), error.message()) >= kMaxSame) return false;
+  losses_.push_back(error.message());
   progress_.on_event(RunNote{Severity::warning, cat(error.message(), "; the steps that made it are run")});
   lost_something_ = true;
   return true;
@@ -215,7 +153,7 @@ void Build::carry_out() {
   const std::int64_t begin = sys::monotonic_ns();
   lower_dockerfile();
   outcome_.lower_s = seconds_since(begin);
-  while (attempt() == Attempt::lost_something) ++rounds_;
+  while (attempt() == Attempt::lost_something) continue;
   finish();
 }
 
@@ -259,7 +197,8 @@ sandbox::Runner& Build::runner() {
   const std::lock_guard lock(runner_mutex_);
   if (!runner_) {
     if (session_.unprivileged) progress_.on_event(RunNote{Severity::note, session_.user_namespace});
-    runner_ = sandbox::make_namespace_runner(*session_.zygote, choose_mode(options_, session_, progress_));
+    runner_ = sandbox::make_namespace_runner(*session_.zygote,
+                                             choose_isolation(options_.isolation, options_.debug, session_, progress_));
     sweep_once();
   }
   return *runner_;
@@ -316,50 +255,34 @@ bool Build::solve() {
   solver::SolveOptions solve_options;
   solve_options.max_running_steps = options_.jobs;
   solve_options.cancel = &cancel_;
-  StepEvents steps(progress_, lowered_.graph, rounds_ > 0);
+  StepEvents steps(progress_, lowered_.graph, !losses_.empty());
   solve_options.progress = &steps;
   const bool all_layers = remote_cache_.wants_all_steps();
   solve_options.on_result = [&](solver::VertexId id, const solver::Result& result, bool cached) {
     const bool exported = layers.contains(id) || (all_layers && !solver::is_source(lowered_.graph[id].op));
-    if (!cached && exported && !result.id.empty()) packer_.start(result.id);
+    if (!cached && exported && !result.id.empty()) packer_->start(result.id);
   };
   report_ = solver::solve(lowered_.graph, results(), executor, records, solve_options);
   if (!options_.cache_to.empty() && !report_.failure && !report_.cancelled)
     keys_ = solver::definition_keys(lowered_.graph, results(), executor);
   executor.save_scans();
   count_steps();
-  if (report_.failure && !report_.cancelled && is_worth_another_round(report_.failure->failure.error)) return false;
-  if (report_.failure || report_.cancelled) report_failure(report_, executor);
+  if (report_.failure && !report_.cancelled && is_worth_another_attempt(report_.failure->failure.error)) return false;
+  if (report_.failure || report_.cancelled) report_failure();
   return !report_.failure && !report_.cancelled;
 }
 
-void Build::report_failure(const solver::SolveReport& report, const solver::ops::StoreExecutor&) {
-  if (!report.failure || cancel_.cancelled()) {
+void Build::report_failure() {
+  if (!report_.failure || cancel_.cancelled()) {
     outcome_.exit_code = exit_code::kInterrupted;
-    failure_text_ = "cancelled\n";
+    outcome_.failure = "cancelled\n";
     return;
   }
-  const solver::Vertex& vertex = lowered_.graph[report.failure->vertex];
-  const solver::StepFailure& failure = report.failure->failure;
-  found_loss_ = failure.error.code() == ErrorCode::corrupt && store_.has_forgotten();
+  const solver::StepFailure& failure = report_.failure->failure;
   outcome_.exit_code = failure.error.code() == ErrorCode::unsupported || failure.error.code() == ErrorCode::internal
                            ? exit_code::kInternal
                            : exit_code::kBuildFailed;
-  failure_text_ = cat("------\n > ", display_name(vertex.name, 0), ":\n");
-  if (!failure.log_path.empty()) {
-    const auto log = sys::try_open_at(AT_FDCWD, failure.log_path, O_RDONLY);
-    constexpr std::size_t kMaxLog = 1u << 30;
-    if (log) failure_text_ += sanitize_for_terminal(sys::read_all(log->get(), kMaxLog));
-    if (!failure_text_.ends_with('\n')) failure_text_ += '\n';
-  }
-  failure_text_ += "------\n";
-  for (const Span& span : vertex.spans) {
-    const SourceText::Position at = span.source->position(span.begin);
-    failure_text_ += cat(span.source->name(), ":", at.line, "\n--------------------\n", render_excerpt(span),
-                         "--------------------\n");
-  }
-  failure_text_ += error_text(failure.error, session_.root);
-  if (!failure.log_path.empty()) failure_text_ += cat("full log: ", failure.log_path, "\n");
+  outcome_.failure = step_failure_text(lowered_.graph[report_.failure->vertex], failure, session_.root);
 }
 
 exporter::CacheContent Build::cache_content(const std::vector<TargetResult>& targets) {
@@ -384,14 +307,13 @@ void Build::export_outputs() {
     targets.push_back({options_.targets[i], image_result(lowered_.targets[i]), std::nullopt});
   try {
     const exporter::CacheContent cached = cache_content(targets);
-    for (TargetResult& target : targets) remote_cache_.put_inline(cached, packer_, target.result);
-    write_outputs(options_, targets, {store_, packer_, remote_, progress_, cancel_, lowered_.graph.size()});
-    remote_cache_.export_all(cached, packer_, lowered_.graph.size() + targets.size());
+    for (TargetResult& target : targets) remote_cache_.put_inline(cached, *packer_, target.result);
+    write_outputs(options_, targets, {store_, *packer_, remote_, progress_, cancel_, lowered_.graph.size()});
+    remote_cache_.export_all(cached, *packer_, lowered_.graph.size() + targets.size());
   } catch (const Error& error) {
-    if (is_worth_another_round(error)) return;
-    found_loss_ = error.code() == ErrorCode::corrupt && store_.has_forgotten();
+    if (is_worth_another_attempt(error)) return;
     outcome_.exit_code = cancel_.cancelled() ? exit_code::kInterrupted : exit_code::kExportFailed;
-    failure_text_ = error_text(error, session_.root);
+    outcome_.failure = error_text(error, session_.root);
   }
   for (const TargetResult& target : targets)
     if (target.image) outcome_.image_digests.push_back(target.image->manifest.digest.str());
@@ -445,70 +367,23 @@ void Build::record(const std::string& error) noexcept {
   }
 }
 
-/// Everything that can go wrong before and around the passes, as text and exit code.
-BuildOutcome guarded_once(const BuildOptions& options, Session& session, ProgressSink& progress, CancelSource& cancel,
-                          std::string& text, bool& found_loss) {
+}  // namespace
+
+BuildOutcome run_build(const BuildOptions& options, Session& session, ProgressSink& progress, CancelSource& cancel) {
   BuildOutcome outcome;
   try {
-    Build build(options, session, progress, cancel);
-    outcome = build.run();
-    text = build.failure_text();
-    found_loss = build.found_loss();
+    return Build(options, session, progress, cancel).run();
   } catch (const DiagnosticError& error) {
-    for (const Diagnostic& diagnostic : error.diagnostics()) text += render(diagnostic);
+    for (const Diagnostic& diagnostic : error.diagnostics()) outcome.failure += render(diagnostic);
     outcome.exit_code = exit_code::kBuildFailed;
   } catch (const Error& error) {
-    text = error_text(error, session.root);
+    outcome.failure = error_text(error, session.root);
     outcome.exit_code = error.code() == ErrorCode::usage      ? exit_code::kUsage
                         : error.code() == ErrorCode::internal ? exit_code::kInternal
                         : cancel.cancelled()                  ? exit_code::kInterrupted
                                                               : exit_code::kBuildFailed;
   }
   return outcome;
-}
-
-/// A store that has lost something is no reason to fail: what is gone is a miss, and the build is done once more
-/// without it.
-BuildOutcome guarded(const BuildOptions& options, Session& session, ProgressSink& progress, CancelSource& cancel,
-                     std::string& text) {
-  constexpr int kMaxAttempts = 4;
-  for (int attempt = 1;; ++attempt) {
-    bool found_loss = false;
-    text.clear();
-    const BuildOutcome outcome = guarded_once(options, session, progress, cancel, text, found_loss);
-    if (!found_loss || cancel.cancelled() || attempt == kMaxAttempts) return outcome;
-    progress.on_event(
-        RunNote{Severity::warning, "the store had lost a result or it was damaged; it is forgotten, building again"});
-  }
-}
-
-}  // namespace
-
-BuildOutcome run_build(const BuildOptions& options, Session& session, ProgressSink& progress, CancelSource& cancel) {
-  std::string text;
-  const BuildOutcome outcome = guarded(options, session, progress, cancel, text);
-  std::cerr << text;
-  return outcome;
-}
-
-int build_command(Arguments arguments) {
-  const auto line = parse_build_line(std::move(arguments));
-  if (!line) return exit_code::kSuccess;
-  if (line->build.call) return run_call(*line);
-  const BuildOptions& options = line->build;
-  Session session = start_session(line->root);
-  CancelSource cancel;
-  const Interrupts interrupts(cancel);
-  std::string text;
-  BuildOutcome outcome;
-  {
-    const auto progress = make_progress_view(options.progress, STDERR_FILENO);
-    outcome = guarded(options, session, *progress, cancel, text);
-  }
-  std::cerr << text;
-  if (options.progress == ProgressMode::quiet && outcome.exit_code == 0)
-    for (const std::string& digest : outcome.image_digests) std::cout << digest << "\n";
-  return outcome.exit_code;
 }
 
 }  // namespace cbuild::cli

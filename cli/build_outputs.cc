@@ -113,6 +113,22 @@ bool wants_image(const BuildOptions& options, const std::string& target) {
                      [&](const exporter::Output& output) { return output.target == target && needs_image(output); });
 }
 
+oci::layer::PackOptions pack_options(const BuildOptions& options, const CancelSource& cancel) {
+  oci::layer::PackOptions pack;
+  pack.cancel = &cancel;
+  const auto is_image = [&](const std::string& target) { return wants_image(options, target); };
+  // A cache alone has no reader that wants gzip.
+  if (std::none_of(options.targets.begin(), options.targets.end(), is_image)) {
+    pack.compression = oci::layer::Compression::zstd;
+    return pack;
+  }
+  for (const exporter::Output& output : options.outputs) {
+    pack.compression = output.image.compression;
+    pack.level = output.image.compression_level;
+  }
+  return pack;
+}
+
 void write_outputs(const BuildOptions& options, std::vector<TargetResult>& targets, const OutputServices& services) {
   for (std::size_t i = 0; i < targets.size(); ++i) show_target(options, targets[i], services, services.first_task + i);
   if (!options.iid_file.empty()) write_image_ids(options, targets);

@@ -34,6 +34,9 @@ struct OutputServices {
 /// Whether a target's layers have to be packed: for an output, or for --iidfile and --metadata-file.
 bool wants_image(const BuildOptions& options, const std::string& target);
 
+/// How layers are packed, in the background until `cancel` says otherwise.
+oci::layer::PackOptions pack_options(const BuildOptions& options, const CancelSource& cancel);
+
 /// Carries out the outputs of every target, in order, then writes --iidfile and --metadata-file. The first failure ends
 /// it: throws Error with the target as context where there are several.
 void write_outputs(const BuildOptions& options, std::vector<TargetResult>& targets, const OutputServices& services);

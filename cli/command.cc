@@ -7,7 +7,7 @@
 #include <iterator>
 
 #include "cli/bench_command.h"
-#include "cli/build.h"
+#include "cli/build_command.h"
 #include "cli/du_command.h"
 #include "cli/exit_codes.h"
 #include "cli/explain_command.h"

@@ -122,7 +122,7 @@ void Remote::lose(const cache::Layer& layer, const Error& error) {
 void Remote::fetch(const cache::Layer& layer) {
   if (!layer.blob || layer.fetch_from.empty()) {
     if (layer.blob) store_.forget_blob(layer.blob->digest);
-    throw Error(ErrorCode::corrupt, cat("store: the blob of layer ", layer.id.str(), " is gone"));
+    throw lost_error(cat("store: the blob of layer ", layer.id.str(), " is gone"));
   }
   const bool from_cache = cache::is_from_cache(layer);
   if (from_cache && cache::is_lost_origin(store_, layer.fetch_from))

@@ -7,6 +7,8 @@
 #include <array>
 #include <atomic>
 
+#include "base/error.h"
+#include "base/text.h"
 #include "cache/store.h"
 
 namespace cbuild::cli {
@@ -38,6 +40,18 @@ Session start_session(const std::string& root) {
   }
   session.zygote = std::make_unique<sandbox::Zygote>(sandbox::Zygote::start());
   return session;
+}
+
+sandbox::Mode choose_isolation(const std::string& wanted, bool tell, const Session& session, ProgressSink& progress) {
+  for (const sandbox::Mode mode : {sandbox::Mode::root, sandbox::Mode::user_namespace, sandbox::Mode::masked_proc,
+                                   sandbox::Mode::chroot, sandbox::Mode::none})
+    if (wanted == sandbox::to_string(mode)) return mode;
+  if (!wanted.empty()) throw Error(ErrorCode::usage, cat("--isolation: unknown mode '", wanted, "'"));
+  const sandbox::ProbeResult probe = sandbox::probe(session.unprivileged);
+  if (probe.mode != sandbox::Mode::root || tell)
+    progress.on_event(RunNote{Severity::note, cat("isolation: ", sandbox::to_string(probe.mode),
+                                                  probe.why.empty() ? "" : cat(" (", probe.why, ")"))});
+  return probe.mode;
 }
 
 Interrupts::Interrupts(CancelSource& source) {
