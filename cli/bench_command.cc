@@ -126,7 +126,7 @@ int bench_command(Arguments arguments) {
   const auto& [build_line, bench] = *line;
   const BuildOptions& build = build_line.build;
   Session session = start_session(build_line.root);
-  const BuildInputs inputs = read_inputs(build, nullptr);
+  const BuildInputs inputs = read_inputs(build, {});
   const TempDir copy = TempDir::in_tmp("cbuild-bench-");
   BuildOptions options = build;
   if (!inputs.context_path.empty()) {

@@ -37,13 +37,6 @@ namespace {
 
 double seconds_since(std::int64_t start_ns) { return static_cast<double>(sys::monotonic_ns() - start_ns) / 1e9; }
 
-std::vector<solver::ops::Secret> make_secrets(const BuildOptions& options) {
-  std::vector<solver::ops::Secret> secrets;
-  for (const SecretOption& option : options.secrets)
-    secrets.push_back({option.id, [option] { return read_secret(option); }});
-  return secrets;
-}
-
 /// One build; the passes of run() in order.
 class Build {
  public:
@@ -168,7 +161,7 @@ Diagnostic for_progress(Diagnostic finding, const BuildInputs& inputs) {
 void Build::lower_dockerfile() {
   RemoteContexts contexts(store_, sources_,
                           [this](const solver::Op& source) { return bring_source(services(), source); });
-  const BuildInputs inputs = read_inputs(options_, &contexts);
+  const BuildInputs inputs = read_inputs(options_, [&]() -> RemoteContexts& { return contexts; });
   dockerfile_name_ = inputs.dockerfile->name();
   context_ = inputs.context_path;
   project_ = sha256(cat(context_, "\n", dockerfile_name_)).str();

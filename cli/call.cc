@@ -1,62 +1,22 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "cli/call.h"
 
-#include <unistd.h>
-
 #include <algorithm>
 #include <iostream>
-#include <memory>
 #include <optional>
 
-#include "base/cancel.h"
 #include "base/digest.h"
 #include "base/error.h"
-#include "cache/store.h"
 #include "cli/error_text.h"
 #include "cli/exit_codes.h"
+#include "cli/input_services.h"
 #include "cli/inputs.h"
-#include "cli/progress_views.h"
-#include "cli/remote.h"
-#include "cli/session.h"
 #include "frontend/check_report.h"
 #include "frontend/outline_report.h"
 #include "frontend/parser.h"
 
 namespace cbuild::cli {
 namespace {
-
-/// Base images for a call that may need none: session, store and registries are set up for the first one.
-class LateImages final : public frontend::ImageResolver {
- public:
-  explicit LateImages(const BuildLine& line) : line_(line) {}
-
-  frontend::ResolvedImage resolve(const std::string& reference, const oci::Platform& platform) override {
-    if (!services_) services_ = std::make_unique<Services>(line_);
-    return services_->images.resolve(reference, platform);
-  }
-
- private:
-  struct Services {
-    explicit Services(const BuildLine& line)
-        : session(start_session(line.root)),
-          interrupts(cancel),
-          progress(make_progress_view(line.build.progress, STDERR_FILENO)),
-          store({.root = session.root, .user_xattr = session.unprivileged}),
-          remote(store, line.build, *progress, cancel),
-          images(store, remote, line.build.pull) {}
-
-    Session session;
-    CancelSource cancel;
-    Interrupts interrupts;
-    std::unique_ptr<ProgressSink> progress;
-    cache::Store store;
-    Remote remote;
-    StoreImageResolver images;
-  };
-
-  const BuildLine& line_;
-  std::unique_ptr<Services> services_;
-};
 
 /// Remote sources of a file that is not built are not asked what they are.
 class UnaskedSources final : public frontend::SourcePinner {
@@ -80,8 +40,7 @@ struct Answer {
 using Question = CallOptions::Question;
 
 void lower(const BuildLine& line, const BuildInputs& inputs, const frontend::Dockerfile& dockerfile,
-           frontend::Checks& checks, Answer& answer) {
-  LateImages images(line);
+           frontend::ImageResolver& images, frontend::Checks& checks, Answer& answer) {
   frontend::LowerOptions options = lower_options(line.build, inputs);
   UnaskedSources sources;
   options.pinner = &sources;
@@ -104,7 +63,8 @@ Answer ask(const BuildLine& line) {
   if (line.build.call->question == Question::outline && line.build.targets.size() > 1)
     throw Error(ErrorCode::usage, "--call=outline: an outline is of one target").with_hint("give one --target");
   Answer answer;
-  const BuildInputs inputs = read_inputs(line.build, nullptr);
+  InputServices services(line);
+  const BuildInputs inputs = read_inputs(line.build, [&]() -> RemoteContexts& { return services.contexts(); });
   frontend::Checks checks = make_checks(line.build);
   answer.check.sources = {inputs.dockerfile};
   try {
@@ -113,7 +73,8 @@ Answer ask(const BuildLine& line) {
     answer.check.sources = dockerfile.sources;
     for (const Diagnostic& warning : dockerfile.warnings) std::cerr << render(warning);
     answer.targets = frontend::list_targets(dockerfile);
-    if (line.build.call->question != Question::targets) lower(line, inputs, dockerfile, checks, answer);
+    if (line.build.call->question != Question::targets)
+      lower(line, inputs, dockerfile, services.images(), checks, answer);
   } catch (const DiagnosticError& error) {
     answer.check.errors = error.diagnostics();
   } catch (const Error& error) {

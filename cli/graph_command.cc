@@ -10,10 +10,9 @@
 #include "cli/graph_picture.h"
 #include "cli/history.h"
 #include "cli/history_record.h"
+#include "cli/input_services.h"
 #include "cli/inputs.h"
-#include "cli/network_sources.h"
 #include "cli/options.h"
-#include "cli/remote.h"
 #include "cli/secrets.h"
 #include "cli/session.h"
 #include "frontend/parser.h"
@@ -59,19 +58,17 @@ solver::SolveReport foresee(const solver::Graph& graph, const std::vector<Vertex
   return report;
 }
 
-std::string draw_dockerfile(const GraphLine& line, cache::Store& store) {
+std::string draw_dockerfile(const GraphLine& line) {
   const BuildOptions& options = line.line.build;
-  const BuildInputs inputs = read_inputs(options, nullptr);
-  const frontend::Dockerfile dockerfile = frontend::parse_dockerfile(inputs.dockerfile);
-  NullProgress progress;
-  CancelSource cancel;
-  Remote remote(store, options, progress, cancel);
-  StoreImageResolver images(store, remote, options.pull);
-  NetworkSources sources(store, {}, options.ssh, progress, cancel);
+  InputServices services(line.line);
+  const BuildInputs inputs = read_inputs(options, [&]() -> RemoteContexts& { return services.contexts(); });
+  frontend::Checks checks = make_checks(options);
+  const frontend::Dockerfile dockerfile = frontend::parse_dockerfile(inputs.dockerfile, parse_options(inputs, checks));
+  cache::Store& store = services.store();
   frontend::LowerOptions lower = lower_options(options, inputs);
-  lower.pinner = &sources;
+  lower.pinner = &services.sources();
   lower.secret_hashes = secret_hashes(options, store);
-  const auto lowered = frontend::lower_targets(dockerfile, lower, options.targets, images);
+  const auto lowered = frontend::lower_targets(dockerfile, lower, options.targets, services.images());
   std::vector<VertexId> targets;
   for (const frontend::LoweredTarget& target : lowered.targets)
     if (target.result != solver::kNoInput) targets.push_back(target.result);
@@ -88,15 +85,15 @@ std::string draw_dockerfile(const GraphLine& line, cache::Store& store) {
 int graph_command(Arguments arguments) {
   const auto line = parse_graph_line(std::move(arguments));
   if (!line) return exit_code::kSuccess;
-  const Session session = start_session(line->line.root);
-  cache::Store store({.root = session.root, .user_xattr = session.unprivileged});
   if (!line->of_dockerfile) {
+    const Session session = start_session(line->line.root);
+    cache::Store store({.root = session.root, .user_xattr = session.unprivileged});
     const BuildEntry build = find_build(store, line->build);
     std::cout << draw_graph(headline(build), build.steps, format_of(line->format));
     return exit_code::kSuccess;
   }
   try {
-    std::cout << draw_dockerfile(*line, store);
+    std::cout << draw_dockerfile(*line);
   } catch (const DiagnosticError& error) {
     for (const Diagnostic& diagnostic : error.diagnostics()) std::cerr << render(diagnostic);
     return exit_code::kBuildFailed;

@@ -80,14 +80,14 @@ DockerfileText read_remote_dockerfile(const BuildOptions& options, const solver:
       .with_hint("name it with -f; an absolute path is a file of this machine");
 }
 
-RemoteContexts& need(RemoteContexts* remote, const std::string& what) {
-  if (remote != nullptr) return *remote;
+RemoteContexts& need(const ContextSource& remote, const std::string& what) {
+  if (remote) return remote();
   throw Error(ErrorCode::usage, cat(what, " is not on this machine's disk"))
       .with_hint("this command needs a local directory");
 }
 
 /// `-` as the context: an archive, or the Dockerfile with no context at all.
-void read_stdin(const BuildOptions& options, RemoteContexts* remote, BuildInputs& inputs) {
+void read_stdin(const BuildOptions& options, const ContextSource& remote, BuildInputs& inputs) {
   if (options.file == "-") throw Error(ErrorCode::usage, "the context and the Dockerfile cannot both come from stdin");
   std::string text;
   inputs.context_source = need(remote, "stdin").from_stdin(text, kMaxDockerfile);
@@ -98,7 +98,7 @@ void read_stdin(const BuildOptions& options, RemoteContexts* remote, BuildInputs
 }
 
 /// Finds the context: an existing directory first, as names of directories may look like anything.
-void read_context(const BuildOptions& options, RemoteContexts* remote, BuildInputs& inputs) {
+void read_context(const BuildOptions& options, const ContextSource& remote, BuildInputs& inputs) {
   if (options.context == "-") return read_stdin(options, remote, inputs);
   if (!is_directory(options.context) && RemoteContexts::is_remote(options.context)) {
     inputs.context_source = need(remote, options.context).by_url(options.context, keeps_git_dir(options));
@@ -135,7 +135,7 @@ std::string resolve_context(const std::string& name, const std::string& value) {
 
 }  // namespace
 
-BuildInputs read_inputs(const BuildOptions& options, RemoteContexts* remote) {
+BuildInputs read_inputs(const BuildOptions& options, const ContextSource& remote) {
   BuildInputs inputs;
   read_context(options, remote, inputs);
   std::string& path = inputs.dockerfile_path;
@@ -146,7 +146,7 @@ BuildInputs read_inputs(const BuildOptions& options, RemoteContexts* remote) {
   } else if (is_url(options.file)) {
     inputs.dockerfile = make_text("Dockerfile", need(remote, options.file).read_url(options.file, kMaxDockerfile));
   } else if (inputs.context_source && !options.file.starts_with('/')) {
-    inputs.dockerfile = read_remote_dockerfile(options, *inputs.context_source, *remote);
+    inputs.dockerfile = read_remote_dockerfile(options, *inputs.context_source, need(remote, options.context));
   } else {
     inputs.dockerfile = read_local_dockerfile(options, inputs.context_path, path);
   }

@@ -23,10 +23,13 @@ struct BuildInputs {
   std::optional<solver::Op> context_source;  ///< a context that is no directory of this machine
 };
 
+using ContextSource = std::function<RemoteContexts&()>;
+
 /// Reads the Dockerfile (with the reference's fall-back to "dockerfile") and the ignore file beside it or in the
-/// context, which holds for local directories only. `remote` reads what is not on this machine; nullptr: such contexts
-/// are refused. Throws Error{not_found} or {usage} saying what was looked for.
-BuildInputs read_inputs(const BuildOptions& options, RemoteContexts* remote);
+/// context, which holds for local directories only. `remote` gives what reads a context that is not on this machine,
+/// and is called only for one; if it is empty, such contexts are refused. Throws Error{not_found} or {usage} saying
+/// what was looked for.
+BuildInputs read_inputs(const BuildOptions& options, const ContextSource& remote);
 
 /// What parsing needs besides: reads INCLUDE's files below the context directory, which they cannot leave.
 frontend::ParseOptions parse_options(const BuildInputs& inputs, frontend::Checks& checks);

@@ -13,6 +13,13 @@
 
 namespace cbuild::cli {
 
+std::vector<solver::ops::Secret> make_secrets(const BuildOptions& options) {
+  std::vector<solver::ops::Secret> secrets;
+  for (const SecretOption& option : options.secrets)
+    secrets.push_back({option.id, [option] { return read_secret(option); }});
+  return secrets;
+}
+
 std::string read_secret(const SecretOption& option) {
   constexpr std::size_t kMaxSecret = 512u << 10;
   if (option.env.empty()) return sys::read_file_at(AT_FDCWD, option.file, kMaxSecret);

@@ -3,11 +3,16 @@
 
 #include <map>
 #include <string>
+#include <vector>
 
 #include "cache/store.h"
 #include "cli/options.h"
+#include "solver/ops/executor.h"
 
 namespace cbuild::cli {
+
+/// What the steps and the network sources may ask for; each is read when it is.
+std::vector<solver::ops::Secret> make_secrets(const BuildOptions& options);
 
 /// The value of a secret, read now. Throws Error.
 std::string read_secret(const SecretOption& option);

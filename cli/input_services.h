@@ -1,0 +1,37 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include <memory>
+
+#include "cache/store.h"
+#include "cli/network_sources.h"
+#include "cli/options.h"
+#include "cli/remote_contexts.h"
+#include "frontend/lower.h"
+
+namespace cbuild::cli {
+
+/// What reading a Dockerfile, its contexts and its bases takes, for commands that run no step. Session, store and
+/// registries are set up when the first of them is asked for: most files need none.
+class InputServices {
+ public:
+  /// `line` must outlive it.
+  explicit InputServices(const BuildLine& line);
+  ~InputServices();
+
+  cache::Store& store();
+  NetworkSources& sources();
+  RemoteContexts& contexts();
+  /// Sets up nothing before an image is asked for.
+  frontend::ImageResolver& images();
+
+ private:
+  struct Impl;
+  Impl& impl();
+
+  const BuildLine& line_;
+  std::unique_ptr<Impl> impl_;
+  std::unique_ptr<frontend::ImageResolver> images_;
+};
+
+}  // namespace cbuild::cli
