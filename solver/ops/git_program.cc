@@ -76,10 +76,14 @@ std::vector<std::string> GitProgram::environment() const {
                                   "GIT_ATTR_NOSYSTEM=1",   "GIT_TEMPLATE_DIR=",           "LC_ALL=C"};
   for (const char* name : kInherited)
     if (const char* value = std::getenv(name)) out.push_back(cat(name, "=", value));
-  std::string ssh = "ssh -F /dev/null -o BatchMode=yes -o StrictHostKeyChecking=accept-new";
-  if (!known_hosts_.empty()) ssh += cat(" -o UserKnownHostsFile=", known_hosts_);
+  std::string ssh = "ssh -F /dev/null -o LogLevel=ERROR -o BatchMode=yes -o StrictHostKeyChecking=accept-new";
+  // ssh expands the variables itself, so that a path may hold anything.
+  ssh += " -o 'UserKnownHostsFile=\"${CBUILD_KNOWN_HOSTS}\" \"${CBUILD_USER_KNOWN_HOSTS}\"'";
+  const char* home = std::getenv("HOME");
+  out.push_back(cat("CBUILD_KNOWN_HOSTS=", known_hosts_));
+  out.push_back(cat("CBUILD_USER_KNOWN_HOSTS=", home == nullptr ? "" : home, "/.ssh/known_hosts"));
   if (agent_socket_.empty())
-    ssh += " -o IdentityAgent=none -o IdentityFile=/dev/null";
+    ssh += " -o IdentityAgent=none -o IdentityFile=none";
   else
     out.push_back(cat("SSH_AUTH_SOCK=", agent_socket_));
   out.push_back(cat("GIT_SSH_COMMAND=", ssh));
@@ -129,10 +133,18 @@ void GitProgram::fail(const CommandResult& result, const std::string& doing) con
   std::string hint;
   if (authorized_ && has(text, {"returned error: 30", "redirect"})) {
     hint = "the server redirects, and credentials are not taken along; give the URL that it redirects to";
-  } else if (has(text, {"Authentication failed", "could not read Username", "returned error: 401",
-                        "returned error: 403", "Permission denied", "terminal prompts disabled"})) {
+  } else if (has(text, {"HOST IDENTIFICATION HAS CHANGED"})) {
     code = ErrorCode::denied;
-    hint = "private repositories need --secret id=GIT_AUTH_TOKEN,... for https, or --ssh default for ssh";
+    hint =
+        cat("the server has another key than when it was first asked; if that is right, remove it from ", known_hosts_);
+  } else if (has(text, {"Permission denied (", "Host key verification failed"})) {
+    code = ErrorCode::denied;
+    hint = agent_socket_.empty() ? "give the build an agent that has the key: --ssh default"
+                                 : "the server takes none of the keys that the agent of --ssh default has";
+  } else if (has(text, {"Authentication failed", "could not read Username", "returned error: 401",
+                        "returned error: 403", "terminal prompts disabled"})) {
+    code = ErrorCode::denied;
+    hint = "private repositories need --secret id=GIT_AUTH_TOKEN,...";
   } else if (has(text, {"not found", "does not exist", "not appear to be a git repository"})) {
     code = ErrorCode::not_found;
     hint = "is the URL right? servers also hide private repositories: --secret id=GIT_AUTH_TOKEN,...";

@@ -26,6 +26,8 @@ class GitProgram {
   /// The header is sent to URLs that begin with `scope` only; redirects end in an error then, as git would take it
   /// along.
   void authorize(const std::string& scope, const std::string& header);
+  /// Host keys are those of the user and of the system; the key of a host that neither knows is taken the first time
+  /// and kept in the file `known_hosts`, and has to be the same from then on.
   void use_ssh(std::string agent_socket, std::string known_hosts);
 
   /// Never throws for what git says; Error{not_found} with a hint when there is no git, {cancelled}, {io} at the

@@ -98,7 +98,7 @@ std::optional<GitCommit> parse_ls_remote(std::string_view output, std::string_vi
 struct GitSources::Impl {
   explicit Impl(SourceAccess a) : access(std::move(a)) {}
 
-  GitProgram program(const std::string& remote, const std::string& known_hosts) const;
+  GitProgram program(const std::string& remote) const;
   GitCommit ask(const std::string& remote, const std::string& ref);
 
   const SourceAccess access;
@@ -115,7 +115,6 @@ class Repository {
       : remote_(remote), sha256_(sha256), mount_(lock(access, remote)), dir_(mount_.path + "/repository") {}
 
   const std::string& dir() const { return dir_; }
-  std::string known_hosts() const { return mount_.path + "/known_hosts"; }
 
   /// Afterwards the commit with all it needs is there. `ref`: the full name of where it was found, or empty; with
   /// `ref_is_needed` it is kept too, if it still leads there.
@@ -209,12 +208,11 @@ class Repository {
 
 }  // namespace
 
-GitProgram GitSources::Impl::program(const std::string& remote, const std::string& known_hosts) const {
+GitProgram GitSources::Impl::program(const std::string& remote) const {
   GitProgram git(access.cancel);
-  if (!is_http(remote)) {
-    git.use_ssh(access.ssh_agent, known_hosts);
-    return git;
-  }
+  // A repository over https may have submodules over ssh; these are not offered the agent.
+  git.use_ssh(is_http(remote) ? std::string() : access.ssh_agent, cat(access.store.root(), "/known_hosts"));
+  if (!is_http(remote)) return git;
   const std::string scope = header_scope(without_user_info(remote));
   const std::string host = host_of(remote, true);
   for (const std::string& suffix : {cat(".", host), std::string()}) {
@@ -238,7 +236,7 @@ GitCommit GitSources::Impl::ask(const std::string& remote, const std::string& re
   check_ref(ref);
   SourceTask task(access, cat("fetch git ref ", shown_url(remote), ref.empty() ? "" : "#", ref));
   const std::string url = is_http(remote) ? without_user_info(remote) : remote;
-  const GitProgram git = program(remote, "/dev/null");
+  const GitProgram git = program(remote);
   std::vector<std::string> arguments = {"ls-remote", "--symref", "--", url};
   if (ref.empty())
     arguments.emplace_back("HEAD");
@@ -275,7 +273,7 @@ std::int64_t GitSources::commit_time(const std::string& remote, const std::strin
     if (const auto time = parse_int(*known)) return *time;
   SourceTask task(impl_->access, cat("fetch git ref ", shown_url(remote), "#", commit));
   Repository repository(impl_->access, is_http(remote) ? without_user_info(remote) : remote, commit.size() == 64);
-  const GitProgram git = impl_->program(remote, repository.known_hosts());
+  const GitProgram git = impl_->program(remote);
   repository.bring(git, commit, ref, false);
   const std::string text = git.run({"log", "-1", "--format=%ct", cat(commit, "^{commit}")}, {repository.dir(), ""});
   const auto time = parse_int(trim(text));
@@ -289,7 +287,7 @@ void GitSources::check_out(const GitSource& source, cache::Staging& target) {
   const SourceAccess& access = impl_->access;
   const std::string url = is_http(source.remote) ? without_user_info(source.remote) : source.remote;
   Repository repository(access, url, source.commit.size() == 64);
-  const GitProgram git = impl_->program(source.remote, repository.known_hosts());
+  const GitProgram git = impl_->program(source.remote);
   repository.bring(git, source.commit, source.ref.starts_with("refs/") ? source.ref : "", source.keep_git_dir);
   ops::check_out(git, {repository.dir(), url, access.store}, source, target);
 }

@@ -21,7 +21,8 @@ The folder is copied, a store of its own is made, and the steps of case.json run
 
   {"requests": ["GET /f 200", ...]}   what came to the case's HTTP servers since the last such step, in any order; "only": those that match a regex.
 
-"http": true starts two HTTP servers (servers.py) at ${HTTP} and ${HTTP2}, "git_daemon": true a git daemon at ${GIT}.
+"http": true starts two HTTP servers (servers.py) at ${HTTP} and ${HTTP2}, "git_daemon": true a git daemon at ${GIT}, "ssh": true an
+ssh server at ${SSH} and an agent with the key to it at the socket ${AGENT}.
 "registry": true starts a docker-registry for the case; its address is ${REGISTRY}. ${BASES} in arguments is the folder of base images (OCI layouts: busybox, debian). "as_user": true runs the whole case as an ordinary
 user. After the last step no mount, process or temporary file of the case may be left.
 """
@@ -98,6 +99,10 @@ class Case:
             if self.spec.get("git_daemon"):
                 (self.context / "repos").mkdir(exist_ok=True)
                 self.names["GIT"] = f"git://127.0.0.1:{stack.enter_context(servers.git_daemon(self.context / 'repos'))}"
+            if self.spec.get("ssh"):
+                port, agent = stack.enter_context(servers.ssh_server(self.work / "ssh"))
+                self.names["AGENT"] = str(agent)
+                self.names["SSH"] = f"ssh://root@127.0.0.1:{port}"
             yield
 
     def command(self, argv):

@@ -164,6 +164,43 @@ def git_daemon(repos):
         daemon.wait()
 
 
+SSHD = """Port {port}
+ListenAddress 127.0.0.1
+HostKey {home}/host
+AuthorizedKeysFile {home}/user.pub
+PidFile none
+StrictModes no
+UsePAM no
+PasswordAuthentication no
+"""
+
+
+@contextlib.contextmanager
+def ssh_server(home):
+    """ssh://root@127.0.0.1:PORT, and the socket of an agent that holds the only key it takes."""
+    home.mkdir()
+    pathlib.Path("/run/sshd").mkdir(exist_ok=True)  # where sshd locks up its unprivileged half
+    for key in ("host", "user"):
+        subprocess.run(["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-f", home / key], check=True)
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = probe.getsockname()[1]
+    (home / "sshd_config").write_text(SSHD.format(port=port, home=home))
+    quiet = {"stdin": subprocess.DEVNULL, "stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL, "start_new_session": True}
+    with contextlib.ExitStack() as stack:
+        for argv in (["/usr/sbin/sshd", "-D", "-f", home / "sshd_config"], ["ssh-agent", "-D", "-a", home / "agent"]):
+            process = subprocess.Popen(argv, **quiet)
+            stack.callback(process.wait)
+            stack.callback(process.terminate)
+        wait_for(port, process)
+        for _ in range(600):
+            if (home / "agent").exists():
+                break
+            time.sleep(0.05)
+        subprocess.run(["ssh-add", "-q", home / "user"], check=True, env={**os.environ, "SSH_AUTH_SOCK": str(home / "agent")})
+        yield port, home / "agent"
+
+
 def wait_for(port, process):
     for _ in range(600):
         with socket.socket() as probe:
