@@ -6,7 +6,7 @@
 #include <string_view>
 #include <vector>
 
-#include "solver/graph.h"
+#include "base/digest.h"
 
 namespace cbuild::solver {
 
@@ -59,18 +59,5 @@ std::vector<Difference> differences(const std::vector<KeyPart>& before, const st
 /// The parts that belong to a selection of files from `origin` ("" for the build context); `parts` as an Executor gives
 /// them, one for each path.
 std::vector<KeyPart> selection_parts(const std::string& origin, const Digest& whole, std::vector<KeyPart> parts);
-
-/// What makes two steps of different builds "the same step" for an explanation: stage, kind and the instruction as
-/// written, before variables are put in.
-std::string step_identity(const Vertex& vertex);
-/// The stage and kind in front of an identity.
-std::string_view identity_scope(std::string_view identity);
-
-/// The name of a step as history keeps it: its position and the instruction as written, so that no value of a variable
-/// is in it.
-std::string written_name(const Vertex& vertex);
-
-/// "RUN make" of "[build 2/7] RUN make".
-std::string_view without_position(std::string_view step_name);
 
 }  // namespace cbuild::solver

@@ -5,6 +5,7 @@
 
 #include "base/text.h"
 #include "solver/keys.h"
+#include "solver/step_identity.h"
 
 namespace cbuild::solver {
 

@@ -5,6 +5,7 @@
 #include "cache/record_search.h"
 #include "cache/remote_cache.h"
 #include "solver/ops/executor.h"
+#include "solver/step_identity.h"
 
 namespace cbuild::solver::ops {
 namespace {
