@@ -279,14 +279,6 @@ void add_build_flags(CLI::App& app, BuildOptions& build, Raw& raw) {
   add_call_flags(app, raw);
 }
 
-void describe_build(CLI::App& app, BuildLine& line, Raw& raw) {
-  add_build_flags(app, line.build, raw);
-  app.footer(
-      "cbuild help lists the other commands. Exit codes: 0 built, 1 build failed, 2 wrong usage, 3 output or push "
-      "failed,\n"
-      "4 internal, 130 interrupted.");
-}
-
 // A bare --pull is a flag, as docker has it; CLI11 would take the next word for its value.
 Arguments with_plain_pull(Arguments arguments) {
   for (std::string& argument : arguments)
@@ -294,43 +286,60 @@ Arguments with_plain_pull(Arguments arguments) {
   return arguments;
 }
 
+/// The flags of a build, for commands that may have more of them.
+class BuildFlags {
+ public:
+  BuildFlags(const char* description, const char* name, BuildLine& line) : app(description, name), line_(line) {
+    add_build_flags(app, line.build, raw_);
+    app.footer(
+        "cbuild help lists the other commands. Exit codes: 0 built, 1 build failed, 2 wrong usage, 3 output or push "
+        "failed,\n"
+        "4 internal, 130 interrupted.");
+  }
+
+  /// As parse_flags().
+  bool parse(Arguments arguments) {
+    if (!parse_flags(app, line_.root, with_plain_pull(std::move(arguments)))) return false;
+    convert(raw_, line_.build);
+    return true;
+  }
+
+  CLI::App app;
+
+ private:
+  BuildLine& line_;
+  Raw raw_;
+};
+
 }  // namespace
 
 std::optional<BuildLine> parse_build_line(Arguments arguments) {
   BuildLine line;
-  Raw raw;
-  CLI::App app{"cbuild turns a Dockerfile into an OCI image, without a daemon", "cbuild"};
-  describe_build(app, line, raw);
-  if (!parse_flags(app, line.root, with_plain_pull(std::move(arguments)))) return std::nullopt;
-  convert(raw, line.build);
+  BuildFlags flags("cbuild turns a Dockerfile into an OCI image, without a daemon", "cbuild", line);
+  if (!flags.parse(std::move(arguments))) return std::nullopt;
   return line;
 }
 
 std::optional<BenchLine> parse_bench_line(Arguments arguments) {
   BenchLine bench;
-  Raw raw;
-  CLI::App app{"Measure cold, no-op and one-file-edit builds of a Dockerfile", "cbuild bench"};
-  describe_build(app, bench.line, raw);
-  app.add_option("--runs", bench.bench.runs, "Runs of each kind (default: 3)")->check(CLI::Range(1, 100));
-  app.add_option("--edit", bench.bench.edit, "File of the context to change for the edit runs");
-  app.add_flag("--json", bench.bench.json, "Print JSON instead of a table");
-  if (!parse_flags(app, bench.line.root, with_plain_pull(std::move(arguments)))) return std::nullopt;
-  convert(raw, bench.line.build);
+  BuildFlags flags("Measure cold, no-op and one-file-edit builds of a Dockerfile", "cbuild bench", bench.line);
+  flags.app.add_option("--runs", bench.bench.runs, "Runs of each kind (default: 3)")->check(CLI::Range(1, 100));
+  flags.app.add_option("--edit", bench.bench.edit, "File of the context to change for the edit runs");
+  flags.app.add_flag("--json", bench.bench.json, "Print JSON instead of a table");
+  if (!flags.parse(std::move(arguments))) return std::nullopt;
   return bench;
 }
 
 std::optional<GraphLine> parse_graph_line(Arguments arguments) {
   GraphLine graph;
-  Raw raw;
-  CLI::App app{"Draw the steps of a build: of the last one, or of a Dockerfile with what would be cached",
-               "cbuild graph"};
-  describe_build(app, graph.line, raw);
+  BuildFlags flags("Draw the steps of a build: of the last one, or of a Dockerfile with what would be cached",
+                   "cbuild graph", graph.line);
+  CLI::App& app = flags.app;
   app.add_option("--build", graph.build, "Build of the history: id or its beginning, or ^N (default: the last one)");
   app.add_option("--format", graph.format, "dot, mermaid or json")->check(CLI::IsMember({"dot", "mermaid", "json"}));
-  if (!parse_flags(app, graph.line.root, with_plain_pull(std::move(arguments)))) return std::nullopt;
+  if (!flags.parse(std::move(arguments))) return std::nullopt;
   graph.of_dockerfile = app.count("context") > 0 || app.count("--file") > 0;
   if (graph.of_dockerfile && !graph.build.empty()) usage("graph: a context and --build exclude each other");
-  convert(raw, graph.line.build);
   return graph;
 }
 
