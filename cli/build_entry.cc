@@ -14,114 +14,139 @@ using Json = nlohmann::ordered_json;
 using solver::Difference;
 using solver::Reason;
 
-template <typename T>
-void put(Json& json, const char* key, const T& value) {
-  if (value != T{}) json[key] = value;
-}
-
-template <typename T>
-void take(const Json& json, const char* key, T& value) {
-  const auto found = json.find(key);
-  if (found == json.end()) return;
-  if constexpr (std::is_same_v<T, bool>) {
-    if (found->is_boolean()) value = found->template get<bool>();
-  } else if constexpr (std::is_integral_v<T>) {
-    if (found->is_number_integer()) value = found->template get<T>();
-  } else {
-    if (found->is_string()) value = found->template get<std::string>();
-  }
-}
-
-void take(const Json& json, const char* key, std::vector<std::string>& values) {
-  const auto found = json.find(key);
-  if (found == json.end() || !found->is_array()) return;
-  for (const Json& value : *found)
-    if (value.is_string()) values.push_back(value.get<std::string>());
-}
-
-Json to_json(const Difference& difference) {
-  Json json{{"kind", to_string(difference.kind)}};
-  put(json, "name", difference.name);
-  put(json, "change", difference.change);
-  put(json, "before", difference.before);
-  put(json, "after", difference.after);
-  put(json, "text", difference.text);
-  return json;
-}
-
 template <typename Kind>
-Kind kind_named(const std::string& name, Kind last) {
-  for (int i = 0; i <= static_cast<int>(last); ++i)
-    if (to_string(static_cast<Kind>(i)) == name) return static_cast<Kind>(i);
-  return {};
+constexpr Kind kLast{};
+template <>
+constexpr auto kLast<Difference::Kind> = Difference::Kind::option;
+template <>
+constexpr auto kLast<Reason::Kind> = Reason::Kind::lost;
+
+// The fields of each object stand once, for both ways: `visit` is a Put or a Take.
+
+template <typename Visit, typename Entry>
+void visit_difference(Entry& difference, const Visit& visit) {
+  visit("kind", difference.kind);
+  visit("name", difference.name);
+  visit("change", difference.change);
+  visit("before", difference.before);
+  visit("after", difference.after);
+  visit("text", difference.text);
 }
 
-Difference read_difference(const Json& json) {
-  Difference difference;
-  std::string kind;
-  take(json, "kind", kind);
-  difference.kind = kind_named(kind, Difference::Kind::option);
-  take(json, "name", difference.name);
-  take(json, "change", difference.change);
-  take(json, "before", difference.before);
-  take(json, "after", difference.after);
-  take(json, "text", difference.text);
-  return difference;
+template <typename Visit, typename Entry>
+void visit_reason(Entry& reason, const Visit& visit) {
+  visit("kind", reason.kind);
+  visit("text", reason.text);
+  visit("evicted_ns", reason.evicted_ns);
+  visit("differences", reason.differences);
 }
 
-Reason read_reason(const Json& json) {
-  Reason reason;
-  std::string kind;
-  take(json, "kind", kind);
-  reason.kind = kind_named(kind, Reason::Kind::lost);
-  take(json, "text", reason.text);
-  take(json, "evicted_ns", reason.evicted_ns);
-  if (const auto list = json.find("differences"); list != json.end() && list->is_array())
-    for (const Json& difference : *list) reason.differences.push_back(read_difference(difference));
-  return reason;
+/// All but id and name, which are never left out.
+template <typename Visit, typename Entry>
+void visit_step(Entry& step, const Visit& visit) {
+  visit("stage", step.stage);
+  visit("type", step.type);
+  visit("line", step.line);
+  visit("state", step.state);
+  visit("found_by", step.found_by);
+  visit("key", step.key);
+  visit("inputs", step.inputs);
+  visit("start_ns", step.start_ns);
+  visit("duration_ns", step.duration_ns);
+  visit("path_ns", step.path_ns);
+  visit("critical", step.critical);
+  visit("created_ns", step.created_ns);
+  visit("reason", step.reason);
+  visit("error", step.error);
+  visit("log", step.log);
 }
+
+/// What has no column of its own.
+template <typename Visit, typename Entry>
+void visit_detail(Entry& build, const Visit& visit) {
+  visit("context", build.context);
+  visit("arguments", build.arguments);
+  visit("image", build.image);
+  visit("error", build.error);
+}
+
+struct Put {
+  Json& json;
+
+  template <typename T>
+  void operator()(const char* key, const T& value) const {
+    if constexpr (std::is_enum_v<T>) {
+      json[key] = to_string(value);
+    } else if (value != T{}) {
+      json[key] = value;
+    }
+  }
+  void operator()(const char* key, const Reason& reason) const {
+    if (reason.kind != Reason::Kind::none) json[key] = cli::to_json(reason);
+  }
+  void operator()(const char* key, const std::vector<Difference>& differences) const {
+    for (const Difference& difference : differences) {
+      Json entry;
+      visit_difference(difference, Put{entry});
+      json[key].push_back(std::move(entry));
+    }
+  }
+};
+
+/// What is missing or of another type leaves the field as it is.
+struct Take {
+  const Json& json;
+
+  template <typename T>
+  void operator()(const char* key, T& value) const {
+    if (const auto found = json.find(key); found != json.end()) read(*found, value);
+  }
+
+ private:
+  /// False if `from` is of another type.
+  template <typename T>
+  static bool read(const Json& from, T& value) {
+    if constexpr (std::is_enum_v<T>) {
+      for (int i = 0; i <= static_cast<int>(kLast<T>); ++i)
+        if (from == to_string(static_cast<T>(i))) value = static_cast<T>(i);
+      return true;
+    } else {
+      const bool fits = std::is_same_v<T, bool> ? from.is_boolean()
+                        : std::is_integral_v<T> ? from.is_number_integer()
+                                                : from.is_string();
+      if (fits) value = from.get<T>();
+      return fits;
+    }
+  }
+  static bool read(const Json& from, Reason& reason) {
+    if (from.is_object()) visit_reason(reason, Take{from});
+    return from.is_object();
+  }
+  static bool read(const Json& from, Difference& difference) {
+    if (from.is_object()) visit_difference(difference, Take{from});
+    return from.is_object();
+  }
+  template <typename T>
+  static bool read(const Json& from, std::vector<T>& values) {
+    if (!from.is_array()) return false;
+    for (const Json& entry : from)
+      if (T value{}; read(entry, value)) values.push_back(std::move(value));
+    return true;
+  }
+};
 
 Json to_json(const StepEntry& step) {
   Json json{{"id", step.id}, {"name", step.name}};
-  put(json, "stage", step.stage);
-  put(json, "type", step.type);
-  put(json, "line", step.line);
-  put(json, "state", step.state);
-  put(json, "found_by", step.found_by);
-  put(json, "key", step.key);
-  if (!step.inputs.empty()) json["inputs"] = step.inputs;
-  put(json, "start_ns", step.start_ns);
-  put(json, "duration_ns", step.duration_ns);
-  put(json, "path_ns", step.path_ns);
-  put(json, "critical", step.critical);
-  put(json, "created_ns", step.created_ns);
-  if (step.reason.kind != Reason::Kind::none) json["reason"] = cli::to_json(step.reason);
-  put(json, "error", step.error);
-  put(json, "log", step.log);
+  visit_step(step, Put{json});
   return json;
 }
 
 StepEntry read_step(const Json& json) {
   StepEntry step;
-  take(json, "id", step.id);
-  take(json, "name", step.name);
-  take(json, "stage", step.stage);
-  take(json, "type", step.type);
-  take(json, "line", step.line);
-  take(json, "state", step.state);
-  take(json, "found_by", step.found_by);
-  take(json, "key", step.key);
-  if (const auto inputs = json.find("inputs"); inputs != json.end() && inputs->is_array())
-    for (const Json& input : *inputs)
-      if (input.is_number_integer()) step.inputs.push_back(input.get<std::int64_t>());
-  take(json, "start_ns", step.start_ns);
-  take(json, "duration_ns", step.duration_ns);
-  take(json, "path_ns", step.path_ns);
-  take(json, "critical", step.critical);
-  take(json, "created_ns", step.created_ns);
-  if (const auto reason = json.find("reason"); reason != json.end()) step.reason = read_reason(*reason);
-  take(json, "error", step.error);
-  take(json, "log", step.log);
+  const Take take{json};
+  take("id", step.id);
+  take("name", step.name);
+  visit_step(step, take);
   return step;
 }
 
@@ -130,19 +155,14 @@ std::string dump(const Json& json) { return json.dump(-1, ' ', false, Json::erro
 }  // namespace
 
 Json to_json(const Reason& reason) {
-  Json json{{"kind", to_string(reason.kind)}};
-  put(json, "text", reason.text);
-  put(json, "evicted_ns", reason.evicted_ns);
-  for (const Difference& difference : reason.differences) json["differences"].push_back(to_json(difference));
+  Json json;
+  visit_reason(reason, Put{json});
   return json;
 }
 
 cache::Store::BuildSummary to_summary(const BuildEntry& entry) {
   Json detail = Json::object();
-  put(detail, "context", entry.context);
-  if (!entry.arguments.empty()) detail["arguments"] = entry.arguments;
-  put(detail, "image", entry.image);
-  put(detail, "error", entry.error);
+  visit_detail(entry, Put{detail});
   Json& steps = detail["steps"] = Json::array();
   for (const StepEntry& step : entry.steps) steps.push_back(to_json(step));
   return {entry.id,         entry.name,        entry.status,      entry.dockerfile,   entry.target,
@@ -162,10 +182,7 @@ BuildEntry from_summary(const cache::Store::BuildSummary& summary) {
   entry.steps_cached = summary.steps_cached;
   const Json detail = Json::parse(summary.detail_json, nullptr, false);
   if (!detail.is_object()) return entry;
-  take(detail, "context", entry.context);
-  take(detail, "arguments", entry.arguments);
-  take(detail, "image", entry.image);
-  take(detail, "error", entry.error);
+  visit_detail(entry, Take{detail});
   if (const auto steps = detail.find("steps"); steps != detail.end() && steps->is_array())
     for (const Json& step : *steps)
       if (step.is_object()) entry.steps.push_back(read_step(step));
@@ -174,15 +191,16 @@ BuildEntry from_summary(const cache::Store::BuildSummary& summary) {
 
 Json to_json(const BuildEntry& entry) {
   Json json{{"id", entry.id}, {"status", entry.status}};
-  put(json, "name", entry.name);
-  put(json, "context", entry.context);
-  put(json, "dockerfile", entry.dockerfile);
-  put(json, "target", entry.target);
-  if (!entry.arguments.empty()) json["arguments"] = entry.arguments;
+  const Put put{json};
+  put("name", entry.name);
+  put("context", entry.context);
+  put("dockerfile", entry.dockerfile);
+  put("target", entry.target);
+  put("arguments", entry.arguments);
   json["started"] = format_rfc3339_ns(entry.started_ns);
   json["duration_ns"] = entry.finished_ns - entry.started_ns;
-  put(json, "image", entry.image);
-  put(json, "error", entry.error);
+  put("image", entry.image);
+  put("error", entry.error);
   json["steps_total"] = entry.steps_total;
   json["steps_cached"] = entry.steps_cached;
   Json& steps = json["steps"] = Json::array();
