@@ -17,7 +17,7 @@
 #include "base/text.h"
 #include "cache/store.h"
 
-/// For the tests of this module only.
+/// For tests: of this module, and of those that stand on it.
 namespace cbuild::cache::testing {
 
 /// A temporary directory with a store root inside.

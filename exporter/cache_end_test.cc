@@ -1,0 +1,218 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "exporter/cache_end.h"
+
+#include <doctest/doctest.h>
+
+#include "cache/test_support.h"
+#include "oci/image_config.h"
+#include "oci/layout.h"
+#include "oci/manifest.h"
+
+namespace cbuild::exporter {
+namespace {
+
+using namespace cache::testing;
+
+const oci::Platform kPlatform = *oci::parse_platform("linux/amd64");
+
+/// A store and a directory that holds caches.
+struct Place {
+  TempStore temp;
+  cache::Store store{temp.options()};
+  std::string directory = temp.dir.path() + "/layout";
+  std::unique_ptr<CacheEnd> end(const std::string& tag = "latest") {
+    CacheSpec spec;
+    spec.type = CacheType::local;
+    spec.directory = directory;
+    spec.tag = tag;
+    return layout_end(store, spec);
+  }
+
+  oci::Descriptor put(CacheEnd& end, std::string_view content, std::string_view type) {
+    const oci::Descriptor blob = oci::put_blob(store.blobs(), content, std::string(type));
+    end.put_blob(blob, std::nullopt);
+    return blob;
+  }
+  /// A cache with one step of the name; its layer is "layer of NAME" and one that all share.
+  oci::Manifest put_cache(CacheEnd& end, const std::string& step) {
+    oci::Manifest manifest;
+    manifest.config = put(end, to_json(index_of(step)), cache::kRemoteIndexType);
+    manifest.layers = {put(end, "layer of " + step, oci::media_type::kLayer), put(end, "shared", oci::media_type::kLayer)};
+    end.put_manifest(oci::to_json(manifest));
+    return manifest;
+  }
+  static cache::RemoteIndex index_of(const std::string& step) {
+    cache::RemoteIndexBuilder builder;
+    cache::RemoteIndex::RecordEntry record;
+    record.keys = {digest_of(step)};
+    record.step_name = step;
+    cache::RemoteIndex::LayerEntry layer;
+    layer.diff_id = digest_of("diff id of " + step);
+    record.chain = builder.chain(-1, builder.layer(layer), digest_of("identity"));
+    builder.record(record);
+    return builder.take();
+  }
+  oci::Descriptor put_image(CacheEnd& end, const std::map<std::string, std::string>& extra) {
+    oci::ImageConfig config;
+    config.platform = kPlatform;
+    config.diff_ids = {digest_of("diff id of base"), digest_of("diff id of RUN x")};
+    config.extra = extra;
+    oci::Manifest manifest;
+    manifest.config = put(end, oci::to_json(config), oci::media_type::kConfig);
+    manifest.layers = {put(end, "base", oci::media_type::kLayer), put(end, "x", oci::media_type::kLayer)};
+    end.put_manifest(oci::to_json(manifest));
+    return put(end, oci::to_json(manifest), oci::media_type::kManifest);
+  }
+  bool holds(const std::string& content) {
+    return oci::ImageLayout::open(directory).blobs().size(sha256(content)).has_value();
+  }
+};
+
+/// The error that `action` ends with.
+Error error_of(const std::function<void()>& action) {
+  try {
+    action();
+  } catch (const Error& error) {
+    return error;
+  }
+  FAIL("no error");
+  return Error(ErrorCode::internal, "");
+}
+ErrorCode read_code(CacheEnd& end) {
+  return error_of([&] { read_cache(end, kPlatform); }).code();
+}
+
+TEST_CASE("a cache in a directory is read as it was written") {
+  Place place;
+  const auto end = place.end();
+  place.put_cache(*end, "RUN x");
+  const cache::RemoteDocument found = read_cache(*place.end(), kPlatform);
+  CHECK(found.index == Place::index_of("RUN x"));
+  CHECK(found.locator == "oci-layout://" + place.directory);
+  CHECK(end->name() == "directory " + place.directory);
+}
+
+TEST_CASE("what is no layout, or lacks the tag, is not found") {
+  Place place;
+  CHECK(read_code(*place.end()) == ErrorCode::not_found);
+  place.put_cache(*place.end("one"), "RUN x");
+  CHECK(read_code(*place.end("two")) == ErrorCode::not_found);
+}
+
+TEST_CASE("tags lie side by side; a digest names one of them whatever its tag") {
+  Place place;
+  place.put_cache(*place.end("one"), "RUN 1");
+  place.put_cache(*place.end("two"), "RUN 2");
+  CHECK(read_cache(*place.end("one"), kPlatform).index.records[0].step_name == "RUN 1");
+  CHECK(read_cache(*place.end("two"), kPlatform).index.records[0].step_name == "RUN 2");
+  CacheSpec spec;
+  spec.directory = place.directory;
+  spec.digest = oci::ImageLayout::open(place.directory).find("two").digest;
+  CHECK(read_cache(*layout_end(place.store, spec), kPlatform).index.records[0].step_name == "RUN 2");
+}
+
+TEST_CASE("a directory that is exported to again does not grow, and keeps what others need") {
+  Place place;
+  const std::string first = oci::to_json(place.put_cache(*place.end("one"), "RUN 1"));
+  place.put_cache(*place.end("two"), "RUN 2");
+  place.put_cache(*place.end("one"), "RUN 3");
+  CHECK_FALSE(place.holds(first));
+  CHECK_FALSE(place.holds("layer of RUN 1"));
+  CHECK(place.holds("shared"));
+  CHECK(place.holds("layer of RUN 2"));
+  CHECK(place.holds("layer of RUN 3"));
+  CHECK(oci::ImageLayout::open(place.directory).index().manifests.size() == 2);
+}
+
+TEST_CASE("blobs stay when something in the directory cannot be read") {
+  Place place;
+  place.put_cache(*place.end("one"), "RUN 1");
+  const std::string other = oci::to_json(place.put_cache(*place.end("two"), "RUN 2"));
+  CHECK(::unlink((place.directory + "/blobs/sha256/" + sha256(other).hex()).c_str()) == 0);
+  place.put_cache(*place.end("one"), "RUN 3");
+  CHECK(place.holds("layer of RUN 1"));
+  CHECK(read_cache(*place.end("one"), kPlatform).index.records[0].step_name == "RUN 3");
+}
+
+TEST_CASE("only what a directory has is offered") {
+  Place place;
+  const auto end = place.end();
+  oci::Descriptor blob = place.put(*end, "content", oci::media_type::kLayer);
+  CHECK(end->offer_blob(blob, std::nullopt));
+  ++blob.size;
+  CHECK_FALSE(end->offer_blob(blob, std::nullopt));
+  blob.digest = digest_of("other");
+  CHECK_FALSE(end->offer_blob(blob, std::nullopt));
+}
+
+TEST_CASE("an image's own cache finds the blobs of its layers by diff id") {
+  Place place;
+  place.put_image(*place.end(), {{cache::kInlineCacheKey, to_json(Place::index_of("RUN x"))}});
+  const cache::RemoteIndex index = read_cache(*place.end(), kPlatform).index;
+  REQUIRE(index.layers.size() == 1);
+  CHECK(index.layers[0].blob.digest == sha256("x"));
+  CHECK(index.layers[0].blob.size == 1);
+}
+
+TEST_CASE("layers that the image does not have stay without a blob") {
+  Place place;
+  place.put_image(*place.end(), {{cache::kInlineCacheKey, to_json(Place::index_of("RUN other"))}});
+  CHECK(read_cache(*place.end(), kPlatform).index.layers.at(0).blob.digest.empty());
+}
+
+TEST_CASE("an image without a cache is not one") {
+  Place place;
+  place.put_image(*place.end(), {});
+  CHECK(read_code(*place.end()) == ErrorCode::not_found);
+  place.put_image(*place.end(), {{cache::kInlineCacheKey, "[]"}});
+  CHECK(read_code(*place.end()) == ErrorCode::corrupt);
+}
+
+TEST_CASE("of an index the image for the platform counts") {
+  Place place;
+  const auto end = place.end();
+  oci::Descriptor image = place.put_image(*end, {{cache::kInlineCacheKey, to_json(Place::index_of("RUN x"))}});
+  oci::Index index;
+  image.platform = kPlatform;
+  index.manifests = {image};
+  end->put_manifest(oci::to_json(index));
+  CHECK(read_cache(*place.end(), kPlatform).index.records.size() == 1);
+  CHECK(error_of([&] { read_cache(*end, *oci::parse_platform("linux/s390x")); }).code() == ErrorCode::not_found);
+}
+
+TEST_CASE("indexes that are nested without end are given up") {
+  Place place;
+  const auto end = place.end();
+  oci::Descriptor inner = place.put_image(*end, {});
+  for (int depth = 0; depth < 6; ++depth) {
+    oci::Index index;
+    inner.platform = kPlatform;
+    index.manifests = {inner};
+    inner = place.put(*end, oci::to_json(index), oci::media_type::kIndex);
+    end->put_manifest(oci::to_json(index));
+  }
+  CHECK(read_code(*end) == ErrorCode::corrupt);
+}
+
+TEST_CASE("a damaged or oversized index is refused as corrupt") {
+  Place place;
+  const auto end = place.end();
+  oci::Manifest manifest = place.put_cache(*end, "RUN x");
+  SUBCASE("cut off") {
+    oci::Descriptor& config = manifest.config;
+    CHECK(::truncate((place.directory + "/blobs/sha256/" + config.digest.hex()).c_str(), 20) == 0);
+  }
+  SUBCASE("no index") { manifest.config = place.put(*end, "{}", cache::kRemoteIndexType); }
+  SUBCASE("too large") { manifest.config.size = cache::kMaxRemoteIndex + 1; }
+  end->put_manifest(oci::to_json(manifest));
+  CHECK(read_code(*end) == ErrorCode::corrupt);
+}
+
+TEST_CASE("a blob that the store lacks cannot be put") {
+  Place place;
+  const oci::Descriptor missing{std::string(oci::media_type::kLayer), digest_of("missing"), 7};
+  CHECK(error_of([&] { place.end()->put_blob(missing, std::nullopt); }).code() == ErrorCode::not_found);
+}
+
+}  // namespace
+}  // namespace cbuild::exporter
