@@ -1,11 +1,13 @@
 # SPDX-License-Identifier: Apache-2.0
 """Builds a case with cbuild or with a reference and says what came of it: an image, or a refusal with its line."""
+import contextlib
 import json
 import os
 import pathlib
 import re
 import shutil
 import subprocess
+import threading
 
 # Flags of the build that become options of the frontend when buildctl is the client.
 FRONTEND_OPTIONS = {"--build-arg": "build-arg:", "--label": "label:", "--target": "target=", "--platform": "platform=",
@@ -38,10 +40,6 @@ class Refused(Exception):
     def __init__(self, text, line, log):
         super().__init__(text)
         self.text, self.line, self.log = text, line, log
-
-
-class Unreadable(Exception):
-    """The reference built something, but has no way to show it."""
 
 
 class Cbuild:
@@ -142,6 +140,8 @@ class Docker:
 
     def __init__(self, env, base, work):
         self.env = env
+        self.images = work / "docker/data/image/overlay2/imagedb/content/sha256"
+        self.names = threading.Lock()  # an image's name is known to all cases
         archive = work / "base.tar"
         subprocess.run(["skopeo", "copy", "-q", f"oci:{base}:latest", f"docker-archive:{archive}:base:latest"], check=True)
         subprocess.run(["/usr/bin/docker", "load", "-q", "-i", archive], env=env, check=True, capture_output=True)
@@ -152,17 +152,25 @@ class Docker:
         if dockerfile:
             argv += ["-f", dockerfile]
         done = run([*argv, context], context, self.env)
+        if "Docker daemon" in done.stderr:
+            raise RuntimeError("dockerd has ended")
         if done.returncode != 0:
             line = re.search(r"^\S*?[Dd]ockerfile\S*?:(\d+)$", done.stderr, re.M)
             raise Refused(done.stderr.strip().splitlines()[-1], int(line.group(1)) if line else None, done.stderr)
         out.mkdir()
-        layers = subprocess.run(["/usr/bin/docker", "image", "inspect", "-f", "{{len .RootFS.Layers}}", name], env=self.env, check=True,
-                                capture_output=True, text=True).stdout
-        if layers.strip() == "0":
-            raise Unreadable("dockerd cannot save an image without layers")
+        about = [subprocess.run(["/usr/bin/docker", "image", "inspect", "-f", what, name], env=self.env, check=True, capture_output=True,
+                                text=True).stdout.strip() for what in ("{{len .RootFS.Layers}}", "{{.Id}}")]
+        if about[0] == "0":
+            self.save_without_layers(about[1].removeprefix("sha256:"), out)
+            return done.stderr
         saved = subprocess.run(["/usr/bin/docker", "save", name], env=self.env, check=True, capture_output=True).stdout
         subprocess.run(["tar", "-x", "-C", out], input=saved, check=True)
         return done.stderr
+
+    def save_without_layers(self, config, out):
+        """What `docker save` refuses to do."""
+        shutil.copy(self.images / config, out / "config.json")
+        (out / "manifest.json").write_text(json.dumps([{"Config": "config.json", "Layers": []}]))
 
     @staticmethod
     def read(reader, out):
@@ -181,18 +189,20 @@ def build_case(case, builder, reader, work: pathlib.Path):
     """What `builder` makes of the case: a description of the image or {"error", "line"}; and its log."""
     import cases
     context = work / "context"
+    alone = builder.names if isinstance(builder, Docker) and case.bases() else contextlib.nullcontext()
     try:
         cases.write_context(case, context)
         bases = {}
-        for part in case.bases():
-            name = part.words[0]
-            folder = work / f"base-{name}"
-            folder.mkdir()
-            (folder / "Dockerfile").write_text(part.text)
-            bases[name] = work / name
-            builder.build(folder, part.words[1:], {k: v for k, v in bases.items() if k != name}, bases[name])
-        out = work / f"{case.topic}.{case.name}"
-        log = builder.build(context, case.args, bases, out)
+        with alone:
+            for part in case.bases():
+                name = part.words[0]
+                folder = work / f"base-{name}"
+                folder.mkdir()
+                (folder / "Dockerfile").write_text(part.text)
+                bases[name] = work / name
+                builder.build(folder, part.words[1:], {k: v for k, v in bases.items() if k != name}, bases[name])
+            out = work / f"{case.topic}.{case.name}"
+            log = builder.build(context, case.args, bases, out)
         result = builder.read(reader, out)
         result["tree"] = {path: line and of_context(line) for path, line in result["tree"].items()}
         return result, log

@@ -3,8 +3,9 @@
 
     === name
     args: --build-arg A=1 --target x       flags of the build, as `docker buildx build` and cbuild take them
-    since: 1.7                             first Dockerfile frontend that knows it; 20.10's is 1.2
+    since: 1.7                             first Dockerfile frontend that does so; 20.10's is 1.2
     rejects: regex                         the build fails, and this is in cbuild's message
+    old: PATTERN because REASON            lines of a difference from 20.10's BuildKit that it is too old for
     differs: PATTERN docs/decisions/x.md   lines of a difference that are meant, and the page that says why
     only: cbuild                           no builder of today shows it: the expectation is written by hand
     --- Dockerfile [NAME] [crlf] [bom] [nonl]
@@ -79,6 +80,10 @@ class Case:
         return [line.rsplit(" ", 1) for line in self.settings.get("differs", [])]
 
     @property
+    def old(self):
+        return [line.split(" because ", 1)[0] for line in self.settings.get("old", [])]
+
+    @property
     def time(self):
         return FIRST_TIME + zlib.crc32(f"{self.topic}/{self.name}".encode()) % TIMES
 
@@ -90,14 +95,14 @@ class Case:
 
     def digest(self):
         """Of what a builder sees; an expectation recorded of something else is stale."""
-        kept = [line for line in self.source.splitlines() if not re.match(r"#|rejects:|differs:|since:|only:", line)]
+        kept = [line for line in self.source.splitlines() if not re.match(r"#|rejects:|differs:|old:|since:|only:", line)]
         return hashlib.sha256("\n".join(kept).rstrip("\n").encode()).hexdigest()[:16]
 
     def bases(self):
         return [part for part in self.parts if part.kind == "base"]
 
 
-SETTINGS = ("args", "since", "rejects", "differs", "only", "covers")
+SETTINGS = ("args", "since", "rejects", "differs", "old", "only", "covers")
 
 
 def read_topic(path: pathlib.Path):

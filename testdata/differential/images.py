@@ -138,12 +138,12 @@ class Reader:
     def docker_archive(self, folder: pathlib.Path):
         manifest = json.loads((folder / "manifest.json").read_text())[0]
         config = json.loads((folder / manifest["Config"]).read_text())
-        layers = list(zip(config["rootfs"]["diff_ids"], [folder / name for name in manifest["Layers"]]))
+        layers = list(zip(config["rootfs"].get("diff_ids") or [], [folder / name for name in manifest["Layers"]]))
         return self._describe(config, layers)
 
     def _describe(self, image, layers):
         rows = image.get("history") or []
-        diff_ids = image["rootfs"]["diff_ids"] or []
+        diff_ids = image["rootfs"].get("diff_ids") or []
         layered = [row for row in rows if not row.get("empty_layer")]
         tree = {path: line.replace(self.busybox, "BUSYBOX") for path, line in describe(self._tree(layers)).items()}
         base = {path: line.replace(self.busybox, "BUSYBOX") for path, line in self.base_lines.items()}

@@ -69,7 +69,8 @@ def dockerd(work: pathlib.Path):
         yield env
     finally:
         stop(process)
-        subprocess.run(["umount", root / "exec" / "netns" / "default"], capture_output=True)
+        for mount in ("exec/netns/default", "data"):  # the latter stays if the daemon has crashed
+            subprocess.run(["umount", root / mount], capture_output=True)
         subprocess.run("find /sys/fs/cgroup -mindepth 2 -depth -type d -path '/sys/fs/cgroup/*/docker*' -exec rmdir {} +", shell=True,
                        capture_output=True)
 
