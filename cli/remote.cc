@@ -1,9 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "cli/remote.h"
 
-#include <fcntl.h>
-#include <unistd.h>
-
 #include "base/error.h"
 #include "base/lost.h"
 #include "base/sys.h"
@@ -19,16 +16,7 @@ namespace {
 constexpr std::string_view kImageScheme = "docker-image://";
 constexpr std::string_view kLayoutScheme = "oci-layout://";
 constexpr TaskId kFirstFetchTask = TaskId{1} << 40;
-constexpr std::size_t kCopyBuffer = 1u << 20;
 constexpr unsigned kMaxIndexDepth = 4;
-
-void copy_blob(oci::BlobStore& from, oci::BlobStore& to, const oci::Descriptor& blob) {
-  const UniqueFd in = from.open(blob.digest);
-  const auto out = to.create();
-  std::vector<std::byte> buffer(kCopyBuffer);
-  while (const std::size_t got = sys::read_some(in.get(), buffer)) out->write(std::span(buffer).first(got));
-  out->commit(blob.digest, blob.size);
-}
 
 std::string platforms_of(const oci::Index& index) {
   std::vector<std::string> names;
@@ -102,7 +90,7 @@ std::unique_ptr<oci::registry::Client> Remote::new_client(const CancelSource& ca
 }
 
 void Remote::fetch_from_layout(const std::string& locator, const oci::Descriptor& blob) {
-  copy_blob(oci::ImageLayout::open(parse_layout_locator(locator).path).blobs(), store_.blobs(), blob);
+  oci::copy_blob(oci::ImageLayout::open(parse_layout_locator(locator).path).blobs(), store_.blobs(), blob);
 }
 
 void Remote::fetch_from(const std::string& locator, const oci::Descriptor& blob, TaskId task) {

@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "exporter/cache_end.h"
 
-#include <fcntl.h>
 #include <unistd.h>
 
 #include <cerrno>
@@ -19,7 +18,6 @@ namespace cbuild::exporter {
 namespace {
 
 constexpr std::size_t kMaxManifest = 4u << 20;
-constexpr std::size_t kCopyBuffer = 1u << 20;
 constexpr unsigned kMaxIndexDepth = 4;
 constexpr char kRefName[] = "org.opencontainers.image.ref.name";
 
@@ -67,15 +65,6 @@ class RegistryEnd final : public CacheEnd {
   const oci::Reference reference_;
 };
 
-void copy_blob(oci::BlobStore& from, oci::BlobStore& to, const oci::Descriptor& blob) {
-  if (to.size(blob.digest) == blob.size) return;
-  const UniqueFd in = from.open(blob.digest);
-  const auto out = to.create();
-  std::vector<std::byte> buffer(kCopyBuffer);
-  while (const std::size_t got = sys::read_some(in.get(), buffer)) out->write(std::span(buffer).first(got));
-  out->commit(blob.digest, blob.size);
-}
-
 /// What a manifest needs, itself and its config included.
 std::set<Digest> blobs_of(oci::BlobStore& blobs, const Digest& manifest) {
   std::set<Digest> out = {manifest};
@@ -112,7 +101,8 @@ class LayoutEnd final : public CacheEnd {
   }
 
   void put_blob(const oci::Descriptor& descriptor, const std::optional<oci::Reference>&) override {
-    copy_blob(store_.blobs(), target().blobs(), descriptor);
+    oci::BlobStore& blobs = target().blobs();
+    if (blobs.size(descriptor.digest) != descriptor.size) oci::copy_blob(store_.blobs(), blobs, descriptor);
   }
   bool offer_blob(const oci::Descriptor& descriptor, const std::optional<oci::Reference>&) override {
     return target().blobs().size(descriptor.digest) == descriptor.size;

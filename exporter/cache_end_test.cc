@@ -37,7 +37,8 @@ struct Place {
   oci::Manifest put_cache(CacheEnd& end, const std::string& step) {
     oci::Manifest manifest;
     manifest.config = put(end, to_json(index_of(step)), cache::kRemoteIndexType);
-    manifest.layers = {put(end, "layer of " + step, oci::media_type::kLayer), put(end, "shared", oci::media_type::kLayer)};
+    manifest.layers = {put(end, "layer of " + step, oci::media_type::kLayer),
+                       put(end, "shared", oci::media_type::kLayer)};
     end.put_manifest(oci::to_json(manifest));
     return manifest;
   }

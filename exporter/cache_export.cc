@@ -4,12 +4,9 @@
 #include "exporter/cache_export.h"
 
 #include <algorithm>
-#include <atomic>
-#include <exception>
 #include <map>
 #include <mutex>
 #include <set>
-#include <thread>
 
 #include "base/error.h"
 #include "base/lost.h"
@@ -18,13 +15,13 @@
 #include "cache/mount_pack.h"
 #include "exporter/image_builder.h"
 #include "exporter/push.h"
+#include "exporter/transfers.h"
 #include "oci/manifest.h"
 
 namespace cbuild::exporter {
 namespace {
 
 constexpr std::int64_t kDayNs = 86'400'000'000'000;
-constexpr std::size_t kParallelUploads = 4;
 constexpr std::string_view kImageScheme = "docker-image://";
 constexpr std::string_view kEmptyType = "application/vnd.oci.empty.v1+json";
 
@@ -167,29 +164,13 @@ class Uploader {
         jobs_.push_back(blob);
       }
     }
-    std::vector<std::thread> threads;
-    for (std::size_t i = 1; i < std::min(kParallelUploads, jobs_.size()); ++i) threads.emplace_back([this] { work(); });
-    work();
-    for (std::thread& thread : threads) thread.join();
-    if (failure_) std::rethrow_exception(failure_);
+    run_transfers(jobs_.size(), [this](std::size_t job) { put(jobs_[job]); });
   }
 
   /// Layers of the store by the blob they are encoded as: where a lazy one is fetched from.
   void note_layer(const oci::Descriptor& blob, const cache::Layer& layer) { layers_[blob.digest] = layer; }
 
  private:
-  void work() {
-    for (std::size_t job = next_++; job < jobs_.size(); job = next_++) {
-      try {
-        put(jobs_[job]);
-      } catch (...) {
-        const std::lock_guard lock(mutex_);
-        if (!failure_) failure_ = std::current_exception();
-        next_ = jobs_.size();
-      }
-    }
-  }
-
   void put(const oci::Descriptor& blob) {
     const auto layer = layers_.find(blob.digest);
     std::optional<oci::Reference> mount = content_.pushed;
@@ -215,10 +196,8 @@ class Uploader {
   ExportContext& context_;
   std::map<Digest, cache::Layer> layers_;
   std::vector<oci::Descriptor> jobs_;
-  std::atomic<std::size_t> next_{0};
-  std::mutex mutex_;  // guards report_ and failure_
+  std::mutex mutex_;  // guards report_
   CacheExportReport& report_;
-  std::exception_ptr failure_;
 };
 
 /// What must lie beside the index, each once.

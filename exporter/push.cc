@@ -1,22 +1,20 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "exporter/push.h"
 
-#include <atomic>
-#include <mutex>
 #include <set>
-#include <thread>
+#include <vector>
 
 #include "base/error.h"
 #include "base/text.h"
 #include "cache/cached_layers.h"
 #include "exporter/stored_blob.h"
+#include "exporter/transfers.h"
 #include "oci/reference.h"
 
 namespace cbuild::exporter {
 namespace {
 
 constexpr std::string_view kImageScheme = "docker-image://";
-constexpr std::size_t kParallelPushes = 4;
 
 /// The repository a base layer came from, if it is on the registry that is pushed to.
 std::optional<oci::Reference> mount_source(const cache::Layer& layer, const oci::Reference& target) {
@@ -34,28 +32,11 @@ class Pusher {
   }
 
   void run() {
-    const std::size_t extra = std::min(kParallelPushes, jobs_.size()) - (jobs_.empty() ? 0 : 1);
-    std::vector<std::thread> threads;
-    for (std::size_t i = 0; i < extra; ++i) threads.emplace_back([this] { work(); });
-    work();
-    for (std::thread& thread : threads) thread.join();
-    if (failure_) std::rethrow_exception(failure_);
+    run_transfers(jobs_.size(), [this](std::size_t job) { push_layer(jobs_[job]); });
     push_blob(image_.config, std::nullopt);
   }
 
  private:
-  void work() {
-    for (std::size_t job = next_++; job < jobs_.size(); job = next_++) {
-      try {
-        push_layer(jobs_[job]);
-      } catch (...) {
-        const std::lock_guard lock(mutex_);
-        if (!failure_) failure_ = std::current_exception();
-        next_ = jobs_.size();
-      }
-    }
-  }
-
   void push_layer(std::size_t index) {
     const cache::Layer& layer = image_.layers[index];
     const oci::Descriptor& descriptor = image_.content.layers[index];
@@ -90,9 +71,6 @@ class Pusher {
   ExportContext& context_;
   std::set<Digest> seen_;
   std::vector<std::size_t> jobs_;
-  std::atomic<std::size_t> next_{0};
-  std::mutex mutex_;  // guards failure_
-  std::exception_ptr failure_;
 };
 
 }  // namespace

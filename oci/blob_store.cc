@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "oci/blob_store.h"
 
+#include <vector>
+
 #include "base/error.h"
 #include "base/sys.h"
 #include "base/text.h"
@@ -43,6 +45,15 @@ Descriptor put_blob(BlobStore& store, std::string_view data, std::string media_t
   writer->write(std::as_bytes(std::span(data)));
   writer->commit(out.digest, out.size);
   return out;
+}
+
+void copy_blob(BlobStore& from, BlobStore& to, const Descriptor& blob) {
+  constexpr std::size_t kBuffer = 1u << 20;
+  const UniqueFd in = from.open(blob.digest);
+  const std::unique_ptr<BlobWriter> out = to.create();
+  std::vector<std::byte> buffer(kBuffer);
+  while (const std::size_t got = sys::read_some(in.get(), buffer)) out->write(std::span(buffer).first(got));
+  out->commit(blob.digest, blob.size);
 }
 
 }  // namespace cbuild::oci

@@ -40,5 +40,7 @@ class BlobStore {
 std::string read_blob(BlobStore& store, const Digest& digest, std::size_t limit = 8u << 20);
 /// Writes `data` unless it is there whole; returns a descriptor for it.
 Descriptor put_blob(BlobStore& store, std::string_view data, std::string media_type);
+/// Copies a blob of any size and verifies it on the way. Throws Error{corrupt} or {not_found}.
+void copy_blob(BlobStore& from, BlobStore& to, const Descriptor& blob);
 
 }  // namespace cbuild::oci

@@ -106,6 +106,18 @@ TEST_CASE_FIXTURE(Fixture, "a truncated blob is written again") {
   CHECK(read_blob(layout.blobs(), put.digest) == "content");
 }
 
+TEST_CASE("a blob is copied as it is, or not at all") {
+  const TempDir dir = TempDir::in_tmp("oci-layout");
+  ImageLayout from = ImageLayout::create(dir.path() + "/from"), to = ImageLayout::create(dir.path() + "/to");
+  Descriptor blob = put_blob(from.blobs(), std::string(3'000'000, 'x'), "x");
+  copy_blob(from.blobs(), to.blobs(), blob);
+  CHECK(read_blob(to.blobs(), blob.digest) == std::string(3'000'000, 'x'));
+  const Descriptor other = put_blob(from.blobs(), "other", "x");
+  blob.digest = other.digest;
+  CHECK_THROWS_AS(copy_blob(from.blobs(), to.blobs(), blob), Error);
+  CHECK_FALSE(to.blobs().size(other.digest));
+}
+
 TEST_CASE_FIXTURE(Fixture, "entries are found by name, tag and digest") {
   Index index;
   index.manifests = {named("a", "1.0", "example.com:443/app:1.0"), named("b", "example.com/other:2"), named("c", "")};
