@@ -22,6 +22,7 @@
 #include "base/text.h"
 #include "cache/codec.h"
 #include "cache/store_impl.h"
+#include "cache/unpacker.h"
 
 namespace cbuild::cache {
 
@@ -72,8 +73,9 @@ class StoppableBlobs final : public oci::BlobStore {
 Wanted read_wanted(const Query& query) {
   Wanted wanted{read_layer(query), false};
   Layer& layer = wanted.layer;
-  // A base's layers are never encoded anew, and what came as a blob only has nothing else to give.
-  if (layer.blob && (!layer.fetch_from.empty() || (layer.has_blob && !layer.has_tree))) {
+  // A base's layers are never encoded anew; what was packed here can be.
+  const bool packed_here = query.boolean(18);
+  if (layer.blob && (!layer.fetch_from.empty() || (layer.has_blob && !layer.has_tree && !packed_here))) {
     wanted.ready = true;
   } else if (query.boolean(17)) {
     oci::Descriptor blob;
@@ -151,7 +153,8 @@ std::vector<Wanted> Packer::Impl::wanted(const Digest& chain, std::size_t count)
       cat("WITH RECURSIVE down(n, parent, layer) AS (SELECT 0, parent, layer FROM chains WHERE id = ?1 UNION ALL"
           " SELECT n + 1, c.parent, c.layer FROM chains c JOIN down ON c.id = down.parent WHERE n + 1 < ?4) SELECT ",
           kLayerColumns,
-          ", p.diff_id, p.media_type, p.digest, p.size, p.extra, pb.digest IS NOT NULL FROM down JOIN layers l "
+          ", p.diff_id, p.media_type, p.digest, p.size, p.extra, pb.digest IS NOT NULL,"
+          " EXISTS(SELECT 1 FROM packs WHERE layer = l.id) FROM down JOIN layers l "
           "ON l.id = down.layer"
           " LEFT JOIN blobs b ON b.digest = l.blob LEFT JOIN packs p ON p.layer = l.id AND p.variant = ?2 AND "
           "p.media_type = ?3"
@@ -204,16 +207,19 @@ std::optional<FileLock> Packer::Impl::lock_layer(const Digest& layer, bool wait)
 void Packer::Impl::pack(const Digest& layer, bool wait) {
   const auto lock = lock_layer(layer, wait);
   if (!lock) return;
-  const bool done = store.impl().index.read([&](Database& db) {
-    return db
-        .query(
-            "SELECT 1 FROM packs p JOIN blobs b ON b.digest = p.digest WHERE p.layer = ? AND p.variant = ?"
-            " AND p.media_type = ?",
-            layer, variant, media_type)
-        .next();
+  bool done = false, has_tree = true;
+  store.impl().index.read([&](Database& db) {
+    Query query = db.query(
+        "SELECT b.digest IS NOT NULL, l.has_tree FROM layers l LEFT JOIN packs p ON p.layer = l.id AND p.variant = ?"
+        " AND p.media_type = ? LEFT JOIN blobs b ON b.digest = p.digest WHERE l.id = ?",
+        variant, media_type, layer);
+    if (!query.next()) return;
+    done = query.boolean(0);
+    has_tree = query.boolean(1);
   });
   if (done) return;
   try {
+    if (!has_tree) materialize_layer(store, layer, &stop);
     const UniqueFd tree = sys::open_at(store.open_tree(layer).get(), ".", O_RDONLY | O_DIRECTORY);
     record(layer, oci::layer::pack_layer(tree.get(), blobs, options));
   } catch (Error& error) {
@@ -233,6 +239,10 @@ void Packer::Impl::record(const Digest& layer, const oci::layer::PackedLayer& pa
 
 Packer::Packer(Store& store, oci::layer::PackOptions options) : impl_(std::make_unique<Impl>(store, options)) {}
 Packer::~Packer() = default;
+
+oci::layer::PackedLayer Packer::pack(oci::layer::PlannedEntries& entries) {
+  return oci::layer::pack_planned(entries, impl_->blobs, impl_->options);
+}
 
 void Packer::start(const Digest& chain) {
   impl_->add(impl_->wanted(chain, impl_->count_new(chain)));

@@ -24,6 +24,8 @@ class Packer {
   /// descriptors, bottom first. Rethrows what went wrong. Layers of base images that are lazy keep their own
   /// blob and need not be present.
   std::vector<Layer> finish(const Digest& chain);
+  /// Packs a tree that is not on disk, on the calling thread, as start() would.
+  oci::layer::PackedLayer pack(oci::layer::PlannedEntries& entries);
 
  private:
   struct Impl;

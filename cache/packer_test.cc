@@ -6,7 +6,9 @@
 #include <algorithm>
 #include <mutex>
 #include <span>
+#include <utility>
 
+#include "cache/step_layer.h"
 #include "cache/test_support.h"
 #include "cache/unpacker.h"
 
@@ -30,6 +32,21 @@ Digest make_chain(Store& store, int layers) {
     chain = add_file_layer(store, chain, cat("f", i), std::string(1000, 'x') + std::to_string(i)).id;
   return chain;
 }
+
+/// A tree of one file that is not on disk.
+class OneFile final : public oci::layer::PlannedEntries {
+ public:
+  bool next(oci::layer::PlannedEntry& entry) override {
+    entry = {};
+    entry.header.name = "file";
+    entry.header.mode = 0644;
+    entry.content = "content";
+    return !std::exchange(given_, true);
+  }
+
+ private:
+  bool given_ = false;
+};
 
 }  // namespace
 
@@ -71,6 +88,50 @@ TEST_CASE("each encoding is kept beside the others") {
     CHECK(zstd[i].blob->media_type == oci::media_type::kLayerZstd);
   }
   CHECK(Packer(store, options_of(Compression::gzip)).finish(chain)[1].blob == gzip[1].blob);
+}
+
+TEST_CASE("a layer that was packed without a tree is a blob, and is unpacked for what wants another") {
+  TempStore temp;
+  Store store(temp.options());
+  const Chain base = add_file_layer(store, {}, "below", "1");
+  oci::layer::PackedLayer packed;
+  {
+    OneFile entries;
+    packed = Packer(store, options_of(Compression::gzip)).pack(entries);
+  }
+  Layer layer;
+  layer.id = random_layer_id();
+  layer.diff_id = packed.diff_id;
+  layer.blob = packed.descriptor;
+  const Chain chain = add_packed_on(store, base.id, layer, digest_of("copy"));
+  REQUIRE(store.layer(layer.id));
+  CHECK_FALSE(store.layer(layer.id)->has_tree);
+
+  const auto gzip = Packer(store, options_of(Compression::gzip)).finish(chain.id);
+  REQUIRE(gzip.size() == 2);
+  CHECK(gzip[1].blob == layer.blob);
+  CHECK_FALSE(store.layer(layer.id)->has_tree);
+  const auto zstd = Packer(store, options_of(Compression::zstd)).finish(chain.id);
+  CHECK(zstd[1].blob->media_type == oci::media_type::kLayerZstd);
+  CHECK(zstd[1].diff_id == packed.diff_id);
+  CHECK(store.layer(layer.id)->has_tree);
+  CHECK(sys::read_file_at(store.open_tree(layer.id).get(), "file", 10) == "content");
+}
+
+TEST_CASE("a layer without a tree whose blob is gone is lost") {
+  TempStore temp;
+  Store store(temp.options());
+  OneFile entries;
+  const oci::layer::PackedLayer packed = Packer(store, options_of(Compression::gzip)).pack(entries);
+  Layer layer;
+  layer.id = random_layer_id();
+  layer.diff_id = packed.diff_id;
+  layer.blob = packed.descriptor;
+  const Chain chain = add_packed_on(store, {}, layer, digest_of("copy"));
+  store.publish(record_of(digest_of("key"), chain.id));
+  store.forget_blob(packed.descriptor.digest);
+  CHECK(loses([&] { Packer(store, options_of(Compression::gzip)).finish(chain.id); }));
+  CHECK_FALSE(store.find(digest_of("key")));
 }
 
 TEST_CASE("clamped times are another layer, remembered apart") {

@@ -32,6 +32,10 @@ Chain add_tree_on(Store& store, const Digest& parent, Layer layer, Staging stagi
   return store.impl().add_tree_on(parent, std::move(layer), std::move(staging), identity);
 }
 
+Chain add_packed_on(Store& store, const Digest& parent, Layer layer, const Digest& identity) {
+  return store.impl().add_packed_on(parent, std::move(layer), identity);
+}
+
 void remove_leftovers(Store& store) noexcept { store.impl().remove_leftovers(); }
 
 void Store::Impl::remove_later(std::string temp_name) {

@@ -114,25 +114,36 @@ Chain Store::Impl::record_chain(Database& db, const Chain& chain) {
   return select_or_insert(*this, db, chain);
 }
 
-Chain Store::Impl::add_tree_on(const Digest& parent, Layer layer, Staging staging, const Digest& identity) {
-  layer.has_tree = true;
-  const std::string name = staging.impl_->seal(layer);
-  const Pin layer_pin = pin(Pinned::layer, layer.id);
-  Chain chain = make_chain(parent, layer.id, identity);
+Chain Store::Impl::add_on(const Digest& parent, const Digest& layer, const Digest& identity,
+                          const std::function<void(Database&)>& record) {
+  const Pin layer_pin = pin(Pinned::layer, layer);
+  Chain chain = make_chain(parent, layer, identity);
   const Pin chain_pin = pin(Pinned::chain, chain.id);
-  bool moved = false;
   chain = index.write([&](Database& db) {
-    // First, because the rename is not undone with the transaction.
+    // First, because what `record` renames is not undone with the transaction.
     restore_chain(db, parent);
     if (!parent.empty() && !select_chain(db, parent)) report_loss(cat("chain ", parent.str(), " is gone"));
-    record_tree(db, layer, name, moved);
+    record(db);
     return select_or_insert(*this, db, chain);
   });
   lease.confirm(layer_pin);
   lease.confirm(chain_pin);
-  if (moved) staging.impl_->release();
   remember(chain);
   return chain;
+}
+
+Chain Store::Impl::add_tree_on(const Digest& parent, Layer layer, Staging staging, const Digest& identity) {
+  layer.has_tree = true;
+  const std::string name = staging.impl_->seal(layer);
+  bool moved = false;
+  Chain chain = add_on(parent, layer.id, identity, [&](Database& db) { record_tree(db, layer, name, moved); });
+  if (moved) staging.impl_->release();
+  return chain;
+}
+
+Chain Store::Impl::add_packed_on(const Digest& parent, Layer layer, const Digest& identity) {
+  layer.has_tree = false;
+  return add_on(parent, layer.id, identity, [&](Database& db) { record_packed(db, layer); });
 }
 
 Chain Store::extend(const Digest& parent, const Digest& layer, const Digest& identity) {

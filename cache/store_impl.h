@@ -69,8 +69,14 @@ struct Store::Impl {
   /// has a tree keeps it. `moved` says that the rename is done: it outlives a transaction that breaks with the index
   /// and is tried again on a fresh one.
   void record_tree(Database& db, const Layer& layer, const std::string& staged, bool& moved);
+  /// Records a layer that is only a blob.
+  void record_packed(Database& db, const Layer& layer);
   Chain record_chain(Database& db, const Chain& chain);
   Chain add_tree_on(const Digest& parent, Layer layer, Staging staging, const Digest& identity);
+  Chain add_packed_on(const Digest& parent, Layer layer, const Digest& identity);
+  /// Records a layer by `record`, inside the transaction, and the chain that it makes of `parent`.
+  Chain add_on(const Digest& parent, const Digest& layer, const Digest& identity,
+               const std::function<void(Database&)>& record);
 
   /// Something in tmp/ that nobody needs any more; remove_leftovers() takes it away.
   void remove_later(std::string temp_name);

@@ -32,6 +32,11 @@ void insert_layer(Database& db, const Layer& layer) {
       layer.has_tree, layer.disk_bytes, layer.description, layer.created_ns != 0 ? layer.created_ns : now, now);
 }
 
+void insert_pack(Database& db, const Digest& layer, const Digest& diff_id, const oci::Descriptor& blob) {
+  db.run("INSERT OR REPLACE INTO packs VALUES(?, x'', ?, ?, ?, ?, ?)", layer, blob.media_type, diff_id, blob.digest,
+         blob.size, encode_extra(blob));
+}
+
 std::optional<Layer> select_layer(Database& db, const Digest& id) {
   Query query = db.query(cat("SELECT ", kLayerColumns,
                              " FROM layers l LEFT JOIN blobs b ON b.digest = l.blob AND b.doomed = 0"
@@ -186,12 +191,18 @@ void Store::add_tree(Layer layer, Staging staging) {
   if (moved) staging.impl_->release();
 }
 
+void Store::Impl::record_packed(Database& db, const Layer& layer) {
+  CBUILD_CHECK(layer.blob.has_value() && !layer.has_tree);
+  insert_layer(db, layer);
+  insert_pack(db, layer.id, layer.diff_id, *layer.blob);
+  mark_volatile(db, Kind::layer, layer.id);
+}
+
 void Store::set_packed(const Digest& layer, const Digest& diff_id, const oci::Descriptor& blob) {
   impl_->index.write([&](Database& db) {
     db.run("UPDATE layers SET diff_id = ?, media_type = ?, blob = ?, blob_size = ?, blob_extra = ? WHERE id = ?",
            diff_id, blob.media_type, blob.digest, blob.size, encode_extra(blob), layer);
-    db.run("INSERT OR REPLACE INTO packs VALUES(?, x'', ?, ?, ?, ?, ?)", layer, blob.media_type, diff_id, blob.digest,
-           blob.size, encode_extra(blob));
+    insert_pack(db, layer, diff_id, blob);
   });
 }
 

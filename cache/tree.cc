@@ -221,6 +221,12 @@ UniqueFd TreeView::open(const std::string& path, int flags) const {
   return std::move(*file);
 }
 
+UniqueFd TreeView::open_directory(std::size_t layer, const std::string& path) const {
+  auto directory = open_real(impl_->fd(static_cast<std::uint32_t>(layer)), path, O_RDONLY | O_DIRECTORY);
+  if (!directory) throw Error(ErrorCode::not_found, "/" + path + ": no such directory");
+  return std::move(*directory);
+}
+
 std::string TreeView::read_link(const std::string& path) const {
   return sys::readlink_at(open(path, O_PATH).get(), "");
 }

@@ -51,6 +51,8 @@ class TreeView {
   std::vector<Entry> list(const std::string& directory) const;
   /// Opens what lookup() found, without following a symlink.
   UniqueFd open(const std::string& path, int flags) const;
+  /// The directory `path` of one layer (Entry::layer), no symlink followed. Throws Error{not_found}.
+  UniqueFd open_directory(std::size_t layer, const std::string& path) const;
   std::string read_link(const std::string& path) const;
   /// Overlay's own are left out.
   std::vector<sys::Xattr> xattrs(const std::string& path) const;

@@ -137,6 +137,10 @@ void materialize(Store& store, const Digest& chain, const BlobFetcher& fetch, co
   if (!missing.empty()) run_all({store, fetch, cancel, progress}, missing);
 }
 
+void materialize_layer(Store& store, const Digest& layer, const CancelSource* cancel) {
+  unpack_layer({store, nullptr, cancel, nullptr}, layer);
+}
+
 std::vector<UniqueFd> open_lowers(Store& store, const Digest& chain, unsigned max_layers) {
   store.pin_chain(chain);
   return open_lowers_of(store, store.chain_layers(chain), max_layers);

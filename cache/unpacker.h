@@ -21,6 +21,9 @@ using BlobFetcher = std::function<void(const Layer& layer)>;
 void materialize(Store& store, const Digest& chain, const BlobFetcher& fetch, const CancelSource* cancel,
                  const std::function<void(const Layer&, std::uint64_t, std::uint64_t)>& progress);
 
+/// The same for one layer whose blob is here.
+void materialize_layer(Store& store, const Digest& layer, const CancelSource* cancel);
+
 /// Descriptors of the trees to mount for a chain, topmost first, at most `max_layers`: a longer chain is
 /// flattened below, once, into a directory kept in the store.
 std::vector<UniqueFd> open_lowers(Store& store, const Digest& chain, unsigned max_layers = 100);

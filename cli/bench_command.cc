@@ -21,6 +21,7 @@
 #include "cli/options.h"
 #include "cli/session.h"
 #include "solver/ops/tree_copy.h"
+#include "solver/ops/write_tree.h"
 
 namespace cbuild::cli {
 namespace {
@@ -45,13 +46,11 @@ cache::TreeView view_of(const std::string& path) {
 void copy_context(const std::string& from, const std::vector<std::string>& ignore, const TempDir& to) {
   const cache::TreeView view = view_of(from);
   const PathPatternList patterns(ignore);
-  solver::ops::DestTree destination(nullptr, to.fd());
+  solver::ops::PlannedTree copy(nullptr);
   solver::ops::CopyRules rules;
   rules.ignore = &patterns;
-  solver::ops::TreeCopier copier(view, destination, std::move(rules));
-  copier.copy_contents("", "");
-  copier.flush();
-  destination.finish();
+  solver::ops::TreeCopier(view, copy, std::move(rules)).copy_contents("", "");
+  solver::ops::write_tree(copy, to.fd(), nullptr);
 }
 
 /// The smallest non-empty regular file, as the likeliest source file; the Dockerfile itself is left alone.

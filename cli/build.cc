@@ -81,6 +81,7 @@ class Build {
   void report_failure();
   std::vector<solver::VertexId> results() const;
   std::unordered_set<solver::VertexId> layers_to_pack() const;
+  std::unordered_set<solver::VertexId> only_packed() const;
   exporter::ImageResult image_result(const frontend::LoweredTarget& target) const;
   exporter::CacheContent cache_content(const std::vector<TargetResult>& targets);
   void export_outputs();
@@ -240,9 +241,22 @@ void Build::count_steps() {
   }
 }
 
+/// Layers of an image that nothing else wants: neither another step nor an output that writes files.
+std::unordered_set<solver::VertexId> Build::only_packed() const {
+  std::unordered_set<solver::VertexId> layers = layers_to_pack();
+  for (const solver::VertexId id : lowered_.graph.reachable(results()))
+    for (const solver::VertexId input : lowered_.graph[id].inputs) layers.erase(input);
+  for (std::size_t i = 0; i < lowered_.targets.size(); ++i)
+    if (wants_files(options_, options_.targets[i])) layers.erase(lowered_.targets[i].result);
+  return layers;
+}
+
 bool Build::solve() {
   if (results().empty()) return true;
-  solver::ops::StoreExecutor executor(services());
+  solver::ops::BuildServices shared = services();
+  shared.packer = &*packer_;
+  shared.only_packed = only_packed();
+  solver::ops::StoreExecutor executor(std::move(shared));
   solver::ops::CacheResultStore records(store_, project_, remote_cache_.importer());
   const std::unordered_set<solver::VertexId> layers = layers_to_pack();
   solver::SolveOptions solve_options;

@@ -107,6 +107,13 @@ void write_image_ids(const BuildOptions& options, const std::vector<TargetResult
 
 }  // namespace
 
+bool wants_files(const BuildOptions& options, const std::string& target) {
+  return std::any_of(options.outputs.begin(), options.outputs.end(), [&](const exporter::Output& output) {
+    return output.target == target &&
+           (output.type == exporter::OutputType::local || output.type == exporter::OutputType::tar);
+  });
+}
+
 bool wants_image(const BuildOptions& options, const std::string& target) {
   if (!options.iid_file.empty() || !options.metadata_file.empty()) return true;
   return std::any_of(options.outputs.begin(), options.outputs.end(),

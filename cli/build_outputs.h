@@ -34,6 +34,9 @@ struct OutputServices {
 /// Whether a target's layers have to be packed: for an output, or for --iidfile and --metadata-file.
 bool wants_image(const BuildOptions& options, const std::string& target);
 
+/// Whether an output of the target is made of its files and not of its layers' blobs.
+bool wants_files(const BuildOptions& options, const std::string& target);
+
 /// How layers are packed, in the background until `cancel` says otherwise.
 oci::layer::PackOptions pack_options(const BuildOptions& options, const CancelSource& cancel);
 

@@ -13,6 +13,7 @@
 
 #include <array>
 #include <cerrno>
+#include <cstring>
 
 #include "base/error.h"
 #include "base/text.h"
@@ -52,26 +53,36 @@ void scan_directory(ScannedEntry& out, int fd, const ScanRules& rules) {
   take_xattrs(out, fd, rules);
 }
 
-void scan_file(ScannedEntry& out, const ScanRules& rules, std::size_t& budget) {
-  const UniqueFd fd = open_scanned(out);
+struct stat stat_file(const ScannedEntry& out, int fd) {
   struct stat st;
-  if (fstat(fd.get(), &st) != 0) throw_errno(errno, out.header.name);
+  if (fstat(fd, &st) != 0) throw_errno(errno, out.header.name);
   if (!S_ISREG(st.st_mode)) throw Error(ErrorCode::io, out.header.name + ": changed while it was read");
-  take_stat(out, st);
+  return st;
+}
+
+/// The size, and the content of a small file.
+void take_content(ScannedEntry& out, int fd, const struct stat& st, std::size_t& budget) {
   out.header.size = static_cast<std::uint64_t>(st.st_size);
   out.sparse = static_cast<std::uint64_t>(st.st_blocks) * 512 < out.header.size;
-  take_xattrs(out, fd.get(), rules);
   if (out.links > 1 || out.header.size == 0) return;
   if (out.header.size > kSmallFile || out.header.size > budget) {
-    posix_fadvise(fd.get(), 0, kReadAhead, POSIX_FADV_WILLNEED);
+    posix_fadvise(fd, 0, kReadAhead, POSIX_FADV_WILLNEED);
     return;
   }
   const std::size_t size = static_cast<std::size_t>(out.header.size);
   budget -= size;
   out.data.reserve(size);
-  read_exactly(fd.get(), out.data.room().first(size), 0, out.header.name);
+  read_exactly(fd, out.data.room().first(size), 0, out.header.name);
   out.data.advance(size);
   out.data_loaded = true;
+}
+
+void scan_file(ScannedEntry& out, const ScanRules& rules, std::size_t& budget) {
+  const UniqueFd fd = open_scanned(out);
+  const struct stat st = stat_file(out, fd.get());
+  take_stat(out, st);
+  take_xattrs(out, fd.get(), rules);
+  take_content(out, fd.get(), st, budget);
 }
 
 struct stat stat_name(ScannedEntry& out) {
@@ -151,6 +162,29 @@ ScannedEntry scan_entry(WalkEntry&& found, const ScanRules& rules, std::size_t& 
       out.role = ScannedEntry::Role::skipped;
       break;  // sockets (layer.md has no form for them)
   }
+  return out;
+}
+
+ScannedEntry scan_planned(PlannedEntry&& planned, std::size_t& budget) {
+  ScannedEntry out;
+  out.header = std::move(planned.header);
+  if (planned.link_group != 0) out.links = 2;
+  out.inode = planned.link_group;
+  if (out.header.type != EntryType::file) return out;
+  if (!planned.directory) {
+    out.header.size = planned.content.size();
+    out.data.reserve(planned.content.size());
+    std::memcpy(out.data.room().data(), planned.content.data(), planned.content.size());
+    out.data.advance(planned.content.size());
+    out.data_loaded = true;
+    return out;
+  }
+  out.parent = std::move(planned.directory);
+  out.source_name = std::move(planned.source_name);
+  const UniqueFd fd = open_scanned(out);
+  const struct stat st = stat_file(out, fd.get());
+  take_xattrs(out, fd.get(), ScanRules{.overlay = false});
+  take_content(out, fd.get(), st, budget);
   return out;
 }
 

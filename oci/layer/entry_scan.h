@@ -6,6 +6,7 @@
 #include <memory>
 #include <span>
 
+#include "oci/layer/planned_entry.h"
 #include "oci/layer/raw_buffer.h"
 #include "oci/layer/tar_writer.h"
 #include "oci/layer/tree_walk.h"
@@ -25,8 +26,9 @@ struct ScannedEntry {
   std::uint64_t links = 1, device = 0, inode = 0;
   SharedFd parent;  ///< to open the file again
   std::size_t name_at = 0;
+  std::string source_name;  ///< of a file that lies under another name than its own; or empty
 
-  const char* name() const { return header.name.c_str() + name_at; }
+  const char* name() const { return source_name.empty() ? header.name.c_str() + name_at : source_name.c_str(); }
 };
 
 struct ScanRules {
@@ -37,6 +39,10 @@ struct ScanRules {
 /// kSmallFile and fits in `budget`, which is lowered by it. Under overlay rules throws Error{unsupported} for
 /// redirects, metacopy and xattr whiteouts. Thread-safe.
 ScannedEntry scan_entry(WalkEntry&& found, const ScanRules& rules, std::size_t& budget);
+
+/// The same for an entry that is only planned: the content of a file, and its xattrs, are read where they lie.
+/// Thread-safe.
+ScannedEntry scan_planned(PlannedEntry&& planned, std::size_t& budget);
 
 /// Opens a file for reading once more. Throws Error naming it.
 UniqueFd open_scanned(const ScannedEntry& entry);

@@ -12,6 +12,7 @@
 
 #include "base/error.h"
 #include "base/text.h"
+#include "oci/layer/planned_entry.h"
 
 namespace cbuild::oci::layer {
 namespace {
@@ -76,6 +77,16 @@ std::string portable_capability(std::string value) {
   value[3] = static_cast<char>(VFS_CAP_REVISION_2 >> VFS_CAP_REVISION_SHIFT);
   value.resize(kRevision2Size);
   return value;
+}
+
+std::vector<sys::Xattr> layer_xattrs(std::vector<sys::Xattr> xattrs) {
+  std::erase_if(xattrs, [](const sys::Xattr& xattr) {
+    return is_overlay_xattr(xattr.name) || (xattr.name != kCapability && !xattr.name.starts_with(kUser));
+  });
+  for (sys::Xattr& xattr : xattrs)
+    if (xattr.name == kCapability) xattr.value = portable_capability(std::move(xattr.value));
+  std::sort(xattrs.begin(), xattrs.end());
+  return xattrs;
 }
 
 KeptXattrs read_kept_xattrs(int fd, const std::string& path) {

@@ -139,17 +139,15 @@ void TreePacker::copy_sparse(int fd, const ScannedEntry& entry) {
   }
 }
 
-void pack_tree(int dirfd, const ScanRules& rules, Crew& crew, BlockStream& out, const PackOptions& options) {
-  TreeScan scan(dirfd, rules, crew);
+void pack_entries(ScanSource& source, Crew& crew, BlockStream& out, const PackOptions& options) {
+  TreeScan scan(source, crew);
   TreePacker packer(out, options);
   ScannedEntry entry;
   while (scan.next(entry)) packer.add(entry);
   packer.finish();
 }
 
-}  // namespace
-
-PackedLayer pack_layer(int upper_dirfd, BlobStore& blobs, const PackOptions& options) {
+PackedLayer pack_source(ScanSource& source, BlobStore& blobs, const PackOptions& options) {
   PackedLayer layer;
   const std::unique_ptr<BlobWriter> writer = blobs.create();
   const auto sink = [&](std::span<const std::byte> bytes) {
@@ -165,7 +163,7 @@ PackedLayer pack_layer(int upper_dirfd, BlobStore& blobs, const PackOptions& opt
   }
   Crew crew;
   BlockStream out(crew, options.compression, options.level, sink, tap);
-  pack_tree(upper_dirfd, ScanRules{.overlay = true}, crew, out, options);
+  pack_entries(source, crew, out, options);
   layer.descriptor.media_type = media_type(options.compression);
   layer.descriptor.digest = writer->commit();
   layer.diff_id = tar_digest ? tar_digest->finish() : layer.descriptor.digest;
@@ -173,10 +171,20 @@ PackedLayer pack_layer(int upper_dirfd, BlobStore& blobs, const PackOptions& opt
   return layer;
 }
 
+}  // namespace
+
+PackedLayer pack_layer(int upper_dirfd, BlobStore& blobs, const PackOptions& options) {
+  return pack_source(*scan_directory_tree(upper_dirfd, ScanRules{.overlay = true}), blobs, options);
+}
+
+PackedLayer pack_planned(PlannedEntries& entries, BlobStore& blobs, const PackOptions& options) {
+  return pack_source(*scan_planned_tree(entries), blobs, options);
+}
+
 void write_tree_tar(int dirfd, const ByteSink& sink, const PackOptions& options) {
   Crew crew;
   BlockStream out(crew, Compression::none, 0, sink);
-  pack_tree(dirfd, ScanRules{.overlay = false}, crew, out, options);
+  pack_entries(*scan_directory_tree(dirfd, ScanRules{.overlay = false}), crew, out, options);
 }
 
 }  // namespace cbuild::oci::layer

@@ -10,6 +10,7 @@
 #include "base/digest.h"
 #include "oci/blob_store.h"
 #include "oci/layer/compression.h"
+#include "oci/layer/planned_entry.h"
 #include "oci/layer/tar_writer.h"
 
 namespace cbuild::oci::layer {
@@ -35,7 +36,11 @@ struct PackedLayer {
 /// security.capability and user.* without overlay's. Throws Error with the path that could not be read.
 PackedLayer pack_layer(int upper_dirfd, BlobStore& blobs, const PackOptions& options);
 
-/// As above, but plain tar of a tree without whiteout rules to `sink` (exporter "tar", tests).
+/// The same of a tree that is not on disk: the bytes are those that pack_layer() makes of it once it is written. Layers
+/// that are only planned have no whiteouts.
+PackedLayer pack_planned(PlannedEntries& entries, BlobStore& blobs, const PackOptions& options);
+
+/// As pack_layer(), but plain tar of a tree without whiteout rules to `sink` (exporter "tar", tests).
 void write_tree_tar(int dirfd, const ByteSink& sink, const PackOptions& options);
 
 }  // namespace cbuild::oci::layer

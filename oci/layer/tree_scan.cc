@@ -13,71 +13,149 @@ namespace {
 constexpr std::size_t kBatchEntries = 64, kBatchParents = 16, kMaxBatchesAhead = 16;
 constexpr std::size_t kBatchBytes = 1u << 20;  ///< of file content held by a batch
 
-struct Batch {
-  std::vector<WalkEntry> found;
+class WalkedBatch final : public ScanBatch {
+ public:
+  WalkedBatch(std::vector<WalkEntry> found, const ScanRules& rules) : found_(std::move(found)), rules_(rules) {}
+  std::size_t size() const override { return found_.size(); }
+  ScannedEntry scan(std::size_t index, std::size_t& budget) override {
+    return scan_entry(std::move(found_[index]), rules_, budget);
+  }
+
+ private:
+  std::vector<WalkEntry> found_;
+  const ScanRules rules_;
+};
+
+class PlannedBatch final : public ScanBatch {
+ public:
+  explicit PlannedBatch(std::vector<PlannedEntry> planned) : planned_(std::move(planned)) {}
+  std::size_t size() const override { return planned_.size(); }
+  ScannedEntry scan(std::size_t index, std::size_t& budget) override {
+    return scan_planned(std::move(planned_[index]), budget);
+  }
+
+ private:
+  std::vector<PlannedEntry> planned_;
+};
+
+/// Takes entries until there are many, or they hold many directories open.
+template <typename Entry, typename Next, typename DirectoryOf>
+std::vector<Entry> take_batch(const Next& next, const DirectoryOf& directory_of) {
+  std::vector<Entry> taken;
+  std::size_t directories = 0;
+  const void* last = nullptr;
+  while (taken.size() < kBatchEntries && directories < kBatchParents) {
+    Entry entry;
+    if (!next(entry)) break;
+    if (std::exchange(last, directory_of(entry)) != directory_of(entry)) ++directories;
+    taken.push_back(std::move(entry));
+  }
+  return taken;
+}
+
+class DirectorySource final : public ScanSource {
+ public:
+  DirectorySource(int rootfd, const ScanRules& rules) : walk_(rootfd), rules_(rules) {}
+  std::shared_ptr<ScanBatch> next() override {
+    auto found = take_batch<WalkEntry>([this](WalkEntry& entry) { return walk_.next(entry); },
+                                       [](const WalkEntry& entry) { return entry.parent.get(); });
+    return found.empty() ? nullptr : std::make_shared<WalkedBatch>(std::move(found), rules_);
+  }
+
+ private:
+  TreeWalk walk_;
+  const ScanRules rules_;
+};
+
+class PlannedSource final : public ScanSource {
+ public:
+  explicit PlannedSource(PlannedEntries& entries) : entries_(entries) {}
+  std::shared_ptr<ScanBatch> next() override {
+    auto planned = take_batch<PlannedEntry>([this](PlannedEntry& entry) { return entries_.next(entry); },
+                                            [](const PlannedEntry& entry) { return entry.directory.get(); });
+    return planned.empty() ? nullptr : std::make_shared<PlannedBatch>(std::move(planned));
+  }
+
+ private:
+  PlannedEntries& entries_;
+};
+
+/// A batch that is scanned by the crew.
+struct Ahead {
+  explicit Ahead(std::shared_ptr<ScanBatch> of) : batch(std::move(of)) {}
+  void scan_all() {
+    std::size_t budget = kBatchBytes;
+    scanned.reserve(batch->size());
+    for (std::size_t i = 0; i < batch->size(); ++i) scanned.push_back(batch->scan(i, budget));
+    batch.reset();
+    ready.store(true, std::memory_order_release);
+  }
+
+  std::shared_ptr<ScanBatch> batch;
   std::vector<ScannedEntry> scanned;
-  std::size_t next = 0, budget = kBatchBytes;
+  std::size_t next = 0;
   std::atomic<bool> ready = false;
 };
 
-void scan_all(Batch& batch, const ScanRules& rules) {
-  batch.scanned.reserve(batch.found.size());
-  for (WalkEntry& entry : batch.found) {
-    batch.scanned.push_back(scan_entry(std::move(entry), rules, batch.budget));
-  }
-  batch.found.clear();
-  batch.ready.store(true, std::memory_order_release);
-}
-
 }  // namespace
 
-struct TreeScan::Impl {
-  Impl(int rootfd, const ScanRules& rules_in, Crew& crew_in) : walk(rootfd), rules(rules_in), crew(crew_in) {}
+std::unique_ptr<ScanSource> scan_directory_tree(int rootfd, const ScanRules& rules) {
+  return std::make_unique<DirectorySource>(rootfd, rules);
+}
 
-  std::shared_ptr<Batch> walk_batch();
-  void post(std::shared_ptr<Batch> batch);
+std::unique_ptr<ScanSource> scan_planned_tree(PlannedEntries& entries) {
+  return std::make_unique<PlannedSource>(entries);
+}
+
+struct TreeScan::Impl {
+  Impl(ScanSource& source_in, Crew& crew_in) : source(source_in), crew(crew_in) {}
+
+  void begin();
+  void post(std::shared_ptr<ScanBatch> batch);
   void look_ahead();
   bool next_alone(ScannedEntry& entry);
   bool next_ahead(ScannedEntry& entry);
 
-  TreeWalk walk;
-  const ScanRules rules;
+  ScanSource& source;
   Crew& crew;
-  std::shared_ptr<Batch> alone;  ///< the only batch of a small tree, scanned entry by entry
-  std::deque<std::shared_ptr<Batch>> ahead;
+  std::shared_ptr<ScanBatch> alone;  ///< the only batch of a small tree, scanned entry by entry
+  std::size_t next_of_alone = 0;
+  std::deque<std::shared_ptr<Ahead>> ahead;
   std::size_t max_ahead = 0;
-  bool walked = false;
+  bool begun = false, walked = false;
 };
 
-std::shared_ptr<Batch> TreeScan::Impl::walk_batch() {
-  auto batch = std::make_shared<Batch>();
-  std::size_t parents = 0;
-  const void* last_parent = nullptr;
-  while (batch->found.size() < kBatchEntries && parents < kBatchParents) {
-    WalkEntry entry;
-    if (!walk.next(entry)) {
-      walked = true;
-      break;
-    }
-    if (std::exchange(last_parent, entry.parent.get()) != entry.parent.get()) ++parents;
-    batch->found.push_back(std::move(entry));
+void TreeScan::Impl::begin() {
+  begun = true;
+  std::shared_ptr<ScanBatch> first = source.next();
+  std::shared_ptr<ScanBatch> second = first ? source.next() : nullptr;
+  if (!second) {
+    walked = true;
+    alone = std::move(first);
+    return;
   }
-  return batch;
+  max_ahead = std::min<std::size_t>(2 * Crew::width() + 2, kMaxBatchesAhead);
+  post(std::move(first));
+  post(std::move(second));
 }
 
-void TreeScan::Impl::post(std::shared_ptr<Batch> batch) {
-  ahead.push_back(batch);
-  crew.post([batch, scan_rules = rules] { scan_all(*batch, scan_rules); });
+void TreeScan::Impl::post(std::shared_ptr<ScanBatch> batch) {
+  ahead.push_back(std::make_shared<Ahead>(std::move(batch)));
+  crew.post([mine = ahead.back()] { mine->scan_all(); });
 }
 
 void TreeScan::Impl::look_ahead() {
-  while (!walked && ahead.size() < max_ahead) post(walk_batch());
+  while (!walked && ahead.size() < max_ahead) {
+    std::shared_ptr<ScanBatch> batch = source.next();
+    walked = batch == nullptr;
+    if (batch) post(std::move(batch));
+  }
 }
 
 bool TreeScan::Impl::next_alone(ScannedEntry& entry) {
-  if (alone->next == alone->found.size()) return false;
-  alone->budget = kSmallFile;
-  entry = scan_entry(std::move(alone->found[alone->next++]), rules, alone->budget);
+  if (!alone || next_of_alone == alone->size()) return false;
+  std::size_t budget = kSmallFile;
+  entry = alone->scan(next_of_alone++, budget);
   return true;
 }
 
@@ -85,7 +163,7 @@ bool TreeScan::Impl::next_ahead(ScannedEntry& entry) {
   for (;;) {
     look_ahead();
     if (ahead.empty()) return false;
-    Batch& front = *ahead.front();
+    Ahead& front = *ahead.front();
     if (!front.ready.load(std::memory_order_acquire)) {
       crew.help_until([&front] { return front.ready.load(std::memory_order_acquire); });
     }
@@ -97,21 +175,12 @@ bool TreeScan::Impl::next_ahead(ScannedEntry& entry) {
   }
 }
 
-TreeScan::TreeScan(int rootfd, const ScanRules& rules, Crew& crew)
-    : impl_(std::make_unique<Impl>(rootfd, rules, crew)) {}
+TreeScan::TreeScan(ScanSource& source, Crew& crew) : impl_(std::make_unique<Impl>(source, crew)) {}
 TreeScan::~TreeScan() = default;
 
 bool TreeScan::next(ScannedEntry& entry) {
-  if (!impl_->alone && impl_->max_ahead == 0) {
-    std::shared_ptr<Batch> first = impl_->walk_batch();
-    if (impl_->walked) {
-      impl_->alone = std::move(first);
-    } else {
-      impl_->max_ahead = std::min<std::size_t>(2 * Crew::width() + 2, kMaxBatchesAhead);
-      impl_->post(std::move(first));
-    }
-  }
-  return impl_->alone ? impl_->next_alone(entry) : impl_->next_ahead(entry);
+  if (!impl_->begun) impl_->begin();
+  return impl_->max_ahead == 0 ? impl_->next_alone(entry) : impl_->next_ahead(entry);
 }
 
 }  // namespace cbuild::oci::layer

@@ -17,8 +17,8 @@
 #include "cache/mount_pack.h"
 #include "cache/remote_cache.h"
 #include "cache/unpacker.h"
-#include "solver/ops/dest_tree.h"
 #include "solver/ops/tree_copy.h"
+#include "solver/ops/write_tree.h"
 
 namespace cbuild::solver::ops {
 namespace {
@@ -214,11 +214,9 @@ void MountBuilder::fill(const CacheMount& cache, const Result& from, int directo
   if (!entry || !S_ISDIR(entry->st.st_mode))
     throw Error(ErrorCode::input, cat("cache mount source \"", cache.source, "\" is no directory"));
   if (!relative(cache.source).empty()) own(directory, entry->st.st_uid, entry->st.st_gid, entry->st.st_mode & 07777);
-  DestTree destination(nullptr, directory);
-  TreeCopier copier(view, destination, {});
-  copier.copy_contents(*path, "");
-  copier.flush();
-  destination.finish();
+  PlannedTree seed(nullptr);
+  TreeCopier(view, seed, {}).copy_contents(*path, "");
+  write_tree(seed, directory, context_.services.cancel);
 }
 
 void MountBuilder::operator()(const CacheMount& cache) {

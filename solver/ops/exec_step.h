@@ -15,6 +15,7 @@
 #include "cache/tree.h"
 #include "sandbox/runner.h"
 #include "solver/ops/executor.h"
+#include "solver/ops/planned_tree.h"
 #include "solver/ops/skeleton.h"
 #include "solver/ops/sources.h"
 #include "solver/ops/work_pool.h"
@@ -42,6 +43,9 @@ struct StepContext {
   /// Publishes a finished tree as a layer on `parent`.
   Result add_layer(const Digest& parent, cache::Staging staging, const Digest& identity,
                    const std::string& description);
+  /// Packs what is planned into a layer on `parent` that has no tree.
+  Result add_packed(const Digest& parent, const PlannedTree& plan, const Digest& identity,
+                    const std::string& description);
   /// What a bind mount or a copy reads from a local directory, as a layer of its own: owned by root, without what is
   /// ignored.
   Result local_snapshot(const LocalSource& source, const std::string& path);

@@ -14,7 +14,9 @@
 #include "cache/unpacker.h"
 #include "solver/ops/exec_step.h"
 #include "solver/ops/file_op.h"
+#include "solver/ops/planned_walk.h"
 #include "solver/ops/sources.h"
+#include "solver/ops/write_tree.h"
 
 namespace cbuild::solver::ops {
 namespace {
@@ -69,15 +71,19 @@ Result run_file_op(StepContext& context, const ExecuteRequest& request, const Fi
   std::optional<cache::TreeView> view;
   if (!base.id.empty()) view.emplace(cache::open_view(store, base.id));
   const OpenedSources opened = open_sources(context, request);
+  const PlannedTree plan =
+      plan_file_actions(op, view ? &*view : nullptr, opened.sources, store, context.services.cancel);
+  // A copy is a function of its key, so its identity is the key: no need to look at what it made.
+  const Digest identity = CanonicalWriter().tag('f').digest(request.key).hash();
+  if (context.services.only_packed.contains(request.id))
+    return context.add_packed(base.id, plan, identity, request.vertex->name);
   cache::Staging staging = store.stage("copy");
   if (view)
     if (const auto root = view->lookup("")) {
       if (fchown(staging.tree_fd(), root->st.st_uid, root->st.st_gid) != 0) throw_errno(errno, "chown of the root");
       if (fchmod(staging.tree_fd(), root->st.st_mode & 07777) != 0) throw_errno(errno, "chmod of the root");
     }
-  run_file_actions(op, view ? &*view : nullptr, staging.tree_fd(), opened.sources, store, context.services.cancel);
-  // A copy is a function of its key, so its identity is the key: no need to look at what it made.
-  const Digest identity = CanonicalWriter().tag('f').digest(request.key).hash();
+  write_tree(plan, staging.tree_fd(), context.services.cancel);
   return context.add_layer(base.id, std::move(staging), identity, request.vertex->name);
 }
 
@@ -168,14 +174,25 @@ void StepContext::materialize(const Digest& chain, TaskId task) {
 Result StepContext::add_layer(const Digest& parent, cache::Staging staging, const Digest& identity,
                               const std::string& description) {
   cache::Layer layer;
-  // Random: two runs of one step may differ in ways no digest here sees (times).
-  layer.id =
-      CanonicalWriter().digest(identity).text(staging.path()).number(static_cast<std::uint64_t>(sys::now_ns())).hash();
-  layer.has_tree = true;
+  layer.id = cache::random_layer_id();  // two runs of one step may differ in ways no digest here sees (times)
   layer.description = description;
   const cache::Chain chain = cache::add_tree_on(services.store, parent, std::move(layer), std::move(staging), identity);
   const std::lock_guard lock(materialized_mutex);
   materialized.insert(chain.id);
+  return {chain.id, chain.identity};
+}
+
+Result StepContext::add_packed(const Digest& parent, const PlannedTree& plan, const Digest& identity,
+                               const std::string& description) {
+  CBUILD_CHECK(services.packer != nullptr);
+  PlannedWalk entries(plan);
+  const oci::layer::PackedLayer packed = services.packer->pack(entries);
+  cache::Layer layer;
+  layer.id = cache::random_layer_id();
+  layer.description = description;
+  layer.diff_id = packed.diff_id;
+  layer.blob = packed.descriptor;
+  const cache::Chain chain = cache::add_packed_on(services.store, parent, std::move(layer), identity);
   return {chain.id, chain.identity};
 }
 
@@ -190,8 +207,9 @@ Result StepContext::local_snapshot(const LocalSource& source, const std::string&
   FileOp op;
   op.actions.push_back(CopyAction{.input = 1, .sources = selection.paths, .destination = "/", .parents = true});
   cache::Staging staging = services.store.stage("context");
-  run_file_actions(op, nullptr, staging.tree_fd(), {{}, {&tree.view(), &tree.ignore(), true}}, services.store,
-                   services.cancel);
+  const std::vector<CopySource> sources{{}, {&tree.view(), &tree.ignore(), true}};
+  write_tree(plan_file_actions(op, nullptr, sources, services.store, services.cancel), staging.tree_fd(),
+             services.cancel);
   const Result result = add_layer({}, std::move(staging), key, cat("local directory ", source.name));
   cache::Record record;
   record.key = key;

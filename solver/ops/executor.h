@@ -6,10 +6,12 @@
 #include <memory>
 #include <optional>
 #include <string>
+#include <unordered_set>
 #include <vector>
 
 #include "base/cancel.h"
 #include "base/progress.h"
+#include "cache/packer.h"
 #include "cache/store.h"
 #include "cache/unpacker.h"
 #include "sandbox/runner.h"
@@ -51,6 +53,9 @@ struct BuildServices {
   std::vector<std::string> cdi_directories;  ///< where descriptions of devices lie; empty: the usual places
   sandbox::Resources resources;              ///< limits of each step
   const Graph* graph = nullptr;              ///< the graph being solved: how an op finds its sources
+  cache::Packer* packer = nullptr;           ///< needed with `only_packed`
+  /// Copies whose tree no step reads: they are packed from where the files lie, and no tree is made of them.
+  std::unordered_set<VertexId> only_packed;
 };
 
 /// Carries out ops on a store: solver::Executor for real.

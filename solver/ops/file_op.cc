@@ -12,7 +12,6 @@
 #include "cache/tree_digest.h"
 #include "oci/layer/unpack.h"
 #include "sandbox/users.h"
-#include "solver/ops/dest_tree.h"
 #include "solver/ops/tree_copy.h"
 
 namespace cbuild::solver::ops {
@@ -37,16 +36,30 @@ std::string parent_of(const std::string& path) {
   return slash == std::string::npos ? std::string() : path.substr(0, slash);
 }
 
+/// An archive in a directory of its own: what it holds must meet symlinks and directories of the base by the same rules
+/// as a copy does.
+struct UnpackedArchive {
+  explicit UnpackedArchive(cache::Staging at) : staging(std::move(at)), tree(view_of(staging.tree_fd())) {}
+  static cache::TreeView view_of(int directory) {
+    std::vector<UniqueFd> root;
+    root.push_back(sys::open_at(directory, ".", O_RDONLY | O_DIRECTORY));
+    return cache::TreeView(std::move(root), false);
+  }
+
+  cache::Staging staging;
+  cache::TreeView tree;
+};
+
 class FileActions {
  public:
-  FileActions(const cache::TreeView* base, int upper_fd, const std::vector<CopySource>& sources, cache::Store& store,
+  FileActions(const cache::TreeView* base, const std::vector<CopySource>& sources, cache::Store& store,
               const CancelSource* cancel)
-      : base_(base), sources_(sources), store_(store), cancel_(cancel), destination_(base, upper_fd) {}
+      : base_(base), sources_(sources), store_(store), cancel_(cancel), destination_(base) {}
 
   void run(const FileAction& action) {
     std::visit([this](const auto& what) { (*this)(what); }, action);
   }
-  void finish() { destination_.finish(); }
+  PlannedTree take() { return std::move(destination_); }
 
  private:
   void operator()(const CopyAction& copy);
@@ -67,7 +80,7 @@ class FileActions {
   const std::vector<CopySource>& sources_;
   cache::Store& store_;
   const CancelSource* cancel_;
-  DestTree destination_;
+  PlannedTree destination_;
 };
 
 Ownership FileActions::owner_of(const std::string& chown) const {
@@ -114,7 +127,7 @@ std::string FileActions::target_of(const CopyAction& copy, const cache::Selected
   const std::string destination = destination_.resolve(relative(copy.destination));
   if (source_is_dir) return destination;
   const bool into = copy.destination.ends_with('/') || copy.destination.ends_with("/.") || destination.empty() ||
-                    destination_.kind(destination) == DestTree::Kind::directory;
+                    destination_.kind(destination) == PlannedTree::Kind::directory;
   return into ? child(destination, base_name(selected.as)) : destination;
 }
 
@@ -147,21 +160,19 @@ void FileActions::copy_selected(const CopyAction& copy, const cache::Selected& s
   if (!copy.excludes.empty()) rules.excludes = &excludes;
   TreeCopier copier(*source.tree, destination_, std::move(rules));
   if (copy.parents) {
-    copy_below_pivot(*source.tree, copier, copy, selected);
-    return copier.flush();
+    return copy_below_pivot(*source.tree, copier, copy, selected);
   }
   const std::string target = target_of(copy, selected, directory);
   if (directory) {
-    const DestTree::Kind had = destination_.kind(target);
-    if (had != DestTree::Kind::missing && had != DestTree::Kind::directory)
+    const PlannedTree::Kind had = destination_.kind(target);
+    if (had != PlannedTree::Kind::missing && had != PlannedTree::Kind::directory)
       throw Error(ErrorCode::input, cat("cannot copy to non-directory: /", target));
     make_parents(copy, target);
-    copier.copy_contents(selected.path, target, had == DestTree::Kind::missing);
+    copier.copy_contents(selected.path, target, had == PlannedTree::Kind::missing);
   } else {
     make_parents(copy, parent_of(target));
     copier.copy_file(selected.path, target);
   }
-  copier.flush();
 }
 
 bool FileActions::unpack_archive(const CopyAction& copy, const std::string& from) {
@@ -180,18 +191,13 @@ bool FileActions::unpack_archive(const CopyAction& copy, const std::string& from
   }
   const std::string target = destination_.resolve(relative(copy.destination));
   make_parents(copy, target, 0755);  // --chmod says nothing of archives
-  // Through a directory of its own: what the archive holds must meet symlinks and directories of the base by the same
-  // rules as a copy does.
-  const cache::Staging staging = store_.stage("unpack");
-  oci::layer::unpack(archive.get(), staging.tree_fd(), options);
-  std::vector<UniqueFd> root;
-  root.push_back(sys::open_at(staging.tree_fd(), ".", O_RDONLY | O_DIRECTORY));
-  const cache::TreeView tree(std::move(root), false);
+  const auto unpacked = std::make_shared<UnpackedArchive>(store_.stage("unpack"));
+  oci::layer::unpack(archive.get(), unpacked->staging.tree_fd(), options);
+  destination_.keep(unpacked);
   rules.cancel = cancel_;
   rules.archive_directories = &directories;
-  TreeCopier copier(tree, destination_, std::move(rules));
+  TreeCopier copier(unpacked->tree, destination_, std::move(rules));
   copier.copy_contents("", target);
-  copier.flush();
   return true;
 }
 
@@ -200,14 +206,11 @@ void FileActions::operator()(const MakeFileAction& file) {
   const Ownership owner = file.chown.empty() ? Ownership{} : owner_of(file.chown);
   destination_.make_dirs(parent_of(path), 0755, owner, std::nullopt);
   destination_.clear_for_file(path);
-  UniqueFd out = destination_.create_file(path);
-  sys::write_all(out.get(), file.content);
-  const mode_t mode = file.chmod.empty() ? file.mode : parse_mode_change(file.chmod)(file.mode, false);
-  if (fchown(out.get(), owner.uid, owner.gid) != 0) throw_errno(errno, cat("chown /", path));
-  if (fchmod(out.get(), mode) != 0) throw_errno(errno, cat("chmod /", path));
-  const struct timespec epoch[2] = {};
-  if (futimens(out.get(), epoch) != 0) throw_errno(errno, cat("utimens /", path));
-  out.close_checked();
+  PlannedNode node;
+  node.mode = S_IFREG | (file.chmod.empty() ? file.mode : parse_mode_change(file.chmod)(file.mode, false));
+  node.owner = owner;
+  node.text = file.content;
+  destination_.add(path, std::move(node));
 }
 
 void FileActions::operator()(const MakeDirAction& directory) {
@@ -220,14 +223,14 @@ void FileActions::operator()(const MakeDirAction& directory) {
 
 }  // namespace
 
-void run_file_actions(const FileOp& op, const cache::TreeView* base, int upper_fd,
-                      const std::vector<CopySource>& sources, cache::Store& store, const CancelSource* cancel) {
-  FileActions actions(base, upper_fd, sources, store, cancel);
+PlannedTree plan_file_actions(const FileOp& op, const cache::TreeView* base, const std::vector<CopySource>& sources,
+                              cache::Store& store, const CancelSource* cancel) {
+  FileActions actions(base, sources, store, cancel);
   for (const FileAction& action : op.actions) {
     if (cancel) cancel->check();
     actions.run(action);
   }
-  actions.finish();
+  return actions.take();
 }
 
 }  // namespace cbuild::solver::ops

@@ -10,6 +10,7 @@
 #include "cache/store.h"
 #include "cache/tree.h"
 #include "solver/op.h"
+#include "solver/ops/planned_tree.h"
 
 namespace cbuild::solver::ops {
 
@@ -20,10 +21,11 @@ struct CopySource {
   bool local = false;                       ///< owners count as 0:0
 };
 
-/// Carries out file actions into `upper_fd` on top of `base` (null: empty root). `sources` by input index; entry 0 is
-/// unused. Semantics: Dockerfile reference, COPY and ADD, as BuildKit's file op does them (docs/dockerfile-reference.md
-/// lists our differences). Throws Error{input} for what the instruction got wrong, {io} for the rest.
-void run_file_actions(const FileOp& op, const cache::TreeView* base, int upper_fd,
-                      const std::vector<CopySource>& sources, cache::Store& store, const CancelSource* cancel);
+/// What file actions make on top of `base` (null: empty root): nothing is written. `sources` by input index; entry 0 is
+/// unused; their trees have to live as long as the plan. Semantics: Dockerfile reference, COPY and ADD, as BuildKit's
+/// file op does them (docs/dockerfile-reference.md lists our differences). Throws Error{input} for what the instruction
+/// got wrong, {io} for the rest.
+PlannedTree plan_file_actions(const FileOp& op, const cache::TreeView* base, const std::vector<CopySource>& sources,
+                              cache::Store& store, const CancelSource* cancel);
 
 }  // namespace cbuild::solver::ops

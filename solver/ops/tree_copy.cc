@@ -1,29 +1,24 @@
 // SPDX-License-Identifier: Apache-2.0
-//
-// One walk over the source makes directories, links and special files in order and queues regular files; flush() then
-// copies their data, on all cores when there are many, because creating a file and moving its bytes is nearly all of a
-// copy's cost.
 #include "solver/ops/tree_copy.h"
 
-#include <fcntl.h>
-#include <sys/xattr.h>
-#include <unistd.h>
-
-#include <tbb/blocked_range.h>
-#include <tbb/parallel_for.h>
+#include <algorithm>
+#include <utility>
 
 #include "base/error.h"
-#include "base/sys.h"
 #include "base/text.h"
 
 namespace cbuild::solver::ops {
 namespace {
 
-constexpr std::size_t kParallelFrom = 128;
 constexpr std::int64_t kNsPerSecond = 1'000'000'000;
 
 std::string child(const std::string& directory, const std::string& name) {
   return directory.empty() ? name : cat(directory, '/', name);
+}
+
+std::string parent_of(const std::string& path) {
+  const std::size_t slash = path.rfind('/');
+  return slash == std::string::npos ? std::string() : path.substr(0, slash);
 }
 
 std::string below(const std::string& path, const std::string& top) {
@@ -31,28 +26,11 @@ std::string below(const std::string& path, const std::string& top) {
   return path.size() > top.size() ? path.substr(top.size() + 1) : std::string();
 }
 
-void set_owner_and_mode(int fd, const std::string& name, Ownership owner, std::optional<mode_t> mode) {
-  if (fchownat(fd, name.c_str(), owner.uid, owner.gid, AT_SYMLINK_NOFOLLOW) != 0)
-    throw_errno(errno, cat("chown ", name));
-  if (mode && fchmodat(fd, name.c_str(), *mode, 0) != 0) throw_errno(errno, cat("chmod ", name));
-}
-
-void set_mtime(int fd, const std::string& name, struct timespec mtime) {
-  const struct timespec times[2] = {mtime, mtime};
-  if (utimensat(fd, name.c_str(), times, AT_SYMLINK_NOFOLLOW) != 0) throw_errno(errno, cat("utimens ", name));
-}
-
 bool belongs_to_overlay(const sys::Xattr& xattr) { return xattr.name.find(".overlay.") != std::string::npos; }
-
-/// Best effort, as the reference: a file system or a user namespace may refuse some.
-void copy_xattrs(int from, int to) {
-  for (const sys::Xattr& xattr : sys::list_xattrs(from))
-    if (!belongs_to_overlay(xattr)) (void)fsetxattr(to, xattr.name.c_str(), xattr.value.data(), xattr.value.size(), 0);
-}
 
 }  // namespace
 
-TreeCopier::TreeCopier(const cache::TreeView& source, DestTree& destination, CopyRules rules)
+TreeCopier::TreeCopier(const cache::TreeView& source, PlannedTree& destination, CopyRules rules)
     : source_(source), destination_(destination), rules_(std::move(rules)) {}
 
 mode_t TreeCopier::new_mode(const struct stat& st) const {
@@ -144,18 +122,31 @@ void TreeCopier::copy_directory(const struct stat& st, const std::string& from, 
     return walk(from, target, top, false);
   }
   if (rules_.archive_directories) destination_.replace_by_directory(to);
-  fresh = fresh || destination_.kind(to) == DestTree::Kind::missing;
+  fresh = fresh || destination_.kind(to) == PlannedTree::Kind::missing;
   destination_.make_dirs(to, 0755, {}, std::nullopt);
   set_directory_metadata(st, from, to);
   destination_.set_dir_mtime(to, new_mtime(st));
   walk(from, to, top, fresh);
 }
 
+PlannedNode TreeCopier::planned(const struct stat& st) const {
+  PlannedNode node;
+  node.mode = (st.st_mode & S_IFMT) | new_mode(st);
+  node.owner = new_owner(st);
+  node.mtime = new_mtime(st);
+  return node;
+}
+
 void TreeCopier::set_directory_metadata(const struct stat& st, const std::string& from, const std::string& to) {
-  const int fd = destination_.dir(to);
-  set_owner_and_mode(fd, ".", new_owner(st), new_mode(st));
-  for (const sys::Xattr& xattr : source_.xattrs(from))
-    if (!belongs_to_overlay(xattr)) sys::set_xattr_at(fd, ".", xattr);
+  PlannedNode& node = destination_.directory(to);
+  node.mode = S_IFDIR | new_mode(st);
+  node.owner = new_owner(st);
+  std::vector<sys::Xattr> had = std::exchange(node.xattrs, source_.xattrs(from));
+  std::erase_if(node.xattrs, belongs_to_overlay);
+  for (sys::Xattr& xattr : had) {
+    const auto same = [&](const sys::Xattr& other) { return other.name == xattr.name; };
+    if (std::none_of(node.xattrs.begin(), node.xattrs.end(), same)) node.xattrs.push_back(std::move(xattr));
+  }
 }
 
 void TreeCopier::make_free(const std::string& to) {
@@ -166,72 +157,44 @@ void TreeCopier::make_free(const std::string& to) {
 }
 
 void TreeCopier::copy_entry(const cache::TreeView::Entry& entry, const std::string& from, const std::string& to) {
-  if (!S_ISREG(entry.st.st_mode)) return copy_special(entry, from, to);
-  if (!link_to_copied(entry, to)) pending_.push_back({from, to, entry.st});
+  destination_.add(to, S_ISREG(entry.st.st_mode) ? planned_file(entry, from) : planned_special(entry.st, from));
 }
 
-bool TreeCopier::link_to_copied(const cache::TreeView::Entry& entry, const std::string& to) {
-  if (entry.st.st_nlink < 2) return false;
-  const auto [known, fresh] = hard_links_.try_emplace({entry.layer, {entry.st.st_dev, entry.st.st_ino}}, to);
-  if (!fresh) links_.emplace_back(known->second, to);
-  return !fresh;
+const std::shared_ptr<const SourceDirectory>& TreeCopier::source_directory(std::size_t layer, const std::string& path) {
+  if (!last_source_ || last_source_->layer != layer || last_source_->path != path)
+    last_source_ = std::make_shared<const SourceDirectory>(SourceDirectory{&source_, layer, path});
+  return last_source_;
 }
 
-void TreeCopier::copy_special(const cache::TreeView::Entry& entry, const std::string& from, const std::string& to) {
-  const std::string name = base_name(to);
-  const std::size_t slash = to.rfind('/');
-  const int parent = destination_.dir(slash == std::string::npos ? std::string() : to.substr(0, slash));
-  const struct stat& st = entry.st;
+PlannedNode TreeCopier::planned_file(const cache::TreeView::Entry& entry, const std::string& from) {
+  PlannedNode node = planned(entry.st);
+  node.source = source_directory(entry.layer, parent_of(from));
+  node.source_name = base_name(from);
+  if (entry.st.st_nlink > 1) {
+    std::uint64_t& group = hard_links_[{entry.layer, {entry.st.st_dev, entry.st.st_ino}}];
+    if (group == 0) group = destination_.new_link_group();
+    node.link_group = group;
+  }
+  return node;
+}
+
+PlannedNode TreeCopier::planned_special(const struct stat& st, const std::string& from) const {
+  PlannedNode node = planned(st);
   if (S_ISLNK(st.st_mode)) {
-    if (symlinkat(source_.read_link(from).c_str(), parent, name.c_str()) != 0) throw_errno(errno, cat("symlink /", to));
-    set_owner_and_mode(parent, name, new_owner(st), std::nullopt);
+    node.mode = S_IFLNK | 0777;
+    node.text = source_.read_link(from);
+  } else if (S_ISCHR(st.st_mode) && st.st_rdev == 0) {
+    throw Error(
+        ErrorCode::input,
+        cat("/", from, " is a character device 0:0, which marks a deleted file in a layer; it cannot be copied"))
+        .with_hint("leave it out with --exclude or .dockerignore");
+  } else if (S_ISSOCK(st.st_mode)) {
+    node.mode = S_IFREG | (node.mode & 07777);
   } else {
-    if (S_ISCHR(st.st_mode) && st.st_rdev == 0)
-      throw Error(
-          ErrorCode::input,
-          cat("/", from, " is a character device 0:0, which marks a deleted file in a layer; it cannot be copied"))
-          .with_hint("leave it out with --exclude or .dockerignore");
-    const mode_t type = S_ISSOCK(st.st_mode) ? S_IFREG : st.st_mode & S_IFMT;
-    if (mknodat(parent, name.c_str(), type | 0600, st.st_rdev) != 0) throw_errno(errno, cat("mknod /", to));
-    set_owner_and_mode(parent, name, new_owner(st), new_mode(st));
+    node.device = st.st_rdev;
   }
-  for (const sys::Xattr& xattr : source_.xattrs(from)) sys::set_xattr_at(parent, name, xattr);
-  set_mtime(parent, name, new_mtime(st));
-}
-
-void TreeCopier::copy_regular(const Pending& file) const {
-  const UniqueFd in = source_.open(file.from, O_RDONLY);
-  const struct stat now = sys::stat_fd(in.get());
-  if (!S_ISREG(now.st_mode))
-    throw Error(ErrorCode::input, cat("/", file.from, " changed its type while it was copied"));
-  UniqueFd out = destination_.create_file(file.to);
-  sys::copy_file_data(in.get(), out.get(), static_cast<std::uint64_t>(now.st_size));
-  const Ownership owner = new_owner(file.st);
-  if (fchown(out.get(), owner.uid, owner.gid) != 0) throw_errno(errno, cat("chown /", file.to));
-  if (fchmod(out.get(), new_mode(file.st)) != 0) throw_errno(errno, cat("chmod /", file.to));
-  copy_xattrs(in.get(), out.get());
-  const struct timespec mtime = new_mtime(file.st);
-  const struct timespec times[2] = {mtime, mtime};
-  if (futimens(out.get(), times) != 0) throw_errno(errno, cat("utimens /", file.to));
-  out.close_checked();
-}
-
-void TreeCopier::flush() {
-  const auto copy_range = [this](std::size_t begin, std::size_t end) {
-    for (std::size_t i = begin; i < end; ++i) {
-      if (rules_.cancel) rules_.cancel->check();
-      copy_regular(pending_[i]);
-    }
-  };
-  if (pending_.size() < kParallelFrom) {
-    copy_range(0, pending_.size());
-  } else {
-    tbb::parallel_for(tbb::blocked_range<std::size_t>(0, pending_.size(), 32),
-                      [&](const auto& range) { copy_range(range.begin(), range.end()); });
-  }
-  pending_.clear();
-  for (const auto& [existing, name] : links_) destination_.link(existing, name);
-  links_.clear();
+  node.xattrs = source_.xattrs(from);
+  return node;
 }
 
 }  // namespace cbuild::solver::ops

@@ -4,6 +4,7 @@
 #include <cstdint>
 #include <functional>
 #include <map>
+#include <memory>
 #include <optional>
 #include <set>
 #include <string>
@@ -13,8 +14,8 @@
 #include "base/cancel.h"
 #include "base/path_pattern.h"
 #include "cache/tree.h"
-#include "solver/ops/dest_tree.h"
 #include "solver/ops/mode_spec.h"
+#include "solver/ops/planned_tree.h"
 
 namespace cbuild::solver::ops {
 
@@ -31,39 +32,33 @@ struct CopyRules {
   const CancelSource* cancel = nullptr;
 };
 
-/// Copies from one tree into a DestTree: files, directories, symlinks, devices, FIFOs; sockets become empty files; hard
-/// links among what one copier copies survive; holes stay holes. Data of many files is copied in parallel, names and
-/// metadata in order.
+/// Plans the copy of parts of one tree: files, directories, symlinks, devices, FIFOs; sockets become empty files; hard
+/// links among what one copier copies survive.
 class TreeCopier {
  public:
-  TreeCopier(const cache::TreeView& source, DestTree& destination, CopyRules rules);
+  /// `source` has to live as long as the plan.
+  TreeCopier(const cache::TreeView& source, PlannedTree& destination, CopyRules rules);
 
-  /// One entry that is no directory, to a resolved path whose parent exists in the upper.
+  /// One entry that is no directory, to a resolved path whose parent is planned.
   void copy_file(const std::string& from, const std::string& to);
-  /// The content of directory `from` into directory `to`, merging; `to` exists in the upper. Nested directories that
-  /// exist are given the source's mode and owner again; an existing top one keeps its own but gets the source's time.
-  /// `fresh`: nothing was at `to` before, in the upper or below, so that no name in it needs to be made free.
+  /// The content of directory `from` into directory `to`, merging; `to` is planned. Nested directories that exist are
+  /// given the source's mode and owner again; an existing top one keeps its own but gets the source's time. `fresh`:
+  /// nothing was at `to` before, planned or below, so that no name in it needs to be made free.
   void copy_contents(const std::string& from, const std::string& to, bool fresh = false);
   /// What lies at `real`, asked for as `path` below directory `top`, to `path` below `to`. The directories between are
   /// copied too, each with its own metadata and without its content; the rules' excludes are relative to `top`.
   void copy_below(const std::string& top, const std::string& path, const std::string& real, const std::string& to);
-  /// Copies the data of regular files that were queued. Must be called before the destination is finished.
-  void flush();
 
  private:
-  struct Pending {
-    std::string from, to;
-    struct stat st;
-  };
-
   void walk(const std::string& from, const std::string& to, const std::string& top, bool fresh);
   void make_free(const std::string& to);
   void copy_entry(const cache::TreeView::Entry& entry, const std::string& from, const std::string& to);
   void copy_directory(const struct stat& st, const std::string& from, const std::string& to, const std::string& top,
                       bool fresh);
-  void copy_special(const cache::TreeView::Entry& entry, const std::string& from, const std::string& to);
-  void copy_regular(const Pending& file) const;
-  bool link_to_copied(const cache::TreeView::Entry& entry, const std::string& to);
+  PlannedNode planned(const struct stat& st) const;
+  PlannedNode planned_file(const cache::TreeView::Entry& entry, const std::string& from);
+  PlannedNode planned_special(const struct stat& st, const std::string& from) const;
+  const std::shared_ptr<const SourceDirectory>& source_directory(std::size_t layer, const std::string& path);
   void set_directory_metadata(const struct stat& st, const std::string& from, const std::string& to);
   bool excluded(const std::string& path, const std::string& top) const;
   bool holds_included(const std::string& directory, const std::string& top) const;
@@ -73,11 +68,10 @@ class TreeCopier {
   struct timespec new_mtime(const struct stat& st) const;
 
   const cache::TreeView& source_;
-  DestTree& destination_;
+  PlannedTree& destination_;
   CopyRules rules_;
-  std::vector<Pending> pending_;
-  std::vector<std::pair<std::string, std::string>> links_;  ///< (existing, new) made after the data is there
-  std::map<std::pair<std::size_t, std::pair<dev_t, ino_t>>, std::string> hard_links_;
+  std::shared_ptr<const SourceDirectory> last_source_;
+  std::map<std::pair<std::size_t, std::pair<dev_t, ino_t>>, std::uint64_t> hard_links_;  ///< to link groups
 };
 
 }  // namespace cbuild::solver::ops
