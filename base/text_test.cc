@@ -7,7 +7,11 @@
 
 namespace cbuild {
 
+namespace {
+
 using Strings = std::vector<std::string>;
+
+}  // namespace
 
 TEST_CASE("cat concatenates strings, characters and integers") {
   CHECK(cat("a", std::string("b"), std::string_view("c"), 'd', -5, std::uint64_t{18446744073709551615u}) ==

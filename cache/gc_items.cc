@@ -85,7 +85,7 @@ std::string owner_of(const std::string& name) {
   return name.substr(0, dot);
 }
 
-std::string parent_of(const GcState& state, const GcState::LayerInfo& layer) {
+std::string parent_layer(const GcState& state, const GcState::LayerInfo& layer) {
   if (layer.chains.size() != 1) return {};
   const auto parent = state.chains.find(state.chains.at(layer.chains[0]).parent);
   return parent == state.chains.end() ? std::string() : parent->second.layer.hex();
@@ -115,7 +115,7 @@ std::vector<Item> list_items(Store::Impl& store, const GcState& state, const Kep
                    kept.layers.contains(id),
                    state.in_image(layer),
                    layer.fetchable,
-                   parent_of(state, layer),
+                   parent_layer(state, layer),
                    {}});
   }
   for (const auto& [digest, blob] : state.blobs) {

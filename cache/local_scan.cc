@@ -37,7 +37,7 @@ bool is_old_enough(const StatId& id, std::int64_t now) {
   return id.ctime_ns + (coarse ? kCoarseClockStep : kClockStep) < now;
 }
 
-std::string parent_of(const std::string& path) {
+std::string folder_of(const std::string& path) {
   const std::size_t slash = path.rfind('/');
   return slash == std::string::npos ? std::string() : path.substr(0, slash);
 }
@@ -134,11 +134,11 @@ struct LocalScan::Task {
 };
 
 ContentEntry LocalScan::read_header(const std::string& path) const {
-  const auto parent = open_real(root_fd_, parent_of(path), O_RDONLY | O_DIRECTORY);
+  const auto parent = open_real(root_fd_, folder_of(path), O_RDONLY | O_DIRECTORY);
   ContentEntry entry;
   entry.name = path.empty() ? "." : base_name(path);
   std::size_t hint = 0;
-  if (!parent || !fill(parent->get(), entry, table_.directory(parent_of(path)), hint)) {
+  if (!parent || !fill(parent->get(), entry, table_.directory(folder_of(path)), hint)) {
     throw Error(ErrorCode::not_found, cat("\"/", path, "\": not found"));
   }
   if (entry.fresh && !path.empty()) learnt_.store(true, std::memory_order_relaxed);

@@ -28,7 +28,7 @@ namespace cbuild::cache {
 
 namespace {
 
-constexpr std::size_t kAtOnce = 2;
+constexpr std::size_t kPacksAtOnce = 2;
 constexpr std::size_t kAll = std::numeric_limits<std::int32_t>::max();
 
 /// A layer of a chain and how it would be exported.
@@ -247,7 +247,7 @@ oci::layer::PackedLayer Packer::pack(oci::layer::PlannedEntries& entries) {
 void Packer::start(const Digest& chain) {
   impl_->add(impl_->wanted(chain, impl_->count_new(chain)));
   std::scoped_lock lock(impl_->mutex);
-  while (impl_->threads.size() < std::min(kAtOnce, impl_->waiting.size())) {
+  while (impl_->threads.size() < std::min(kPacksAtOnce, impl_->waiting.size())) {
     impl_->threads.emplace_back([impl = impl_.get()] {
       std::unique_lock guard(impl->mutex);
       while (!impl->closed) {

@@ -10,9 +10,9 @@ namespace cbuild::cache {
 
 namespace {
 
-constexpr std::size_t kMaxParts = 2000;
+constexpr std::size_t kMaxKeyParts = 2000;
 constexpr std::size_t kPartDigest = 7 + 32;  // "sha256:" and half of it tells two contents apart
-constexpr std::string_view kPivot = "/./";
+constexpr std::string_view kPivotMark = "/./";
 
 struct Part {
   std::string label;
@@ -59,7 +59,7 @@ Part* largest_that_fits(std::vector<Part>& parts) {
   for (Part& part : parts) {
     if (part.directory == nullptr || part.opened) continue;
     const std::size_t count = part.directory->entries.size();
-    if (count == 0 || parts.size() + count > kMaxParts) continue;
+    if (count == 0 || parts.size() + count > kMaxKeyParts) continue;
     if (best == nullptr || count > best->directory->entries.size()) best = &part;
   }
   return best;
@@ -74,7 +74,7 @@ void open_up(const Digester& digester, Part& part, std::vector<Part>& out) {
 }
 
 void explain(const Digester& digester, const Selection& selection, std::vector<Part> parts, std::vector<KeyPart>& out) {
-  if (parts.size() > kMaxParts) parts.resize(kMaxParts);
+  if (parts.size() > kMaxKeyParts) parts.resize(kMaxKeyParts);
   std::vector<Part> below;
   while (Part* part = largest_that_fits(parts)) {
     below.clear();
@@ -87,8 +87,8 @@ void explain(const Digester& digester, const Selection& selection, std::vector<P
 /// The directories between the pivot (or the root) and a path asked for with --parents are copied too, with
 /// their metadata.
 void append_parents(const Digester& digester, const Selected& selected, const HeaderOf& header, std::string& out) {
-  const std::size_t pivot = selected.as.find(kPivot);
-  const std::string rest = pivot == std::string::npos ? selected.as : selected.as.substr(pivot + kPivot.size());
+  const std::size_t pivot = selected.as.find(kPivotMark);
+  const std::string rest = pivot == std::string::npos ? selected.as : selected.as.substr(pivot + kPivotMark.size());
   std::string path = pivot == std::string::npos ? std::string() : selected.as.substr(0, pivot);
   const std::vector<std::string> names = split(rest, '/');
   for (std::size_t i = 0; i + 1 < names.size(); ++i) {

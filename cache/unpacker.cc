@@ -24,7 +24,7 @@ namespace cbuild::cache {
 namespace {
 
 /// Transfers and unpacking wait for the network and the disk more than for a core.
-constexpr std::size_t kAtOnce = 4;
+constexpr std::size_t kUnpacksAtOnce = 4;
 
 using Progress = std::function<void(const Layer&, std::uint64_t, std::uint64_t)>;
 
@@ -117,7 +117,7 @@ void run_all(const Job& job, const std::vector<Digest>& layers) {
     }
   };
   std::vector<std::thread> threads;
-  for (std::size_t i = 1; i < std::min(kAtOnce, layers.size()); ++i) threads.emplace_back(work);
+  for (std::size_t i = 1; i < std::min(kUnpacksAtOnce, layers.size()); ++i) threads.emplace_back(work);
   work();
   for (std::thread& thread : threads) thread.join();
   if (failure) std::rethrow_exception(failure);

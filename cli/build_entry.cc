@@ -82,7 +82,7 @@ struct Put {
     }
   }
   void operator()(const char* key, const Reason& reason) const {
-    if (reason.kind != Reason::Kind::none) json[key] = cli::to_json(reason);
+    if (reason.kind != Reason::Kind::none) json[key] = to_json(reason);
   }
   void operator()(const char* key, const std::vector<Difference>& differences) const {
     for (const Difference& difference : differences) {
@@ -135,7 +135,7 @@ struct Take {
   }
 };
 
-Json to_json(const StepEntry& step) {
+Json step_json(const StepEntry& step) {
   Json json{{"id", step.id}, {"name", step.name}};
   visit_step(step, Put{json});
   return json;
@@ -164,7 +164,7 @@ cache::Store::BuildSummary to_summary(const BuildEntry& entry) {
   Json detail = Json::object();
   visit_detail(entry, Put{detail});
   Json& steps = detail["steps"] = Json::array();
-  for (const StepEntry& step : entry.steps) steps.push_back(to_json(step));
+  for (const StepEntry& step : entry.steps) steps.push_back(step_json(step));
   return {entry.id,         entry.name,        entry.status,      entry.dockerfile,   entry.target,
           entry.started_ns, entry.finished_ns, entry.steps_total, entry.steps_cached, dump(detail)};
 }
@@ -205,7 +205,7 @@ Json to_json(const BuildEntry& entry) {
   json["steps_cached"] = entry.steps_cached;
   Json& steps = json["steps"] = Json::array();
   for (const StepEntry& step : entry.steps) {
-    steps.push_back(to_json(step));
+    steps.push_back(step_json(step));
     steps.back()["why"] = why(step);
   }
   return json;

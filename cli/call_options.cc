@@ -18,38 +18,38 @@ struct Name {
   std::string_view name;
   std::optional<Question> question;
 };
-constexpr std::array<Name, 6> kNames = {{{"build", std::nullopt},
-                                         {"check", Question::check},
-                                         {"lint", Question::check},
-                                         {"outline", Question::outline},
-                                         {"targets", Question::targets},
-                                         {"subrequests.describe", Question::describe}}};
+constexpr std::array<Name, 6> kMethods = {{{"build", std::nullopt},
+                                           {"check", Question::check},
+                                           {"lint", Question::check},
+                                           {"outline", Question::outline},
+                                           {"targets", Question::targets},
+                                           {"subrequests.describe", Question::describe}}};
 
-[[noreturn]] void usage(std::string message, std::string hint) {
+[[noreturn]] void refuse_call(std::string message, std::string hint) {
   throw Error(ErrorCode::usage, std::move(message)).with_hint(std::move(hint));
 }
 
 std::optional<Question> parse_name(const std::string& word) {
   std::vector<std::string> names;
-  for (const Name& known : kNames) {
+  for (const Name& known : kMethods) {
     if (known.name == word) return known.question;
     names.emplace_back(known.name);
   }
   const std::optional<std::string> near = suggest(word, names);
-  usage(cat("--call: unknown method '", word, "'"),
-        near ? cat("did you mean ", *near, "?") : "build, check, outline, targets or subrequests.describe");
+  refuse_call(cat("--call: unknown method '", word, "'"),
+              near ? cat("did you mean ", *near, "?") : "build, check, outline, targets or subrequests.describe");
 }
 
 void parse_field(const std::string& key, const std::string& value, CallOptions& out) {
   if (key == "format") {
-    if (value != "json" && value != "text") usage(cat("--call: unknown format '", value, "'"), "json or text");
+    if (value != "json" && value != "text") refuse_call(cat("--call: unknown format '", value, "'"), "json or text");
     out.json = value == "json";
   } else if (key == "ignorestatus") {
     if (value != "true" && value != "false" && value != "1" && value != "0")
-      usage(cat("--call: ignorestatus=", value, " is neither true nor false"), {});
+      refuse_call(cat("--call: ignorestatus=", value, " is neither true nor false"), {});
     out.ignore_status = value == "true" || value == "1";
   } else {
-    usage(cat("--call: unknown field '", key, "'"), "fields: format, ignorestatus");
+    refuse_call(cat("--call: unknown field '", key, "'"), "fields: format, ignorestatus");
   }
 }
 
@@ -63,12 +63,12 @@ std::optional<CallOptions> parse_call(const std::string& text) {
     if (equals != std::string::npos) {
       parse_field(field.substr(0, equals), field.substr(equals + 1), out);
     } else if (name) {
-      usage(cat("--call: '", text, "' names two methods"), {});
+      refuse_call(cat("--call: '", text, "' names two methods"), {});
     } else {
       name = field;
     }
   }
-  if (!name) usage(cat("--call: '", text, "' names no method"), "for example --call=check,format=json");
+  if (!name) refuse_call(cat("--call: '", text, "' names no method"), "for example --call=check,format=json");
   const std::optional<Question> question = parse_name(*name);
   if (!question) return std::nullopt;
   out.question = *question;

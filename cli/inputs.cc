@@ -47,8 +47,6 @@ DockerfileText make_text(const std::string& path, std::string text) {
   return std::make_shared<SourceText>(base_name(path), std::move(text));
 }
 
-bool is_url(const std::string& text) { return text.starts_with("http://") || text.starts_with("https://"); }
-
 DockerfileText read_local_file(const std::string& path) {
   const auto fd = sys::try_open_at(AT_FDCWD, path, O_RDONLY);
   if (!fd) throw Error(ErrorCode::not_found, cat("Dockerfile ", path, " does not exist"));
@@ -143,7 +141,7 @@ BuildInputs read_inputs(const BuildOptions& options, const ContextSource& remote
     // came with the context
   } else if (options.file == "-") {
     inputs.dockerfile = make_text("Dockerfile", sys::read_all(STDIN_FILENO, kMaxDockerfile));
-  } else if (is_url(options.file)) {
+  } else if (RemoteContexts::is_url(options.file)) {
     inputs.dockerfile = make_text("Dockerfile", need(remote, options.file).read_url(options.file, kMaxDockerfile));
   } else if (inputs.context_source && !options.file.starts_with('/')) {
     inputs.dockerfile = read_remote_dockerfile(options, *inputs.context_source, need(remote, options.context));

@@ -31,26 +31,26 @@ std::string_view name_of(TaskState state) {
   return "";
 }
 
-Json to_json(const TaskAdded& e) { return {{"event", "added"}, {"id", e.id}, {"name", e.name}}; }
-Json to_json(const TaskStarted& e) {
+Json event_json(const TaskAdded& e) { return {{"event", "added"}, {"id", e.id}, {"name", e.name}}; }
+Json event_json(const TaskStarted& e) {
   return {{"event", "started"}, {"id", e.id}, {"time_ns", e.time_ns}, {"note", e.note}};
 }
-Json to_json(const TaskFinished& e) {
+Json event_json(const TaskFinished& e) {
   return {{"event", "finished"}, {"id", e.id}, {"time_ns", e.time_ns}, {"state", name_of(e.state)}, {"error", e.error}};
 }
-Json to_json(const TaskLog& e) {
+Json event_json(const TaskLog& e) {
   return {{"event", "log"},
           {"id", e.id},
           {"time_ns", e.time_ns},
           {"stream", static_cast<int>(e.stream)},
           {"data", std::string(e.data)}};
 }
-Json to_json(const TaskCounter& e) {
+Json event_json(const TaskCounter& e) {
   return {{"event", "counter"},   {"id", e.id},       {"item", e.item},
           {"current", e.current}, {"total", e.total}, {"done", e.done}};
 }
-Json to_json(const RunNote& e) { return {{"event", "note"}, {"text", e.text}}; }
-Json to_json(const RunDiagnostic& e) {
+Json event_json(const RunNote& e) { return {{"event", "note"}, {"text", e.text}}; }
+Json event_json(const RunDiagnostic& e) {
   Json json = {{"event", "diagnostic"}, {"message", e.diagnostic.message}, {"rule", e.diagnostic.rule}};
   const Span& span = e.diagnostic.span;
   if (!span) return json;
@@ -64,7 +64,7 @@ class JsonLines final : public ProgressSink {
  public:
   explicit JsonLines(int fd) : fd_(fd) {}
   void on_event(const ProgressEvent& event) override {
-    const Json json = std::visit([](const auto& e) { return to_json(e); }, event);
+    const Json json = std::visit([](const auto& e) { return event_json(e); }, event);
     const std::string line = json.dump(-1, ' ', false, Json::error_handler_t::replace) + "\n";
     const std::lock_guard lock(mutex_);
     try {

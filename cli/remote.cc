@@ -14,7 +14,7 @@ namespace cbuild::cli {
 namespace {
 
 constexpr std::string_view kImageScheme = "docker-image://";
-constexpr std::string_view kLayoutScheme = "oci-layout://";
+constexpr std::string_view kOciLayoutScheme = "oci-layout://";
 constexpr TaskId kFirstFetchTask = TaskId{1} << 40;
 constexpr unsigned kMaxIndexDepth = 4;
 
@@ -60,7 +60,7 @@ FoundManifest find_manifest(std::string body, Digest digest, const std::string& 
 }  // namespace
 
 LayoutLocator parse_layout_locator(const std::string& locator) {
-  std::string rest = locator.substr(kLayoutScheme.size());
+  std::string rest = locator.substr(kOciLayoutScheme.size());
   if (const std::size_t at = rest.rfind('@'); at != std::string::npos) return {rest.substr(0, at), rest.substr(at)};
   const std::size_t colon = rest.rfind(':');
   const std::size_t slash = rest.rfind('/');
@@ -94,7 +94,7 @@ void Remote::fetch_from_layout(const std::string& locator, const oci::Descriptor
 }
 
 void Remote::fetch_from(const std::string& locator, const oci::Descriptor& blob, TaskId task) {
-  if (locator.starts_with(kLayoutScheme)) return fetch_from_layout(locator, blob);
+  if (locator.starts_with(kOciLayoutScheme)) return fetch_from_layout(locator, blob);
   const oci::Reference reference = oci::parse_reference(locator.substr(kImageScheme.size()));
   registry().fetch_blob(reference, blob, store_.blobs(), [&](std::uint64_t bytes, std::uint64_t total) {
     progress_.on_event(TaskCounter{task, blob.digest.str(), bytes, total, true, bytes == total});
@@ -165,7 +165,7 @@ frontend::ResolvedImage StoreImageResolver::from_layout(const std::string& locat
   const std::string config = oci::read_blob(layout.blobs(), found.manifest.config.digest);
   oci::put_blob(store_.blobs(), found.body, found.manifest.media_type);
   oci::put_blob(store_.blobs(), config, found.manifest.config.media_type);
-  return {found.digest, oci::parse_image_config(config), cat(kLayoutScheme, path, "@", found.digest.str())};
+  return {found.digest, oci::parse_image_config(config), cat(kOciLayoutScheme, path, "@", found.digest.str())};
 }
 
 frontend::ResolvedImage StoreImageResolver::from_registry(const oci::Reference& reference,
@@ -188,7 +188,7 @@ frontend::ResolvedImage StoreImageResolver::from_registry(const oci::Reference& 
 }
 
 frontend::ResolvedImage StoreImageResolver::resolve(const std::string& text, const oci::Platform& platform) {
-  if (text.starts_with(kLayoutScheme)) return from_layout(text, platform);
+  if (text.starts_with(kOciLayoutScheme)) return from_layout(text, platform);
   const oci::Reference reference =
       oci::parse_reference(text.starts_with(kImageScheme) ? text.substr(kImageScheme.size()) : text);
   // The host's platform is kept under the plain name, others beside it.

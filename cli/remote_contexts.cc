@@ -24,8 +24,6 @@ namespace {
 constexpr char kFileName[] = "context";
 constexpr std::size_t kHead = 1u << 20;  // enough of any compression to see the first member
 
-bool is_url(const std::string& text) { return text.starts_with("http://") || text.starts_with("https://"); }
-
 std::span<const std::byte> bytes_of(const std::string& text) { return std::as_bytes(std::span(text)); }
 
 /// The first bytes of a stream, fewer only at its end.
@@ -49,6 +47,10 @@ bool begins_archive(const std::string& head) {
 }
 
 }  // namespace
+
+bool RemoteContexts::is_url(const std::string& text) {
+  return text.starts_with("http://") || text.starts_with("https://");
+}
 
 bool RemoteContexts::is_remote(const std::string& text) {
   return is_url(text) || frontend::parse_git_ref(text, true).has_value();

@@ -21,6 +21,7 @@ class RemoteContexts {
   RemoteContexts(cache::Store& store, NetworkSources& sources, Bring bring)
       : store_(store), sources_(sources), bring_(std::move(bring)) {}
 
+  static bool is_url(const std::string& text);
   /// Whether `text` names a repository or a URL.
   static bool is_remote(const std::string& text);
 

@@ -16,20 +16,20 @@ namespace {
 
 using sandbox::Resources;
 
-[[noreturn]] void usage(const std::string& message, const std::string& hint = {}) {
+[[noreturn]] void refuse_limit(const std::string& message, const std::string& hint = {}) {
   throw Error(ErrorCode::usage, message).with_hint(hint);
 }
 
 std::int64_t bytes(const std::string& key, const std::string& value) {
   const auto size = parse_size(value);
-  if (!size) usage(cat("--resource: ", key, " '", value, "' is not a size"), "for example 512m or 2g");
+  if (!size) refuse_limit(cat("--resource: ", key, " '", value, "' is not a size"), "for example 512m or 2g");
   return static_cast<std::int64_t>(*size);
 }
 
 std::int64_t number(const std::string& key, const std::string& value, std::int64_t low, std::int64_t high) {
   const auto count = parse_int(value);
   if (!count || *count < low || *count > high)
-    usage(cat("--resource: ", key, " '", value, "' is not a number from ", low, " to ", high));
+    refuse_limit(cat("--resource: ", key, " '", value, "' is not a number from ", low, " to ", high));
   return *count;
 }
 
@@ -37,8 +37,8 @@ std::int64_t number(const std::string& key, const std::string& value, std::int64
 std::string cpu_list(const std::string& key, const std::string& value) {
   const auto is_list_character = [](char c) { return (c >= '0' && c <= '9') || c == '-' || c == ','; };
   if (value.empty() || !std::all_of(value.begin(), value.end(), is_list_character))
-    usage(cat("--resource: ", key, " '", value, "' is not a list such as 0-2,5"),
-          "with commas: quote the field, '\"cpuset-cpus=0,2\"'");
+    refuse_limit(cat("--resource: ", key, " '", value, "' is not a list such as 0-2,5"),
+                 "with commas: quote the field, '\"cpuset-cpus=0,2\"'");
   return value;
 }
 
@@ -65,7 +65,7 @@ std::vector<std::string> fields_of(const std::string& text) {
   try {
     return frontend::parse_csv(text);
   } catch (const Error& error) {
-    usage(cat("--resource: ", error.message()));
+    refuse_limit(cat("--resource: ", error.message()));
   }
 }
 
@@ -80,26 +80,26 @@ bool is_address(const std::string& text) {
 void add_resources(const std::string& text, Resources& resources) {
   for (const std::string& field : fields_of(text)) {
     const std::size_t equals = field.find('=');
-    if (equals == std::string::npos) usage(cat("--resource: '", field, "' is not KEY=VALUE"));
+    if (equals == std::string::npos) refuse_limit(cat("--resource: '", field, "' is not KEY=VALUE"));
     const std::string key = to_lower(trim(field.substr(0, equals)));
     const auto setter = setters().find(key);
     if (setter == setters().end()) {
       std::vector<std::string> known;
       for (const auto& [name, unused] : setters()) known.push_back(name);
       const auto near = suggest(key, known);
-      usage(cat("--resource: unknown key '", key, "'"),
-            near ? cat("did you mean ", *near, "?") : cat("keys: ", join(known, ", ")));
+      refuse_limit(cat("--resource: unknown key '", key, "'"),
+                   near ? cat("did you mean ", *near, "?") : cat("keys: ", join(known, ", ")));
     }
     setter->second(resources, key, field.substr(equals + 1));
   }
   if (resources.memory_swap_bytes > 0 && resources.memory_swap_bytes < resources.memory_bytes)
-    usage("--resource: memory-swap is memory and swap together, it cannot be less than memory");
+    refuse_limit("--resource: memory-swap is memory and swap together, it cannot be less than memory");
 }
 
 std::int64_t parse_step_timeout(const std::string& text) {
   const auto ns = parse_duration_ns(text);
   if (!ns || *ns < 0)
-    usage(cat("--step-timeout: '", text, "' is not a duration"), "write a number with a unit: 90s, 10m");
+    refuse_limit(cat("--step-timeout: '", text, "' is not a duration"), "write a number with a unit: 90s, 10m");
   return *ns;
 }
 
@@ -107,12 +107,12 @@ std::string parse_extra_host(const std::string& text) {
   std::size_t at = text.find('=');
   if (at == std::string::npos) at = text.find(':');
   if (at == std::string::npos || at == 0 || at + 1 == text.size())
-    usage(cat("--add-host: '", text, "' is not HOST:IP"));
+    refuse_limit(cat("--add-host: '", text, "' is not HOST:IP"));
   std::string ip = text.substr(at + 1);
   if (ip == "host-gateway") ip = "127.0.0.1";  // steps are on this machine's network, where it is itself
   if (ip.starts_with('[') && ip.ends_with(']')) ip = ip.substr(1, ip.size() - 2);
   if (!is_address(ip))
-    usage(cat("--add-host: '", ip, "' is not an IP address"), "HOST:IP, or HOST:host-gateway for this machine");
+    refuse_limit(cat("--add-host: '", ip, "' is not an IP address"), "HOST:IP, or HOST:host-gateway for this machine");
   return cat(text.substr(0, at), '=', ip);
 }
 
@@ -121,8 +121,8 @@ void check_entitlement(const std::string& text) {
   if (std::find(known.begin(), known.end(), text) != known.end()) return;
   if (text.starts_with("device=") && text.size() > 7) return;
   const auto near = suggest(text, known);
-  usage(cat("--allow: unknown entitlement '", text, "'"),
-        near ? cat("did you mean ", *near, "?") : "network.host, security.insecure, device or device=NAME");
+  refuse_limit(cat("--allow: unknown entitlement '", text, "'"),
+               near ? cat("did you mean ", *near, "?") : "network.host, security.insecure, device or device=NAME");
 }
 
 }  // namespace cbuild::cli

@@ -13,7 +13,7 @@ namespace {
 using exporter::Output;
 using exporter::OutputType;
 
-[[noreturn]] void usage(const std::string& message, const std::string& hint = {}) {
+[[noreturn]] void refuse_target(const std::string& message, const std::string& hint = {}) {
   throw Error(ErrorCode::usage, message).with_hint(hint);
 }
 
@@ -24,10 +24,10 @@ const std::string& find_target(const std::string& name, const std::vector<std::s
       std::find_if(targets.begin(), targets.end(), [&](const std::string& target) { return iequals(target, name); });
   if (found != targets.end()) return *found;
   if (targets == std::vector<std::string>{""})
-    usage(cat(flag, ": no --target ", name, " is built"), cat("add --target ", name));
+    refuse_target(cat(flag, ": no --target ", name, " is built"), cat("add --target ", name));
   const auto near = suggest(to_lower(name), targets);
-  usage(cat(flag, ": no --target ", name, " is built"),
-        near ? cat("did you mean ", *near, "?") : cat("targets: ", join(targets, ", ")));
+  refuse_target(cat(flag, ": no --target ", name, " is built"),
+                near ? cat("did you mean ", *near, "?") : cat("targets: ", join(targets, ", ")));
 }
 
 /// Names by target. References hold no "=", so what stands before one is a target.
@@ -42,8 +42,9 @@ std::map<std::string, std::vector<std::string>> names_by_target(const std::vecto
       continue;
     }
     if (targets.size() > 1 && tag.find(kTargetPlaceholder) == std::string::npos)
-      usage(cat("-t ", tag, " would name ", targets.size(), " targets"),
-            cat("-t ", targets.front(), "=", tag, " names one, ", kTargetPlaceholder, " in the name stands for each"));
+      refuse_target(
+          cat("-t ", tag, " would name ", targets.size(), " targets"),
+          cat("-t ", targets.front(), "=", tag, " names one, ", kTargetPlaceholder, " in the name stands for each"));
     for (const std::string& target : targets) names[target].push_back(for_target(tag, target));
   }
   return names;
@@ -75,8 +76,8 @@ class Places {
   void claim(const std::string& place, const std::string& target) {
     const auto [found, is_new] = owners_.emplace(place, target);
     if (is_new || found->second == target) return;
-    usage(cat(place, " would hold both target ", found->second, " and ", target),
-          cat("add target=NAME to the output, or ", kTargetPlaceholder, " to its dest or name"));
+    refuse_target(cat(place, " would hold both target ", found->second, " and ", target),
+                  cat("add target=NAME to the output, or ", kTargetPlaceholder, " to its dest or name"));
   }
 
   std::map<std::string, std::string> owners_;
@@ -97,7 +98,7 @@ std::vector<std::string> parse_targets(const std::vector<std::string>& values) {
   for (const std::string& value : values) {
     for (const std::string& name : split(value, ',')) {
       if (name.empty() && values.size() == 1 && value.empty()) continue;
-      if (name.empty()) usage(cat("--target: '", value, "' has an empty name"));
+      if (name.empty()) refuse_target(cat("--target: '", value, "' has an empty name"));
       if (std::none_of(targets.begin(), targets.end(), [&](const std::string& t) { return iequals(t, name); }))
         targets.push_back(name);
     }

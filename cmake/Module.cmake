@@ -2,15 +2,14 @@
 # cbuild_module(NAME SOURCES ... [DEPS modules...] [PRIVATE_LIBS lib::...] [TESTS ...] [TEST_LIBS ...] [FUZZ ...] [BENCH ...])
 #
 # One folder = one module = one static library `cbuild_<name>` = one test binary `<name>_test`. DEPS are module
-# names and must be arrows of CBUILD_ARROWS. FUZZ: each foo_fuzz.cc becomes a libFuzzer binary under the fuzz preset,
-# in build/fuzz/fuzzers; its corpus is testdata/fuzz/foo_fuzz.
+# names and must be arrows of CBUILD_ARROWS. FUZZ: each foo_fuzz.cc becomes a libFuzzer binary under the asan preset,
+# in build/asan/fuzzers, and a test; its corpus is testdata/fuzz/foo_fuzz.
 # BENCH: each foo_bench.cc becomes an executable with -DCBUILD_BENCH=ON; it is no test.
 add_library(cbuild_doctest_main OBJECT EXCLUDE_FROM_ALL "${CMAKE_CURRENT_LIST_DIR}/doctest_main.cc")
 target_link_libraries(cbuild_doctest_main PRIVATE cbuild_options lib::doctest)
 
-if(CBUILD_FUZZ)
-  add_custom_target(cbuild_fuzzers)
-endif()
+add_custom_target(cbuild_unit_tests)
+add_custom_target(cbuild_fuzzers)
 
 function(cbuild_check_arrows name)
   foreach(row IN LISTS CBUILD_ARROWS)
@@ -25,6 +24,22 @@ function(cbuild_check_arrows name)
     endif()
   endforeach()
   message(FATAL_ERROR "layering: module ${name} is not in CBUILD_ARROWS")
+endfunction()
+
+# A harness as a test: CBUILD_FUZZ_SECONDS on its kept corpus. What it finds beyond goes to corpus/ in the build directory,
+# inputs that fail to the build directory itself.
+function(cbuild_fuzz_test fuzzer)
+  set(kept "${CMAKE_SOURCE_DIR}/testdata/fuzz/${fuzzer}")
+  set(found "${CMAKE_BINARY_DIR}/corpus/${fuzzer}")
+  file(MAKE_DIRECTORY "${found}")
+  if(NOT IS_DIRECTORY "${kept}")
+    set(kept)
+  endif()
+  add_test(NAME fuzz/${fuzzer}
+    COMMAND ${fuzzer} -max_total_time=${CBUILD_FUZZ_SECONDS} -timeout=10 -rss_limit_mb=2048 -max_len=8192 -verbosity=0
+            -print_final_stats=1 "-artifact_prefix=${CMAKE_BINARY_DIR}/${fuzzer}-" "${found}" ${kept})
+  math(EXPR timeout "${CBUILD_FUZZ_SECONDS} + 120")
+  set_tests_properties(fuzz/${fuzzer} PROPERTIES TIMEOUT ${timeout} LABELS fuzz)
 endfunction()
 
 function(cbuild_module name)
@@ -47,7 +62,8 @@ function(cbuild_module name)
     target_compile_options(${id}_test PRIVATE -O0)
     target_compile_definitions(${id}_test PRIVATE CBUILD_TESTDATA="${CMAKE_SOURCE_DIR}/testdata")
     add_test(NAME ${name} COMMAND ${id}_test)
-    set_tests_properties(${name} PROPERTIES TIMEOUT 300)
+    set_tests_properties(${name} PROPERTIES TIMEOUT 300 LABELS unit)
+    add_dependencies(cbuild_unit_tests ${id}_test)
   endif()
   if(CBUILD_FUZZ)
     foreach(source IN LISTS arg_FUZZ)
@@ -57,6 +73,7 @@ function(cbuild_module name)
       target_link_options(${fuzzer} PRIVATE -fsanitize=fuzzer)
       set_target_properties(${fuzzer} PROPERTIES RUNTIME_OUTPUT_DIRECTORY "${CMAKE_BINARY_DIR}/fuzzers")
       add_dependencies(cbuild_fuzzers ${fuzzer})
+      cbuild_fuzz_test(${fuzzer})
     endforeach()
   endif()
   if(CBUILD_BENCH)

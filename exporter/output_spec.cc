@@ -43,10 +43,10 @@ OutputType parse_type(const std::string& name) {
   bad(cat("unknown type '", name, "'"), near ? cat("did you mean ", *near, "?") : cat("types: ", join(known, ", ")));
 }
 
-using Setter = std::function<void(Output&, const std::string& value)>;
+using OutputSetter = std::function<void(Output&, const std::string& value)>;
 
-const std::map<std::string, Setter>& setters() {
-  static const std::map<std::string, Setter> table = {
+const std::map<std::string, OutputSetter>& output_setters() {
+  static const std::map<std::string, OutputSetter> table = {
       {"type", [](Output& o, const std::string& v) { o.type = parse_type(v); }},
       {"dest", [](Output& o, const std::string& v) { o.dest = v; }},
       {"target", [](Output& o, const std::string& v) { o.target = v; }},
@@ -91,10 +91,10 @@ void set_key(Output& output, const std::string& key, const std::string& value) {
     output.annotations[key.substr(11)] = value;
     return;
   }
-  const auto setter = setters().find(key);
-  if (setter != setters().end()) return setter->second(output, value);
+  const auto setter = output_setters().find(key);
+  if (setter != output_setters().end()) return setter->second(output, value);
   std::vector<std::string> known;
-  for (const auto& [name, unused] : setters()) known.push_back(name);
+  for (const auto& [name, unused] : output_setters()) known.push_back(name);
   const auto near = suggest(key, known);
   bad(cat("unknown key '", key, "'"), near ? cat("did you mean ", *near, "?") : cat("keys: ", join(known, ", ")));
 }

@@ -12,7 +12,7 @@ namespace cbuild::frontend {
 
 namespace {
 
-constexpr std::array<std::string_view, 36> kNames = {
+constexpr std::array<std::string_view, 36> kSignalNames = {
     "ABRT", "ALRM", "BUS",  "CHLD", "CLD",  "CONT", "FPE",    "HUP",    "ILL",  "INT",  "IO",    "IOT",
     "KILL", "PIPE", "POLL", "PROF", "PWR",  "QUIT", "SEGV",   "STKFLT", "STOP", "SYS",  "TERM",  "TRAP",
     "TSTP", "TTIN", "TTOU", "URG",  "USR1", "USR2", "VTALRM", "WINCH",  "XCPU", "XFSZ", "RTMIN", "RTMAX"};
@@ -33,7 +33,7 @@ bool is_stop_signal(std::string_view text) {
   const std::string upper = to_upper(text);
   std::string_view name = upper;
   if (name.starts_with("SIG")) name.remove_prefix(3);
-  return std::find(kNames.begin(), kNames.end(), name) != kNames.end() || is_real_time(name);
+  return std::find(kSignalNames.begin(), kSignalNames.end(), name) != kSignalNames.end() || is_real_time(name);
 }
 
 }  // namespace cbuild::frontend

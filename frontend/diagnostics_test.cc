@@ -21,7 +21,7 @@ struct Case {
   std::string text, expected;
 };
 
-std::string read_all(const std::string& path) {
+std::string contents_of(const std::string& path) {
   std::ifstream in(path, std::ios::binary);
   return {std::istreambuf_iterator<char>(in), {}};
 }
@@ -43,7 +43,7 @@ struct File {
 File read_cases() {
   File file;
   bool answer = false;
-  for (const std::string& line : split(read_all(kPath), '\n')) {
+  for (const std::string& line : split(contents_of(kPath), '\n')) {
     if (line.starts_with("=== ")) {
       file.cases.push_back({.head = line + "\n", .name = line.substr(4)});
       answer = false;

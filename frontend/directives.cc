@@ -13,7 +13,7 @@
 namespace cbuild::frontend {
 namespace {
 
-constexpr std::array<std::string_view, 4> kNames = {"cbuild", "check", "escape", "syntax"};
+constexpr std::array<std::string_view, 4> kDirectiveNames = {"cbuild", "check", "escape", "syntax"};
 
 /// Walks the directive lines at the top of a text; stops for good at the first line that is none.
 class DirectiveScanner {
@@ -43,7 +43,7 @@ std::optional<Directive> DirectiveScanner::next() {
   const auto parts = parse_directive(line);
   if (!parts) return std::nullopt;
   const std::string name = to_lower(parts->name.of(line));
-  if (std::find(kNames.begin(), kNames.end(), name) == kNames.end()) return std::nullopt;
+  if (std::find(kDirectiveNames.begin(), kDirectiveNames.end(), name) == kDirectiveNames.end()) return std::nullopt;
   const auto begin = static_cast<std::size_t>(line.data() - text.data());
   const auto span = [&](Range part) { return Span{source_, begin + part.begin, begin + part.end}; };
   at_ = std::min(newline + 1, text.size());

@@ -10,7 +10,7 @@ namespace {
 
 using Strings = std::vector<std::string>;
 
-std::optional<Strings> parse(std::string_view text) {
+std::optional<Strings> words_of(std::string_view text) {
   const auto strings = parse_json_form(text);
   if (!strings) return std::nullopt;
   Strings values;
@@ -19,28 +19,28 @@ std::optional<Strings> parse(std::string_view text) {
 }
 
 TEST_CASE("arrays of strings") {
-  CHECK(parse("[]") == Strings{});
-  CHECK(parse("[ ]") == Strings{});
-  CHECK(parse("[\"\"]") == Strings{""});
-  CHECK(parse(" [\t\"a\" ,\"b\"\r] ") == Strings{"a", "b"});
-  CHECK(parse("\xC2\xA0[\"a\"]") == Strings{"a"});
+  CHECK(words_of("[]") == Strings{});
+  CHECK(words_of("[ ]") == Strings{});
+  CHECK(words_of("[\"\"]") == Strings{""});
+  CHECK(words_of(" [\t\"a\" ,\"b\"\r] ") == Strings{"a", "b"});
+  CHECK(words_of("\xC2\xA0[\"a\"]") == Strings{"a"});
 }
 
 TEST_CASE("escapes") {
-  CHECK(parse(R"(["\" \\ \/ \b \f \n \r \t"])") == Strings{"\" \\ / \b \f \n \r \t"});
-  CHECK(parse(R"(["\u0041\u00e9\u20AC"])") == Strings{"A\xC3\xA9\xE2\x82\xAC"});
-  CHECK(parse(R"(["\u0000"])") == Strings{std::string(1, '\0')});
-  CHECK(parse(R"(["\ud83d\ude00"])") == Strings{"\xF0\x9F\x98\x80"});
+  CHECK(words_of(R"(["\" \\ \/ \b \f \n \r \t"])") == Strings{"\" \\ / \b \f \n \r \t"});
+  CHECK(words_of(R"(["\u0041\u00e9\u20AC"])") == Strings{"A\xC3\xA9\xE2\x82\xAC"});
+  CHECK(words_of(R"(["\u0000"])") == Strings{std::string(1, '\0')});
+  CHECK(words_of(R"(["\ud83d\ude00"])") == Strings{"\xF0\x9F\x98\x80"});
 }
 
 TEST_CASE("half a surrogate pair and bad UTF-8 become replacement characters") {
   const std::string fffd = "\xEF\xBF\xBD";
-  CHECK(parse(R"(["\ud83d"])") == Strings{fffd});
-  CHECK(parse(R"(["\ude00"])") == Strings{fffd});
-  CHECK(parse(R"(["\ud83dx"])") == Strings{fffd + "x"});
-  CHECK(parse(R"(["\ud83d\u0041"])") == Strings{fffd + "A"});
-  CHECK(parse(R"(["\ud83d\ud83d\ude00"])") == Strings{fffd + "\xF0\x9F\x98\x80"});
-  CHECK(parse("[\"a\xFF\"]") == Strings{"a" + fffd});
+  CHECK(words_of(R"(["\ud83d"])") == Strings{fffd});
+  CHECK(words_of(R"(["\ude00"])") == Strings{fffd});
+  CHECK(words_of(R"(["\ud83dx"])") == Strings{fffd + "x"});
+  CHECK(words_of(R"(["\ud83d\u0041"])") == Strings{fffd + "A"});
+  CHECK(words_of(R"(["\ud83d\ud83d\ude00"])") == Strings{fffd + "\xF0\x9F\x98\x80"});
+  CHECK(words_of("[\"a\xFF\"]") == Strings{"a" + fffd});
 }
 
 TEST_CASE("what is no JSON is another form") {

@@ -16,7 +16,7 @@ namespace cbuild::frontend {
 namespace {
 
 namespace fs = std::filesystem;
-using Json = nlohmann::ordered_json;
+using OrderedJson = nlohmann::ordered_json;
 using testing::Build;
 
 const fs::path kCases = fs::path(CBUILD_TESTDATA) / "lower";
@@ -29,16 +29,16 @@ std::optional<std::string> read(const fs::path& path) {
   return text.str();
 }
 
-void load_platform(const Json& json, const char* key, oci::Platform& platform) {
+void load_platform(const OrderedJson& json, const char* key, oci::Platform& platform) {
   if (json.contains(key)) platform = *oci::parse_platform(json[key].get<std::string>());
 }
 
 template <typename T>
-void load(const Json& json, const char* key, T& value) {
+void load(const OrderedJson& json, const char* key, T& value) {
   if (json.contains(key)) value = json[key].get<T>();
 }
 
-void load_options(const Json& json, LowerOptions& options) {
+void load_options(const OrderedJson& json, LowerOptions& options) {
   load(json, "target", options.target);
   load(json, "build_args", options.build_args);
   load(json, "labels", options.labels);
@@ -60,16 +60,17 @@ void load_options(const Json& json, LowerOptions& options) {
 
 /// "images": reference -> what the plain image's config is patched with; "files" and "commits": what the
 /// network gives.
-void load_world(const Json& json, Build& build) {
+void load_world(const OrderedJson& json, Build& build) {
   if (json.contains("images")) {
     for (const auto& [reference, patch] : json["images"].items()) {
-      Json config = Json::parse(oci::to_json(testing::FakeImages::plain_image()));
+      OrderedJson config = OrderedJson::parse(oci::to_json(testing::FakeImages::plain_image()));
       config.merge_patch(patch);
       build.images.images[reference] = oci::parse_image_config(config.dump());
     }
   }
   if (json.contains("files") || json.contains("commits")) build.options.pinner = &build.pinner;
-  const Json files = json.value("files", Json::object()), commits = json.value("commits", Json::object());
+  const OrderedJson files = json.value("files", OrderedJson::object()),
+                    commits = json.value("commits", OrderedJson::object());
   for (const auto& [url, content] : files.items()) {
     build.pinner.files[url] = {sha256(content.get<std::string>()), 1700000000};
   }
@@ -80,14 +81,15 @@ void load_world(const Json& json, Build& build) {
 
 /// Without digests: they change with the canonical form of ops, which is not what these cases are about.
 std::string graph_text(const Lowered& lowered) {
-  Json json = Json::parse(solver::format_graph(lowered.graph, {lowered.target.result}, solver::GraphFormat::json));
-  for (Json& vertex : json["vertices"]) vertex.erase("digest");
+  OrderedJson json =
+      OrderedJson::parse(solver::format_graph(lowered.graph, {lowered.target.result}, solver::GraphFormat::json));
+  for (OrderedJson& vertex : json["vertices"]) vertex.erase("digest");
   if (!lowered.notes.empty()) json["notes"] = lowered.notes;
   return json.dump(1) + "\n";
 }
 
 std::string config_text(const Lowered& lowered) {
-  return Json::parse(oci::to_json(lowered.target.config)).dump(1) + "\n";
+  return OrderedJson::parse(oci::to_json(lowered.target.config)).dump(1) + "\n";
 }
 
 void compare(const fs::path& path, const std::string& actual) {
@@ -110,7 +112,7 @@ void check_layers(const Lowered& lowered) {
 void run_case(const fs::path& folder) {
   CAPTURE(folder.filename().string());
   Build build;
-  const Json options = Json::parse(read(folder / "options.json").value_or("{}"));
+  const OrderedJson options = OrderedJson::parse(read(folder / "options.json").value_or("{}"));
   load_options(options, build.options);
   load_world(options, build);
   const std::string text = read(folder / "Dockerfile").value();

@@ -14,7 +14,7 @@ namespace {
 
 using Query = std::map<std::string, std::vector<std::string>>;
 
-[[noreturn]] void invalid(std::string message) { throw Error(ErrorCode::input, std::move(message)); }
+[[noreturn]] void invalid_source(std::string message) { throw Error(ErrorCode::input, std::move(message)); }
 
 bool is_alnum(char c) { return (c >= '0' && c <= '9') || (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z'); }
 
@@ -55,12 +55,12 @@ Query parse_query(std::string_view text) {
 bool parse_flag(const std::string& key, const std::string& value) {
   if (value.empty()) return true;
   if (const std::optional<bool> flag = parse_bool(value)) return *flag;
-  invalid(cat("invalid ", key, " value: ", go_quote(value)));
+  invalid_source(cat("invalid ", key, " value: ", go_quote(value)));
 }
 
 void set_once(std::string& field, const char* what, const std::string& value) {
   if (!field.empty() && field != value) {
-    invalid(cat(what, " conflicts: ", go_quote(field), " vs ", go_quote(value)));
+    invalid_source(cat(what, " conflicts: ", go_quote(field), " vs ", go_quote(value)));
   }
   field = value;
 }
@@ -84,26 +84,26 @@ void apply_query_item(GitRef& out, const std::string& key, const std::string& va
     out.fetch_by_commit = parse_flag(key, value);
   } else if (key == "mtime") {
     if (value != "checkout" && value != "commit") {
-      invalid(cat("invalid mtime value: ", go_quote(value), " (must be \"checkout\" or \"commit\")"));
+      invalid_source(cat("invalid mtime value: ", go_quote(value), " (must be \"checkout\" or \"commit\")"));
     }
     out.mtime = value;
   } else if (key != "tag" && key != "branch") {
-    invalid(cat("unexpected query ", go_quote(key)));
+    invalid_source(cat("unexpected query ", go_quote(key)));
   }
 }
 
 void apply_query(GitRef& out, const Query& query) {
   static constexpr std::string_view kValueless[] = {"submodules", "keep-git-dir", "fetch-by-commit"};
   for (const auto& [key, values] : query) {
-    if (values.size() > 1) invalid(cat("query ", go_quote(key), " has multiple values"));
+    if (values.size() > 1) invalid_source(cat("query ", go_quote(key), " has multiple values"));
     const bool may_be_empty = std::find(std::begin(kValueless), std::end(kValueless), key) != std::end(kValueless);
-    if (values[0].empty() && !may_be_empty) invalid(cat("query ", go_quote(key), " has no value"));
+    if (values[0].empty() && !may_be_empty) invalid_source(cat("query ", go_quote(key), " has no value"));
     apply_query_item(out, key, values[0]);
   }
   const auto tag = query.find("tag"), branch = query.find("branch");
   if (tag != query.end()) set_once(out.ref, "ref", with_prefix("refs/tags/", tag->second[0]));
   if (branch == query.end()) return;
-  if (tag != query.end()) invalid("branch conflicts with tag");
+  if (tag != query.end()) invalid_source("branch conflicts with tag");
   set_once(out.ref, "ref", with_prefix("refs/heads/", branch->second[0]));
 }
 

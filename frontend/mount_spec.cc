@@ -20,7 +20,7 @@ using Type = MountSpec::Type;
 constexpr std::array<std::string_view, 5> kTypes = {"bind", "cache", "tmpfs", "secret", "ssh"};
 constexpr std::array<std::string_view, 3> kSharing = {"shared", "private", "locked"};
 
-[[noreturn]] void fail(std::string message) { throw Error(ErrorCode::input, std::move(message)); }
+[[noreturn]] void fail_mount(std::string message) { throw Error(ErrorCode::input, std::move(message)); }
 
 template <typename Names>
 [[noreturn]] void fail_with_suggestion(std::string message, std::string_view word, const Names& names) {
@@ -47,7 +47,7 @@ std::vector<Field> split_fields(std::string_view csv, std::string_view what) {
       fields.push_back(std::move(field));
     }
   } catch (const Error& error) {
-    fail(cat("failed to parse csv ", what, ": ", error.message()));
+    fail_mount(cat("failed to parse csv ", what, ": ", error.message()));
   }
   return fields;
 }
@@ -55,25 +55,25 @@ std::vector<Field> split_fields(std::string_view csv, std::string_view what) {
 void reject_variable_in_from(const Field& field) {
   const std::size_t dollar = field.value->find('$');
   if (dollar == std::string::npos || dollar + 1 == field.value->size()) return;
-  fail(cat("'", field.key, "' doesn't support variable expansion, define alias stage instead"));
+  fail_mount(cat("'", field.key, "' doesn't support variable expansion, define alias stage instead"));
 }
 
 /// The words Go's strconv.ParseBool knows.
-bool parse_bool(const std::string& key, const std::string& value) {
+bool mount_flag(const std::string& key, const std::string& value) {
   for (const char* yes : {"1", "t", "T", "true", "TRUE", "True"}) {
     if (value == yes) return true;
   }
   for (const char* no : {"0", "f", "F", "false", "FALSE", "False"}) {
     if (value == no) return false;
   }
-  fail(cat("invalid value for ", key, ": ", value));
+  fail_mount(cat("invalid value for ", key, ": ", value));
 }
 
 std::uint32_t parse_number(std::string_view key, const std::string& value, int base) {
   std::uint32_t number = 0;
   const char* const end = value.data() + value.size();
   const auto result = std::from_chars(value.data(), end, number, base);
-  if (result.ec != std::errc() || result.ptr != end) fail(cat("invalid value ", value, " for ", key));
+  if (result.ec != std::errc() || result.ptr != end) fail_mount(cat("invalid value ", value, " for ", key));
   return number;
 }
 
@@ -93,7 +93,7 @@ class MountParser {
 
   std::string_view type_name() const { return kTypes[static_cast<std::size_t>(spec_.type)]; }
   void require(const Field& field, bool allowed) const {
-    if (!allowed) fail(cat("unexpected key '", field.key, "' for mount type '", type_name(), "'"));
+    if (!allowed) fail_mount(cat("unexpected key '", field.key, "' for mount type '", type_name(), "'"));
   }
   bool can_be_required() const { return spec_.type == Type::secret || spec_.type == Type::ssh; }
 
@@ -106,8 +106,8 @@ class MountParser {
   void set_mode(const Field& field, const std::string& value) { spec_.mode = parse_number(field.key, value, 8); }
   void set_uid(const Field& field, const std::string& value) { spec_.uid = parse_number(field.key, value, 10); }
   void set_gid(const Field& field, const std::string& value) { spec_.gid = parse_number(field.key, value, 10); }
-  void set_read_only(const Field& field, const std::string& value) { read_only_ = parse_bool(field.key, value); }
-  void set_read_write(const Field& field, const std::string& value) { read_only_ = !parse_bool(field.key, value); }
+  void set_read_only(const Field& field, const std::string& value) { read_only_ = mount_flag(field.key, value); }
+  void set_read_write(const Field& field, const std::string& value) { read_only_ = !mount_flag(field.key, value); }
   void set_required(const Field& field, const std::string& value);
   void set_size(const Field& field, const std::string& value);
   void set_sharing(const Field&, const std::string& value);
@@ -150,13 +150,13 @@ void MountParser::set_type(const Field&, const std::string& value) {
 
 void MountParser::set_required(const Field& field, const std::string& value) {
   require(field, can_be_required());
-  spec_.required = parse_bool(field.key, value);
+  spec_.required = mount_flag(field.key, value);
 }
 
 void MountParser::set_size(const Field& field, const std::string& value) {
   require(field, spec_.type == Type::tmpfs);
   const auto size = parse_size(value);
-  if (!size) fail(cat("invalid value for ", field.key, ": ", value));
+  if (!size) fail_mount(cat("invalid value for ", field.key, ": ", value));
   spec_.size_bytes = *size;
 }
 
@@ -186,29 +186,29 @@ void MountParser::add_without_value(const Field& field) {
     require(field, can_be_required());
     spec_.required = true;
   } else {
-    fail(cat("invalid field '", field.text, "' must be a key=value pair"));
+    fail_mount(cat("invalid field '", field.text, "' must be a key=value pair"));
   }
 }
 
 void MountParser::check_secret() const {
-  if (!spec_.from.empty()) fail("secret mount should not have a from");
-  if (sharing_) fail("secret mount should not define sharing");
+  if (!spec_.from.empty()) fail_mount("secret mount should not have a from");
+  if (sharing_) fail_mount("secret mount should not define sharing");
   if (spec_.source.empty() && spec_.target.empty() && spec_.id.empty()) {
-    fail("invalid secret mount. one of source, target required");
+    fail_mount("invalid secret mount. one of source, target required");
   }
-  if (!spec_.source.empty() && !spec_.id.empty()) fail("both source and id can't be set");
+  if (!spec_.source.empty() && !spec_.id.empty()) fail_mount("both source and id can't be set");
 }
 
 MountSpec MountParser::finish() {
   const bool has_owner = can_be_required() || spec_.type == Type::cache;
   const auto reject_if = [&](bool given, std::string_view key) {
-    if (given && !has_owner) fail(cat(key, " not allowed for ", go_quote(type_name()), " type mounts"));
+    if (given && !has_owner) fail_mount(cat(key, " not allowed for ", go_quote(type_name()), " type mounts"));
   };
   reject_if(spec_.mode.has_value(), "mode");
   reject_if(spec_.uid.has_value(), "uid");
   reject_if(spec_.gid.has_value(), "gid");
   if (spec_.type == Type::secret) check_secret();
-  if (sharing_ && spec_.type != Type::cache) fail(cat("invalid cache sharing set for ", type_name(), " mount"));
+  if (sharing_ && spec_.type != Type::cache) fail_mount(cat("invalid cache sharing set for ", type_name(), " mount"));
   spec_.sharing = sharing_.value_or(MountSpec::Sharing::shared);
   spec_.read_only = read_only_.value_or(spec_.type != Type::cache && spec_.type != Type::tmpfs);
   return std::move(spec_);
@@ -243,14 +243,14 @@ DeviceSpec parse_device(std::string_view csv) {
   DeviceSpec device;
   for (const Field& field : split_fields(csv, "devices")) {
     if (field.key == "required") {
-      device.required = !field.value || parse_bool(field.key, *field.value);
+      device.required = !field.value || mount_flag(field.key, *field.value);
     } else if (field.key == "name" && field.value) {
-      if (!device.name.empty()) fail(cat("device name already set to ", device.name));
+      if (!device.name.empty()) fail_mount(cat("device name already set to ", device.name));
       device.name = *field.value;
     } else if (device.name.empty()) {
       device.name = field.text;
     } else if (!field.value) {
-      fail(cat("invalid field '", field.text, "' must be a key=value pair"));
+      fail_mount(cat("invalid field '", field.text, "' must be a key=value pair"));
     } else {
       fail_with_suggestion(cat("unexpected key '", field.key, "' in '", field.text, "'"), field.key,
                            std::array<std::string_view, 2>{"name", "required"});

@@ -28,13 +28,13 @@ ParseOptions options_for(const Files& files, Checks* checks = nullptr) {
           .checks = checks};
 }
 
-Dockerfile parse(const std::string& text, const Files& files = {}, Checks* checks = nullptr) {
+Dockerfile parse_with(const std::string& text, const Files& files = {}, Checks* checks = nullptr) {
   return parse_dockerfile(std::make_shared<const SourceText>("Dockerfile", text), options_for(files, checks));
 }
 
 std::string error(const std::string& text, const Files& files = {}) {
   try {
-    parse(text, files);
+    parse_with(text, files);
   } catch (const DiagnosticError& e) {
     std::string out;
     for (const Diagnostic& diagnostic : e.diagnostics()) out += render(diagnostic);
@@ -45,7 +45,7 @@ std::string error(const std::string& text, const Files& files = {}) {
 
 std::string message(const std::string& text, const Files& files = {}) {
   try {
-    parse(text, files);
+    parse_with(text, files);
   } catch (const DiagnosticError& e) {
     return e.diagnostics().front().message;
   }
@@ -80,7 +80,7 @@ TEST_CASE("without the directive INCLUDE is no instruction, and the hint names t
 }
 
 TEST_CASE("the instructions of an included file stand in the place of INCLUDE") {
-  const Dockerfile file = parse(
+  const Dockerfile file = parse_with(
       kOn + "INCLUDE args.df\nFROM scratch AS a\ninclude lib/common.df\nENV B=2\nINCLUDE stages.df\n",
       {{"args.df", "ARG X=1\n"}, {"lib/common.df", "ENV A=1\nRUN <<E\nx\nE\n"}, {"stages.df", "RUN y\nFROM a AS b\n"}});
   CHECK(places(file) == Strings{"args.df:1 ARG", "Dockerfile:3 FROM", "lib/common.df:1 ENV", "lib/common.df:2 RUN",
@@ -93,8 +93,8 @@ TEST_CASE("the instructions of an included file stand in the place of INCLUDE") 
 
 TEST_CASE("ARG above the first FROM is global wherever it is written") {
   testing::Build build;
-  const Dockerfile file = parse(kOn + "INCLUDE args.df\nFROM $BASE\nINCLUDE stage.df\n",
-                                {{"args.df", "ARG BASE=busybox\n"}, {"stage.df", "ARG LOCAL=1\nENV V=$LOCAL\n"}});
+  const Dockerfile file = parse_with(kOn + "INCLUDE args.df\nFROM $BASE\nINCLUDE stage.df\n",
+                                     {{"args.df", "ARG BASE=busybox\n"}, {"stage.df", "ARG LOCAL=1\nENV V=$LOCAL\n"}});
   const Lowered lowered = lower(file, build.options, build.images);
   CHECK(build.images.requests.at(0).first == "busybox");
   CHECK(lowered.target.config.config.env.back() == "V=1");
@@ -105,7 +105,7 @@ TEST_CASE("paths are relative to the file that includes; the Dockerfile stands i
                        {"a/c.df", "ENV C=1\n"},
                        {"d.df", "ENV D=1\n"},
                        {"e.df", "ENV E=1\n"}};
-  CHECK(places(parse(kOn + "FROM scratch\nINCLUDE a/b.df\n", files)) ==
+  CHECK(places(parse_with(kOn + "FROM scratch\nINCLUDE a/b.df\n", files)) ==
         Strings{"Dockerfile:2 FROM", "a/c.df:1 ENV", "d.df:1 ENV", "e.df:1 ENV", "a/c.df:1 ENV"});
 }
 
@@ -188,7 +188,7 @@ TEST_CASE("errors in included files are at their own lines, several in one run")
 
 TEST_CASE("lowering points into included files, too") {
   testing::Build build;
-  const Dockerfile file = parse(kOn + "FROM scratch\nINCLUDE a.df\n", {{"a.df", "STOPSIGNAL nonsense\n"}});
+  const Dockerfile file = parse_with(kOn + "FROM scratch\nINCLUDE a.df\n", {{"a.df", "STOPSIGNAL nonsense\n"}});
   try {
     lower(file, build.options, build.images);
     FAIL("was lowered");
@@ -201,7 +201,7 @@ TEST_CASE("lowering points into included files, too") {
 
 TEST_CASE("steps know the file they come from") {
   testing::Build build;
-  const Dockerfile file = parse(kOn + "FROM busybox\nINCLUDE a.df\n", {{"a.df", "ENV A=1\nRUN false\n"}});
+  const Dockerfile file = parse_with(kOn + "FROM busybox\nINCLUDE a.df\n", {{"a.df", "ENV A=1\nRUN false\n"}});
   const Lowered lowered = lower(file, build.options, build.images);
   const Span& span = testing::result_vertex(lowered).spans.at(0);
   CHECK(span.source->name() == "a.df");
@@ -210,7 +210,7 @@ TEST_CASE("steps know the file they come from") {
 
 TEST_CASE("a heredoc ends in its own file, a continuation with it") {
   CHECK(message(kOn + "FROM scratch\nINCLUDE a.df\nE\n", {{"a.df", "RUN <<E\nx\n"}}) == "unterminated heredoc");
-  CHECK(places(parse(kOn + "FROM scratch\nINCLUDE a.df\nENV B=1\n", {{"a.df", "ENV A=1 \\\n"}})) ==
+  CHECK(places(parse_with(kOn + "FROM scratch\nINCLUDE a.df\nENV B=1\n", {{"a.df", "ENV A=1 \\\n"}})) ==
         Strings{"Dockerfile:2 FROM", "a.df:1 ENV", "Dockerfile:4 ENV"});
 }
 
@@ -218,7 +218,7 @@ TEST_CASE("directives of included files") {
   CHECK(message("# escape=`\n" + kOn + "FROM scratch\nINCLUDE a.df\n", {{"a.df", "ENV A=1 `\n B=2\n"}}).empty());
   CHECK(message(kOn + "FROM scratch\nINCLUDE a.df\n", {{"a.df", "# escape=`\nENV A=1\n"}}) ==
         "an included file has another escape character than the file that includes it");
-  const Dockerfile file = parse(kOn + "FROM scratch\nINCLUDE a.df\n", {{"a.df", "# check=skip=all\nENV A=1\n"}});
+  const Dockerfile file = parse_with(kOn + "FROM scratch\nINCLUDE a.df\n", {{"a.df", "# check=skip=all\nENV A=1\n"}});
   REQUIRE(file.warnings.size() == 1);
   CHECK(file.warnings[0].message == "the check directive of an included file has no effect");
   CHECK(message("# cbuild=inlcude\nFROM scratch\n") == "the cbuild directive knows no feature \"inlcude\"");
@@ -226,7 +226,7 @@ TEST_CASE("directives of included files") {
 
 TEST_CASE("findings are in the order in which the files are read") {
   Checks checks;
-  parse(kOn + "FROM scratch AS A\nINCLUDE a.df\nMAINTAINER me\n", {{"a.df", "\n\n\n\nMAINTAINER you\n"}}, &checks);
+  parse_with(kOn + "FROM scratch AS A\nINCLUDE a.df\nMAINTAINER me\n", {{"a.df", "\n\n\n\nMAINTAINER you\n"}}, &checks);
   Strings shown;
   for (const Diagnostic& finding : checks.findings()) {
     shown.push_back(cat(finding.span.source->name(), " ", finding.rule));
@@ -238,7 +238,7 @@ TEST_CASE("outline and targets name the file by its number among the sources") {
   testing::Build build;
   Outline outline;
   build.options.outline = &outline;
-  const Dockerfile file = parse(kOn + "ARG A=1\nINCLUDE s.df\n", {{"s.df", "\nFROM scratch AS t\nARG B=2\n"}});
+  const Dockerfile file = parse_with(kOn + "ARG A=1\nINCLUDE s.df\n", {{"s.df", "\nFROM scratch AS t\nARG B=2\n"}});
   lower(file, build.options, build.images);
   const std::string json = replace_all(outline_json(outline, file.sources), "\n", "");
   CHECK(json.find("\"sourceIndex\": 1") != std::string::npos);

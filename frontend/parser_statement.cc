@@ -9,7 +9,7 @@
 namespace cbuild::frontend {
 namespace {
 
-Range trim(std::string_view text, Range part) {
+Range trim_range(std::string_view text, Range part) {
   const std::string_view trimmed = utf8::trim(part.of(text));
   if (trimmed.empty()) return {part.end, part.end};
   const auto begin = static_cast<std::size_t>(trimmed.data() - text.data());
@@ -45,14 +45,14 @@ Statement split_statement(std::shared_ptr<const SourceText> source, const Logica
   statement.source = std::move(source);
   statement.line = &line;
   statement.escape = escape;
-  const Range whole = trim(line.text, part);
+  const Range whole = trim_range(line.text, part);
   const std::string_view text = whole.of(line.text);
   const std::size_t keyword = std::min(text.find_first_of(kBlank), text.size());
   statement.keyword = {whole.begin, whole.begin + keyword};
   const std::size_t offset = whole.begin + std::min(text.find_first_not_of(kBlank, keyword), text.size());
   const FlagsPrefix prefix = parse_flags(statement.view({offset, whole.end}), escape);
   for (const FlagWord& flag : prefix.flags) statement.flags.push_back(make_flag(statement, flag, offset));
-  statement.rest = trim(line.text, {offset + prefix.rest, whole.end});
+  statement.rest = trim_range(line.text, {offset + prefix.rest, whole.end});
   return statement;
 }
 

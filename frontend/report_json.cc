@@ -6,7 +6,11 @@
 
 namespace cbuild::frontend {
 
+namespace {
+
 using Json = nlohmann::ordered_json;
+
+}  // namespace
 
 nlohmann::ordered_json location_json(const Span& span, const SourceList& sources) {
   Json out = Json::object();

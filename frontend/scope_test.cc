@@ -11,7 +11,7 @@ namespace {
 using testing::plain_options;
 using Texts = std::vector<std::string>;
 
-Dockerfile parse(const std::string& text) {
+Dockerfile file_of(const std::string& text) {
   return parse_dockerfile(std::make_shared<const SourceText>("Dockerfile", text));
 }
 
@@ -59,7 +59,7 @@ TEST_CASE("automatic platform arguments") {
   LowerOptions options = plain_options();
   options.build_platform = *oci::parse_platform("linux/amd64");
   options.target_platform = *oci::parse_platform("linux/arm/v6");
-  const GlobalScope scope = make_global_scope(parse("FROM scratch AS last\n"), options);
+  const GlobalScope scope = make_global_scope(file_of("FROM scratch AS last\n"), options);
   CHECK(value(scope.args, "BUILDPLATFORM") == "linux/amd64");
   CHECK(value(scope.args, "BUILDOS") == "linux");
   CHECK(value(scope.args, "BUILDARCH") == "amd64");
@@ -74,22 +74,22 @@ TEST_CASE("automatic platform arguments") {
 
 TEST_CASE("TARGETSTAGE is the wanted stage, the last one, or default") {
   LowerOptions options = plain_options();
-  CHECK(value(make_global_scope(parse("FROM scratch\n"), options).args, "TARGETSTAGE") == "default");
+  CHECK(value(make_global_scope(file_of("FROM scratch\n"), options).args, "TARGETSTAGE") == "default");
   options.target = "Dev";
-  CHECK(value(make_global_scope(parse("FROM scratch AS dev\n"), options).args, "TARGETSTAGE") == "Dev");
+  CHECK(value(make_global_scope(file_of("FROM scratch AS dev\n"), options).args, "TARGETSTAGE") == "Dev");
 }
 
 TEST_CASE("automatic arguments can be overridden") {
   LowerOptions options = plain_options();
   options.build_args = {{"TARGETARCH", "riscv64"}};
-  CHECK(value(make_global_scope(parse("FROM scratch\n"), options).args, "TARGETARCH") == "riscv64");
+  CHECK(value(make_global_scope(file_of("FROM scratch\n"), options).args, "TARGETARCH") == "riscv64");
 }
 
 TEST_CASE("global arguments see earlier ones and the user's values win") {
   LowerOptions options = plain_options();
   options.build_args = {{"TAG", "edge"}};
   const Dockerfile file =
-      parse("ARG BASE=busybox TAG=1\nARG IMAGE=$BASE:$TAG\nARG EMPTY\nARG BASE=debian\nFROM $IMAGE\n");
+      file_of("ARG BASE=busybox TAG=1\nARG IMAGE=$BASE:$TAG\nARG EMPTY\nARG BASE=debian\nFROM $IMAGE\n");
   const GlobalScope scope = make_global_scope(file, options);
   CHECK(value(scope.args, "IMAGE") == "busybox:edge");
   CHECK(value(scope.args, "BASE") == "debian");
@@ -98,7 +98,7 @@ TEST_CASE("global arguments see earlier ones and the user's values win") {
 
 TEST_CASE("a default is not evaluated when the user gives a value") {
   LowerOptions options = plain_options();
-  const Dockerfile file = parse("ARG X=${Y:?no Y}\nFROM scratch\n");
+  const Dockerfile file = file_of("ARG X=${Y:?no Y}\nFROM scratch\n");
   CHECK_THROWS_AS(make_global_scope(file, options), DiagnosticError);
   options.build_args = {{"X", "given"}};
   CHECK(value(make_global_scope(file, options).args, "X") == "given");
@@ -107,7 +107,7 @@ TEST_CASE("a default is not evaluated when the user gives a value") {
 TEST_CASE("undeclared build arguments are ignored") {
   LowerOptions options = plain_options();
   options.build_args = {{"NOBODY", "1"}};
-  CHECK(value(make_global_scope(parse("FROM scratch\n"), options).args, "NOBODY") == "<unset>");
+  CHECK(value(make_global_scope(file_of("FROM scratch\n"), options).args, "NOBODY") == "<unset>");
 }
 
 TEST_CASE("a stage's argument takes the user's value, its default, or the global one") {
@@ -145,8 +145,8 @@ TEST_CASE("proxies go to the environment in both cases") {
 
 TEST_CASE("SOURCE_DATE_EPOCH") {
   LowerOptions options = plain_options();
-  const Dockerfile plain = parse("FROM scratch\n"),
-                   with_default = parse("ARG SOURCE_DATE_EPOCH=1700000501\nFROM scratch\n");
+  const Dockerfile plain = file_of("FROM scratch\n"),
+                   with_default = file_of("ARG SOURCE_DATE_EPOCH=1700000501\nFROM scratch\n");
 
   SUBCASE("is unset by default") { CHECK_FALSE(make_global_scope(plain, options).source_date_epoch.has_value()); }
   SUBCASE("comes from a global default") {
@@ -172,7 +172,7 @@ TEST_CASE("SOURCE_DATE_EPOCH") {
   }
   SUBCASE("anything else is an error where it was written") {
     try {
-      make_global_scope(parse("ARG SOURCE_DATE_EPOCH=yesterday\nFROM scratch\n"), options);
+      make_global_scope(file_of("ARG SOURCE_DATE_EPOCH=yesterday\nFROM scratch\n"), options);
       FAIL("no error");
     } catch (const DiagnosticError& e) {
       CHECK(e.diagnostics().at(0).message == "invalid SOURCE_DATE_EPOCH: yesterday");

@@ -12,7 +12,7 @@ namespace cbuild::frontend {
 
 namespace {
 
-constexpr std::string_view kContextFileName = "context";
+constexpr std::string_view kContextName = "context";
 
 using Source = std::optional<solver::Op>;
 
@@ -27,7 +27,7 @@ Source context_source(const NamedContext& context, const LowerOptions& options) 
     return pin_git_source(*ref, ref->keep_git_dir.value_or(false), options.pinner);
   }
   if (context.kind != NamedContext::Kind::http) return std::nullopt;
-  return pin_http_source(context.value, std::string(kContextFileName), "", options.pinner);
+  return pin_http_source(context.value, std::string(kContextName), "", options.pinner);
 }
 
 /// A stage that is read for the time of its source only: its ADD is not carried out here.

@@ -16,7 +16,7 @@ namespace cbuild::oci {
 namespace {
 
 using Value = nlohmann::json;
-constexpr std::size_t kMaxBytes = 8u << 20, kMaxLayers = 100'000;
+constexpr std::size_t kMaxConfigBytes = 8u << 20, kMaxLayers = 100'000;
 
 /// As Go prints a time it has parsed: no trailing zeros in the fraction, "Z" for a zero offset.
 std::string go_time(std::string time) {
@@ -191,7 +191,7 @@ std::string literal(std::string_view text) {
 }  // namespace
 
 ImageConfig parse_image_config(std::string_view text) {
-  const Value document = json::parse_object(text, kMaxBytes, "image config");
+  const Value document = json::parse_object(text, kMaxConfigBytes, "image config");
   try {
     return read_config(document);
   } catch (Error& e) {

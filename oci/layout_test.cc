@@ -33,7 +33,7 @@ Descriptor named(const std::string& content, const std::string& ref, const std::
 }
 
 template <typename F>
-ErrorCode code_of(F&& action) {
+ErrorCode code_thrown_by(F&& action) {
   try {
     action();
   } catch (const Error& e) {
@@ -49,7 +49,7 @@ std::span<const std::byte> bytes(std::string_view text) { return std::as_bytes(s
 TEST_CASE_FIXTURE(Fixture, "a new layout is exact and empty") {
   CHECK(file("oci-layout") == R"({"imageLayoutVersion":"1.0.0"})");
   CHECK(layout.index().manifests.empty());
-  CHECK(code_of([&] { ImageLayout::open(dir.path() + "/image"); }) == ErrorCode::not_found);
+  CHECK(code_thrown_by([&] { ImageLayout::open(dir.path() + "/image"); }) == ErrorCode::not_found);
   layout.write_index({});
   CHECK(file("index.json") ==
         R"({"schemaVersion":2,"mediaType":"application/vnd.oci.image.index.v1+json","manifests":null})");
@@ -61,7 +61,7 @@ TEST_CASE_FIXTURE(Fixture, "blobs appear on commit only") {
   BlobStore& blobs = layout.blobs();
   const Digest digest = sha256("hello");
   CHECK_FALSE(blobs.size(digest));
-  CHECK(code_of([&] { blobs.open(digest); }) == ErrorCode::not_found);
+  CHECK(code_thrown_by([&] { blobs.open(digest); }) == ErrorCode::not_found);
   {
     auto writer = blobs.create();
     writer->write(bytes("hel"));
@@ -79,7 +79,7 @@ TEST_CASE_FIXTURE(Fixture, "a wrong digest or size publishes nothing and leaves 
   for (const bool wrong_size : {false, true}) {
     auto writer = layout.blobs().create();
     writer->write(bytes("data"));
-    CHECK(code_of([&] { writer->commit(sha256(wrong_size ? "data" : "other"), wrong_size ? 5 : 4); }) ==
+    CHECK(code_thrown_by([&] { writer->commit(sha256(wrong_size ? "data" : "other"), wrong_size ? 5 : 4); }) ==
           ErrorCode::corrupt);
   }
   CHECK_FALSE(layout.blobs().size(sha256("data")));
@@ -94,9 +94,9 @@ TEST_CASE_FIXTURE(Fixture, "small blobs: put, read, verify") {
   CHECK(put.digest == sha256("{}"));
   CHECK(put_blob(layout.blobs(), "{}", "application/x") == put);
   CHECK(read_blob(layout.blobs(), put.digest) == "{}");
-  CHECK(code_of([&] { read_blob(layout.blobs(), put.digest, 1); }) == ErrorCode::corrupt);
+  CHECK(code_thrown_by([&] { read_blob(layout.blobs(), put.digest, 1); }) == ErrorCode::corrupt);
   write("blobs/sha256/" + put.digest.hex(), "[]");
-  CHECK(code_of([&] { read_blob(layout.blobs(), put.digest); }) == ErrorCode::corrupt);
+  CHECK(code_thrown_by([&] { read_blob(layout.blobs(), put.digest); }) == ErrorCode::corrupt);
 }
 
 TEST_CASE_FIXTURE(Fixture, "a truncated blob is written again") {
@@ -129,9 +129,9 @@ TEST_CASE_FIXTURE(Fixture, "entries are found by name, tag and digest") {
   CHECK(layout.find("example.com/other:2") == index.manifests[1]);
   CHECK(layout.find("@" + sha256("c").str()) == index.manifests[2]);
   CHECK(layout.find("") == index.manifests[2]);
-  CHECK(code_of([&] { layout.find("443/app"); }) == ErrorCode::not_found);
-  CHECK(code_of([&] { layout.find("@" + sha256("zz").str()); }) == ErrorCode::not_found);
-  CHECK(code_of([&] { layout.find("@nonsense"); }) == ErrorCode::input);
+  CHECK(code_thrown_by([&] { layout.find("443/app"); }) == ErrorCode::not_found);
+  CHECK(code_thrown_by([&] { layout.find("@" + sha256("zz").str()); }) == ErrorCode::not_found);
+  CHECK(code_thrown_by([&] { layout.find("@nonsense"); }) == ErrorCode::input);
   try {
     layout.find("3");
     FAIL("found");
@@ -141,7 +141,7 @@ TEST_CASE_FIXTURE(Fixture, "entries are found by name, tag and digest") {
 }
 
 TEST_CASE_FIXTURE(Fixture, "no selector: the only image, the newest by date") {
-  CHECK(code_of([&] { layout.find(""); }) == ErrorCode::not_found);
+  CHECK(code_thrown_by([&] { layout.find(""); }) == ErrorCode::not_found);
   Index index;
   index.manifests = {named("new", "x"), named("old", "y"), named("att", "")};
   index.manifests[0].annotations["org.opencontainers.image.created"] = "2026-01-01T00:00:00Z";
@@ -162,14 +162,14 @@ TEST_CASE_FIXTURE(Fixture, "broken layouts are named") {
   layout.write_index({});
   const std::string path = dir.path() + "/image";
   write("oci-layout", R"({"imageLayoutVersion":"2.0.0"})");
-  CHECK(code_of([&] { ImageLayout::open(path); }) == ErrorCode::corrupt);
+  CHECK(code_thrown_by([&] { ImageLayout::open(path); }) == ErrorCode::corrupt);
   write("oci-layout", "no json");
-  CHECK(code_of([&] { ImageLayout::open(path); }) == ErrorCode::corrupt);
+  CHECK(code_thrown_by([&] { ImageLayout::open(path); }) == ErrorCode::corrupt);
   sys::unlink_at(dir.fd(), "image/oci-layout");
-  CHECK(code_of([&] { ImageLayout::open(path); }) == ErrorCode::not_found);
-  CHECK(code_of([&] { ImageLayout::open(dir.path() + "/none"); }) == ErrorCode::not_found);
+  CHECK(code_thrown_by([&] { ImageLayout::open(path); }) == ErrorCode::not_found);
+  CHECK(code_thrown_by([&] { ImageLayout::open(dir.path() + "/none"); }) == ErrorCode::not_found);
   write("index.json", R"({"schemaVersion":2,"config":{}})");
-  CHECK(code_of([&] { layout.index(); }) == ErrorCode::corrupt);
+  CHECK(code_thrown_by([&] { layout.index(); }) == ErrorCode::corrupt);
 }
 
 TEST_CASE_FIXTURE(Fixture, "a symlink in the place of a blob is not followed") {

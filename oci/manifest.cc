@@ -13,7 +13,7 @@ namespace cbuild::oci {
 namespace {
 
 using Value = nlohmann::json;
-constexpr std::size_t kMaxBytes = 4u << 20;  // distribution-spec: what a registry has to accept
+constexpr std::size_t kMaxManifestBytes = 4u << 20;  // distribution-spec: what a registry has to accept
 
 [[noreturn]] void corrupt(std::string message) { throw Error(ErrorCode::corrupt, std::move(message)); }
 
@@ -185,7 +185,7 @@ std::string index_json(const Index& index, json::Writer::Style style) {
 
 std::variant<Manifest, Index> parse_manifest(std::string_view text, std::string_view content_type) {
   if (is_schema1(without_parameters(content_type))) check_schema(Value::object(), without_parameters(content_type));
-  const Value document = json::parse_object(text, kMaxBytes, "manifest");
+  const Value document = json::parse_object(text, kMaxManifestBytes, "manifest");
   try {
     std::string type = settle_media_type(document, content_type);
     if (is_index(type)) return read_index(document, std::move(type));

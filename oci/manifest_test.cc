@@ -88,7 +88,7 @@ Manifest manifest(std::string_view text, std::string_view type = {}) {
 }
 Index index(std::string_view text) { return std::get<Index>(parse_manifest(text)); }
 
-ErrorCode code_of(std::string_view text, std::string_view type = {}) {
+ErrorCode manifest_code(std::string_view text, std::string_view type = {}) {
   try {
     parse_manifest(text, type);
   } catch (const Error& e) {
@@ -160,41 +160,41 @@ TEST_CASE("a document without media type is known by the header, then by its mem
 }
 
 TEST_CASE("documents that could be read in two ways are refused") {
-  CHECK(code_of(cat(R"({"schemaVersion":2,"manifests":[],"config":)", kConfig, "}")) == ErrorCode::corrupt);
-  CHECK(code_of(R"({"schemaVersion":2,"manifests":[],"layers":null})") == ErrorCode::corrupt);
-  CHECK(code_of(kManifest, media_type::kDockerManifest) == ErrorCode::corrupt);
-  CHECK(code_of(kIndex, media_type::kManifest) == ErrorCode::corrupt);
-  CHECK(code_of(R"({"schemaVersion":2,"manifests":[]})", media_type::kManifest) == ErrorCode::corrupt);
-  CHECK(code_of(cat(R"({"config":)", kConfig, "}"), media_type::kIndex) == ErrorCode::corrupt);
+  CHECK(manifest_code(cat(R"({"schemaVersion":2,"manifests":[],"config":)", kConfig, "}")) == ErrorCode::corrupt);
+  CHECK(manifest_code(R"({"schemaVersion":2,"manifests":[],"layers":null})") == ErrorCode::corrupt);
+  CHECK(manifest_code(kManifest, media_type::kDockerManifest) == ErrorCode::corrupt);
+  CHECK(manifest_code(kIndex, media_type::kManifest) == ErrorCode::corrupt);
+  CHECK(manifest_code(R"({"schemaVersion":2,"manifests":[]})", media_type::kManifest) == ErrorCode::corrupt);
+  CHECK(manifest_code(cat(R"({"config":)", kConfig, "}"), media_type::kIndex) == ErrorCode::corrupt);
 }
 
 TEST_CASE("formats that are not supported are named") {
-  CHECK(code_of(R"({"schemaVersion":1,"fsLayers":[]})") == ErrorCode::unsupported);
-  CHECK(code_of("{}", "application/vnd.docker.distribution.manifest.v1+prettyjws") == ErrorCode::unsupported);
-  CHECK(code_of(R"({"schemaVersion":2,"mediaType":"application/vnd.oci.artifact.manifest.v1+json"})") ==
+  CHECK(manifest_code(R"({"schemaVersion":1,"fsLayers":[]})") == ErrorCode::unsupported);
+  CHECK(manifest_code("{}", "application/vnd.docker.distribution.manifest.v1+prettyjws") == ErrorCode::unsupported);
+  CHECK(manifest_code(R"({"schemaVersion":2,"mediaType":"application/vnd.oci.artifact.manifest.v1+json"})") ==
         ErrorCode::unsupported);
   const std::string sha512 = "sha512:" + std::string(128, 'a');
-  CHECK(code_of(cat(R"({"manifests":[{"digest":")", sha512, R"(","size":1}]})")) == ErrorCode::unsupported);
+  CHECK(manifest_code(cat(R"({"manifests":[{"digest":")", sha512, R"(","size":1}]})")) == ErrorCode::unsupported);
 }
 
 TEST_CASE("hostile documents are refused") {
-  CHECK(code_of("") == ErrorCode::corrupt);
-  CHECK(code_of("[]") == ErrorCode::corrupt);
-  CHECK(code_of(R"({"schemaVersion":2})") == ErrorCode::corrupt);
-  CHECK(code_of(R"({"schemaVersion":3,"manifests":[]})") == ErrorCode::corrupt);
-  CHECK(code_of(R"({"schemaVersion":"2","manifests":[]})") == ErrorCode::corrupt);
-  CHECK(code_of(R"({"manifests":{}})") == ErrorCode::corrupt);
-  CHECK(code_of(R"({"manifests":[1]})") == ErrorCode::corrupt);
-  CHECK(code_of(R"({"manifests":[{"size":1}]})") == ErrorCode::corrupt);
-  CHECK(code_of(R"({"manifests":[{"digest":"sha256:../../x","size":1}]})") == ErrorCode::corrupt);
+  CHECK(manifest_code("") == ErrorCode::corrupt);
+  CHECK(manifest_code("[]") == ErrorCode::corrupt);
+  CHECK(manifest_code(R"({"schemaVersion":2})") == ErrorCode::corrupt);
+  CHECK(manifest_code(R"({"schemaVersion":3,"manifests":[]})") == ErrorCode::corrupt);
+  CHECK(manifest_code(R"({"schemaVersion":"2","manifests":[]})") == ErrorCode::corrupt);
+  CHECK(manifest_code(R"({"manifests":{}})") == ErrorCode::corrupt);
+  CHECK(manifest_code(R"({"manifests":[1]})") == ErrorCode::corrupt);
+  CHECK(manifest_code(R"({"manifests":[{"size":1}]})") == ErrorCode::corrupt);
+  CHECK(manifest_code(R"({"manifests":[{"digest":"sha256:../../x","size":1}]})") == ErrorCode::corrupt);
   const std::string digest = sha256("x").str();
   for (const std::string_view bad : {R"("size":-1)", R"("size":1.5)", R"("size":"1")", R"("size":99999999999999999999)",
                                      R"("size":1,"data":"!")", R"("size":1,"platform":[])", R"("size":1,"urls":"u")",
                                      R"("size":1,"annotations":{"a":{}})", R"("size":1,"mediaType":7)"}) {
     CAPTURE(bad);
-    CHECK(code_of(cat(R"({"manifests":[{"digest":")", digest, "\",", bad, "}]}")) == ErrorCode::corrupt);
+    CHECK(manifest_code(cat(R"({"manifests":[{"digest":")", digest, "\",", bad, "}]}")) == ErrorCode::corrupt);
   }
-  CHECK(code_of(cat(R"({"manifests":[],"x":")", std::string(4u << 20, 'x'), "\"}")) == ErrorCode::corrupt);
+  CHECK(manifest_code(cat(R"({"manifests":[],"x":")", std::string(4u << 20, 'x'), "\"}")) == ErrorCode::corrupt);
 }
 
 TEST_CASE("the entry for a platform") {

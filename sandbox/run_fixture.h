@@ -87,6 +87,8 @@ std::string in_child(const std::function<std::string()>& body);
 /// The same as user nobody, with `subids` in /etc/subuid and /etc/subgid (in a mount namespace of its own).
 std::string as_user(bool subids, const std::function<std::string()>& body);
 
+inline bool holds(const std::string& text, const std::string& part) { return text.find(part) != std::string::npos; }
+
 /// Processes of this machine whose command line holds `marker`.
 int count_processes(const std::string& marker);
 /// Waits some seconds for count_processes() to become 0.

@@ -21,8 +21,6 @@ using namespace cbuild::sandbox::testing;
 
 namespace {
 
-bool holds(const std::string& text, const std::string& part) { return text.find(part) != std::string::npos; }
-
 /// The value of a line of /proc/self/status.
 std::string status_field(const std::string& status, const std::string& name) {
   for (const std::string& line : split(status, '\n'))

@@ -17,8 +17,6 @@ using Lines = std::vector<std::string>;
 
 namespace {
 
-bool holds(const std::string& text, const std::string& part) { return text.find(part) != std::string::npos; }
-
 /// The options of the mounts on a target, from the step's mountinfo.
 std::string mount_options(const std::string& mountinfo, const std::string& target) {
   std::string found;

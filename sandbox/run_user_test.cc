@@ -16,8 +16,6 @@ using namespace cbuild::sandbox::testing;
 
 namespace {
 
-bool holds(const std::string& text, const std::string& part) { return text.find(part) != std::string::npos; }
-
 bool can_use_user_namespaces() {
   if (!can_run_as_root()) return false;
   const std::string mode = as_user(false, [] { return std::string(to_string(probe(false).mode)); });

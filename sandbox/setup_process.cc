@@ -23,7 +23,7 @@ namespace {
 using kernel::call;
 
 constexpr int kReportFd = 3;
-constexpr int kSetupFailed = 125;
+constexpr int kStatusOfFailedSetup = 125;
 
 int set_parent_death_signal() { return static_cast<int>(call(SYS_prctl, PR_SET_PDEATHSIG, SIGKILL, 0, 0, 0)); }
 
@@ -254,7 +254,7 @@ void run_setup(Child& child) {
     ++report.step;
   }
   kernel::write_all(child.report_fd, reinterpret_cast<const char*>(&report), sizeof report);
-  call(SYS_exit_group, kSetupFailed);
+  call(SYS_exit_group, kStatusOfFailedSetup);
   __builtin_unreachable();
 }
 

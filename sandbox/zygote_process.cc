@@ -29,7 +29,7 @@
 namespace cbuild::sandbox {
 namespace {
 
-constexpr int kSetupFailed = 125;
+constexpr int kZygoteSetupFailed = 125;
 
 /// What all steps share.
 struct Workshop {
@@ -209,7 +209,7 @@ void ZygoteProcess::start(wire::Run request, const std::vector<UniqueFd>& descri
     if (workshop_) workshop_->placer.release(std::move(placement));
     wire::Ended reply;
     reply.id = request.id;
-    reply.wait_status = kSetupFailed << 8;
+    reply.wait_status = kZygoteSetupFailed << 8;
     reply.failure = error.what();
     const auto* known = dynamic_cast<const Error*>(&error);
     reply.fault = fault_of(known != nullptr ? known->sys_errno() : 0);

@@ -21,7 +21,7 @@ namespace cbuild::oci::layer {
 namespace {
 
 constexpr std::size_t kKeptDirs = 64;  ///< levels whose descriptor stays open
-constexpr int kDirFlags = O_RDONLY | O_DIRECTORY | O_NOFOLLOW;
+constexpr int kWalkFlags = O_RDONLY | O_DIRECTORY | O_NOFOLLOW;
 
 SharedFd share(UniqueFd fd) { return std::make_shared<const UniqueFd>(std::move(fd)); }
 
@@ -32,7 +32,7 @@ unsigned char type_of(int dirfd, const WalkEntry& entry) {
 }
 
 SharedFd open_child(int dirfd, const WalkEntry& entry) {
-  const int fd = openat(dirfd, entry.name(), kDirFlags | O_CLOEXEC);
+  const int fd = openat(dirfd, entry.name(), kWalkFlags | O_CLOEXEC);
   if (fd < 0) throw_errno(errno, entry.path);
   return share(UniqueFd(fd));
 }
@@ -68,7 +68,7 @@ NameList NameList::read(int dirfd) {
   return list;
 }
 
-TreeWalk::TreeWalk(int rootfd) : rootfd_(rootfd) { enter(share(sys::open_at(rootfd, ".", kDirFlags))); }
+TreeWalk::TreeWalk(int rootfd) : rootfd_(rootfd) { enter(share(sys::open_at(rootfd, ".", kWalkFlags))); }
 
 void TreeWalk::enter(SharedFd dir) {
   try {

@@ -14,7 +14,7 @@ namespace cbuild::oci::registry {
 
 namespace {
 
-constexpr unsigned kMostRefusals = 3, kMostRedirects = 5;
+constexpr unsigned kMostRefusals = 3, kMostTokenRedirects = 5;
 constexpr std::int64_t kShortestLife = 60,
                        kLongestLife = 86'400;  // seconds; the protocol's default is the shortest
 constexpr char kClientId[] = "cbuild";
@@ -233,7 +233,7 @@ HttpResponse Authenticator::ask(HttpRequest request, const Endpoint& endpoint) {
     const bool redirect = !response.failure && response.status >= 301 && response.status <= 308;
     const std::string_view location = redirect ? response.header("location") : "";
     const auto next = location.empty() ? std::nullopt : resolve_url(request.url, location);
-    if (next && request.method == "GET" && ++redirects <= kMostRedirects) {
+    if (next && request.method == "GET" && ++redirects <= kMostTokenRedirects) {
       if (next->origin() != origin) {
         std::erase_if(request.headers, [](const auto& header) { return header.first == "Authorization"; });
       }

@@ -22,13 +22,13 @@ std::string manifest_body() {
   return to_json(out);
 }
 
-struct Fixture : ClientFixture {
+struct AuthFixture : ClientFixture {
   FakeRegistry registry;
   const std::string manifest = manifest_body();
   Reference ref = registry.reference("team/app:1");
 
-  Fixture() { registry.add_manifest("team/app", "1", manifest); }
-  ~Fixture() {
+  AuthFixture() { registry.add_manifest("team/app", "1", manifest); }
+  ~AuthFixture() {
     CHECK(registry.violations == std::vector<std::string>{});
     for (const std::string& line : warnings) CHECK(line.find(kPassword) == std::string::npos);
   }
@@ -54,7 +54,7 @@ bool realm_refused(const char* base, const char* realm) {
 
 }  // namespace
 
-TEST_CASE_FIXTURE(Fixture, "an anonymous token, once for many requests") {
+TEST_CASE_FIXTURE(AuthFixture, "an anonymous token, once for many requests") {
   registry.wants_token = true;
   CHECK(client().manifest(ref).body == manifest);
   CHECK(client().manifest(ref).body == manifest);
@@ -66,7 +66,7 @@ TEST_CASE_FIXTURE(Fixture, "an anonymous token, once for many requests") {
   CHECK(token.param("service") == "fake");
 }
 
-TEST_CASE_FIXTURE(Fixture, "Basic is used when it is asked for") {
+TEST_CASE_FIXTURE(AuthFixture, "Basic is used when it is asked for") {
   want_account();
   write_account(ref.registry, "me", kPassword);
   CHECK(client().manifest(ref).body == manifest);
@@ -74,7 +74,7 @@ TEST_CASE_FIXTURE(Fixture, "Basic is used when it is asked for") {
   CHECK(requests("/manifests/").size() == 3);  // one 401 to learn of it
 }
 
-TEST_CASE_FIXTURE(Fixture, "a token with an account") {
+TEST_CASE_FIXTURE(AuthFixture, "a token with an account") {
   registry.wants_token = true;
   want_account();
   write_account(ref.registry, "me", kPassword);
@@ -82,7 +82,7 @@ TEST_CASE_FIXTURE(Fixture, "a token with an account") {
   CHECK(token_requests() == 1);
 }
 
-TEST_CASE_FIXTURE(Fixture, "no account: denied, with the places that were searched") {
+TEST_CASE_FIXTURE(AuthFixture, "no account: denied, with the places that were searched") {
   want_account();
   std::string what;
   CHECK(code_of([&] { client().manifest(ref); }, &what) == ErrorCode::denied);
@@ -91,7 +91,7 @@ TEST_CASE_FIXTURE(Fixture, "no account: denied, with the places that were search
   CHECK(what.find("UNAUTHORIZED") != std::string::npos);
 }
 
-TEST_CASE_FIXTURE(Fixture, "a wrong password: denied, with the file and without the password") {
+TEST_CASE_FIXTURE(AuthFixture, "a wrong password: denied, with the file and without the password") {
   want_account();
   const std::string wrong = "wrong-password-1";
   write_account(ref.registry, "me", wrong);
@@ -103,7 +103,7 @@ TEST_CASE_FIXTURE(Fixture, "a wrong password: denied, with the file and without 
   CHECK(what.find(wrong) == std::string::npos);
 }
 
-TEST_CASE_FIXTURE(Fixture, "an echo of the password by the server is hidden") {
+TEST_CASE_FIXTURE(AuthFixture, "an echo of the password by the server is hidden") {
   want_account();
   write_account(ref.registry, "me", kPassword);
   registry.script = [&](const FakeRequest& r) -> std::optional<FakeResponse> {
@@ -117,7 +117,7 @@ TEST_CASE_FIXTURE(Fixture, "an echo of the password by the server is hidden") {
   CHECK(what.find("DENIED") != std::string::npos);
 }
 
-TEST_CASE_FIXTURE(Fixture, "a registry that says 401 for ever") {
+TEST_CASE_FIXTURE(AuthFixture, "a registry that says 401 for ever") {
   registry.script = [&](const FakeRequest& r) -> std::optional<FakeResponse> {
     if (r.path == "/token" || r.path == "/v2/") return std::nullopt;
     FakeResponse out = error_response(401, "UNAUTHORIZED", "never");
@@ -129,7 +129,7 @@ TEST_CASE_FIXTURE(Fixture, "a registry that says 401 for ever") {
   CHECK(requests("/manifests/").size() <= 4);
 }
 
-TEST_CASE_FIXTURE(Fixture, "a token that has been revoked is replaced") {
+TEST_CASE_FIXTURE(AuthFixture, "a token that has been revoked is replaced") {
   registry.wants_token = true;
   client().manifest(ref);
   registry.tokens.clear();
@@ -138,7 +138,7 @@ TEST_CASE_FIXTURE(Fixture, "a token that has been revoked is replaced") {
   CHECK(token_requests() == 2);
 }
 
-TEST_CASE_FIXTURE(Fixture, "a challenge for more scope is answered with the merged one") {
+TEST_CASE_FIXTURE(AuthFixture, "a challenge for more scope is answered with the merged one") {
   registry.wants_token = true;
   registry.script = [&](const FakeRequest& r) -> std::optional<FakeResponse> {
     if (r.path.find("/manifests/") == std::string::npos) return std::nullopt;
@@ -158,7 +158,7 @@ TEST_CASE_FIXTURE(Fixture, "a challenge for more scope is answered with the merg
         std::vector<std::string>{"repository:team/app:pull", "repository:upstream/base:pull"});
 }
 
-TEST_CASE_FIXTURE(Fixture, "the same scope again with insufficient_scope is final") {
+TEST_CASE_FIXTURE(AuthFixture, "the same scope again with insufficient_scope is final") {
   registry.script = [&](const FakeRequest& r) -> std::optional<FakeResponse> {
     if (r.path.find("/manifests/") == std::string::npos) return std::nullopt;
     FakeResponse out = error_response(401, "DENIED", "requested access is denied");
@@ -171,7 +171,7 @@ TEST_CASE_FIXTURE(Fixture, "the same scope again with insufficient_scope is fina
   CHECK(token_requests() == 1);
 }
 
-TEST_CASE_FIXTURE(Fixture, "threads wait for one token") {
+TEST_CASE_FIXTURE(AuthFixture, "threads wait for one token") {
   registry.wants_token = true;
   client();
   std::vector<std::thread> threads;
@@ -182,7 +182,7 @@ TEST_CASE_FIXTURE(Fixture, "threads wait for one token") {
   CHECK(token_requests() == 1);
 }
 
-TEST_CASE_FIXTURE(Fixture, "an identity token is exchanged by POST") {
+TEST_CASE_FIXTURE(AuthFixture, "an identity token is exchanged by POST") {
   registry.wants_token = true;
   write_auth(cat(R"({"auths":{")", ref.registry, R"(":{"identitytoken":"refresh me+"}}})"));
   std::string form;
@@ -200,7 +200,7 @@ TEST_CASE_FIXTURE(Fixture, "an identity token is exchanged by POST") {
         "&refresh_token=refresh%20me%2B");
 }
 
-TEST_CASE_FIXTURE(Fixture, "a token server that knows POST only gets the password by POST") {
+TEST_CASE_FIXTURE(AuthFixture, "a token server that knows POST only gets the password by POST") {
   registry.wants_token = true;
   write_account(ref.registry, "me", kPassword);
   registry.script = [&](const FakeRequest& r) -> std::optional<FakeResponse> {
@@ -214,7 +214,7 @@ TEST_CASE_FIXTURE(Fixture, "a token server that knows POST only gets the passwor
   CHECK(client().manifest(ref).body == manifest);
 }
 
-TEST_CASE_FIXTURE(Fixture, "a registry token is used as it is") {
+TEST_CASE_FIXTURE(AuthFixture, "a registry token is used as it is") {
   registry.wants_token = true;
   registry.tokens["given"] = ScopeSet::pull("team/app");
   write_auth(cat(R"({"auths":{")", ref.registry, R"(":{"registrytoken":"given"}}})"));
@@ -222,7 +222,7 @@ TEST_CASE_FIXTURE(Fixture, "a registry token is used as it is") {
   CHECK(token_requests() == 0);
 }
 
-TEST_CASE_FIXTURE(Fixture, "Authorization never goes to another origin") {
+TEST_CASE_FIXTURE(AuthFixture, "Authorization never goes to another origin") {
   want_account();
   write_account(ref.registry, "me", kPassword);
   FakeServer storage([&](const FakeRequest& r) {
@@ -240,7 +240,7 @@ TEST_CASE_FIXTURE(Fixture, "Authorization never goes to another origin") {
   CHECK(storage.log().size() == 1);
 }
 
-TEST_CASE_FIXTURE(Fixture, "a registry that stands in for another gets an anonymous token of its own") {
+TEST_CASE_FIXTURE(AuthFixture, "a registry that stands in for another gets an anonymous token of its own") {
   want_account();
   write_account(ref.registry, "me", kPassword);
   FakeRegistry other;
@@ -256,7 +256,7 @@ TEST_CASE_FIXTURE(Fixture, "a registry that stands in for another gets an anonym
   CHECK(other.violations.empty());
 }
 
-TEST_CASE_FIXTURE(Fixture, "the token server is on another host: redirects there drop the account") {
+TEST_CASE_FIXTURE(AuthFixture, "the token server is on another host: redirects there drop the account") {
   registry.wants_token = true;
   write_account(ref.registry, "me", kPassword);
   FakeServer elsewhere([&](const FakeRequest& r) {
@@ -273,7 +273,7 @@ TEST_CASE_FIXTURE(Fixture, "the token server is on another host: redirects there
   CHECK(elsewhere.log().size() == 1);
 }
 
-TEST_CASE_FIXTURE(Fixture, "realms at odd places are not asked") {
+TEST_CASE_FIXTURE(AuthFixture, "realms at odd places are not asked") {
   registry.wants_token = true;
   std::string what;
   for (const char* realm : {"http://169.254.169.254/latest/meta-data", "http://10.0.0.1/token", "file:///etc/passwd",
@@ -284,7 +284,7 @@ TEST_CASE_FIXTURE(Fixture, "realms at odd places are not asked") {
   }
 }
 
-TEST_CASE_FIXTURE(Fixture, "broken answers of a token server") {
+TEST_CASE_FIXTURE(AuthFixture, "broken answers of a token server") {
   registry.wants_token = true;
   std::string body;
   registry.script = [&](const FakeRequest& r) -> std::optional<FakeResponse> {
@@ -297,7 +297,7 @@ TEST_CASE_FIXTURE(Fixture, "broken answers of a token server") {
   }
 }
 
-TEST_CASE_FIXTURE(Fixture, "a token server that fails for a moment is asked again") {
+TEST_CASE_FIXTURE(AuthFixture, "a token server that fails for a moment is asked again") {
   registry.wants_token = true;
   registry.script = [n = 0](const FakeRequest& r) mutable -> std::optional<FakeResponse> {
     return r.path == "/token" && n++ < 2 ? std::optional(FakeResponse{.status = 503}) : std::nullopt;

@@ -14,13 +14,13 @@ using Outcome = Client::PushOutcome;
 
 namespace {
 
-struct Fixture : ClientFixture {
+struct PushFixture : ClientFixture {
   FakeRegistry registry;
   const std::string content = std::string(500'000, 'x') + "end";
   Reference ref = registry.reference("team/app:1");
   Descriptor descriptor = put_blob(layout.blobs(), content, std::string(media_type::kLayerGzip));
 
-  ~Fixture() { CHECK(registry.violations == std::vector<std::string>{}); }
+  ~PushFixture() { CHECK(registry.violations == std::vector<std::string>{}); }
 
   Outcome push(const std::optional<Reference>& from = std::nullopt) {
     return client().push_blob(ref, descriptor, layout.blobs(), from);
@@ -39,7 +39,7 @@ struct Fixture : ClientFixture {
 
 }  // namespace
 
-TEST_CASE_FIXTURE(Fixture, "a blob is uploaded in one piece, then it exists") {
+TEST_CASE_FIXTURE(PushFixture, "a blob is uploaded in one piece, then it exists") {
   std::uint64_t last = 0;
   const auto progress = [&](std::uint64_t sent, std::uint64_t total) {
     CHECK(sent >= last);
@@ -54,31 +54,31 @@ TEST_CASE_FIXTURE(Fixture, "a blob is uploaded in one piece, then it exists") {
   CHECK(count("PUT") == 1);
 }
 
-TEST_CASE_FIXTURE(Fixture, "a relative Location") {
+TEST_CASE_FIXTURE(PushFixture, "a relative Location") {
   registry.relative_location = true;
   CHECK(push() == Outcome::uploaded);
 }
 
-TEST_CASE_FIXTURE(Fixture, "an empty blob") {
+TEST_CASE_FIXTURE(PushFixture, "an empty blob") {
   descriptor = put_blob(layout.blobs(), "", "x");
   CHECK(push() == Outcome::uploaded);
   CHECK(has_blob());
 }
 
-TEST_CASE_FIXTURE(Fixture, "a blob of another repository is mounted") {
+TEST_CASE_FIXTURE(PushFixture, "a blob of another repository is mounted") {
   registry.add_blob("base/os", content);
   CHECK(push(registry.reference("base/os")) == Outcome::mounted);
   CHECK(has_blob());
   CHECK(count("PUT") == 0);
 }
 
-TEST_CASE_FIXTURE(Fixture, "a mount that does not work becomes an upload in the same session") {
+TEST_CASE_FIXTURE(PushFixture, "a mount that does not work becomes an upload in the same session") {
   CHECK(push(registry.reference("base/os")) == Outcome::uploaded);
   CHECK(count("POST") == 1);
   CHECK(has_blob());
 }
 
-TEST_CASE_FIXTURE(Fixture, "a refused mount is tried without") {
+TEST_CASE_FIXTURE(PushFixture, "a refused mount is tried without") {
   script_method("POST", {error_response(403, "DENIED", "no access to the source")});
   CHECK(push(registry.reference("base/os")) == Outcome::uploaded);
   const std::vector<FakeRequest> log = registry.server->log();
@@ -87,12 +87,12 @@ TEST_CASE_FIXTURE(Fixture, "a refused mount is tried without") {
   CHECK(count("POST") == 2);
 }
 
-TEST_CASE_FIXTURE(Fixture, "no mount from another registry or from itself") {
+TEST_CASE_FIXTURE(PushFixture, "no mount from another registry or from itself") {
   CHECK(push(parse_reference("elsewhere.example/base")) == Outcome::uploaded);
   for (const FakeRequest& r : registry.server->log()) CHECK(r.param("mount").empty());
 }
 
-TEST_CASE_FIXTURE(Fixture, "a push takes one token") {
+TEST_CASE_FIXTURE(PushFixture, "a push takes one token") {
   registry.wants_token = true;
   SUBCASE("upload") { CHECK(push() == Outcome::uploaded); }
   SUBCASE("mount") {
@@ -103,7 +103,7 @@ TEST_CASE_FIXTURE(Fixture, "a push takes one token") {
   CHECK(registry.server->count("GET", "/token") == 1);
 }
 
-TEST_CASE_FIXTURE(Fixture, "without a right to the source of a mount the blob is uploaded") {
+TEST_CASE_FIXTURE(PushFixture, "without a right to the source of a mount the blob is uploaded") {
   registry.wants_token = true;
   registry.script = [&](const FakeRequest& r) -> std::optional<FakeResponse> {
     if (r.path != "/token" || r.params("scope").size() < 2) return std::nullopt;
@@ -113,7 +113,7 @@ TEST_CASE_FIXTURE(Fixture, "without a right to the source of a mount the blob is
   CHECK(push(registry.reference("base/os")) == Outcome::uploaded);
 }
 
-TEST_CASE_FIXTURE(Fixture, "a token that ends during the upload is renewed") {
+TEST_CASE_FIXTURE(PushFixture, "a token that ends during the upload is renewed") {
   registry.wants_token = true;
   FakeResponse expired = error_response(401, "UNAUTHORIZED", "expired");
   expired.headers.emplace_back("WWW-Authenticate",
@@ -123,7 +123,7 @@ TEST_CASE_FIXTURE(Fixture, "a token that ends during the upload is renewed") {
   CHECK(has_blob());
 }
 
-TEST_CASE_FIXTURE(Fixture, "a broken upload is cancelled and begun again") {
+TEST_CASE_FIXTURE(PushFixture, "a broken upload is cancelled and begun again") {
   SUBCASE("server error") { script_method("PUT", {FakeResponse{.status = 500}, FakeResponse{.status = 502}}); }
   SUBCASE("session is lost") {
     script_method("PUT",
@@ -135,7 +135,7 @@ TEST_CASE_FIXTURE(Fixture, "a broken upload is cancelled and begun again") {
   CHECK(count("DELETE") == 2);
 }
 
-TEST_CASE_FIXTURE(Fixture, "an upload whose answer was lost is not repeated") {
+TEST_CASE_FIXTURE(PushFixture, "an upload whose answer was lost is not repeated") {
   registry.script = [&, n = 0](const FakeRequest& r) mutable -> std::optional<FakeResponse> {
     if (r.method != "PUT" || n++ > 0) return std::nullopt;
     registry.add_blob("team/app", r.body);
@@ -145,7 +145,7 @@ TEST_CASE_FIXTURE(Fixture, "an upload whose answer was lost is not repeated") {
   CHECK(count("PUT") == 1);
 }
 
-TEST_CASE_FIXTURE(Fixture, "the registry's reasons are shown") {
+TEST_CASE_FIXTURE(PushFixture, "the registry's reasons are shown") {
   script_method("PUT", std::vector<std::optional<FakeResponse>>(9, error_response(400, "DIGEST_INVALID", "bad blob")));
   std::string what;
   CHECK(code_of([&] { push(); }, &what) == ErrorCode::network);
@@ -153,14 +153,14 @@ TEST_CASE_FIXTURE(Fixture, "the registry's reasons are shown") {
   CHECK(count("PUT") == 1);
 }
 
-TEST_CASE_FIXTURE(Fixture, "a refused push is denied") {
+TEST_CASE_FIXTURE(PushFixture, "a refused push is denied") {
   script_method("POST", {error_response(403, "DENIED", "read only")});
   std::string what;
   CHECK(code_of([&] { push(); }, &what) == ErrorCode::denied);
   CHECK(what.find("read only") != std::string::npos);
 }
 
-TEST_CASE_FIXTURE(Fixture, "a Location on another host gets the content without Authorization") {
+TEST_CASE_FIXTURE(PushFixture, "a Location on another host gets the content without Authorization") {
   registry.basic_user = "me";
   registry.basic_password = "password-1";
   write_account(ref.registry, "me", "password-1");
@@ -179,7 +179,7 @@ TEST_CASE_FIXTURE(Fixture, "a Location on another host gets the content without 
   CHECK(stored == content);
 }
 
-TEST_CASE_FIXTURE(Fixture, "odd Locations") {
+TEST_CASE_FIXTURE(PushFixture, "odd Locations") {
   for (const char* location : {"", "ftp://x/", "http://169.254.169.254/"}) {
     CAPTURE(location);
     script_method("POST", {FakeResponse{.status = 202, .headers = {{"Location", location}}}});
@@ -187,12 +187,12 @@ TEST_CASE_FIXTURE(Fixture, "odd Locations") {
   }
 }
 
-TEST_CASE_FIXTURE(Fixture, "an answer with another digest is corrupt") {
+TEST_CASE_FIXTURE(PushFixture, "an answer with another digest is corrupt") {
   script_method("PUT", {FakeResponse{.status = 201, .headers = {{"Docker-Content-Digest", sha256("y").str()}}}});
   CHECK(code_of([&] { push(); }) == ErrorCode::corrupt);
 }
 
-TEST_CASE_FIXTURE(Fixture, "a cancel during the upload takes it back") {
+TEST_CASE_FIXTURE(PushFixture, "a cancel during the upload takes it back") {
   CancelSource cancel;
   options.cancel = &cancel;
   const auto stop = [&](std::uint64_t, std::uint64_t) { cancel.cancel(); };
@@ -202,14 +202,14 @@ TEST_CASE_FIXTURE(Fixture, "a cancel during the upload takes it back") {
   CHECK(registry.uploads.empty());
 }
 
-TEST_CASE_FIXTURE(Fixture, "a blob that is shorter than its descriptor") {
+TEST_CASE_FIXTURE(PushFixture, "a blob that is shorter than its descriptor") {
   descriptor.size += 1;
   CHECK(code_of([&] { push(); }) == ErrorCode::corrupt);
   CHECK_FALSE(has_blob());
   CHECK(count("DELETE") == 1);
 }
 
-TEST_CASE_FIXTURE(Fixture, "manifests by tag and by digest, exact bytes and type") {
+TEST_CASE_FIXTURE(PushFixture, "manifests by tag and by digest, exact bytes and type") {
   const std::string body = "{ \"schemaVersion\": 2 }";
   CHECK(client().push_manifest(ref, media_type::kDockerManifest, body) == sha256(body));
   CHECK(registry.manifests.at("team/app@1") == std::pair(std::string(media_type::kDockerManifest), body));
@@ -221,7 +221,7 @@ TEST_CASE_FIXTURE(Fixture, "manifests by tag and by digest, exact bytes and type
   CHECK(code_of([&] { client().push_manifest(by_digest, media_type::kIndex, "{}"); }) == ErrorCode::corrupt);
 }
 
-TEST_CASE_FIXTURE(Fixture, "a manifest the registry refuses or changes") {
+TEST_CASE_FIXTURE(PushFixture, "a manifest the registry refuses or changes") {
   registry.script = [](const FakeRequest& r) -> std::optional<FakeResponse> {
     return r.method == "PUT" ? std::optional(error_response(400, "MANIFEST_BLOB_UNKNOWN", "blob unknown"))
                              : std::nullopt;

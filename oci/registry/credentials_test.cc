@@ -41,8 +41,8 @@ class Environment {
   std::map<std::string, std::optional<std::string>> saved_;
 };
 
-struct Fixture {
-  Fixture() {
+struct CredentialsFixture {
+  CredentialsFixture() {
     for (const char* name : {"REGISTRY_AUTH_FILE", "DOCKER_CONFIG", "XDG_CONFIG_HOME"}) environment.set(name, "");
     environment.set("HOME", dir.path() + "/home");
     environment.set("XDG_RUNTIME_DIR", dir.path() + "/run");
@@ -92,7 +92,7 @@ constexpr char kDocker[] = "home/.docker/config.json";
 
 }  // namespace
 
-TEST_CASE_FIXTURE(Fixture, "no file: no account") {
+TEST_CASE_FIXTURE(CredentialsFixture, "no file: no account") {
   CHECK(user("r.io") == "-");
   const auto places = CredentialStore::places(std::nullopt);
   CHECK(places.files ==
@@ -100,7 +100,7 @@ TEST_CASE_FIXTURE(Fixture, "no file: no account") {
                                  dir.path() + "/home/.config/containers/auth.json", dir.path() + "/home/.dockercfg"});
 }
 
-TEST_CASE_FIXTURE(Fixture, "the first file that knows the registry wins") {
+TEST_CASE_FIXTURE(CredentialsFixture, "the first file that knows the registry wins") {
   write("home/.config/containers/auth.json", auths("r.io", "config"));
   CHECK(user("r.io") == "config:pw");
   write("run/containers/auth.json", auths("r.io", "runtime"));
@@ -119,7 +119,7 @@ TEST_CASE_FIXTURE(Fixture, "the first file that knows the registry wins") {
   CHECK(find("r.io")->source == dir.path() + "/explicit.json");
 }
 
-TEST_CASE_FIXTURE(Fixture, "a file named by the user is the only one and must exist") {
+TEST_CASE_FIXTURE(CredentialsFixture, "a file named by the user is the only one and must exist") {
   write(kDocker, auths("r.io", "docker"));
   CredentialStore store(CredentialStore::places(dir.path() + "/none.json"), nullptr);
   CHECK_THROWS_AS(store.find("r.io", "x"), Error);
@@ -128,7 +128,7 @@ TEST_CASE_FIXTURE(Fixture, "a file named by the user is the only one and must ex
   CHECK_FALSE(empty.find("r.io", "x"));
 }
 
-TEST_CASE_FIXTURE(Fixture, "keys with schemes, versions and paths") {
+TEST_CASE_FIXTURE(CredentialsFixture, "keys with schemes, versions and paths") {
   for (const char* key : {"r.io", "https://r.io", "http://R.io/", "https://r.io/v1/", "r.io/v2/"}) {
     CAPTURE(key);
     write(kDocker, auths(key, "u"));
@@ -139,7 +139,7 @@ TEST_CASE_FIXTURE(Fixture, "keys with schemes, versions and paths") {
   CHECK(user("r.io:5000") == "u:pw");
 }
 
-TEST_CASE_FIXTURE(Fixture, "Docker Hub's names are one") {
+TEST_CASE_FIXTURE(CredentialsFixture, "Docker Hub's names are one") {
   for (const char* key : {"https://index.docker.io/v1/", "docker.io", "index.docker.io", "registry-1.docker.io"}) {
     CAPTURE(key);
     write(kDocker, auths(key, "hub"));
@@ -147,7 +147,7 @@ TEST_CASE_FIXTURE(Fixture, "Docker Hub's names are one") {
   }
 }
 
-TEST_CASE_FIXTURE(Fixture, "the longest path wins") {
+TEST_CASE_FIXTURE(CredentialsFixture, "the longest path wins") {
   write(kDocker, cat(R"({"auths":{"r.io":{"username":"host","password":"p"},"r.io/a":{"username":"a","password":"p"},)",
                      R"("r.io/a/b":{"username":"ab","password":"p"},"r.io/ab":{"username":"x","password":"p"}}})"));
   CHECK(user("r.io", "a/b") == "ab:p");
@@ -156,7 +156,7 @@ TEST_CASE_FIXTURE(Fixture, "the longest path wins") {
   CHECK(user("r.io", "a") == "a:p");
 }
 
-TEST_CASE_FIXTURE(Fixture, "tokens and passwords with colons") {
+TEST_CASE_FIXTURE(CredentialsFixture, "tokens and passwords with colons") {
   write(kDocker, cat(R"({"auths":{"a.io":{"auth":")", base64_encode("u:p:q"), R"("},"b.io":{"identitytoken":"idt"},)",
                      R"("c.io":{"registrytoken":"rt"},"d.io":{},"e.io":{"auth":""}}})"));
   CHECK(user("a.io") == "u:p:q");
@@ -166,12 +166,12 @@ TEST_CASE_FIXTURE(Fixture, "tokens and passwords with colons") {
   CHECK_FALSE(find("e.io"));
 }
 
-TEST_CASE_FIXTURE(Fixture, "the old .dockercfg") {
+TEST_CASE_FIXTURE(CredentialsFixture, "the old .dockercfg") {
   write("home/.dockercfg", cat(R"({"https://index.docker.io/v1/":{"auth":")", base64_encode("old:pw"), R"("}})"));
   CHECK(user("docker.io") == "old:pw");
 }
 
-TEST_CASE_FIXTURE(Fixture, "helpers: credHelpers before auths before credsStore") {
+TEST_CASE_FIXTURE(CredentialsFixture, "helpers: credHelpers before auths before credsStore") {
   write_helper("one",
                "read server; echo "
                "\"{\\\"ServerURL\\\":\\\"$server\\\",\\\"Username\\\":\\\"one@$server\\\",\\\"Secret\\\":"
@@ -187,7 +187,7 @@ TEST_CASE_FIXTURE(Fixture, "helpers: credHelpers before auths before credsStore"
   CHECK(find("a.io")->source == "docker-credential-one");
 }
 
-TEST_CASE_FIXTURE(Fixture, "an identity token from a helper") {
+TEST_CASE_FIXTURE(CredentialsFixture, "an identity token from a helper") {
   write_helper("tok", R"(echo '{"Username":"<token>","Secret":"secret-idt"}')");
   write(kDocker, R"({"credsStore":"tok"})");
   const auto account = find("r.io");
@@ -196,7 +196,7 @@ TEST_CASE_FIXTURE(Fixture, "an identity token from a helper") {
   CHECK(account->credentials.identity_token == "secret-idt");
 }
 
-TEST_CASE_FIXTURE(Fixture, "helpers that know nothing, fail, or are missing") {
+TEST_CASE_FIXTURE(CredentialsFixture, "helpers that know nothing, fail, or are missing") {
   write_helper("none", "echo credentials not found in native keychain; exit 1");
   write(kDocker, R"({"credsStore":"none"})");
   CHECK_FALSE(find("r.io"));
@@ -216,7 +216,7 @@ TEST_CASE_FIXTURE(Fixture, "helpers that know nothing, fail, or are missing") {
   CHECK(failure("r.io") == ErrorCode::input);
 }
 
-TEST_CASE_FIXTURE(Fixture, "a helper's name never leaves its directory") {
+TEST_CASE_FIXTURE(CredentialsFixture, "a helper's name never leaves its directory") {
   for (const char* name : {"../x", "a b", "x;id", "$(id)", "/bin/sh"}) {
     CAPTURE(name);
     write(kDocker, cat(R"({"credsStore":")", name, R"("})"));
@@ -224,7 +224,7 @@ TEST_CASE_FIXTURE(Fixture, "a helper's name never leaves its directory") {
   }
 }
 
-TEST_CASE_FIXTURE(Fixture, "each registry is asked for once") {
+TEST_CASE_FIXTURE(CredentialsFixture, "each registry is asked for once") {
   write_helper("count", cat("echo x >> ", dir.path(), R"(/calls; echo '{"Username":"u","Secret":"s"}')"));
   write(kDocker, R"({"credsStore":"count"})");
   CredentialStore store(CredentialStore::places(std::nullopt), nullptr);
@@ -233,7 +233,7 @@ TEST_CASE_FIXTURE(Fixture, "each registry is asked for once") {
   CHECK(sys::read_file_at(dir.fd(), "calls", 100) == "x\n");
 }
 
-TEST_CASE_FIXTURE(Fixture, "broken files are named") {
+TEST_CASE_FIXTURE(CredentialsFixture, "broken files are named") {
   std::string what;
   for (const std::string text :
        {"{", "[]", R"({"auths":[]})", R"({"auths":{"r.io":{"auth":"!!"}}})", R"({"auths":{"r.io":{"username":1}}})"}) {

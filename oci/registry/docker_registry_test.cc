@@ -22,7 +22,7 @@ using Outcome = Client::PushOutcome;
 namespace {
 
 constexpr char kProgram[] = "/usr/bin/docker-registry";
-constexpr char kUser[] = "tester", kPassword[] = "correct-horse";
+constexpr char kUser[] = "tester", kDockerPassword[] = "correct-horse";
 constexpr char kHtpasswd[] = "tester:$2b$05$abcdefghijklmnopqrstuuZ0Fx87Pb/Aqb0E90lfvCwzXnaFKUHpS\n";
 
 /// A test may go without the program on a developer's machine, not in CI.
@@ -167,7 +167,7 @@ std::string tls_section(const std::string& dir, bool ask_client = false) {
              ask_client ? cat("    clientcas: [", dir, "/ca.crt]\n") : "");
 }
 
-struct Fixture : ClientFixture {
+struct DockerRegistryFixture : ClientFixture {
   /// Puts files into certs.d for a registry.
   void trust(const std::string& address, bool with_client = false) {
     const std::string place = "certs.d/" + address;
@@ -186,14 +186,14 @@ struct Fixture : ClientFixture {
 
 }  // namespace
 
-TEST_CASE_FIXTURE(Fixture, "docker-registry over plain http") {
+TEST_CASE_FIXTURE(DockerRegistryFixture, "docker-registry over plain http") {
   if (!available(kProgram)) return;
   const DockerRegistry registry(dir);
   exercise(*this, registry.address());
   CHECK(warnings.empty());
 }
 
-TEST_CASE_FIXTURE(Fixture, "docker-registry with accounts") {
+TEST_CASE_FIXTURE(DockerRegistryFixture, "docker-registry with accounts") {
   if (!available(kProgram)) return;
   sys::write_file_at(dir.fd(), "htpasswd", kHtpasswd);
   const DockerRegistry registry(dir, "", cat("auth:\n  htpasswd: {realm: test, path: ", dir.path(), "/htpasswd}\n"));
@@ -204,11 +204,11 @@ TEST_CASE_FIXTURE(Fixture, "docker-registry with accounts") {
   write_account(registry.address(), kUser, "wrong");
   Client mistaken(options);
   CHECK(code_of([&] { mistaken.resolve(parse_reference(registry.address() + "/a")); }) == ErrorCode::denied);
-  write_account(registry.address(), kUser, kPassword);
+  write_account(registry.address(), kUser, kDockerPassword);
   exercise(*this, registry.address());
 }
 
-TEST_CASE_FIXTURE(Fixture, "docker-registry with TLS by an authority of our own") {
+TEST_CASE_FIXTURE(DockerRegistryFixture, "docker-registry with TLS by an authority of our own") {
   if (!available(kProgram) || !available("/usr/bin/openssl")) return;
   make_certificates(dir.path());
   const DockerRegistry registry(dir, tls_section(dir.path()));
@@ -221,7 +221,7 @@ TEST_CASE_FIXTURE(Fixture, "docker-registry with TLS by an authority of our own"
   exercise(*this, registry.address());
 }
 
-TEST_CASE_FIXTURE(Fixture, "docker-registry with SSL_CERT_FILE") {
+TEST_CASE_FIXTURE(DockerRegistryFixture, "docker-registry with SSL_CERT_FILE") {
   if (!available(kProgram) || !available("/usr/bin/openssl")) return;
   make_certificates(dir.path());
   const DockerRegistry registry(dir, tls_section(dir.path()));
@@ -230,7 +230,7 @@ TEST_CASE_FIXTURE(Fixture, "docker-registry with SSL_CERT_FILE") {
   CHECK_FALSE(client().resolve(parse_reference(registry.address() + "/a")));
 }
 
-TEST_CASE_FIXTURE(Fixture, "docker-registry that wants a client certificate") {
+TEST_CASE_FIXTURE(DockerRegistryFixture, "docker-registry that wants a client certificate") {
   if (!available(kProgram) || !available("/usr/bin/openssl")) return;
   make_certificates(dir.path());
   const DockerRegistry registry(dir, tls_section(dir.path(), true));
@@ -241,7 +241,7 @@ TEST_CASE_FIXTURE(Fixture, "docker-registry that wants a client certificate") {
   exercise(*this, registry.address());
 }
 
-TEST_CASE_FIXTURE(Fixture, "a client certificate without its key is named") {
+TEST_CASE_FIXTURE(DockerRegistryFixture, "a client certificate without its key is named") {
   if (!available("/usr/bin/openssl")) return;
   make_certificates(dir.path());
   trust("r.example:1", true);

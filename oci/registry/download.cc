@@ -18,7 +18,7 @@ namespace cbuild::oci::registry {
 
 namespace {
 
-constexpr unsigned kMostRedirects = 10;
+constexpr unsigned kMostDownloadRedirects = 10;
 constexpr std::int64_t kRestSeconds = 2;  // a file may change twice in the second that Last-Modified names
 
 /// Leaves the sink when the body need not come; what it says is in the transfer's state.
@@ -38,7 +38,7 @@ std::string_view opaque(std::string_view etag) {
 
 bool is_strong(std::string_view etag) { return etag.starts_with('"'); }
 
-ErrorCode code_for(const HttpResponse& response) {
+ErrorCode download_code(const HttpResponse& response) {
   if (response.failure) return ErrorCode::network;
   if (response.status == 404 || response.status == 410) return ErrorCode::not_found;
   return response.status == 401 || response.status == 403 ? ErrorCode::denied : ErrorCode::network;
@@ -132,7 +132,7 @@ class FileTransfer {
       }
       const std::string_view location = response.header("location");
       if (!is_redirect(response) || location.empty()) return note_head(std::move(response));
-      if (hops == kMostRedirects) throw Error(ErrorCode::network, doing_ + ": too many redirects");
+      if (hops == kMostDownloadRedirects) throw Error(ErrorCode::network, doing_ + ": too many redirects");
       request.url = follow_location(request.url, location, request_.url.host, request_.content_is_known, doing_);
     }
   }
@@ -235,7 +235,7 @@ class FileTransfer {
   }
 
   [[noreturn]] void fail(const HttpResponse& response) const {
-    throw Error(code_for(response), cat(doing_, ": ", explain(response, impl_.secrets)))
+    throw Error(download_code(response), cat(doing_, ": ", explain(response, impl_.secrets)))
         .with_hint(hint_for(response, request_.url));
   }
 

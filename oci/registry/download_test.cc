@@ -12,7 +12,7 @@
 namespace cbuild::oci::registry {
 namespace {
 
-struct Fixture {
+struct DownloadFixture {
   TempDir dir = TempDir::in_tmp("download");
   ImageLayout layout = ImageLayout::create(dir.path());
   DownloaderOptions options{.max_attempts = 3, .retry_delay = std::chrono::milliseconds(1)};
@@ -43,7 +43,7 @@ FakeServer::Handler script(Responses responses) {
   };
 }
 
-TEST_CASE_FIXTURE(Fixture, "a file with its validators") {
+TEST_CASE_FIXTURE(DownloadFixture, "a file with its validators") {
   FakeServer server(
       script({{.headers = {{"ETag", "\"1\""}, {"Last-Modified", "Sun, 06 Nov 1994 08:49:37 GMT"}}, .body = "hello"}}));
   const DownloadResult got = get(server.url("/f"));
@@ -57,7 +57,7 @@ TEST_CASE_FIXTURE(Fixture, "a file with its validators") {
   CHECK(server.log().at(0).header("if-none-match") == "");
 }
 
-TEST_CASE_FIXTURE(Fixture, "an empty file, and one without any validator") {
+TEST_CASE_FIXTURE(DownloadFixture, "an empty file, and one without any validator") {
   FakeServer server(script({{.body = ""}}));
   const DownloadResult got = get(server.url("/f"));
   CHECK(got.content == sha256(""));
@@ -66,7 +66,7 @@ TEST_CASE_FIXTURE(Fixture, "an empty file, and one without any validator") {
   CHECK_FALSE(got.modified_is_strong);
 }
 
-TEST_CASE_FIXTURE(Fixture, "a known content does not come again") {
+TEST_CASE_FIXTURE(DownloadFixture, "a known content does not come again") {
   DownloadRequest known;
   known.etags = {"\"1\"", "W/\"2\""};
   SUBCASE("the server says 304") {
@@ -89,26 +89,26 @@ TEST_CASE_FIXTURE(Fixture, "a known content does not come again") {
   }
 }
 
-TEST_CASE_FIXTURE(Fixture, "another content comes") {
+TEST_CASE_FIXTURE(DownloadFixture, "another content comes") {
   DownloadRequest known;
   known.etags = {"\"1\""};
   FakeServer server(script({{.headers = {{"ETag", "\"2\""}}, .body = "new"}}));
   CHECK(get(server.url("/f"), known).content == sha256("new"));
 }
 
-TEST_CASE_FIXTURE(Fixture, "304 to a question without conditions is an error") {
+TEST_CASE_FIXTURE(DownloadFixture, "304 to a question without conditions is an error") {
   FakeServer server(script({{.status = 304}}));
   CHECK(error(server.url("/f")).code() == ErrorCode::network);
 }
 
-TEST_CASE_FIXTURE(Fixture, "a time that the file may still be changed in names nothing") {
+TEST_CASE_FIXTURE(DownloadFixture, "a time that the file may still be changed in names nothing") {
   FakeServer server(script(
       {{.headers = {{"Last-Modified", "Sun, 06 Nov 1994 08:49:37 GMT"}, {"Date", "Sun, 06 Nov 1994 08:49:38 GMT"}},
         .body = "x"}}));
   CHECK_FALSE(get(server.url("/f")).modified_is_strong);
 }
 
-TEST_CASE_FIXTURE(Fixture, "a broken transfer is continued when the tag says that it is the same file") {
+TEST_CASE_FIXTURE(DownloadFixture, "a broken transfer is continued when the tag says that it is the same file") {
   const std::string body(100'000, 'y');
   const std::vector<std::pair<std::string, std::string>> tag = {{"ETag", "\"1\""}};
   FakeServer server([&](const FakeRequest& r) -> FakeResponse {
@@ -123,14 +123,14 @@ TEST_CASE_FIXTURE(Fixture, "a broken transfer is continued when the tag says tha
   CHECK(warnings.size() <= 1);
 }
 
-TEST_CASE_FIXTURE(Fixture, "a broken transfer without a tag begins anew") {
+TEST_CASE_FIXTURE(DownloadFixture, "a broken transfer without a tag begins anew") {
   const std::string body(100'000, 'y');
   FakeServer server(script({{.body = body, .reset_after = 60'000}, {.body = body}}));
   CHECK(get(server.url("/f")).content == sha256(body));
   CHECK(server.log().at(1).header("range") == "");
 }
 
-TEST_CASE_FIXTURE(Fixture, "a file that changes while it is resumed is taken whole") {
+TEST_CASE_FIXTURE(DownloadFixture, "a file that changes while it is resumed is taken whole") {
   const std::string first(100'000, 'a'), second(90'000, 'b');
   FakeServer server(script({{.headers = {{"ETag", "\"1\""}}, .body = first, .reset_after = 60'000},
                             {.headers = {{"ETag", "\"2\""}}, .body = second}}));
@@ -139,7 +139,7 @@ TEST_CASE_FIXTURE(Fixture, "a file that changes while it is resumed is taken who
   CHECK(got.etag == "\"2\"");
 }
 
-TEST_CASE_FIXTURE(Fixture, "a cut body is an error, not a file") {
+TEST_CASE_FIXTURE(DownloadFixture, "a cut body is an error, not a file") {
   FakeServer server(script({{.body = "short", .reset_after = 5, .stated_length = 100}}));
   const Error got = error(server.url("/f?key=secret"));
   CHECK(got.code() == ErrorCode::network);
@@ -148,14 +148,14 @@ TEST_CASE_FIXTURE(Fixture, "a cut body is an error, not a file") {
   CHECK_FALSE(layout.blobs().size(sha256("short")).has_value());
 }
 
-TEST_CASE_FIXTURE(Fixture, "a body that stalls is an error") {
+TEST_CASE_FIXTURE(DownloadFixture, "a body that stalls is an error") {
   FakeServer server(script({{.body = std::string(1000, 'x'), .stall_after = 10}}));
   options.max_attempts = 1;
   options.stall_timeout = std::chrono::milliseconds(300);
   CHECK(std::string(error(server.url("/f")).what()).find("no data for") != std::string::npos);
 }
 
-TEST_CASE_FIXTURE(Fixture, "a body over the limit is refused, whether it is announced or not") {
+TEST_CASE_FIXTURE(DownloadFixture, "a body over the limit is refused, whether it is announced or not") {
   options.max_bytes = 1000;
   bool announced = true;
   SUBCASE("announced") {}
@@ -167,7 +167,7 @@ TEST_CASE_FIXTURE(Fixture, "a body over the limit is refused, whether it is anno
   CHECK(server.log().size() == 1);
 }
 
-TEST_CASE_FIXTURE(Fixture, "statuses") {
+TEST_CASE_FIXTURE(DownloadFixture, "statuses") {
   const auto answer = [&](int status, std::string body) {
     FakeServer server(script({{.status = status, .body = std::move(body)}}));
     return error(server.url("/f"));
@@ -183,7 +183,7 @@ TEST_CASE_FIXTURE(Fixture, "statuses") {
   CHECK(warnings.size() >= 2);
 }
 
-TEST_CASE_FIXTURE(Fixture, "credentials go to the origin of the URL only") {
+TEST_CASE_FIXTURE(DownloadFixture, "credentials go to the origin of the URL only") {
   FakeServer there(script({{.body = "x"}}));
   FakeServer server([&](const FakeRequest& r) -> FakeResponse {
     if (r.path == "/first") return {.status = 302, .headers = {{"Location", "/second"}}};
@@ -197,14 +197,14 @@ TEST_CASE_FIXTURE(Fixture, "credentials go to the origin of the URL only") {
   CHECK(there.log().at(0).header("authorization") == "");
 }
 
-TEST_CASE_FIXTURE(Fixture, "no message repeats a credential") {
+TEST_CASE_FIXTURE(DownloadFixture, "no message repeats a credential") {
   FakeServer server(script({{.status = 400, .body = "bad token hush-hush"}}));
   DownloadRequest request;
   request.authorization = "Bearer hush-hush";
   CHECK(std::string(error(server.url("/f"), request).what()).find("hush") == std::string::npos);
 }
 
-TEST_CASE_FIXTURE(Fixture, "redirects without an end") {
+TEST_CASE_FIXTURE(DownloadFixture, "redirects without an end") {
   FakeServer server(script({{.status = 302, .headers = {{"Location", "/again"}}}}));
   CHECK(std::string(error(server.url("/f")).what()).find("too many redirects") != std::string::npos);
 }

@@ -11,7 +11,7 @@ namespace cbuild::oci::registry {
 
 namespace {
 
-constexpr unsigned kMostRedirects = 10;
+constexpr unsigned kMostSessionRedirects = 10;
 constexpr std::string_view kAuthorization = "Authorization";
 
 bool is_redirect(const HttpResponse& response, const std::string& method) {
@@ -66,7 +66,7 @@ Session::Answer Session::once(const Call& call) {
     if (!is_redirect(response, request.method) || location.empty()) {
       return {std::move(response), request.url, !home};
     }
-    if (hops == kMostRedirects) throw Error(ErrorCode::network, call.doing + ": too many redirects");
+    if (hops == kMostSessionRedirects) throw Error(ErrorCode::network, call.doing + ": too many redirects");
     request.url = follow(call, request.url, location);
   }
 }

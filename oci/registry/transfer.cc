@@ -22,14 +22,14 @@ constexpr std::uint64_t kMostDropped = 1u << 20;  // after that much of the rest
 constexpr std::uint64_t kMostHeaders = 1u << 20;
 constexpr long kConnectTimeoutMs = 30'000, kBufferSize = 256L << 10;
 
-std::string environment(const char* name) {
+std::string variable(const char* name) {
   const char* value = std::getenv(name);
   return value == nullptr ? std::string() : value;
 }
 
 /// The certificates the system trusts, as one PEM text; needed only where some are added to them.
 std::string system_bundle(const CurlLibrary& curl) {
-  std::vector<std::string> candidates = {environment("SSL_CERT_FILE")};
+  std::vector<std::string> candidates = {variable("SSL_CERT_FILE")};
   const curl_version_info_data* info = curl.version_info(CURLVERSION_NOW);
   if (info->age >= CURLVERSION_SEVENTH && info->cainfo != nullptr) candidates.emplace_back(info->cainfo);
   for (const char* known : {"/etc/ssl/certs/ca-certificates.crt", "/etc/pki/tls/certs/ca-bundle.crt",
@@ -166,12 +166,12 @@ void Transfer::set_tls() {
   }
   if (!tls.verify || request_.url.scheme != "https") return;
   // The library does not look at these variables, only its command line tool does.
-  if (const std::string dir = environment("SSL_CERT_DIR"); !dir.empty()) set(CURLOPT_CAPATH, dir.c_str());
+  if (const std::string dir = variable("SSL_CERT_DIR"); !dir.empty()) set(CURLOPT_CAPATH, dir.c_str());
   if (!tls.extra_ca.empty()) {
     ca_bundle_ = system_bundle(curl_) + "\n" + tls.extra_ca;
     curl_blob blob{ca_bundle_.data(), ca_bundle_.size(), CURL_BLOB_NOCOPY};
     set(CURLOPT_CAINFO_BLOB, &blob);
-  } else if (const std::string file = environment("SSL_CERT_FILE"); !file.empty()) {
+  } else if (const std::string file = variable("SSL_CERT_FILE"); !file.empty()) {
     set(CURLOPT_CAINFO, file.c_str());
   }
 }
@@ -183,9 +183,9 @@ void Transfer::set_proxy() {
     set(CURLOPT_NOPROXY, "*");
     return;
   }
-  const bool in_cgi = !environment("REQUEST_METHOD").empty();  // there HTTP_PROXY is a header of the client
-  if (request_.url.scheme != "http" || in_cgi || !environment("http_proxy").empty()) return;
-  if (const std::string proxy = environment("HTTP_PROXY"); !proxy.empty()) set(CURLOPT_PROXY, proxy.c_str());
+  const bool in_cgi = !variable("REQUEST_METHOD").empty();  // there HTTP_PROXY is a header of the client
+  if (request_.url.scheme != "http" || in_cgi || !variable("http_proxy").empty()) return;
+  if (const std::string proxy = variable("HTTP_PROXY"); !proxy.empty()) set(CURLOPT_PROXY, proxy.c_str());
 }
 
 HttpResponse Transfer::run() {

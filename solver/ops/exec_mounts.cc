@@ -17,6 +17,7 @@
 #include "cache/mount_pack.h"
 #include "cache/remote_cache.h"
 #include "cache/unpacker.h"
+#include "solver/ops/rootfs_path.h"
 #include "solver/ops/tree_copy.h"
 #include "solver/ops/write_tree.h"
 
@@ -24,12 +25,6 @@ namespace cbuild::solver::ops {
 namespace {
 
 constexpr auto kLockPoll = std::chrono::milliseconds(20);
-
-std::string relative(const std::string& path) {
-  std::string clean = clean_path(path);
-  while (clean.starts_with('/')) clean.erase(0, 1);
-  return clean == "." ? std::string() : clean;
-}
 
 std::vector<int> borrow(const std::vector<UniqueFd>& fds) {
   std::vector<int> out;

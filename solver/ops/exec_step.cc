@@ -19,19 +19,13 @@
 #include "solver/ops/exec_devices.h"
 #include "solver/ops/exec_mounts.h"
 #include "solver/ops/layer_identity.h"
+#include "solver/ops/rootfs_path.h"
 
 namespace cbuild::solver::ops {
 namespace {
 
-constexpr std::size_t kMaxUserFile = 4u << 20;
 constexpr std::uint64_t kIdentityMaxBytes = 32u << 20, kIdentityMaxEntries = 4096;
 constexpr auto kGrace = std::chrono::milliseconds(2000);
-
-std::string relative(std::string path) {
-  path = clean_path(path);
-  while (path.starts_with('/')) path.erase(0, 1);
-  return path == "." ? std::string() : path;
-}
 
 bool has_variable(const std::vector<std::string>& environment, std::string_view name) {
   return std::any_of(environment.begin(), environment.end(), [&](const std::string& entry) {

@@ -12,29 +12,13 @@
 #include "cache/tree_digest.h"
 #include "oci/layer/unpack.h"
 #include "sandbox/users.h"
+#include "solver/ops/rootfs_path.h"
 #include "solver/ops/tree_copy.h"
 
 namespace cbuild::solver::ops {
 namespace {
 
-constexpr std::size_t kMaxUserFile = 4u << 20;
 constexpr std::string_view kPivot = "/./";
-constexpr std::int64_t kNsPerSecond = 1'000'000'000;
-
-std::string relative(const std::string& absolute) {
-  std::string path = clean_path(absolute);
-  while (path.starts_with('/')) path.erase(0, 1);
-  return path == "." ? std::string() : path;
-}
-
-std::string child(const std::string& directory, const std::string& name) {
-  return directory.empty() ? name : cat(directory, '/', name);
-}
-
-std::string parent_of(const std::string& path) {
-  const std::size_t slash = path.rfind('/');
-  return slash == std::string::npos ? std::string() : path.substr(0, slash);
-}
 
 /// An archive in a directory of its own: what it holds must meet symlinks and directories of the base by the same rules
 /// as a copy does.

@@ -6,27 +6,18 @@
 
 #include "base/error.h"
 #include "base/text.h"
+#include "solver/ops/rootfs_path.h"
 
 namespace cbuild::solver::ops {
 namespace {
 
 constexpr unsigned kMaxSymlinks = 255;
-constexpr std::int64_t kNsPerSecond = 1'000'000'000;
 
 std::deque<std::string> parts_of(const std::string& path) {
   std::deque<std::string> parts;
   for (std::string& part : split(path, '/'))
     if (!part.empty() && part != ".") parts.push_back(std::move(part));
   return parts;
-}
-
-std::string parent_of(const std::string& path) {
-  const std::size_t slash = path.rfind('/');
-  return slash == std::string::npos ? std::string() : path.substr(0, slash);
-}
-
-std::string child(const std::string& directory, const std::string& name) {
-  return directory.empty() ? name : cat(directory, '/', name);
 }
 
 PlannedTree::Kind kind_of(mode_t mode) {

@@ -10,17 +10,10 @@
 #include "base/error.h"
 #include "base/sys.h"
 #include "base/text.h"
+#include "solver/ops/rootfs_path.h"
 
 namespace cbuild::solver::ops {
 namespace {
-
-constexpr std::int64_t kNsPerSecond = 1'000'000'000;
-
-std::string relative(const std::string& absolute) {
-  std::string path = clean_path(absolute);
-  while (path.starts_with('/')) path.erase(0, 1);
-  return path == "." ? std::string() : path;
-}
 
 /// "a", "a/b", "a/b/c" for "a/b/c".
 std::vector<std::string> prefixes(const std::string& path) {

@@ -6,20 +6,10 @@
 
 #include "base/error.h"
 #include "base/text.h"
+#include "solver/ops/rootfs_path.h"
 
 namespace cbuild::solver::ops {
 namespace {
-
-constexpr std::int64_t kNsPerSecond = 1'000'000'000;
-
-std::string child(const std::string& directory, const std::string& name) {
-  return directory.empty() ? name : cat(directory, '/', name);
-}
-
-std::string parent_of(const std::string& path) {
-  const std::size_t slash = path.rfind('/');
-  return slash == std::string::npos ? std::string() : path.substr(0, slash);
-}
 
 std::string below(const std::string& path, const std::string& top) {
   if (top.empty()) return path;
