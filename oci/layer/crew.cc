@@ -12,6 +12,8 @@
 #include <mutex>
 #include <utility>
 
+#include "base/tsan.h"
+
 namespace cbuild::oci::layer {
 
 struct Crew::State {
@@ -71,7 +73,11 @@ void Crew::post(Item item) {
     if (state_->runners >= state_->max_runners) return;
     ++state_->runners;
   }
-  tbb::this_task_arena::enqueue([state = state_] { state->run_all(); });
+  tsan::give(state_.get());
+  tbb::this_task_arena::enqueue([state = state_] {
+    tsan::take(state.get());
+    state->run_all();
+  });
 }
 
 void Crew::help_until(const std::function<bool()>& done) {
