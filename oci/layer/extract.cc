@@ -12,6 +12,7 @@
 #include <cerrno>
 
 #include "base/error.h"
+#include "base/owner.h"
 #include "base/sys.h"
 #include "base/text.h"
 #include "oci/layer/kept_xattrs.h"
@@ -209,7 +210,7 @@ void Extractor::make_hardlink(const Place& place, const TarMember& member) {
 void Extractor::adjust_link(const Place& place, const TarMember& member, const struct stat& st) const {
   const Owner owner = owner_of(member);
   if (st.st_uid != owner.uid || st.st_gid != owner.gid)
-    set_owner(place.fd(), place.c_name(), AT_SYMLINK_NOFOLLOW, owner);
+    sys::set_owner(place.fd(), place.c_name(), owner.uid, owner.gid);
   if (S_ISREG(st.st_mode)) {
     const UniqueFd fd = sys::open_at(place.fd(), place.name, O_RDONLY | O_NOFOLLOW | O_NONBLOCK);
     set_xattrs(fd.get(), member.entry.xattrs);
@@ -227,20 +228,11 @@ bool Extractor::keeps_owner(const Owner& owner, const TargetDir& dir) const {
   return owner.uid == own_uid_ && owner.gid == own_gid_ && !dir.setgid;
 }
 
-void Extractor::set_owner(int dirfd, const char* name, int flags, const Owner& owner) const {
-  if (fchownat(dirfd, name, owner.uid, owner.gid, flags) == 0) return;
-  const int err = errno;
-  const std::string what = cat("set owner ", owner.uid, ":", owner.gid);
-  if (err != EINVAL) throw_errno(err, what);
-  throw Error(ErrorCode::denied, cat(what, ": not mapped into this user namespace"))
-      .with_errno(err)
-      .with_hint("give the user more ids in /etc/subuid and /etc/subgid");
-}
-
 /// Everything but the content, for a file or directory that was just made.
 void Extractor::dress(int fd, const TarMember& member, const TargetDir& dir, mode_t mode) const {
   const Owner owner = owner_of(member);
-  if (!keeps_owner(owner, dir) || member.entry.type == EntryType::directory) set_owner(fd, "", AT_EMPTY_PATH, owner);
+  if (!keeps_owner(owner, dir) || member.entry.type == EntryType::directory)
+    sys::set_owner(fd, "", owner.uid, owner.gid);
   if (!member.entry.xattrs.empty()) set_xattrs(fd, member.entry.xattrs);
   if (fchmod(fd, mode) != 0) throw_errno(errno, "set mode");
   const timespec both[2] = {mtime_of(member), mtime_of(member)};
@@ -250,7 +242,7 @@ void Extractor::dress(int fd, const TarMember& member, const TargetDir& dir, mod
 /// As dress(), for what cannot be opened. There is no race to lose: the name was just made in a directory that is ours.
 void Extractor::dress_by_name(const Place& place, const TarMember& member) const {
   const Owner owner = owner_of(member);
-  if (!keeps_owner(owner, *place.dir)) set_owner(place.fd(), place.c_name(), AT_SYMLINK_NOFOLLOW, owner);
+  if (!keeps_owner(owner, *place.dir)) sys::set_owner(place.fd(), place.c_name(), owner.uid, owner.gid);
   for (const sys::Xattr& xattr : member.entry.xattrs) {
     if (may_set(xattr.name)) sys::set_xattr_at(place.fd(), place.name, xattr);
   }

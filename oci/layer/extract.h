@@ -57,7 +57,6 @@ class Extractor {
   void replace(const Place& place);
   Owner owner_of(const TarMember& member) const;
   bool keeps_owner(const Owner& owner, const TargetDir& dir) const;
-  void set_owner(int dirfd, const char* name, int flags, const Owner& owner) const;
   void dress(int fd, const TarMember& member, const TargetDir& dir, mode_t mode) const;
   void dress_by_name(const Place& place, const TarMember& member) const;
   void adjust_link(const Place& place, const TarMember& member, const struct stat& st) const;

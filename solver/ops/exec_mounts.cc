@@ -12,6 +12,7 @@
 #include <thread>
 
 #include "base/error.h"
+#include "base/owner.h"
 #include "base/sys.h"
 #include "base/text.h"
 #include "cache/mount_pack.h"
@@ -33,7 +34,7 @@ std::vector<int> borrow(const std::vector<UniqueFd>& fds) {
 }
 
 void own(int directory, uid_t uid, gid_t gid, mode_t mode) {
-  if (fchown(directory, uid, gid) != 0) throw_errno(errno, "chown of a cache mount");
+  sys::set_owner(directory, "", uid, gid);
   if (fchmod(directory, mode) != 0) throw_errno(errno, "chmod of a cache mount");
 }
 

@@ -8,6 +8,7 @@
 #include <algorithm>
 
 #include "base/error.h"
+#include "base/owner.h"
 #include "base/sys.h"
 #include "base/text.h"
 #include "solver/ops/rootfs_path.h"
@@ -55,8 +56,7 @@ void make_entry(int root, const sandbox::SkeletonEntry& entry) {
     sys::mkdir_at(root, entry.path, 0700);
   else
     sys::open_at(root, entry.path, O_WRONLY | O_CREAT | O_EXCL, 0600).close_checked();
-  if (fchownat(root, entry.path.c_str(), entry.uid, entry.gid, AT_SYMLINK_NOFOLLOW) != 0)
-    throw_errno(errno, cat("chown ", entry.path));
+  sys::set_owner(root, entry.path.c_str(), entry.uid, entry.gid);
   if (fchmodat(root, entry.path.c_str(), entry.mode, 0) != 0) throw_errno(errno, cat("chmod ", entry.path));
 }
 

@@ -14,6 +14,7 @@
 #include <unordered_map>
 
 #include "base/error.h"
+#include "base/owner.h"
 #include "base/text.h"
 #include "solver/ops/planned_walk.h"
 
@@ -69,10 +70,6 @@ class TreeWriter {
   std::string path_of(const Item& item) const {
     const std::string& directory = directories_[item.directory].path;
     return directory.empty() ? *item.name : cat(directory, '/', *item.name);
-  }
-  void set_owner(int fd, const std::string& name, Ownership owner) const {
-    if (fchownat(fd, name.c_str(), owner.uid, owner.gid, AT_SYMLINK_NOFOLLOW) != 0)
-      throw_errno(errno, cat("chown ", name));
   }
   static void set_mtime(int fd, const std::string& name, struct timespec mtime) {
     const struct timespec times[2] = {mtime, mtime};
@@ -148,7 +145,7 @@ void TreeWriter::write_file(int directory, const Item& item, SourceOpener& sourc
     sys::copy_file_data(in.get(), out.get(), static_cast<std::uint64_t>(now.st_size));
   else
     sys::write_all(out.get(), node.text);
-  if (fchown(out.get(), node.owner.uid, node.owner.gid) != 0) throw_errno(errno, "chown");
+  sys::set_owner(out.get(), "", node.owner.uid, node.owner.gid);
   if (fchmod(out.get(), node.mode & 07777) != 0) throw_errno(errno, "chmod");
   if (in) copy_xattrs(in.get(), out.get());
   const struct timespec times[2] = {node.mtime, node.mtime};
@@ -161,10 +158,10 @@ void TreeWriter::write_special(int directory, const Item& item) const {
   const std::string& name = *item.name;
   if (S_ISLNK(node.mode)) {
     if (symlinkat(node.text.c_str(), directory, name.c_str()) != 0) throw_errno(errno, "symlink");
-    set_owner(directory, name, node.owner);
+    sys::set_owner(directory, name.c_str(), node.owner.uid, node.owner.gid);
   } else {
     if (mknodat(directory, name.c_str(), (node.mode & S_IFMT) | 0600, node.device) != 0) throw_errno(errno, "mknod");
-    set_owner(directory, name, node.owner);
+    sys::set_owner(directory, name.c_str(), node.owner.uid, node.owner.gid);
     if (fchmodat(directory, name.c_str(), node.mode & 07777, 0) != 0) throw_errno(errno, "chmod");
   }
   for (const sys::Xattr& xattr : node.xattrs) sys::set_xattr_at(directory, name, xattr);
@@ -175,7 +172,7 @@ void TreeWriter::finish_directory(const Directory& directory) const {
   const UniqueFd fd = sys::open_at(root_, directory.path, O_RDONLY | O_DIRECTORY | O_NOFOLLOW);
   const PlannedNode& node = *directory.node;
   try {
-    if (fchown(fd.get(), node.owner.uid, node.owner.gid) != 0) throw_errno(errno, "chown");
+    sys::set_owner(fd.get(), "", node.owner.uid, node.owner.gid);
     if (fchmod(fd.get(), node.mode & 07777) != 0) throw_errno(errno, "chmod");
     for (const sys::Xattr& xattr : node.xattrs) sys::set_xattr_at(fd.get(), ".", xattr);
     const struct timespec times[2] = {node.mtime, node.mtime};

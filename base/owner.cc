@@ -1,0 +1,24 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "base/owner.h"
+
+#include <fcntl.h>
+#include <unistd.h>
+
+#include <cerrno>
+
+#include "base/error.h"
+#include "base/text.h"
+
+namespace cbuild::sys {
+
+void set_owner(int dirfd, const char* name, uid_t uid, gid_t gid) {
+  if (::fchownat(dirfd, name, uid, gid, AT_SYMLINK_NOFOLLOW | AT_EMPTY_PATH) == 0) return;
+  const int err = errno;
+  const std::string what = cat("set owner ", uid, ":", gid);
+  if (err != EINVAL) throw_errno(err, what);
+  throw Error(ErrorCode::denied, cat(what, ": not mapped into this user namespace"))
+      .with_errno(err)
+      .with_hint("give the user more ids in /etc/subuid and /etc/subgid");
+}
+
+}  // namespace cbuild::sys

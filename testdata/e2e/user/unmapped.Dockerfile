@@ -1,0 +1,6 @@
+FROM base AS copy
+COPY --chown=4000000:5 mine /mine
+RUN true
+
+FROM base AS mount
+RUN --mount=type=cache,target=/c,uid=4000000 true
