@@ -5,6 +5,8 @@
 #include <sys/stat.h>
 #include <sys/sysmacros.h>
 
+#include <cstdio>
+
 #include "base/error.h"
 #include "base/files.h"
 #include "base/subprocess.h"
@@ -287,6 +289,30 @@ TEST_CASE("a sparse member cannot claim more than the limit") {
   const CommandResult tar = run_command({"tar", "-C", dir.path(), "--format=pax", "-S", "-cf", "-", "huge"});
   REQUIRE(tar.exit_code == 0);
   check_broken(tar.out, 1 << 30);
+}
+
+/// `archive` with another number in an octal field of its first header, and the checksum to it.
+std::string with_number(std::string archive, std::size_t at, std::size_t digits, std::uint64_t value) {
+  constexpr std::size_t kBlock = 512, kSum = 148;
+  for (std::size_t i = digits; i-- > 0; value /= 8) archive[at + i] = static_cast<char>('0' + value % 8);
+  archive.replace(kSum, 8, 8, ' ');
+  unsigned sum = 0;
+  for (std::size_t i = 0; i < kBlock; ++i) sum += static_cast<unsigned char>(archive[i]);
+  char text[8];
+  std::snprintf(text, sizeof text, "%06o", sum);
+  return archive.replace(kSum, 7, text, 7);
+}
+
+TEST_CASE("the pieces of a sparse member lie one behind the other, within its size") {
+  const TempDir dir = TempDir::in_tmp("cbuild-jail");
+  TreeMaker(dir.fd()).sparse("f", 1 << 20, 1 << 19, std::string(5000, 'x'));
+  const CommandResult tar = run_command({"tar", "-C", dir.path(), "--format=gnu", "-S", "-cf", "-", "f"});
+  REQUIRE(tar.exit_code == 0);
+  constexpr std::size_t kFirstOffset = 386, kRealSize = 483, kDigits = 11;
+  Jail whole;
+  unpack(memory_file(tar.out).get(), whole.fd(), {});
+  check_broken(with_number(tar.out, kRealSize, kDigits, 1000));
+  check_broken(with_number(tar.out, kFirstOffset, kDigits, 1ull << 32));
 }
 
 TEST_CASE("errors name the entry, made safe for a terminal") {

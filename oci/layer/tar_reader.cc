@@ -161,6 +161,7 @@ struct TarReader::Impl {
   std::unique_ptr<archive, Free> handle;
   std::vector<std::byte> first;
   archive_entry* current = nullptr;
+  std::uint64_t size = 0, end = 0;  ///< of the current member, and of its data so far
   std::exception_ptr error;
   bool primed = false, opened = false;
 };
@@ -174,12 +175,14 @@ bool TarReader::next(TarMember& member) {
     impl_->read_header();  // the primer
   }
   if (!impl_->read_header()) return false;
+  impl_->end = 0;
   member.entry.name = text_or_empty(archive_entry_pathname(impl_->current));
   try {
     take(member, impl_->current);
   } catch (Error& error) {
     throw error.add_context(sanitize_for_terminal(member.entry.name));
   }
+  impl_->size = member.entry.size;
   return true;
 }
 
@@ -192,6 +195,10 @@ bool TarReader::data(std::span<const std::byte>& bytes, std::uint64_t& offset) {
   impl_->check(result);
   bytes = {static_cast<const std::byte*>(block), size};
   offset = static_cast<std::uint64_t>(at);
+  // libarchive takes a sparse map as it is written: backwards, overlapping, or longer than the file.
+  if (offset < impl_->end || offset > impl_->size || size > impl_->size - offset)
+    throw Error(ErrorCode::corrupt, "broken tar: a sparse map that does not fit its file");
+  impl_->end = offset + size;
   return true;
 }
 

@@ -32,8 +32,8 @@ class TarReader {
 
   /// The next member; false at the end of the archive.
   bool next(TarMember& member);
-  /// A piece of the current member's content and where in the file it belongs; gaps are holes. False when there is no
-  /// more.
+  /// A piece of the current member's content and where in the file it belongs, behind the piece before it and within
+  /// the member's size; gaps are holes. False when there is no more.
   bool data(std::span<const std::byte>& bytes, std::uint64_t& offset);
 
  private:
