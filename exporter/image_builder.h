@@ -30,6 +30,8 @@ struct ImageOptions {
   bool docker_media_types = false;
   bool force_compression = false;  ///< re-encode own layers that have another compression
   bool rewrite_timestamp = false;  ///< times of files in own layers are lowered to ImageResult::file_epoch
+
+  bool operator==(const ImageOptions&) const = default;
 };
 
 /// A finished image: everything is in the store's blobs (base layers perhaps only elsewhere).
