@@ -176,8 +176,8 @@ bool PathPatternList::matches(std::string_view path, const ParentMatch& parent, 
     return impl_->match(path, parent.matched, self.matched);
   bool matched = false;
   std::vector<bool> above;
-  for (std::size_t end = 0; end != std::string_view::npos;) {
-    end = path.find('/', end == 0 ? 0 : end + 1);
+  for (std::size_t from = 0, end = 0; end != std::string_view::npos; from = end + 1) {
+    end = path.find('/', from);
     matched = impl_->match(path.substr(0, end), above, self.matched);
     above = self.matched;
   }

@@ -19,8 +19,8 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
     const PathPatternList list(patterns);
     PathPatternList::ParentMatch parent, self;
     bool walked = false;
-    for (std::size_t end = 0; end != std::string::npos;) {
-      end = path.find('/', end == 0 ? 0 : end + 1);
+    for (std::size_t from = 0, end = 0; end != std::string::npos; from = end + 1) {
+      end = path.find('/', from);
       walked = list.matches(std::string_view(path).substr(0, end), parent, self);
       std::swap(parent, self);
     }

@@ -200,6 +200,11 @@ TEST_CASE("hostile patterns do not blow up") {
   CHECK_THROWS_AS(PathPatternList({times("a{1000}", 9'000) + "*"}), Error);
 }
 
+TEST_CASE("a path with a leading slash ends, too") {
+  CHECK_FALSE(PathPatternList({"b"}).matches("/b"));
+  CHECK(PathPatternList({"**"}).matches("//b/"));
+}
+
 TEST_CASE("patterns of more than one machine word") {
   const std::string long_name(150, 'x');
   check({{"**/?xxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxx*y", "no", false}});

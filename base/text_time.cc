@@ -111,7 +111,9 @@ std::string format_rfc3339(std::int64_t epoch_s) { return format_date_time(epoch
 
 std::string format_rfc3339_ns(std::int64_t epoch_ns) {
   const std::int64_t second = floor_div(epoch_ns, kBillion);
-  std::string fraction = std::to_string(kBillion + (epoch_ns - second * kBillion)).substr(1);
+  // Not from `second * kBillion`, which the first instants that an epoch_ns can name are below.
+  const std::int64_t nanoseconds = (epoch_ns % kBillion + kBillion) % kBillion;
+  std::string fraction = std::to_string(kBillion + nanoseconds).substr(1);
   fraction.resize(fraction.find_last_not_of('0') + 1);
   return cat(format_date_time(second), fraction.empty() ? "" : ".", fraction, 'Z');
 }
