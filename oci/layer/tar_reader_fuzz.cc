@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-// Reads hostile headers without touching a disk; their checksums are made right first, or mutations would end there. The
-// first byte chooses how the stream is cut into pieces, which must not change what is read; and what was read comes back
-// the same from an archive that is written of it.
+// Reads hostile headers without touching a disk; their checksums are made right first, or mutations would end there.
+// The first byte chooses how the stream is cut into pieces, which must not change what is read; and what was read comes
+// back the same from an archive that is written of it.
 #include <algorithm>
 #include <cstddef>
 #include <cstdint>
@@ -111,9 +111,8 @@ bool is_plain(const Member& member) {
 void check_round_trip(const Archive& archive) {
   Archive plain;
   std::string bytes;
-  TarWriter writer([&](std::span<const std::byte> part) {
-    bytes.append(reinterpret_cast<const char*>(part.data()), part.size());
-  });
+  TarWriter writer(
+      [&](std::span<const std::byte> part) { bytes.append(reinterpret_cast<const char*>(part.data()), part.size()); });
   for (const Member& member : archive.members) {
     if (!is_plain(member)) continue;
     plain.members.push_back(member);
