@@ -19,6 +19,7 @@ enum class SetupFault : std::uint8_t {
   machine,            ///< a kernel, a privilege or a resource that is missing
   disk_full,          ///< no block, inode or quota is left
   working_directory,  ///< the spec's directory cannot be entered
+  user,               ///< the spec's ids are none that this user namespace has
 };
 
 /// How a step ended.

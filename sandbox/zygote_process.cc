@@ -98,8 +98,10 @@ SetupFault fault_of(int error) {
 
 SetupFault fault_of(const setup::Report& report, const std::vector<setup::Step>& steps) {
   const SetupFault fault = fault_of(-report.error);
-  const bool entering = report.step < steps.size() && std::holds_alternative<setup::EnterDirectory>(steps[report.step]);
-  return fault == SetupFault::machine && entering ? SetupFault::working_directory : fault;
+  if (fault != SetupFault::machine || report.step >= steps.size()) return fault;
+  if (std::holds_alternative<setup::EnterDirectory>(steps[report.step])) return SetupFault::working_directory;
+  const bool is_unmapped = -report.error == EINVAL && std::holds_alternative<setup::SetIds>(steps[report.step]);
+  return is_unmapped ? SetupFault::user : fault;
 }
 
 std::int64_t nanoseconds(const timeval& time) { return (time.tv_sec * 1'000'000LL + time.tv_usec) * 1000; }

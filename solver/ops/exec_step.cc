@@ -106,12 +106,24 @@ void make_kernel_directories(const cache::TreeView& root, int upper) {
 
 std::string command_text(const ExecOp& op) { return join(op.argv, " "); }
 
-/// A full disk is the user's to mend, a directory that cannot be entered is what the Dockerfile asked for.
+/// A full disk is the user's to mend, a directory that cannot be entered or a user that there is not is what the
+/// Dockerfile asked for.
+ErrorCode code_of(sandbox::SetupFault fault) {
+  switch (fault) {
+    case sandbox::SetupFault::disk_full:
+      return ErrorCode::no_space;
+    case sandbox::SetupFault::working_directory:
+    case sandbox::SetupFault::user:
+      return ErrorCode::step_failed;
+    case sandbox::SetupFault::none:
+    case sandbox::SetupFault::machine:
+      break;
+  }
+  return ErrorCode::unsupported;
+}
+
 Error setup_failure(const sandbox::Exit& exit) {
-  const ErrorCode code = exit.setup_fault == sandbox::SetupFault::disk_full           ? ErrorCode::no_space
-                         : exit.setup_fault == sandbox::SetupFault::working_directory ? ErrorCode::step_failed
-                                                                                      : ErrorCode::unsupported;
-  return {code, cat("cannot start the step: ", exit.setup_error)};
+  return {code_of(exit.setup_fault), cat("cannot start the step: ", exit.setup_error)};
 }
 
 std::string how_it_ended(const ExecOp& op, const sandbox::Exit& exit) {

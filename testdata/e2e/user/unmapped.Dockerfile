@@ -4,3 +4,7 @@ RUN true
 
 FROM base AS mount
 RUN --mount=type=cache,target=/c,uid=4000000 true
+
+FROM base AS run
+USER 4000000
+RUN true
