@@ -195,13 +195,13 @@ std::vector<TreeView::Entry> TreeView::list(const std::string& path) const {
   Members members{0};
   if (impl_->overlay) {
     const auto directory = impl_->directory(path);
-    if (!directory) throw Error(ErrorCode::not_found, "/" + path + ": no such directory");
+    if (!directory) throw Error(ErrorCode::not_found, "/" + path + ": no such file or directory");
     members = directory->members;
   }
   std::unordered_set<std::string> seen;
   for (const std::uint32_t layer : members) {
     const auto dir = open_real(impl_->fd(layer), path, O_RDONLY | O_DIRECTORY);
-    if (!dir) throw Error(ErrorCode::not_found, "/" + path + ": no such directory");
+    if (!dir) throw Error(ErrorCode::not_found, "/" + path + ": no such file or directory");
     for (std::string& name : sys::list_dir(dir->get())) {
       if (members.size() > 1 && !seen.insert(name).second) continue;
       const auto st = sys::try_stat_at(dir->get(), name);
@@ -223,7 +223,7 @@ UniqueFd TreeView::open(const std::string& path, int flags) const {
 
 UniqueFd TreeView::open_directory(std::size_t layer, const std::string& path) const {
   auto directory = open_real(impl_->fd(static_cast<std::uint32_t>(layer)), path, O_RDONLY | O_DIRECTORY);
-  if (!directory) throw Error(ErrorCode::not_found, "/" + path + ": no such directory");
+  if (!directory) throw Error(ErrorCode::not_found, "/" + path + ": no such file or directory");
   return std::move(*directory);
 }
 
