@@ -13,7 +13,6 @@ using namespace cbuild::cache::testing;
 
 namespace {
 
-constexpr int kShared = 0, kLocked = 2;
 constexpr std::uint64_t kPlenty = 1u << 30;
 
 /// A store with one cache mount, which nobody uses any more.

@@ -282,7 +282,6 @@ TEST_CASE("memos") {
 TEST_CASE("cache mounts: sharing and content") {
   TempStore temp;
   Store store(temp.options()), other(temp.options());
-  constexpr int kShared = 0, kPrivate = 1, kLocked = 2;
   {
     auto mount = store.try_cache_mount("/root/.cache", {}, kShared, 0, [](int dir) { write_file(dir, "seed", "s"); });
     REQUIRE(mount);

@@ -20,6 +20,9 @@
 /// For tests: of this module, and of those that stand on it.
 namespace cbuild::cache::testing {
 
+/// Sharing of cache mounts, as the store counts it.
+inline constexpr int kShared = 0, kPrivate = 1, kLocked = 2;
+
 /// A temporary directory with a store root inside.
 struct TempStore {
   TempDir dir = TempDir::in_tmp("cbuild-cache-test-");
