@@ -10,12 +10,16 @@
 #include <mutex>
 #include <utility>
 
+#include "base/tsan.h"
+
 namespace cbuild::solver {
 
 // What is to be done lies in a queue of our own and TBB is only told to take one more: so the hand-over from
 // thread to thread is our mutex's, which ThreadSanitizer sees, and not libtbb's, which it does not (see
 // CMakeLists.txt).
 struct WorkerPool::Impl {
+  ~Impl() { tsan::take(this); }
+
   void run_next() {
     std::function<void()> task;
     {
@@ -46,7 +50,12 @@ void WorkerPool::enqueue(std::function<void()> task) {
     impl->tasks.push_back(std::move(task));
   }
   // Isolated: a worker that waits inside one step's parallel loop must not take up another step on top of it.
-  impl->arena.enqueue([impl] { tbb::this_task_arena::isolate([impl] { impl->run_next(); }); });
+  tsan::give(impl);
+  impl->arena.enqueue([impl] {
+    tsan::take(impl);
+    tbb::this_task_arena::isolate([impl] { impl->run_next(); });
+    tsan::give(impl);
+  });
 }
 
 }  // namespace cbuild::solver

@@ -17,6 +17,8 @@
 namespace cbuild::oci::layer {
 
 struct Crew::State {
+  ~State() { tsan::take(this); }
+
   std::mutex mutex;
   std::condition_variable changed;
   std::deque<Item> queue;
@@ -55,12 +57,14 @@ void Crew::State::run_all() {
 }
 
 Crew::Crew() : state_(std::make_shared<State>()) {}
+Crew::~Crew() { stop(); }
 
 void Crew::stop() noexcept {
   std::unique_lock lock(state_->mutex);
   state_->stopped = true;
   state_->queue.clear();
   state_->changed.wait(lock, [this] { return state_->running == 0; });
+  tsan::give(state_.get());
 }
 
 void Crew::post(Item item) {
@@ -77,6 +81,7 @@ void Crew::post(Item item) {
   tbb::this_task_arena::enqueue([state = state_] {
     tsan::take(state.get());
     state->run_all();
+    tsan::give(state.get());
   });
 }
 

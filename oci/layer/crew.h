@@ -14,7 +14,7 @@ class Crew {
   using Item = std::function<void()>;
 
   Crew();
-  ~Crew() { stop(); }
+  ~Crew();
   Crew(const Crew&) = delete;
   Crew& operator=(const Crew&) = delete;
 
