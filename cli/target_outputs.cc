@@ -37,7 +37,7 @@ std::map<std::string, std::vector<std::string>> names_by_target(const std::vecto
   for (const std::string& tag : tags) {
     const std::size_t equals = tag.find('=');
     if (equals != std::string::npos) {
-      const std::string& target = find_target(tag.substr(0, equals), targets, "-t");
+      const std::string target = find_target(tag.substr(0, equals), targets, "-t");
       names[target].push_back(for_target(tag.substr(equals + 1), target));
       continue;
     }
