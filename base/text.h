@@ -74,5 +74,8 @@ std::string clean_path(std::string_view path);
 std::string join_path(std::string_view a, std::string_view b);
 std::string base_name(std::string_view path);
 std::string dir_name(std::string_view path);
+/// Of relative paths, where "" is the root.
+std::string child_path(const std::string& directory, const std::string& name);
+std::string parent_path(const std::string& path);
 
 }  // namespace cbuild

@@ -49,4 +49,13 @@ std::string dir_name(std::string_view path) {
   return clean_path(slash == std::string_view::npos ? std::string_view() : path.substr(0, slash + 1));
 }
 
+std::string child_path(const std::string& directory, const std::string& name) {
+  return directory.empty() ? name : cat(directory, '/', name);
+}
+
+std::string parent_path(const std::string& path) {
+  const std::size_t slash = path.rfind('/');
+  return slash == std::string::npos ? std::string() : path.substr(0, slash);
+}
+
 }  // namespace cbuild

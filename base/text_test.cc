@@ -138,4 +138,12 @@ TEST_CASE("join_path, base_name and dir_name are Go's") {
   CHECK(dir_name("a//b/../c") == "a");
 }
 
+TEST_CASE("relative paths whose root is empty") {
+  CHECK(child_path("", "a") == "a");
+  CHECK(child_path("a/b", "c") == "a/b/c");
+  CHECK(parent_path("a/b/c") == "a/b");
+  CHECK(parent_path("a") == "");
+  CHECK(parent_path("") == "");
+}
+
 }  // namespace cbuild

@@ -38,11 +38,7 @@ struct Context {
     make_symlink(fd(), "src/main.c", "link");
     sys::mkdir_all(fd(), "empty", 0755);
   }
-  TreeView view() const {
-    std::vector<UniqueFd> layers;
-    layers.push_back(sys::open_at(fd(), ".", O_RDONLY | O_DIRECTORY));
-    return {std::move(layers), false};
-  }
+  TreeView view() const { return TreeView::of_directory(fd()); }
   Digest local(const Selection& selection, const std::vector<std::string>& ignore = {},
                std::vector<KeyPart>* parts = nullptr) {
     LocalTree tree(store, path, ignore);

@@ -37,11 +37,6 @@ bool is_old_enough(const StatId& id, std::int64_t now) {
   return id.ctime_ns + (coarse ? kCoarseClockStep : kClockStep) < now;
 }
 
-std::string folder_of(const std::string& path) {
-  const std::size_t slash = path.rfind('/');
-  return slash == std::string::npos ? std::string() : path.substr(0, slash);
-}
-
 void set_metadata(ContentEntry& entry, const struct stat& st) {
   entry.mode = st.st_mode;
   entry.device = st.st_rdev;
@@ -121,10 +116,6 @@ void fill_all(int dir, std::vector<ContentEntry>& entries, const StatTable::Bloc
                     [&](const auto& range) { fill_range(range.begin(), range.end()); });
 }
 
-std::string join(const std::string& directory, const std::string& name) {
-  return directory.empty() ? name : cat(directory, '/', name);
-}
-
 }  // namespace
 
 struct LocalScan::Task {
@@ -134,11 +125,11 @@ struct LocalScan::Task {
 };
 
 ContentEntry LocalScan::read_header(const std::string& path) const {
-  const auto parent = open_real(root_fd_, folder_of(path), O_RDONLY | O_DIRECTORY);
+  const auto parent = open_real(root_fd_, parent_path(path), O_RDONLY | O_DIRECTORY);
   ContentEntry entry;
   entry.name = path.empty() ? "." : base_name(path);
   std::size_t hint = 0;
-  if (!parent || !fill(parent->get(), entry, table_.directory(folder_of(path)), hint)) {
+  if (!parent || !fill(parent->get(), entry, table_.directory(parent_path(path)), hint)) {
     throw Error(ErrorCode::not_found, cat("\"/", path, "\": not found"));
   }
   if (entry.fresh && !path.empty()) learnt_.store(true, std::memory_order_relaxed);
@@ -189,7 +180,7 @@ std::vector<PathPatternList::ParentMatch> LocalScan::list(int dir, const Task& t
     ContentEntry entry;
     if (!ignore_.empty()) {
       PathPatternList::ParentMatch self;
-      entry.only_for_children = ignore_.matches(join(task.path, name), task.match, self);
+      entry.only_for_children = ignore_.matches(child_path(task.path, name), task.match, self);
       if (entry.only_for_children && !ignore_.has_negation()) {
         task.directory->ignored.push_back(std::move(name));
         continue;
@@ -218,7 +209,7 @@ std::vector<LocalScan::Task> LocalScan::scan(const Task& task) const {
     }
     if (entry.fresh) learnt_.store(true, std::memory_order_relaxed);
     if (S_ISDIR(entry.mode)) {
-      std::string path = join(task.path, entry.name);
+      std::string path = child_path(task.path, entry.name);
       entry.directory = known_(path);
       if (!entry.directory) {
         entry.directory = std::make_shared<ContentDirectory>();

@@ -18,12 +18,6 @@ namespace cbuild::cache {
 
 namespace {
 
-TreeView view_of(int dirfd) {
-  std::vector<UniqueFd> layers;
-  layers.push_back(sys::open_at(dirfd, ".", O_RDONLY | O_DIRECTORY));
-  return {std::move(layers), false};
-}
-
 using Directories = StatTable::Directories;
 
 /// Rows of one directory: what was seen now, and what is remembered of names that were not looked at.
@@ -45,7 +39,7 @@ struct LocalTree::Impl {
         path(at),
         root(sys::open_at(AT_FDCWD, at, O_RDONLY | O_DIRECTORY)),
         table_name(sha256(clean_path(at)).hex()),
-        view(view_of(root.get())),
+        view(TreeView::of_directory(root.get())),
         ignore(patterns) {}
 
   const StatTable& known_table();

@@ -12,7 +12,6 @@ namespace {
 
 constexpr std::size_t kMaxKeyParts = 2000;
 constexpr std::size_t kPartDigest = 7 + 32;  // "sha256:" and half of it tells two contents apart
-constexpr std::string_view kPivotMark = "/./";
 
 struct Part {
   std::string label;
@@ -87,8 +86,8 @@ void explain(const Digester& digester, const Selection& selection, std::vector<P
 /// The directories between the pivot (or the root) and a path asked for with --parents are copied too, with
 /// their metadata.
 void append_parents(const Digester& digester, const Selected& selected, const HeaderOf& header, std::string& out) {
-  const std::size_t pivot = selected.as.find(kPivotMark);
-  const std::string rest = pivot == std::string::npos ? selected.as : selected.as.substr(pivot + kPivotMark.size());
+  const std::size_t pivot = selected.as.find(kPivot);
+  const std::string rest = pivot == std::string::npos ? selected.as : selected.as.substr(pivot + kPivot.size());
   std::string path = pivot == std::string::npos ? std::string() : selected.as.substr(0, pivot);
   const std::vector<std::string> names = split(rest, '/');
   for (std::size_t i = 0; i + 1 < names.size(); ++i) {

@@ -29,11 +29,6 @@ namespace {
 constexpr std::size_t kDeep = 12;  ///< layers in a directory that make reading their names pay
 constexpr std::size_t kMaxKeptDirectories = 1u << 16;
 
-std::string parent_of(const std::string& path) {
-  const std::size_t slash = path.rfind('/');
-  return slash == std::string::npos ? std::string() : path.substr(0, slash);
-}
-
 std::string name_of(const std::string& path) {
   const std::size_t slash = path.rfind('/');
   return slash == std::string::npos ? path : path.substr(slash + 1);
@@ -119,11 +114,11 @@ std::optional<Found> TreeView::Impl::find(const std::string& path) {
   if (layers.empty()) return path.empty() ? std::optional<Found>(Found{empty_root(), 0, {}}) : std::nullopt;
   if (!overlay) return find_plain(path);
   if (path.empty()) return Found{sys::stat_fd(fd(0)), 0, directory(path)->members};
-  const std::string parent_path = parent_of(path);
-  const auto parent = directory(parent_path);
+  const std::string above = parent_path(path);
+  const auto parent = directory(above);
   if (!parent) return std::nullopt;
   const bool deep = parent->members.size() >= kDeep;
-  if (deep) read_names(*parent, parent_path);
+  if (deep) read_names(*parent, above);
   const std::uint64_t hash = deep ? NameSet::hash(name_of(path)) : 0;
   std::optional<Found> found;
   for (std::size_t i = 0; i < parent->members.size(); ++i) {
@@ -173,6 +168,11 @@ TreeView::TreeView(std::vector<UniqueFd> layers, bool overlay, bool user_xattr) 
   for (UniqueFd& fd : layers) impl_->layers.push_back(std::make_shared<const LayerDir>(std::move(fd)));
   impl_->overlay = overlay;
   if (user_xattr) impl_->opaque_xattr = "user.overlay.opaque";
+}
+TreeView TreeView::of_directory(int dirfd) {
+  std::vector<UniqueFd> root;
+  root.push_back(sys::open_at(dirfd, ".", O_RDONLY | O_DIRECTORY));
+  return {std::move(root), false};
 }
 TreeView TreeView::of_shared(std::vector<std::shared_ptr<const LayerDir>> layers, bool user_xattr) {
   TreeView view({}, true, user_xattr);
@@ -233,7 +233,7 @@ std::string TreeView::read_link(const std::string& path) const {
 
 std::vector<sys::Xattr> TreeView::xattrs(const std::string& path) const {
   const int layer = impl_->fd(impl_->layer_of(path));
-  const auto parent = open_real(layer, path.empty() ? "" : parent_of(path), O_PATH | O_DIRECTORY);
+  const auto parent = open_real(layer, path.empty() ? "" : parent_path(path), O_PATH | O_DIRECTORY);
   if (!parent) throw Error(ErrorCode::not_found, "/" + path + ": no such file or directory");
   auto out = sys::list_xattrs_at(parent->get(), path.empty() ? "." : name_of(path));
   if (impl_->overlay) std::erase_if(out, [](const sys::Xattr& xattr) { return is_overlay_xattr(xattr.name); });

@@ -28,6 +28,8 @@ class TreeView {
   /// whiteout rule. `user_xattr`: opaque directories are marked by user.overlay.opaque, as the mount of such
   /// a store reads it.
   TreeView(std::vector<UniqueFd> layers, bool overlay, bool user_xattr = false);
+  /// One plain directory; `dirfd` is borrowed.
+  static TreeView of_directory(int dirfd);
   /// An overlay of layers that other views share.
   static TreeView of_shared(std::vector<std::shared_ptr<const LayerDir>> layers, bool user_xattr);
   ~TreeView();

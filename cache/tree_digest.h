@@ -3,6 +3,7 @@
 
 #include <memory>
 #include <string>
+#include <string_view>
 #include <utility>
 #include <vector>
 
@@ -12,6 +13,9 @@
 #include "cache/tree.h"
 
 namespace cbuild::cache {
+
+/// Parts what --parents leaves out of a path from what it keeps.
+inline constexpr std::string_view kPivot = "/./";
 
 /// What of a tree enters a digest (solver::Selector without the solver's name).
 struct Selection {

@@ -15,12 +15,6 @@ namespace cbuild::cache {
 
 namespace {
 
-constexpr std::string_view kPivot = "/./";
-
-std::string child_of(const std::string& directory, const std::string& name) {
-  return directory.empty() ? name : directory + "/" + name;
-}
-
 class Expansion {
  public:
   Expansion(const TreeView& tree, const PathPatternList& ignore, bool required)
@@ -40,7 +34,7 @@ class Expansion {
     std::vector<std::string> parts = split(pattern, '/');
     std::size_t fixed = 0;
     std::string base;
-    while (fixed < parts.size() && !has_glob(parts[fixed])) base = child_of(base, parts[fixed++]);
+    while (fixed < parts.size() && !has_glob(parts[fixed])) base = child_path(base, parts[fixed++]);
     const auto real = tree_.resolve(base);
     if (real) match_below(*real, base, {parts.begin() + static_cast<std::ptrdiff_t>(fixed), parts.end()});
   }
@@ -49,9 +43,9 @@ class Expansion {
   void deep_wildcard(const std::string& base, const std::string& real_base, const PathGlob& glob,
                      const std::string& below) {
     for (const auto& entry : tree_.list(child_of_real(real_base, below))) {
-      const std::string relative = child_of(below, entry.name);
+      const std::string relative = child_path(below, entry.name);
       if (glob.matches(relative)) {
-        add_match(child_of(real_base, relative), base.empty() ? relative : cat(base, kPivot, relative), entry);
+        add_match(child_path(real_base, relative), base.empty() ? relative : cat(base, kPivot, relative), entry);
       } else if (S_ISDIR(entry.st.st_mode) && glob.could_match_below(relative)) {
         deep_wildcard(base, real_base, glob, relative);
       }
@@ -62,7 +56,7 @@ class Expansion {
 
  private:
   static std::string child_of_real(const std::string& base, const std::string& below) {
-    return below.empty() ? base : child_of(base, below);
+    return below.empty() ? base : child_path(base, below);
   }
 
   void match_below(const std::string& real, const std::string& as, const std::vector<std::string>& parts) {
@@ -73,7 +67,7 @@ class Expansion {
       const auto matched = match_glob(parts[0], child.name);
       if (!matched) throw Error(ErrorCode::input, cat("syntax error in pattern: ", parts[0]));
       if (!*matched) continue;
-      const std::string path = child_of(real, child.name), name = child_of(as, child.name);
+      const std::string path = child_path(real, child.name), name = child_path(as, child.name);
       if (rest.empty())
         add_match(path, name, child);
       else
@@ -99,7 +93,7 @@ class Expansion {
     const auto entry = tree_.lookup(path);
     if (!entry || !S_ISDIR(entry->st.st_mode)) return false;
     for (const auto& child : tree_.list(path)) {
-      const std::string name = child_of(path, child.name);
+      const std::string name = child_path(path, child.name);
       if (!ignore_.matches(name) || (S_ISDIR(child.st.st_mode) && holds_visible(name))) return true;
     }
     return false;
@@ -115,7 +109,7 @@ void expand_parents(Expansion& expansion, const TreeView& tree, const std::strin
   const std::size_t pivot = asked.find(kPivot);
   const std::string base = pivot == std::string::npos ? std::string() : relative_path(asked.substr(0, pivot));
   const std::string rest = relative_path(pivot == std::string::npos ? asked : asked.substr(pivot + kPivot.size()));
-  if (!has_glob(rest)) return expansion.plain(child_of(base, rest), base.empty() ? rest : cat(base, kPivot, rest));
+  if (!has_glob(rest)) return expansion.plain(child_path(base, rest), base.empty() ? rest : cat(base, kPivot, rest));
   const auto real = tree.resolve(base);
   if (real) expansion.deep_wildcard(base, *real, PathGlob(rest), "");
 }

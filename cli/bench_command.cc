@@ -38,9 +38,7 @@ struct Kind {
 };
 
 cache::TreeView view_of(const std::string& path) {
-  std::vector<UniqueFd> root;
-  root.push_back(sys::open_at(AT_FDCWD, path, O_RDONLY | O_DIRECTORY));
-  return cache::TreeView(std::move(root), false);
+  return cache::TreeView::of_directory(sys::open_at(AT_FDCWD, path, O_RDONLY | O_DIRECTORY).get());
 }
 
 void copy_context(const std::string& from, const std::vector<std::string>& ignore, const TempDir& to) {

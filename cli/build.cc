@@ -81,7 +81,7 @@ class Build {
   void report_failure();
   std::vector<solver::VertexId> results() const;
   std::unordered_set<solver::VertexId> layers_to_pack() const;
-  std::unordered_set<solver::VertexId> only_packed() const;
+  std::unordered_set<solver::VertexId> only_packed(std::unordered_set<solver::VertexId> layers) const;
   exporter::ImageResult image_result(const frontend::LoweredTarget& target) const;
   exporter::CacheContent cache_content(const std::vector<TargetResult>& targets);
   void export_outputs();
@@ -241,9 +241,8 @@ void Build::count_steps() {
   }
 }
 
-/// Layers of an image that nothing else wants: neither another step nor an output that writes files.
-std::unordered_set<solver::VertexId> Build::only_packed() const {
-  std::unordered_set<solver::VertexId> layers = layers_to_pack();
+/// Of the layers to pack, those that nothing else wants: neither another step nor an output that writes files.
+std::unordered_set<solver::VertexId> Build::only_packed(std::unordered_set<solver::VertexId> layers) const {
   for (const solver::VertexId id : lowered_.graph.reachable(results()))
     for (const solver::VertexId input : lowered_.graph[id].inputs) layers.erase(input);
   for (std::size_t i = 0; i < lowered_.targets.size(); ++i)
@@ -253,12 +252,12 @@ std::unordered_set<solver::VertexId> Build::only_packed() const {
 
 bool Build::solve() {
   if (results().empty()) return true;
+  const std::unordered_set<solver::VertexId> layers = layers_to_pack();
   solver::ops::BuildServices shared = services();
   shared.packer = &*packer_;
-  shared.only_packed = only_packed();
+  shared.only_packed = only_packed(layers);
   solver::ops::StoreExecutor executor(std::move(shared));
   solver::ops::CacheResultStore records(store_, project_, remote_cache_.importer());
-  const std::unordered_set<solver::VertexId> layers = layers_to_pack();
   solver::SolveOptions solve_options;
   solve_options.max_running_steps = options_.jobs;
   solve_options.cancel = &cancel_;

@@ -17,9 +17,12 @@ namespace {
 
 using Json = nlohmann::ordered_json;
 
+bool writes_files(const exporter::Output& output) {
+  return output.type == exporter::OutputType::local || output.type == exporter::OutputType::tar;
+}
+
 bool needs_image(const exporter::Output& output) {
-  return output.type != exporter::OutputType::local && output.type != exporter::OutputType::tar &&
-         output.type != exporter::OutputType::cacheonly;
+  return !writes_files(output) && output.type != exporter::OutputType::cacheonly;
 }
 
 /// The image as one output wants it. Layers with lowered times are other blobs than those that were packed while the
@@ -108,10 +111,8 @@ void write_image_ids(const BuildOptions& options, const std::vector<TargetResult
 }  // namespace
 
 bool wants_files(const BuildOptions& options, const std::string& target) {
-  return std::any_of(options.outputs.begin(), options.outputs.end(), [&](const exporter::Output& output) {
-    return output.target == target &&
-           (output.type == exporter::OutputType::local || output.type == exporter::OutputType::tar);
-  });
+  return std::any_of(options.outputs.begin(), options.outputs.end(),
+                     [&](const exporter::Output& output) { return output.target == target && writes_files(output); });
 }
 
 bool wants_image(const BuildOptions& options, const std::string& target) {

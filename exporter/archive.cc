@@ -94,10 +94,6 @@ class ArchiveWriter {
   std::set<Digest> done_;
 };
 
-std::string child(const std::string& directory, const std::string& name) {
-  return directory.empty() ? name : cat(directory, '/', name);
-}
-
 /// Walks a merged view in sorted order into a tar.
 class ViewTar {
  public:
@@ -108,7 +104,7 @@ class ViewTar {
   void directory(const std::string& path) {
     for (const auto& entry : view_.list(path)) {
       if (cancel_) cancel_->check();
-      const std::string name = child(path, entry.name);
+      const std::string name = child_path(path, entry.name);
       if (S_ISSOCK(entry.st.st_mode)) continue;
       write(entry, name);
       if (S_ISDIR(entry.st.st_mode)) directory(name);

@@ -22,7 +22,6 @@ namespace cbuild::exporter {
 namespace {
 
 constexpr std::int64_t kDayNs = 86'400'000'000'000;
-constexpr std::string_view kImageScheme = "docker-image://";
 constexpr std::string_view kEmptyType = "application/vnd.oci.empty.v1+json";
 
 std::int64_t today() { return sys::now_ns() / kDayNs; }

@@ -14,8 +14,6 @@
 namespace cbuild::exporter {
 namespace {
 
-constexpr std::string_view kMountScheme = "docker-image://";
-
 /// The repository a base layer came from, if it is on the registry that is pushed to.
 std::optional<oci::Reference> mount_source(const cache::Layer& layer, const oci::Reference& target) {
   const auto from = image_reference(layer.fetch_from);
@@ -77,8 +75,8 @@ class Pusher {
 
 std::optional<oci::Reference> image_reference(std::string_view locator) {
   if (locator.starts_with(cache::kCacheOrigin)) locator.remove_prefix(cache::kCacheOrigin.size());
-  if (!locator.starts_with(kMountScheme)) return std::nullopt;
-  return oci::parse_reference(std::string(locator.substr(kMountScheme.size())));
+  if (!locator.starts_with(kImageScheme)) return std::nullopt;
+  return oci::parse_reference(std::string(locator.substr(kImageScheme.size())));
 }
 
 void push_image(const BuiltImage& image, const std::string& name, bool by_digest, ExportContext& context) {

@@ -10,6 +10,9 @@
 
 namespace cbuild::exporter {
 
+/// What the locator of an image in a registry begins with (Layer::fetch_from).
+inline constexpr std::string_view kImageScheme = "docker-image://";
+
 /// The image that a layer's locator names in a registry (Layer::fetch_from), from a cache or not; nullopt for others.
 std::optional<oci::Reference> image_reference(std::string_view locator);
 

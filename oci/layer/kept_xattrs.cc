@@ -69,6 +69,10 @@ bool is_overlay_xattr(std::string_view name) {
                      [name](std::string_view prefix) { return name.starts_with(prefix); });
 }
 
+bool is_kept(std::string_view name) {
+  return !is_overlay_xattr(name) && (name == kCapability || name.starts_with(kUser));
+}
+
 std::string portable_capability(std::string value) {
   if (value.size() != sizeof(vfs_ns_cap_data)) return value;
   // Little-endian on every machine: the revision is the top byte of the first word.
@@ -80,9 +84,7 @@ std::string portable_capability(std::string value) {
 }
 
 std::vector<sys::Xattr> layer_xattrs(std::vector<sys::Xattr> xattrs) {
-  std::erase_if(xattrs, [](const sys::Xattr& xattr) {
-    return is_overlay_xattr(xattr.name) || (xattr.name != kCapability && !xattr.name.starts_with(kUser));
-  });
+  std::erase_if(xattrs, [](const sys::Xattr& xattr) { return !is_kept(xattr.name); });
   for (sys::Xattr& xattr : xattrs)
     if (xattr.name == kCapability) xattr.value = portable_capability(std::move(xattr.value));
   std::sort(xattrs.begin(), xattrs.end());
@@ -97,13 +99,11 @@ KeptXattrs read_kept_xattrs(int fd, const std::string& path) {
     at += name.size() + 1;
     if (is_overlay_xattr(name)) {
       take_overlay(out, fd, name, path);
-    } else if (name == kCapability) {
-      out.kept.push_back({name, portable_capability(read_value(fd, name, path))});
-    } else if (name.starts_with(kUser)) {
+    } else if (is_kept(name)) {
       out.kept.push_back({name, read_value(fd, name, path)});
     }
   }
-  std::sort(out.kept.begin(), out.kept.end());
+  out.kept = layer_xattrs(std::move(out.kept));
   return out;
 }
 

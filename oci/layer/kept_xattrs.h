@@ -19,8 +19,10 @@ struct KeptXattrs {
 /// Reads them from an open file. One system call where there are none. Empty where the file system has no xattrs.
 KeptXattrs read_kept_xattrs(int fd, const std::string& path);
 
-/// Whether a layer may carry this one: both when written and when unpacked.
+/// Whether overlayfs uses this one for itself.
 bool is_overlay_xattr(std::string_view name);
+/// Whether a layer carries this one.
+bool is_kept(std::string_view name);
 
 /// A file capability without the user namespace it was set in: revision 3 becomes revision 2 (linux/capability.h).
 std::string portable_capability(std::string value);

@@ -18,17 +18,11 @@
 namespace cbuild::solver::ops {
 namespace {
 
-constexpr std::string_view kPivot = "/./";
-
 /// An archive in a directory of its own: what it holds must meet symlinks and directories of the base by the same rules
 /// as a copy does.
 struct UnpackedArchive {
-  explicit UnpackedArchive(cache::Staging at) : staging(std::move(at)), tree(view_of(staging.tree_fd())) {}
-  static cache::TreeView view_of(int directory) {
-    std::vector<UniqueFd> root;
-    root.push_back(sys::open_at(directory, ".", O_RDONLY | O_DIRECTORY));
-    return cache::TreeView(std::move(root), false);
-  }
+  explicit UnpackedArchive(cache::Staging at)
+      : staging(std::move(at)), tree(cache::TreeView::of_directory(staging.tree_fd())) {}
 
   cache::Staging staging;
   cache::TreeView tree;
@@ -112,16 +106,16 @@ std::string FileActions::target_of(const CopyAction& copy, const cache::Selected
   if (source_is_dir) return destination;
   const bool into = copy.destination.ends_with('/') || copy.destination.ends_with("/.") || destination.empty() ||
                     destination_.kind(destination) == PlannedTree::Kind::directory;
-  return into ? child(destination, base_name(selected.as)) : destination;
+  return into ? child_path(destination, base_name(selected.as)) : destination;
 }
 
 /// --parents copies the pivot directory, or the root, with nothing in it but what was asked for: the directories on the
 /// way are copied as any nested directory is, and excludes are relative to the pivot.
 void FileActions::copy_below_pivot(const cache::TreeView& tree, TreeCopier& copier, const CopyAction& copy,
                                    const cache::Selected& selected) {
-  const std::size_t pivot = selected.as.find(kPivot);
+  const std::size_t pivot = selected.as.find(cache::kPivot);
   const bool has_pivot = pivot != std::string::npos;
-  const std::string rest = relative(has_pivot ? selected.as.substr(pivot + kPivot.size()) : selected.as);
+  const std::string rest = relative(has_pivot ? selected.as.substr(pivot + cache::kPivot.size()) : selected.as);
   const auto base = tree.resolve(has_pivot ? selected.as.substr(0, pivot) : std::string());
   CBUILD_CHECK(base.has_value());  // it was found when the path was selected
   const std::string destination = destination_.resolve(relative(copy.destination));
@@ -154,7 +148,7 @@ void FileActions::copy_selected(const CopyAction& copy, const cache::Selected& s
     make_parents(copy, target);
     copier.copy_contents(selected.path, target, had == PlannedTree::Kind::missing);
   } else {
-    make_parents(copy, parent_of(target));
+    make_parents(copy, parent_path(target));
     copier.copy_file(selected.path, target);
   }
 }
@@ -188,7 +182,7 @@ bool FileActions::unpack_archive(const CopyAction& copy, const std::string& from
 void FileActions::operator()(const MakeFileAction& file) {
   const std::string path = destination_.resolve(relative(file.path));
   const Ownership owner = file.chown.empty() ? Ownership{} : owner_of(file.chown);
-  destination_.make_dirs(parent_of(path), 0755, owner, std::nullopt);
+  destination_.make_dirs(parent_path(path), 0755, owner, std::nullopt);
   destination_.clear_for_file(path);
   PlannedNode node;
   node.mode = S_IFREG | (file.chmod.empty() ? file.mode : parse_mode_change(file.chmod)(file.mode, false));

@@ -27,6 +27,8 @@ PlannedTree::Kind kind_of(mode_t mode) {
 
 }  // namespace
 
+bool belongs_to_overlay(const sys::Xattr& xattr) { return xattr.name.find(".overlay.") != std::string::npos; }
+
 PlannedTree::Found PlannedTree::find(const std::string& path) const {
   if (last_ != nullptr && path == last_path_) return {last_, false};
   Found found{&root_, false};
@@ -55,10 +57,10 @@ std::string PlannedTree::resolve(const std::string& path) const {
     const std::string part = std::move(todo.front());
     todo.pop_front();
     if (part == "..") {
-      real = parent_of(real);
+      real = parent_path(real);
       continue;
     }
-    const std::string next = child(real, part);
+    const std::string next = child_path(real, part);
     if (kind(next) != Kind::symlink) {
       real = next;
       continue;
@@ -92,9 +94,9 @@ void PlannedTree::take_up(const std::string& path) {
   node.mode = entry->st.st_mode & (S_IFMT | 07777);
   node.owner = {entry->st.st_uid, entry->st.st_gid};
   node.mtime = entry->st.st_mtim;
-  for (sys::Xattr& xattr : base_->xattrs(path))
-    if (xattr.name.find(".overlay.") == std::string::npos) node.xattrs.push_back(std::move(xattr));
-  directory(parent_of(path)).children.emplace(base_name(path), std::move(node));
+  node.xattrs = base_->xattrs(path);
+  std::erase_if(node.xattrs, belongs_to_overlay);
+  directory(parent_path(path)).children.emplace(base_name(path), std::move(node));
 }
 
 /// True if the merged view had nothing there.
@@ -107,7 +109,7 @@ bool PlannedTree::make_dir_entry(const std::string& path) {
     return false;
   }
   if (had != Kind::missing) throw Error(ErrorCode::input, cat("cannot copy to non-directory: /", path));
-  directory(parent_of(path)).children.emplace(base_name(path), PlannedNode{});
+  directory(parent_path(path)).children.emplace(base_name(path), PlannedNode{});
   return true;
 }
 
@@ -116,7 +118,7 @@ void PlannedTree::make_dirs(const std::string& path, mode_t mode, Ownership owne
   if (last_ != nullptr && path == last_path_) return;
   std::string made;
   for (const std::string& part : parts_of(path)) {
-    made = child(made, part);
+    made = child_path(made, part);
     if (!make_dir_entry(made)) continue;
     PlannedNode& node = directory(made);
     node.mode = S_IFDIR | (mode & 07777);
@@ -134,20 +136,20 @@ void PlannedTree::set_dir_mtime(const std::string& path, struct timespec mtime) 
 void PlannedTree::clear_for_file(const std::string& path) {
   if (kind(path) == Kind::directory)
     throw Error(ErrorCode::input, cat("cannot replace to directory /", path, " with file"));
-  directory(parent_of(path)).children.erase(base_name(path));
+  directory(parent_path(path)).children.erase(base_name(path));
 }
 
-void PlannedTree::clear(const std::string& path) { directory(parent_of(path)).children.erase(base_name(path)); }
+void PlannedTree::clear(const std::string& path) { directory(parent_path(path)).children.erase(base_name(path)); }
 
 void PlannedTree::replace_by_directory(const std::string& path) {
   const Kind had = kind(path);
   if (had == Kind::missing || had == Kind::directory) return;
   clear(path);
-  directory(parent_of(path)).children.emplace(base_name(path), PlannedNode{});
+  directory(parent_path(path)).children.emplace(base_name(path), PlannedNode{});
 }
 
 void PlannedTree::add(const std::string& path, PlannedNode node) {
-  auto& names = directory(parent_of(path)).children;
+  auto& names = directory(parent_path(path)).children;
   // Most come in the order of their names.
   names.insert_or_assign(names.end(), base_name(path), std::move(node));
 }

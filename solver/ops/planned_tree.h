@@ -24,6 +24,9 @@ struct Ownership {
   bool operator==(const Ownership&) const = default;
 };
 
+/// Whether a copy leaves it out: overlayfs's own, under any prefix.
+bool belongs_to_overlay(const sys::Xattr& xattr);
+
 /// Where the content of copied files lies: a directory in one of the layers of a tree. The tree is borrowed.
 struct SourceDirectory {
   const cache::TreeView* tree = nullptr;

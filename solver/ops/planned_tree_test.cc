@@ -31,12 +31,6 @@ struct Trees {
   TempDir written = TempDir::in_tmp("cbuild-plan-written-");
   TempDir store_dir = TempDir::in_tmp("cbuild-plan-store-");
   cache::Store store{{store_dir.path() + "/store", false}};
-
-  static cache::TreeView view(const TempDir& of) {
-    std::vector<UniqueFd> root;
-    root.push_back(sys::open_at(of.fd(), ".", O_RDONLY | O_DIRECTORY));
-    return cache::TreeView(std::move(root), false);
-  }
 };
 
 oci::layer::PackOptions plain() {
@@ -58,7 +52,7 @@ std::string packed_from_disk(const TempDir& tree) {
 
 /// The rules of the test in one place: what is packed straight is what is packed once it is written.
 void check_same_layer(Trees& trees, const FileOp& op, const cache::TreeView* base, bool local = false) {
-  const cache::TreeView source = Trees::view(trees.source);
+  const cache::TreeView source = cache::TreeView::of_directory(trees.source.fd());
   const PlannedTree plan = plan_file_actions(op, base, {{}, {&source, nullptr, local}}, trees.store, nullptr);
   write_tree(plan, trees.written.fd(), nullptr);
   const std::string straight = packed_straight(plan);
@@ -126,7 +120,7 @@ TEST_CASE("directories of the base on the way are taken up with what they are") 
   TempDir base = TempDir::in_tmp("cbuild-plan-base-");
   TreeMaker(base.fd()).dir("etc/app", 0711).mtime("etc/app", 77).symlink("link", "etc/app").file("etc/file", "x");
   if (oci::layer::test::is_root()) TreeMaker(base.fd()).own("etc/app", 3, 4).mtime("etc/app", 77);
-  const cache::TreeView view = Trees::view(base);
+  const cache::TreeView view = cache::TreeView::of_directory(base.fd());
   check_same_layer(trees, copy({.sources = {"a.txt"}, .destination = "/link/"}), &view);
   const struct stat st = sys::stat_at(trees.written.fd(), "etc/app");
   CHECK((st.st_mode & 07777) == 0711);
@@ -149,7 +143,7 @@ TEST_CASE("an archive is packed from where it was unpacked") {
 TEST_CASE("the merged view of base and plan") {
   TempDir base = TempDir::in_tmp("cbuild-plan-base-");
   TreeMaker(base.fd()).dir("d").file("d/f", "x").symlink("to-d", "d").symlink("loop", "loop").file("file", "x");
-  const cache::TreeView view = Trees::view(base);
+  const cache::TreeView view = cache::TreeView::of_directory(base.fd());
   PlannedTree plan(&view);
   using Kind = PlannedTree::Kind;
   CHECK(plan.kind("") == Kind::directory);
@@ -179,7 +173,7 @@ TEST_CASE("the merged view of base and plan") {
 TEST_CASE("a source that is gone or no file any more is an error that names it") {
   Trees trees;
   TreeMaker(trees.source.fd()).file("gone", "x").file("pipe", "x");
-  const cache::TreeView source = Trees::view(trees.source);
+  const cache::TreeView source = cache::TreeView::of_directory(trees.source.fd());
   PlannedTree plan(nullptr);
   TreeCopier(source, plan, {}).copy_contents("", "");
   REQUIRE(::unlinkat(trees.source.fd(), "gone", 0) == 0);

@@ -19,13 +19,4 @@ inline std::string relative(const std::string& absolute) {
   return path == "." ? std::string() : path;
 }
 
-/// Of relative paths, where "" is the root.
-inline std::string child(const std::string& directory, const std::string& name) {
-  return directory.empty() ? name : cat(directory, '/', name);
-}
-inline std::string parent_of(const std::string& path) {
-  const std::size_t slash = path.rfind('/');
-  return slash == std::string::npos ? std::string() : path.substr(0, slash);
-}
-
 }  // namespace cbuild::solver::ops

@@ -16,8 +16,6 @@ std::string below(const std::string& path, const std::string& top) {
   return path.size() > top.size() ? path.substr(top.size() + 1) : std::string();
 }
 
-bool belongs_to_overlay(const sys::Xattr& xattr) { return xattr.name.find(".overlay.") != std::string::npos; }
-
 }  // namespace
 
 TreeCopier::TreeCopier(const cache::TreeView& source, PlannedTree& destination, CopyRules rules)
@@ -47,7 +45,7 @@ bool TreeCopier::any_negation() const {
 
 bool TreeCopier::holds_included(const std::string& directory, const std::string& top) const {
   for (const auto& entry : source_.list(directory)) {
-    const std::string path = child(directory, entry.name);
+    const std::string path = child_path(directory, entry.name);
     if (!excluded(path, top)) return true;
     if (S_ISDIR(entry.st.st_mode) && holds_included(path, top)) return true;
   }
@@ -74,27 +72,27 @@ void TreeCopier::copy_below(const std::string& top, const std::string& path, con
   const auto entry = source_.lookup(real);
   if (!entry) throw Error(ErrorCode::not_found, cat("\"/", real, "\": not found"));
   const bool directory = S_ISDIR(entry->st.st_mode);
-  if (excluded(child(top, path), top) && !(directory && any_negation() && holds_included(real, top))) return;
+  if (excluded(child_path(top, path), top) && !(directory && any_negation() && holds_included(real, top))) return;
   for (std::size_t slash = path.find('/'); slash != std::string::npos; slash = path.find('/', slash + 1)) {
-    const std::string part = path.substr(0, slash), above = child(to, part);
-    const auto from = source_.resolve(child(top, part));
+    const std::string part = path.substr(0, slash), above = child_path(to, part);
+    const auto from = source_.resolve(child_path(top, part));
     const auto parent = from ? source_.lookup(*from) : std::nullopt;
-    if (!parent) throw Error(ErrorCode::not_found, cat("\"/", child(top, part), "\": not found"));
+    if (!parent) throw Error(ErrorCode::not_found, cat("\"/", child_path(top, part), "\": not found"));
     destination_.make_dirs(above, 0755, {}, rules_.mtime_ns);
     set_directory_metadata(parent->st, *from, above);
   }
-  if (directory) return copy_directory(entry->st, real, child(to, path), top, false);
-  make_free(child(to, path));
-  copy_entry(*entry, real, child(to, path));
+  if (directory) return copy_directory(entry->st, real, child_path(to, path), top, false);
+  make_free(child_path(to, path));
+  copy_entry(*entry, real, child_path(to, path));
 }
 
 void TreeCopier::walk(const std::string& from, const std::string& to, const std::string& top, bool fresh) {
   for (const auto& entry : source_.list(from)) {
     if (rules_.cancel) rules_.cancel->check();
-    const std::string path = child(from, entry.name);
+    const std::string path = child_path(from, entry.name);
     const bool directory = S_ISDIR(entry.st.st_mode);
     if (excluded(path, top) && !(directory && any_negation() && holds_included(path, top))) continue;
-    const std::string target = child(to, entry.name);
+    const std::string target = child_path(to, entry.name);
     if (directory) {
       copy_directory(entry.st, path, target, top, fresh);
       continue;
@@ -158,8 +156,8 @@ const std::shared_ptr<const SourceDirectory>& TreeCopier::source_directory(std::
 
 PlannedNode TreeCopier::planned_file(const cache::TreeView::Entry& entry, const std::string& from) {
   PlannedNode node = planned(entry.st);
-  node.source = source_directory(entry.layer, parent_of(from));
-  node.source_name = base_name(from);
+  node.source = source_directory(entry.layer, parent_path(from));
+  node.source_name = entry.name;
   if (entry.st.st_nlink > 1) {
     std::uint64_t& group = hard_links_[{entry.layer, {entry.st.st_dev, entry.st.st_ino}}];
     if (group == 0) group = destination_.new_link_group();

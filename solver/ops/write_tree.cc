@@ -39,8 +39,7 @@ struct Item {
 /// Best effort, as the reference: a file system or a user namespace may refuse some.
 void copy_xattrs(int from, int to) {
   for (const sys::Xattr& xattr : sys::list_xattrs(from))
-    if (xattr.name.find(".overlay.") == std::string::npos)
-      (void)fsetxattr(to, xattr.name.c_str(), xattr.value.data(), xattr.value.size(), 0);
+    if (!belongs_to_overlay(xattr)) (void)fsetxattr(to, xattr.name.c_str(), xattr.value.data(), xattr.value.size(), 0);
 }
 
 class TreeWriter {
