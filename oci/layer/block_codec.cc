@@ -1,14 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
-// gzip at the fast levels is ISA-L's deflate, two to three times as fast as libdeflate's level 1. A block that ends in
-// a full flush ends on a byte and needs nothing of the block before, so the blocks of one member can be made by many
-// threads and joined; the member's CRC-32 is combined from theirs. Only ISA-L's levels 1 and 2 are used: their matcher
-// is the same algorithm for every instruction set of x86-64, while level 3 takes another one under AVX2 and would make
-// the bytes depend on the processor. Levels from 4 on are libdeflate's; it can only write whole members, so every block
-// is one.
+// gzip at the fast levels is ISA-L's deflate, two to three times as fast as libdeflate's level 1. Its blocks can be
+// made by many threads and joined to one member, whose CRC-32 is combined from theirs. Only ISA-L's levels 1 and 2 are
+// used: their matcher is the same algorithm for every instruction set of x86-64, while level 3 takes another one under
+// AVX2 and would make the bytes depend on the processor. Levels from 4 on are libdeflate's; it can only write whole
+// members, so every block is one.
 #include "oci/layer/block_codec.h"
 
-#include <isa-l/crc.h>
-#include <isa-l/igzip_lib.h>
 #include <libdeflate.h>
 #include <zlib.h>
 #include <zstd.h>
@@ -19,6 +16,7 @@
 
 #include "base/error.h"
 #include "base/text.h"
+#include "oci/layer/isal_blocks.h"
 
 namespace cbuild::oci::layer {
 namespace {
@@ -26,44 +24,6 @@ namespace {
 constexpr std::size_t kGzipBlock = 512u << 10;
 constexpr std::size_t kZstdBlock = 1u << 20;
 constexpr int kFastGzipLevels = 3, kMaxGzipLevel = 12, kDefaultZstdLevel = 1;
-
-/// Room for any input: stored blocks cost 5 bytes per 64 KiB, ISA-L writes a little over that before it falls back.
-std::size_t deflate_bound(std::size_t size) { return size + size / 32 + 4096; }
-
-template <typename T>
-std::uint8_t* bytes_of(T* data) {
-  return reinterpret_cast<std::uint8_t*>(data);
-}
-
-class IsalBlocks {
- public:
-  explicit IsalBlocks(int level) : level_(level <= 1 ? 1 : 2) {
-    level_buffer_.reserve(level_ == 1 ? ISAL_DEF_LVL1_DEFAULT : ISAL_DEF_LVL2_DEFAULT);
-  }
-
-  std::uint32_t append(std::span<const std::byte> block, RawBuffer& out) {
-    out.reserve(out.size() + deflate_bound(block.size()));
-    const std::span<std::byte> room = out.room();
-    isal_deflate_init(stream_.get());  // the stateless variant leaves the window size as it finds it
-    stream_->level = level_;
-    stream_->level_buf = bytes_of(level_buffer_.room().data());
-    stream_->level_buf_size = static_cast<std::uint32_t>(level_buffer_.room().size());
-    stream_->flush = FULL_FLUSH;
-    stream_->end_of_stream = 0;
-    stream_->next_in = bytes_of(const_cast<std::byte*>(block.data()));  // ISA-L does not write through it
-    stream_->avail_in = static_cast<std::uint32_t>(block.size());
-    stream_->next_out = bytes_of(room.data());
-    stream_->avail_out = static_cast<std::uint32_t>(room.size());
-    CBUILD_CHECK(isal_deflate_stateless(stream_.get()) == COMP_OK && stream_->avail_in == 0);
-    out.advance(stream_->total_out);
-    return crc32_gzip_refl(0, bytes_of(const_cast<std::byte*>(block.data())), block.size());
-  }
-
- private:
-  std::uint32_t level_;
-  RawBuffer level_buffer_;
-  std::unique_ptr<isal_zstream> stream_ = std::make_unique_for_overwrite<isal_zstream>();
-};
 
 class DeflateMembers {
  public:
@@ -127,7 +87,7 @@ AnyCodec make_codec(BlockMethod method, int level) {
     case BlockMethod::copy:
       return PlainCopy();
     case BlockMethod::gzip_joined:
-      return IsalBlocks(level);
+      return IsalBlocks(level <= 1 ? 1 : 2);
     case BlockMethod::gzip_members:
       return DeflateMembers(level);
     case BlockMethod::zstd_frames:

@@ -11,6 +11,8 @@
 #include "base/digest.h"
 #include "base/error.h"
 #include "base/subprocess.h"
+#include "base/text.h"
+#include "oci/layer/block_codec.h"
 #include "oci/layer/test_support.h"
 
 namespace cbuild::oci::layer {
@@ -68,6 +70,19 @@ const std::vector<std::string>& inputs() {
       std::string(4 << 20, '\0'),
   };
   return all;
+}
+
+/// A text whose first bytes come again, so that it matters how the codec remembers them.
+std::string returning_text(std::uint32_t seed) {
+  const std::string head = random_bytes(8, seed);
+  return cat(head, random_bytes(64, seed + 1), head.substr(0), "filler", head.substr(1), "more", head.substr(2),
+             std::string(300, 'x'));
+}
+
+std::string codec_output(BlockCodec& codec, std::string_view input) {
+  RawBuffer out;
+  codec.append(bytes_of(input), out);
+  return std::string(reinterpret_cast<const char*>(out.content().data()), out.size());
 }
 
 TEST_CASE("any gunzip reads what was compressed, at every level") {
@@ -168,6 +183,21 @@ TEST_CASE("names and media types of compressions") {
   CHECK(media_type(Compression::gzip, true) == "application/vnd.docker.image.rootfs.diff.tar.gzip");
   CHECK(media_type(Compression::none, true) == "application/vnd.docker.image.rootfs.diff.tar");
   CHECK(media_type(Compression::zstd, true) == "application/vnd.docker.image.rootfs.diff.tar.zstd");
+}
+
+TEST_CASE("where in memory a codec lies is not seen in what it makes") {
+  const std::string zeros(5000, '\0');
+  for (const int level : {1, 2}) {
+    BlockCodec first(Compression::gzip, level), second(Compression::gzip, level), third(Compression::gzip, level);
+    std::uint32_t unlike = 0;
+    for (std::uint32_t seed = 0; seed < 20'000; seed += 2) {
+      const std::string text = seed % 16 == 0 ? zeros + returning_text(seed) : returning_text(seed);
+      const std::string expected = codec_output(first, text);
+      unlike += codec_output(second, text) != expected;
+      unlike += codec_output(third, text) != expected;
+    }
+    CHECK(unlike == 0);
+  }
 }
 
 }  // namespace
