@@ -97,6 +97,7 @@ std::vector<sys::Xattr> xattrs_of(archive_entry* entry) {
 }
 
 void take_device(TarEntry& out, archive_entry* from) {
+  out.device_major = out.device_minor = 0;
   if (out.type != EntryType::char_device && out.type != EntryType::block_device) return;
   out.device_major = checked_device(archive_entry_rdevmajor(from), 1u << 12);
   out.device_minor = checked_device(archive_entry_rdevminor(from), 1u << 20);

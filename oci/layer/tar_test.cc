@@ -74,7 +74,7 @@ TEST_CASE("every kind of entry comes back as it was written") {
   check_round_trip({dir_member("dir", 01777), file_member("dir/empty", ""), owned,
                     file_member("full", std::string(512, 'x')), link_member("link", "../target"),
                     link_member("hard", "owned", EntryType::hardlink), link_member("fifo", "", EntryType::fifo), device,
-                    disk});
+                    disk, file_member("behind a device")});
 }
 
 TEST_CASE("names of every length and alphabet") {
