@@ -13,6 +13,7 @@ import re
 import shutil
 import subprocess
 import sys
+import time
 
 import rig
 import support
@@ -50,6 +51,17 @@ class Tmpfs(Disk):
         check(done.returncode == 0, f"remount,{option}: {done.stderr}")
 
 
+def mount_loop(image, path):
+    """False without loop devices. Tried again for a while, because another process may take the free device that mount has found."""
+    for _ in range(20):
+        done = subprocess.run(["mount", "-o", "loop", image, path], capture_output=True, text=True)
+        if done.returncode == 0:
+            return True
+        time.sleep(0.1)
+    print(f"mount -o loop: {done.stderr.strip()}")
+    return False
+
+
 class Ext4(Disk):
     """Without blocks set aside for root; space is taken by a file."""
 
@@ -61,7 +73,7 @@ class Ext4(Disk):
         with open(image, "wb") as file:
             file.truncate(96 << 20)
         subprocess.run(["mkfs.ext4", "-q", "-b", "4096", "-m", "0", "-N", "20000", image], check=True, capture_output=True)
-        self.mounted = subprocess.run(["mount", "-o", "loop", image, path], capture_output=True).returncode == 0
+        self.mounted = mount_loop(image, path)
 
     def used(self):
         st = os.statvfs(self.path)
