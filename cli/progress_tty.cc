@@ -58,26 +58,45 @@ std::string counter_line(const TaskCounter& counter) {
   return line;
 }
 
-std::string head_line(const TaskView& task, const Picture& picture, std::size_t width, const Colors& c) {
-  const bool cached = task.phase == TaskView::Phase::done && task.state == TaskState::cached;
+bool is_cached(const TaskView& task) { return task.phase == TaskView::Phase::done && task.state == TaskState::cached; }
+
+/// Whether the step ran and is said to have had a reason.
+bool has_reason(const TaskView& task) {
+  return task.phase == TaskView::Phase::done && !is_cached(task) && task.state != TaskState::cancelled &&
+         !task.note.empty();
+}
+
+std::string why_line(const TaskView& task, std::size_t width, const Colors& c) {
+  return cat(c.dim, clip(cat(" => => why: ", task.note), width), c.reset);
+}
+
+std::string label_of(const TaskView& task) {
+  if (task.phase != TaskView::Phase::done) return task.name;
+  if (task.state == TaskState::cached) return cat("CACHED ", task.name);
+  if (task.state == TaskState::failed) return cat("ERROR ", task.name);
+  if (task.state == TaskState::cancelled) return cat("CANCELED ", task.name);
+  return task.name;
+}
+
+/// The line of a step. The reason why it ran stands in it if there is room, otherwise `below` says so.
+std::string head_line(const TaskView& task, const Picture& picture, std::size_t width, const Colors& c, bool& below) {
   const std::int64_t end = task.phase == TaskView::Phase::done ? task.finished_ns : picture.now_ns;
-  std::string label = cached ? cat("CACHED ", task.name) : task.name;
-  if (task.phase == TaskView::Phase::done && task.state == TaskState::failed) label = cat("ERROR ", label);
-  if (task.phase == TaskView::Phase::done && task.state == TaskState::cancelled) label = cat("CANCELED ", label);
-  const bool told =
-      task.phase == TaskView::Phase::done && !cached && task.state != TaskState::cancelled && !task.note.empty();
-  if (told) label += cat("  (", task.note, ")");  // a running step has a line of its own for it
-  const std::string time = format_seconds(cached ? 0 : end - task.started_ns);
-  const std::string line = with_right(cat(" => ", label), time, width);
+  const std::string time = format_seconds(is_cached(task) ? 0 : end - task.started_ns);
+  std::string label = cat(" => ", label_of(task));
+  if (has_reason(task)) {
+    const std::string with_reason = cat(label, "  (", task.note, ")");
+    below = columns(with_reason) + 1 + time.size() > width;
+    if (!below) label = with_reason;
+  }
+  const std::string line = with_right(label, time, width);
   if (task.phase == TaskView::Phase::running) return line;
   if (task.state == TaskState::failed) return cat(c.red, line, c.reset);
-  return cat(task.state == TaskState::ok || cached ? c.blue : c.yellow, line, c.reset);
+  return cat(task.state == TaskState::ok || is_cached(task) ? c.blue : c.yellow, line, c.reset);
 }
 
 std::vector<std::string> detail_lines(const TaskView& task, std::size_t width, std::size_t room, const Colors& c) {
   std::vector<std::string> lines;
-  if (task.phase == TaskView::Phase::running && !task.note.empty())
-    lines.push_back(cat(c.dim, clip(cat(" => => why: ", task.note), width), c.reset));
+  if (task.phase == TaskView::Phase::running && !task.note.empty()) lines.push_back(why_line(task, width, c));
   for (const auto& [item, counter] : task.counters) lines.push_back(clip(cat(" => => ", counter_line(counter)), width));
   std::vector<std::string> tail(task.tail.begin(), task.tail.end());
   if (!task.partial.empty()) tail.push_back(sanitize_for_terminal(task.partial));
@@ -124,7 +143,9 @@ std::vector<std::string> draw(const Picture& picture, std::size_t width, std::si
       --finished_to_skip;  // a small window keeps the newest
       continue;
     }
-    lines.push_back(head_line(*task, picture, width, c));
+    bool below = false;
+    lines.push_back(head_line(*task, picture, width, c, below));
+    if (below && picture.final) lines.push_back(why_line(*task, width, c));
     if (task->phase != TaskView::Phase::running) continue;
     const std::size_t share = height == 0 || running == 0 ? kTailLines + 4 : std::min(spare, kTailLines + 4);
     for (std::string& detail : detail_lines(*task, width, share, c)) {
