@@ -26,7 +26,7 @@ function(cbuild_check_arrows name)
   message(FATAL_ERROR "layering: module ${name} is not in CBUILD_ARROWS")
 endfunction()
 
-# A harness as a test: CBUILD_FUZZ_SECONDS on its kept corpus. What it finds beyond goes to corpus/ in the build directory,
+# A harness as a test: CBUILD_FUZZ_SECONDS on its kept corpus, from CBUILD_FUZZ_SEED. What it finds beyond goes to corpus/ in the build directory,
 # inputs that fail to the build directory itself.
 function(cbuild_fuzz_test fuzzer)
   set(kept "${CMAKE_SOURCE_DIR}/testdata/fuzz/${fuzzer}")
@@ -36,8 +36,8 @@ function(cbuild_fuzz_test fuzzer)
     set(kept)
   endif()
   add_test(NAME fuzz/${fuzzer}
-    COMMAND ${fuzzer} -max_total_time=${CBUILD_FUZZ_SECONDS} -timeout=10 -rss_limit_mb=2048 -max_len=8192 -verbosity=0
-            -print_final_stats=1 "-artifact_prefix=${CMAKE_BINARY_DIR}/${fuzzer}-" "${found}" ${kept})
+    COMMAND ${fuzzer} -seed=${CBUILD_FUZZ_SEED} -max_total_time=${CBUILD_FUZZ_SECONDS} -timeout=10 -rss_limit_mb=2048
+            -max_len=8192 -verbosity=0 -print_final_stats=1 "-artifact_prefix=${CMAKE_BINARY_DIR}/${fuzzer}-" "${found}" ${kept})
   math(EXPR timeout "${CBUILD_FUZZ_SECONDS} + 120")
   set_tests_properties(fuzz/${fuzzer} PROPERTIES TIMEOUT ${timeout} LABELS fuzz)
 endfunction()

@@ -5,6 +5,7 @@ set(CBUILD_SANITIZE "" CACHE STRING "Sanitizers to build with: address,undefined
 option(CBUILD_BENCH "Build the micro-benchmarks" OFF)
 option(CBUILD_FUZZ "Build the libFuzzer harnesses (clang only)" OFF)
 set(CBUILD_FUZZ_SECONDS 5 CACHE STRING "How long the test of each harness runs")
+set(CBUILD_FUZZ_SEED 1 CACHE STRING "Where its mutations begin; 0 for another place every time")
 
 if(NOT CMAKE_BUILD_TYPE AND NOT CMAKE_CONFIGURATION_TYPES)
   set(CMAKE_BUILD_TYPE RelWithDebInfo CACHE STRING "" FORCE)
