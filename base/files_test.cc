@@ -165,7 +165,7 @@ TEST_CASE("locks exclude as they should") {
   REQUIRE(exclusive);
   CHECK_FALSE(FileLock::try_lock(dir.fd(), "l", kShared).has_value());
   auto moved = std::move(exclusive);
-  exclusive.reset();
+  exclusive = std::nullopt;
   CHECK_FALSE(FileLock::try_lock(dir.fd(), "l", kExclusive).has_value());
   moved.reset();
   CHECK(FileLock::try_lock(dir.fd(), "l", kExclusive).has_value());
@@ -184,7 +184,7 @@ TEST_CASE("byte locks exclude the same byte only") {
   CHECK(FileLock::try_lock_byte(dir.fd(), "l", 0).has_value());
   CHECK_FALSE(FileLock::wait_byte(dir.fd(), "l", kFar, [calls = 0]() mutable { return ++calls > 3; }).has_value());
   auto moved = std::move(held);
-  held.reset();
+  held = std::nullopt;
   CHECK_FALSE(FileLock::try_lock_byte(dir.fd(), "l", kFar).has_value());
   moved.reset();
   CHECK(FileLock::wait_byte(dir.fd(), "l", kFar).has_value());

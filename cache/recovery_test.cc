@@ -243,7 +243,7 @@ TEST_CASE("after a reboot, what was never synced is forgotten, what was synced i
   }
   // The index says which boot it is of; the machine "restarts" by our changing that.
   std::string text = slurp(index_path(temp.root) + "-wal"), data = slurp(index_path(temp.root));
-  const std::string boot = sys::boot_id();
+  const std::string& boot = sys::boot_id();
   std::string other = boot;
   other[0] = other[0] == '0' ? '1' : '0';
   REQUIRE(data.find(boot) != std::string::npos);

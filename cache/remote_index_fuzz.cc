@@ -26,6 +26,6 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
   CBUILD_CHECK(to_json(parse_remote_index(text)) == text);
   RemoteIndexBuilder builder;
   builder.merge(index, 0);
-  CBUILD_CHECK(to_json(parse_remote_index(to_json(builder.take()))).size() > 0);
+  CBUILD_CHECK(!to_json(parse_remote_index(to_json(builder.take()))).empty());
   return 0;
 }

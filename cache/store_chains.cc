@@ -38,7 +38,7 @@ std::optional<Chain> select_chain(Database& db, const Digest& id) {
   Query query = db.query("SELECT id, parent, layer, identity, depth FROM chains WHERE id = ?", id);
   if (!query.next()) return std::nullopt;
   Chain chain = read_chain(query);
-  return is_whole(chain) ? std::optional(std::move(chain)) : std::nullopt;
+  return is_whole(chain) ? std::optional(chain) : std::nullopt;
 }
 
 /// Bottom first; empty if the chain is not known or a link of it is missing or damaged.

@@ -117,7 +117,7 @@ std::string draw_dot(const std::string& title, const std::vector<StepEntry>& ste
   }
   for (const Edge& edge : edges_of(steps)) {
     std::vector<std::string> options;
-    if (edge.index > 0) options.push_back("style=dashed");
+    if (edge.index > 0) options.emplace_back("style=dashed");
     if (edge.critical) options.push_back(cat("color=\"", kCritical, "\", penwidth=2.5"));
     out += cat("  v", edge.from, " -> v", edge.to, options.empty() ? "" : cat(" [", join(options, ", "), "]"), ";\n");
   }

@@ -151,11 +151,11 @@ std::vector<std::string> describe_arguments(const BuildOptions& options) {
   for (const SecretOption& secret : options.secrets)
     add("--secret", cat("id=", secret.id, secret.hashed ? ",cache=hash" : ""));
   for (const SshOption& ssh : options.ssh) add("--ssh", ssh.id);
-  if (options.no_cache) out.push_back("--no-cache");
+  if (options.no_cache) out.emplace_back("--no-cache");
   if (!options.no_cache_filter.empty()) add("--no-cache-filter", join(options.no_cache_filter, ","));
-  if (options.pull == PullPolicy::always) out.push_back("--pull");
-  if (options.pull == PullPolicy::never) out.push_back("--pull=never");
-  if (options.only_used_args) out.push_back("--arg-keys=used");
+  if (options.pull == PullPolicy::always) out.emplace_back("--pull");
+  if (options.pull == PullPolicy::never) out.emplace_back("--pull=never");
+  if (options.only_used_args) out.emplace_back("--arg-keys=used");
   add("--network", options.network);
   return out;
 }

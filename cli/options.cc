@@ -76,7 +76,8 @@ SecretOption parse_secret(const std::string& text) {
   }
   if (secret.id.empty())
     usage("--secret: id is required", "--secret id=NAME,src=FILE or --secret id=NAME,env=VARIABLE");
-  if (type != "" && type != "file" && type != "env") usage(cat("--secret: unknown type '", type, "'"), "file or env");
+  if (!type.empty() && type != "file" && type != "env")
+    usage(cat("--secret: unknown type '", type, "'"), "file or env");
   if (type == "env" && secret.env.empty()) secret.env = std::exchange(secret.file, "");
   if (secret.env.empty() && secret.file.empty()) {
     if (type != "file" && std::getenv(secret.id.c_str()))

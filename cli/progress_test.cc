@@ -70,7 +70,7 @@ TEST_CASE("the picture never exceeds the window") {
     TaskView view;
     view.phase = TaskView::Phase::running;
     view.name = "running";
-    for (int line = 0; line < 20; ++line) view.tail.push_back("output");
+    for (int line = 0; line < 20; ++line) view.tail.emplace_back("output");
     picture.tasks.push_back(view);
   }
   for (const std::size_t height : {4u, 10u, 24u}) {

@@ -77,10 +77,9 @@ TEST_CASE("the command's surroundings: arguments, environment, pid 1, umask, std
   if (!can_run_as_root()) return;
   Sandbox sandbox;
   TestImage image;
-  Spec spec = image.exec({"/bin/sh", "-c",
-                          "echo \"$0|$1|$EMPTY|$A\"; echo pid $$; umask; cat; pwd; ls /proc/self/fd | wc -l; "
-                          "cat /proc/1/comm; exit 0",
-                          "a b", ""});
+  const std::string script =
+      "echo \"$0|$1|$EMPTY|$A\"; echo pid $$; umask; cat; pwd; ls /proc/self/fd | wc -l; cat /proc/1/comm; exit 0";
+  Spec spec = image.exec({"/bin/sh", "-c", script, "a b", ""});
   spec.environment = {"PATH=/bin", "A=1 2", "EMPTY="};
   spec.working_dir = "/var";
   const Outcome outcome = sandbox.run(spec);
@@ -261,7 +260,7 @@ TEST_CASE("wrong specs are refused at once") {
   };
   refused([](Spec& s) { s.argv.clear(); });
   refused([](Spec& s) { s.argv[1] = std::string("a\0b", 3); });
-  refused([](Spec& s) { s.environment.push_back(std::string("A=\0", 3)); });
+  refused([](Spec& s) { s.environment.emplace_back("A=\0", 3); });
   refused([](Spec& s) { s.working_dir = "relative"; });
   refused([](Spec& s) { s.upper_fd = -1; });
   refused([](Spec& s) { s.work_fd = -1; });

@@ -131,7 +131,7 @@ Slot Planner::overlay(const std::vector<int>& lowers, int upper, int work, Attri
     step.work = option_value(traits_.work_name);
   }
   next_slot_ += lowers.size() + (is_root ? 1 : 0);
-  in_place_.push_back(std::move(step));
+  in_place_.emplace_back(std::move(step));
   return slot;
 }
 

@@ -234,7 +234,7 @@ TEST_CASE("the command is looked for in the absolute directories of the last PAT
   Spec spec = simple_spec();
   auto plan = setup::make_plan(spec, Mode::root, {});
   CHECK(std::get<setup::Execute>(plan.steps.back()).candidates == std::vector<std::string>{"/first/make", "/bin/make"});
-  spec.environment.push_back("PATH=/last");
+  spec.environment.emplace_back("PATH=/last");
   plan = setup::make_plan(spec, Mode::root, {});
   CHECK(std::get<setup::Execute>(plan.steps.back()).candidates == std::vector<std::string>{"/last/make"});
   spec.argv[0] = "./make";

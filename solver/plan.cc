@@ -55,7 +55,7 @@ class Planner {
     if (std::holds_alternative<ImageSource>(op) || reaches_ignored_[id]) return Need::work;
     std::optional<Record> record = store_.find(plan_.definition_keys[id]);
     if (!record) return Need::work;
-    plan_.hits.emplace(id, std::move(*record));
+    plan_.hits.emplace(id, *record);
     return Need::hit;
   }
 

@@ -72,7 +72,7 @@ FakeResponse FakeRegistry::handle(const FakeRequest& request) {
 }
 
 FakeResponse FakeRegistry::token(const FakeRequest& request) {
-  if (request.param("service") != "fake" && request.method == "GET") violations.push_back("token without service");
+  if (request.param("service") != "fake" && request.method == "GET") violations.emplace_back("token without service");
   if (!basic_user.empty()) {
     const std::string wanted = "Basic " + base64_encode(basic_user + ":" + basic_password);
     if (request.header("authorization") != wanted) return error_response(401, "UNAUTHORIZED", "wrong account");
@@ -88,7 +88,7 @@ std::optional<FakeResponse> FakeRegistry::check_access(const FakeRequest& reques
   const std::string given = request.header("authorization");
   if (!wants_token) {
     if (basic_user.empty()) {
-      if (!given.empty()) violations.push_back("Authorization where none was asked for");
+      if (!given.empty()) violations.emplace_back("Authorization where none was asked for");
       return std::nullopt;
     }
     if (given == "Basic " + base64_encode(basic_user + ":" + basic_password)) return std::nullopt;
@@ -116,7 +116,7 @@ FakeResponse FakeRegistry::blob(const FakeRequest& request, const std::string& r
   const auto from = range_of(request);
   if (!from) return out;
   if (*from >= out.body.size()) {
-    violations.push_back("Range at or after the end");
+    violations.emplace_back("Range at or after the end");
     return plain(416);
   }
   out.status = 206;
@@ -140,7 +140,7 @@ FakeResponse FakeRegistry::manifest(const FakeRequest& request, const std::strin
 
 FakeResponse FakeRegistry::start_upload(const FakeRequest& request, const std::string& repository) {
   if (request.method != "POST") violations.push_back(request.method + " on uploads/");
-  if (request.header("content-length") != "0") violations.push_back("POST without Content-Length: 0");
+  if (request.header("content-length") != "0") violations.emplace_back("POST without Content-Length: 0");
   if (const std::string digest = request.param("mount"); !digest.empty()) {
     const auto source = blobs.find(request.param("from") + "@" + digest);
     if (source != blobs.end()) {
@@ -157,7 +157,7 @@ FakeResponse FakeRegistry::start_upload(const FakeRequest& request, const std::s
 
 FakeResponse FakeRegistry::upload(const FakeRequest& request, const std::string& repository) {
   if (!uploads.contains(request.path)) return error_response(404, "BLOB_UPLOAD_UNKNOWN", "no such upload");
-  if (request.param("_state") != "a+b") violations.push_back("query of the Location was lost");
+  if (request.param("_state") != "a+b") violations.emplace_back("query of the Location was lost");
   uploads.erase(request.path);
   if (request.method == "DELETE") return plain(204);
   if (request.method != "PUT") violations.push_back(request.method + " on an upload");

@@ -205,7 +205,7 @@ Result StepContext::local_snapshot(const LocalSource& source, const std::string&
   if (const auto known = services.store.find(key))
     if (const auto chain = services.store.chain(known->chain)) return {chain->id, chain->identity};
   FileOp op;
-  op.actions.push_back(CopyAction{.input = 1, .sources = selection.paths, .destination = "/", .parents = true});
+  op.actions.emplace_back(CopyAction{.input = 1, .sources = selection.paths, .destination = "/", .parents = true});
   cache::Staging staging = services.store.stage("context");
   const std::vector<CopySource> sources{{}, {&tree.view(), &tree.ignore(), true}};
   write_tree(plan_file_actions(op, nullptr, sources, services.store, services.cancel), staging.tree_fd(),

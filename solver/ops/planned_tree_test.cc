@@ -63,7 +63,7 @@ void check_same_layer(Trees& trees, const FileOp& op, const cache::TreeView* bas
 FileOp copy(CopyAction action) {
   action.input = 1;
   FileOp op;
-  op.actions.push_back(std::move(action));
+  op.actions.emplace_back(std::move(action));
   return op;
 }
 
@@ -108,8 +108,8 @@ TEST_CASE("a copy that is packed straight is the layer of the tree it would have
   }
   SUBCASE("and files that the step itself makes") {
     FileOp op = all;
-    op.actions.push_back(MakeFileAction{.path = "/dst/a.txt", .content = "instead", .mode = 0600});
-    op.actions.push_back(MakeDirAction{.path = "/w/x", .mode = 0700});
+    op.actions.emplace_back(MakeFileAction{.path = "/dst/a.txt", .content = "instead", .mode = 0600});
+    op.actions.emplace_back(MakeDirAction{.path = "/w/x", .mode = 0700});
     check_same_layer(trees, op, nullptr);
   }
 }
