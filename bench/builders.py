@@ -6,6 +6,7 @@ import json
 import os
 import pathlib
 import shutil
+import socket
 import subprocess
 import sys
 import tarfile
@@ -164,8 +165,55 @@ class Buildkit(Builder):
                 f"context:base=oci-layout://base@{self.base['digest']}", "--output", f"type=oci,dest={self.out}"]
 
 
+class Kaniko(Builder):
+    """The executor that KANIKO_EXECUTOR names, in a root directory that is made anew for every build, as a CI job has it. Its base, its
+    cache and its images are in a registry on the loopback."""
+
+    def __init__(self, scratch, base, options):
+        self.executor = shutil.which(os.environ.get("KANIKO_EXECUTOR", "kaniko-executor")) or sys.exit("KANIKO_EXECUTOR names no program")
+        super().__init__("kaniko", first_line(self.executor, "version"))
+        self.scratch, self.builds = scratch / "kaniko", 0
+        self.scratch.mkdir()
+        with socket.socket() as probe:
+            probe.bind(("127.0.0.1", 0))
+            self.registry = f"127.0.0.1:{probe.getsockname()[1]}"
+        config = self.scratch / "registry.json"
+        config.write_text(json.dumps({"version": 0.1, "storage": {"filesystem": {"rootdirectory": str(self.scratch / "registry")}},
+                                      "http": {"addr": self.registry}, "log": {"level": "error"}}))
+        self.server = subprocess.Popen(["docker-registry", "serve", config], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+        self.push_base(options.cbuild, base)
+
+    def push_base(self, cbuild, base):
+        context = self.scratch / "base"
+        context.mkdir()
+        (context / "Dockerfile").write_text("FROM base\n")
+        for _ in range(50):
+            done = subprocess.run([cbuild, "--root", self.scratch / "store", "--build-context", f"base=oci-layout://{base['layout']}",
+                                   "-t", f"{self.registry}/library/base", "--push", context], capture_output=True, text=True)
+            if done.returncode == 0:
+                return
+            time.sleep(0.1)
+        self.close()
+        sys.exit(done.stderr)
+
+    def command(self, context, row):
+        self.builds += 1
+        root = self.scratch / f"root-{self.builds}"
+        flags = ["--force", "--context", "dir:///workspace", "--destination", f"{self.registry}/bench-{row.name.lower()}",
+                 "--registry-mirror", self.registry, "--skip-default-registry-fallback", "--cache", "--cache-copy-layers",
+                 "--cache-repo", f"{self.registry}/cache"]
+        script = ("set -e; mkdir $0; cd $0; mkdir -p kaniko proc dev workspace etc tmp; cp $1 kaniko/executor; "
+                  "mount -t proc proc proc; mount -t tmpfs tmpfs dev; cp -a /dev/null /dev/zero /dev/random /dev/urandom dev; "
+                  "mount --bind -o ro $2 workspace; cp /etc/resolv.conf etc; shift 2; exec chroot . /kaniko/executor \"$@\"")
+        return ["unshare", "--mount", "--pid", "--fork", "sh", "-c", script, str(root), self.executor, str(context), *flags]
+
+    def close(self):
+        self.server.terminate()
+        self.server.wait()
+
+
 def make(name, scratch, base, options):
-    kinds = {"cbuild": Cbuild, "docker": Docker, "buildah": Buildah, "buildkit": Buildkit}
+    kinds = {"cbuild": Cbuild, "docker": Docker, "buildah": Buildah, "buildkit": Buildkit, "kaniko": Kaniko}
     if name not in kinds:
         sys.exit(f"unknown builder {name}; known: {', '.join(kinds)}")
     return kinds[name](scratch, base, options)
