@@ -13,6 +13,7 @@
 #include "base/sys.h"
 #include "base/text.h"
 #include "exporter/stored_blob.h"
+#include "oci/layer/planned_entry.h"
 #include "oci/layer/tar_writer.h"
 #include "oci/layout.h"
 #include "oci/reference.h"
@@ -157,10 +158,7 @@ class ViewTar {
       entry.device_major = major(st.st_rdev);
       entry.device_minor = minor(st.st_rdev);
     }
-    for (const sys::Xattr& xattr : view_.xattrs(name))
-      if (xattr.name == "security.capability" ||
-          (xattr.name.starts_with("user.") && !xattr.name.starts_with("user.overlay.")))
-        entry.xattrs.push_back(xattr);
+    entry.xattrs = oci::layer::layer_xattrs(view_.xattrs(name));
     return entry;
   }
 
