@@ -104,8 +104,6 @@ void make_kernel_directories(const cache::TreeView& root, int upper) {
   }
 }
 
-std::string command_text(const ExecOp& op) { return join(op.argv, " "); }
-
 /// A full disk is the user's to mend, a directory that cannot be entered or a user that there is not is what the
 /// Dockerfile asked for.
 ErrorCode code_of(sandbox::SetupFault fault) {
@@ -233,7 +231,7 @@ void ExecStep::finish(const sandbox::Exit& exit) {
     if (!exit.setup_error.empty()) return fail(setup_failure(exit), exit.code);
     if (failed) {
       std::string text =
-          cat("process \"", command_text(op_), "\" did not complete successfully: ", how_it_ended(op_, exit));
+          cat("process ", go_quote(join(op_.argv, " ")), " did not complete successfully: ", how_it_ended(op_, exit));
       if (op_.retries > 0) text += cat(", ", op_.retries + 1, " tries");
       return fail(Error(ErrorCode::step_failed, text), exit.code);
     }
