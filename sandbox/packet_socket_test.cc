@@ -41,7 +41,7 @@ TEST_CASE("more descriptors than one message carries arrive in order and close-o
         pipes.emplace_back(::fcntl(file.get(), F_DUPFD_CLOEXEC, 0));
         numbers.push_back(i % 2 == 0 ? pipes.back().get() : 0);
       }
-      std::thread sender([&a = a, &numbers, size] { a.send(std::string(size, 'x'), numbers); });
+      std::thread sender([&a, &numbers, size] { a.send(std::string(size, 'x'), numbers); });
       const auto packet = b.receive();
       sender.join();
       REQUIRE(packet);
