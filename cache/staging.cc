@@ -82,7 +82,7 @@ std::string Staging::Impl::work_name() const { return name + ".work"; }
 
 const std::string& Staging::Impl::seal(const Layer& layer) const {
   if (layer.id.empty()) throw Error(ErrorCode::internal, "a layer without an id");
-  const UniqueFd meta = sys::open_at(store->dir(Dir::tmp), name + "/meta", O_WRONLY | O_CREAT | O_TRUNC, 0600);
+  const UniqueFd meta = sys::open_at(store->dir(Dir::tmp), cat(name, '/', kMeta), O_WRONLY | O_CREAT | O_TRUNC, 0600);
   sys::write_all(meta.get(), encode_meta(layer));
   return name;
 }

@@ -184,8 +184,10 @@ void Store::make_durable() {
   if (last == 0) return;
   if (::syncfs(root_fd()) != 0) throw_errno(errno, cat("syncfs ", root()));
   for (const Digest& layer : layers) {
-    // Its presence says that the sync came first; a fresh index trusts it after a reboot.
-    (void)sys::try_open_at(impl_->dir(Dir::snapshots), snapshot_name(layer) + "/synced", O_WRONLY | O_CREAT, 0600);
+    // The name says that the sync came first; a fresh index trusts it after a reboot.
+    const std::string snapshot = snapshot_name(layer);
+    const int snapshots = impl_->dir(Dir::snapshots);
+    (void)::renameat(snapshots, cat(snapshot, '/', kMeta).c_str(), snapshots, cat(snapshot, '/', kSyncedMeta).c_str());
   }
   impl_->index.write([&](Database& db) { db.run("DELETE FROM volatile WHERE seq <= ?", last); });
   impl_->index.read([](Database& db) { db.checkpoint(); });

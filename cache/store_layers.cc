@@ -147,13 +147,14 @@ void Store::add_lazy_layer(const Layer& layer) {
 std::optional<Layer> Store::Impl::adoptable(const Digest& layer) {
   const auto directory = sys::try_open_at(dir(Dir::snapshots), snapshot_name(layer), O_RDONLY | O_DIRECTORY);
   if (!directory || !sys::try_stat_at(directory->get(), "fs")) return std::nullopt;
-  const auto file = sys::try_open_at(directory->get(), "meta", O_RDONLY);
+  auto file = sys::try_open_at(directory->get(), kSyncedMeta, O_RDONLY);
+  const bool synced = file.has_value();
+  if (!synced) file = sys::try_open_at(directory->get(), kMeta, O_RDONLY);
   if (!file) return std::nullopt;
   const auto texts = decode_texts(sys::read_all(file->get(), kMaxMeta));
   auto found = decode_meta(texts);
   if (!found || found->id != layer) return std::nullopt;
-  const bool trusted = texts[0] == sys::boot_id() || sys::try_stat_at(directory->get(), "synced");
-  return trusted ? found : std::nullopt;
+  return synced || texts[0] == sys::boot_id() ? found : std::nullopt;
 }
 
 bool Store::Impl::restore_layer(Database& db, const Digest& layer) {

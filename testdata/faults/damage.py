@@ -54,12 +54,11 @@ def reboot(store, synced):
             db.execute("INSERT INTO volatile(kind, id) SELECT 2, digest FROM blobs")
         db.commit()
     this_boot = pathlib.Path("/proc/sys/kernel/random/boot_id").read_bytes().strip()
-    for meta in store.glob("snapshots/*/meta"):
+    for meta in [*store.glob("snapshots/*/meta"), *store.glob("snapshots/*/synced")]:
         meta.write_bytes(meta.read_bytes().replace(this_boot, b"00000000-0000-0000-0000-000000000000"))
+        meta.rename(meta.with_name("synced" if synced else "meta"))
     if synced:
         return
-    for mark in store.glob("snapshots/*/synced"):
-        mark.unlink()
     for path in [*store.glob("snapshots/*/fs/**/*"), *store.glob("blobs/sha256/*")]:  # sizes survived, data did not
         if path.is_file() and not path.is_symlink():
             path.write_bytes(b"\0" * path.stat().st_size)
