@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "base/sys.h"
+#include "base/text.h"
 #include "oci/registry/pull_fixture.h"
 
 using namespace cbuild;
@@ -140,7 +141,12 @@ TEST_CASE_FIXTURE(PullFixture, "a reset in the middle is resumed by Range") {
   script_blobs({cut});
   check_fetched();
   const std::vector<FakeRequest> log = registry.server->log();
-  CHECK(log.back().header("range") == "bytes=100000-");
+  const std::string range = log.back().header("range");
+  REQUIRE(range.starts_with("bytes="));
+  const auto begin = parse_int(std::string_view(range).substr(6, range.size() - 7));
+  REQUIRE(begin);
+  CHECK(*begin > 0);
+  CHECK(*begin <= 100'000);
   CHECK(warnings.size() == 1);
 }
 

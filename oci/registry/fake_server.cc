@@ -8,6 +8,7 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <chrono>
 
 #include "base/error.h"
 #include "base/text.h"
@@ -221,6 +222,7 @@ bool FakeServer::respond(int fd, const FakeRequest& request, const FakeResponse&
                                     response.stall_after.value_or(response.body.size()));
   if (!send_all(fd, std::string_view(response.body).substr(0, most))) return false;
   if (response.reset_after) {
+    std::this_thread::sleep_for(std::chrono::milliseconds(100));  // a reset throws away what was not read yet
     const linger at_once{1, 0};
     ::setsockopt(fd, SOL_SOCKET, SO_LINGER, &at_once, sizeof at_once);
     return false;
