@@ -100,8 +100,9 @@ def buildah_config(context: pathlib.Path, base: pathlib.Path, work: pathlib.Path
     image = subprocess.run([*flags, "images", "-q"], check=True, capture_output=True, text=True).stdout.split()[0]
     subprocess.run([*flags, "tag", image, "localhost/base:latest"], check=True, capture_output=True)
     try:
-        done = subprocess.run([*flags, "bud", "--format", "docker", "--isolation", "chroot", "--network", "host", "--pull-never", "-t",
-                               "reference", str(context)], capture_output=True, text=True)
+        # Later ones than 1.28 raise the limits of a step, which not every machine allows.
+        done = subprocess.run([*flags, "bud", "--format", "docker", "--isolation", "chroot", "--network", "host", "--pull-never",
+                               "--ulimit", "nofile=1024:1024", "-t", "reference", str(context)], capture_output=True, text=True)
         if done.returncode != 0:
             raise RuntimeError(f"buildah failed:\n{done.stderr}")
         inspected = json.loads(subprocess.run([*flags, "inspect", "--type", "image", "reference"], check=True, capture_output=True,
