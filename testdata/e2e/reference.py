@@ -102,7 +102,8 @@ def buildah_config(context: pathlib.Path, base: pathlib.Path, work: pathlib.Path
     try:
         # Later ones than 1.28 raise the limits of a step, which not every machine allows.
         done = subprocess.run([*flags, "bud", "--format", "docker", "--isolation", "chroot", "--network", "host", "--pull-never",
-                               "--ulimit", "nofile=1024:1024", "--ulimit", "nproc=4096:4096", "-t", "reference", str(context)], capture_output=True, text=True)
+                               "--ulimit", "nofile=1024:1024", "--ulimit", "nproc=4096:4096", "-t", "reference", str(context)],
+                              capture_output=True, text=True)
         if done.returncode != 0:
             raise RuntimeError(f"buildah failed:\n{done.stderr}")
         inspected = json.loads(subprocess.run([*flags, "inspect", "--type", "image", "reference"], check=True, capture_output=True,
