@@ -3,7 +3,7 @@
 import html
 import math
 
-COLORS = {"cbuild": "#0b7285", "docker": "#f08c00", "buildah": "#868e96", "buildkit": "#d6336c"}
+COLORS = {"cbuild": "#0b7285", "docker": "#f08c00", "buildah": "#868e96", "buildkit": "#d6336c", "kaniko": "#5f3dc4"}
 BAR, GAP, LEFT, WIDTH = 12, 10, 170, 860
 
 
