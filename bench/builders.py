@@ -1,16 +1,19 @@
 # SPDX-License-Identifier: Apache-2.0
 """The builders that the benchmark drives. Each one has its own state in a scratch directory and knows the image `base`."""
+import contextlib
 import hashlib
 import io
 import json
 import os
 import pathlib
 import shutil
-import socket
 import subprocess
 import sys
 import tarfile
 import time
+
+sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent.parent / "testdata" / "e2e"))
+import reference  # noqa: E402
 
 
 def make_base(scratch: pathlib.Path) -> dict:
@@ -174,27 +177,19 @@ class Kaniko(Builder):
         super().__init__("kaniko", first_line(self.executor, "version"))
         self.scratch, self.builds = scratch / "kaniko", 0
         self.scratch.mkdir()
-        with socket.socket() as probe:
-            probe.bind(("127.0.0.1", 0))
-            self.registry = f"127.0.0.1:{probe.getsockname()[1]}"
-        config = self.scratch / "registry.json"
-        config.write_text(json.dumps({"version": 0.1, "storage": {"filesystem": {"rootdirectory": str(self.scratch / "registry")}},
-                                      "http": {"addr": self.registry}, "log": {"level": "error"}}))
-        self.server = subprocess.Popen(["docker-registry", "serve", config], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-        self.push_base(options.cbuild, base)
+        with contextlib.ExitStack() as stack:
+            self.registry = stack.enter_context(reference.registry(self.scratch))
+            self.push_base(options.cbuild, base)
+            self.server = stack.pop_all()
 
     def push_base(self, cbuild, base):
         context = self.scratch / "base"
         context.mkdir()
         (context / "Dockerfile").write_text("FROM base\n")
-        for _ in range(50):
-            done = subprocess.run([cbuild, "--root", self.scratch / "store", "--build-context", f"base=oci-layout://{base['layout']}",
-                                   "-t", f"{self.registry}/library/base", "--push", context], capture_output=True, text=True)
-            if done.returncode == 0:
-                return
-            time.sleep(0.1)
-        self.close()
-        sys.exit(done.stderr)
+        done = subprocess.run([cbuild, "--root", self.scratch / "store", "--build-context", f"base=oci-layout://{base['layout']}",
+                               "-t", f"{self.registry}/library/base", "--push", context], capture_output=True, text=True)
+        if done.returncode != 0:
+            sys.exit(done.stderr)
 
     def command(self, context, row):
         self.builds += 1
@@ -208,8 +203,7 @@ class Kaniko(Builder):
         return ["unshare", "--mount", "--pid", "--fork", "sh", "-c", script, str(root), self.executor, str(context), *flags]
 
     def close(self):
-        self.server.terminate()
-        self.server.wait()
+        self.server.close()
 
 
 def make(name, scratch, base, options):
