@@ -78,20 +78,22 @@ std::string label_of(const TaskView& task) {
   return task.name;
 }
 
-/// The line of a step. The reason why it ran stands in it if there is room, otherwise `below` says so.
-std::string head_line(const TaskView& task, const Picture& picture, std::size_t width, const Colors& c, bool& below) {
+/// The line of a step. The reason why it ran stands in it if there is room, otherwise below it, in the last picture
+/// only: before, the lines are needed for what runs.
+std::vector<std::string> step_lines(const TaskView& task, const Picture& picture, std::size_t width, const Colors& c) {
   const std::int64_t end = task.phase == TaskView::Phase::done ? task.finished_ns : picture.now_ns;
   const std::string time = format_seconds(is_cached(task) ? 0 : end - task.started_ns);
   std::string label = cat(" => ", label_of(task));
-  if (has_reason(task)) {
-    const std::string with_reason = cat(label, "  (", task.note, ")");
-    below = columns(with_reason) + 1 + time.size() > width;
-    if (!below) label = with_reason;
-  }
+  const std::string with_reason = cat(label, "  (", task.note, ")");
+  const bool fits = columns(with_reason) + 1 + time.size() <= width;
+  if (has_reason(task) && fits) label = with_reason;
   const std::string line = with_right(label, time, width);
-  if (task.phase == TaskView::Phase::running) return line;
-  if (task.state == TaskState::failed) return cat(c.red, line, c.reset);
-  return cat(task.state == TaskState::ok || is_cached(task) ? c.blue : c.yellow, line, c.reset);
+  if (task.phase == TaskView::Phase::running) return {line};
+  const std::string_view color =
+      task.state == TaskState::failed ? c.red : (task.state == TaskState::ok || is_cached(task) ? c.blue : c.yellow);
+  std::vector<std::string> lines{cat(color, line, c.reset)};
+  if (has_reason(task) && !fits && picture.final) lines.push_back(why_line(task, width, c));
+  return lines;
 }
 
 std::vector<std::string> detail_lines(const TaskView& task, std::size_t width, std::size_t room, const Colors& c) {
@@ -143,9 +145,7 @@ std::vector<std::string> draw(const Picture& picture, std::size_t width, std::si
       --finished_to_skip;  // a small window keeps the newest
       continue;
     }
-    bool below = false;
-    lines.push_back(head_line(*task, picture, width, c, below));
-    if (below && picture.final) lines.push_back(why_line(*task, width, c));
+    for (std::string& line : step_lines(*task, picture, width, c)) lines.push_back(std::move(line));
     if (task->phase != TaskView::Phase::running) continue;
     const std::size_t share = height == 0 || running == 0 ? kTailLines + 4 : std::min(spare, kTailLines + 4);
     for (std::string& detail : detail_lines(*task, width, share, c)) {
