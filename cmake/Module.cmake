@@ -60,7 +60,6 @@ function(cbuild_module name)
     target_link_libraries(${id}_test PRIVATE cbuild_${id} cbuild_doctest_main lib::doctest ${arg_TEST_LIBS})
     # doctest's macros take twice as long to optimise as to run.
     target_compile_options(${id}_test PRIVATE -O0)
-    target_compile_definitions(${id}_test PRIVATE CBUILD_TESTDATA="${CMAKE_SOURCE_DIR}/testdata")
     add_test(NAME ${name} COMMAND ${id}_test)
     set_tests_properties(${name} PROPERTIES TIMEOUT 300 LABELS unit)
     add_dependencies(cbuild_unit_tests ${id}_test)
