@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """What the runners of tests share: bases, scratch space, what a build printed, what an image holds, what is left behind."""
 import contextlib
+import ctypes
 import json
 import os
 import pathlib
@@ -48,9 +49,19 @@ def mount_tmpfs(path, options):
     return done.returncode == 0
 
 
+def private_mounts():
+    """Moves the caller into a mount namespace of its own, if it may, before it has threads: no other test's step keeps a copy of its mounts, and
+    they are gone with it however it ends."""
+    libc = ctypes.CDLL(None, use_errno=True)
+    new_namespace, private = 0x20000, 0x4000 | 0x40000  # CLONE_NEWNS; MS_REC | MS_PRIVATE
+    if libc.unshare(new_namespace) == 0 and libc.mount(b"none", b"/", None, private, None) != 0:
+        raise Failure(f"make / private: {os.strerror(ctypes.get_errno())}")
+
+
 @contextlib.contextmanager
 def scratch(name, parent, size="2g"):
     """A directory of its own, in memory if the caller may mount; gone with all mounts afterwards."""
+    private_mounts()
     parent.mkdir(parents=True, exist_ok=True)
     work = pathlib.Path(tempfile.mkdtemp(prefix=name + "-", dir=parent)).resolve()
     work.chmod(0o755)

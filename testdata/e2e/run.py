@@ -237,6 +237,7 @@ def mounts_below(work):
 
 
 def main():
+    support.private_mounts()
     cbuild, folder, work_root = (pathlib.Path(p).resolve() for p in sys.argv[1:4])
     work_root.mkdir(parents=True, exist_ok=True)
     work = pathlib.Path(tempfile.mkdtemp(prefix=folder.name + "-", dir=work_root))

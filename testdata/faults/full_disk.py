@@ -13,6 +13,7 @@ import re
 import shutil
 import subprocess
 import sys
+import tempfile
 import time
 
 import rig
@@ -52,28 +53,30 @@ class Tmpfs(Disk):
 
 
 def mount_loop(image, path):
-    """False without loop devices. Tried again for a while, because another process may take the free device that mount has found."""
+    """Tried again for a while, because another process may take the free device that mount has found."""
     for _ in range(20):
         done = subprocess.run(["mount", "-o", "loop", image, path], capture_output=True, text=True)
         if done.returncode == 0:
-            return True
+            return
         time.sleep(0.1)
-    print(f"mount -o loop: {done.stderr.strip()}")
-    return False
+    raise support.Failure(f"mount -o loop: {done.stderr.strip()}")
 
 
 class Ext4(Disk):
-    """Without blocks set aside for root; space is taken by a file."""
+    """Without blocks set aside for root; space is taken by a file.
+
+    Each has an image of its own: while any other mount namespace still has a copy of a mount, its loop device stays attached, and
+    `mount -o loop` of the same file takes that very device, with the old file system in its caches over what mkfs has written since.
+    """
 
     what = "size"
 
     def __init__(self, path):
         super().__init__(path)
-        image = path.with_suffix(".img")
-        with open(image, "wb") as file:
-            file.truncate(96 << 20)
-        subprocess.run(["mkfs.ext4", "-q", "-b", "4096", "-m", "0", "-N", "20000", image], check=True, capture_output=True)
-        self.mounted = mount_loop(image, path)
+        with tempfile.NamedTemporaryFile(suffix=".img", dir=path.parent) as image:
+            image.truncate(96 << 20)
+            subprocess.run(["mkfs.ext4", "-q", "-b", "4096", "-m", "0", "-N", "20000", image.name], check=True, capture_output=True)
+            mount_loop(image.name, path)
 
     def used(self):
         st = os.statvfs(self.path)
@@ -167,11 +170,11 @@ def run(the, options):
     if shutil.which("mkfs.ext4") is None:
         print("ext4: not tried, there is no mkfs.ext4")
         return
-    probe = Ext4(store)
-    if not probe.mounted:
-        print("ext4: not tried, there is no loop device")
+    try:
+        Ext4(store).unmount()
+    except support.Failure as failure:
+        print(f"ext4: not tried: {failure}")
         return
-    probe.unmount()
     sweep(the, "ext4 bytes", lambda: Ext4(store), options.points // 3)
 
 
