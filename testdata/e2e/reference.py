@@ -32,23 +32,34 @@ def stop(process):
         process.wait()
 
 
+def listens(process, port):
+    """Whether the socket that listens at the port is the process's own, and not one of another that was faster."""
+    lines = [line.split() for line in pathlib.Path("/proc/net/tcp").read_text().splitlines()[1:]]
+    sockets = {f"socket:[{words[9]}]" for words in lines if words[3] == "0A" and words[1].endswith(f":{port:04X}")}
+    for descriptor in pathlib.Path(f"/proc/{process.pid}/fd").glob("*"):
+        with contextlib.suppress(OSError):
+            if os.readlink(descriptor) in sockets:
+                return True
+    return False
+
+
 @contextlib.contextmanager
 def registry(work: pathlib.Path):
-    """docker-registry on a free loopback port; yields host:port."""
-    port = free_port()
+    """docker-registry on a free loopback port; yields host:port. Another process may take the port first, then it is started again."""
     config = work / "registry.yml"
-    config.write_text(f"version: 0.1\nlog: {{level: error}}\nstorage: {{filesystem: {{rootdirectory: {work}/registry}}}}\n"
-                      f"http: {{addr: 127.0.0.1:{port}}}\n")
-    process = subprocess.Popen(["docker-registry", "serve", config], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-
-    def up():
-        with socket.socket() as s:
-            return s.connect_ex(("127.0.0.1", port)) == 0
-    try:
-        wait_for(up, "docker-registry")
-        yield f"127.0.0.1:{port}"
-    finally:
-        stop(process)
+    for _ in range(5):
+        port = free_port()
+        config.write_text(f"version: 0.1\nlog: {{level: error}}\nstorage: {{filesystem: {{rootdirectory: {work}/registry}}}}\n"
+                          f"http: {{addr: 127.0.0.1:{port}}}\n")
+        process = subprocess.Popen(["docker-registry", "serve", config], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+        try:
+            wait_for(lambda: process.poll() is not None or listens(process, port), "docker-registry")
+            if process.poll() is None:
+                yield f"127.0.0.1:{port}"
+                return
+        finally:
+            stop(process)
+    raise RuntimeError("docker-registry did not start")
 
 
 @contextlib.contextmanager

@@ -17,7 +17,7 @@ The folder is copied, a store of its own is made, and the steps of case.json run
   {"reference": "docker"|"buildah", "layout": "layout-dir", "differs": {field: why}}
        the same context built by a foreign builder (its base is the argument BASE, named "base") gives the same "config" object, except
        for the fields named with a reason.
-  {"sh": "script", "exit": 0, "stdout": [regex...]}   a foreign tool's view; $CBUILD, $BASES, $WORK are set.
+  {"sh": "script", "exit": 0, "stdout": [regex...]}   a foreign tool's view; $CBUILD, $BASES, $WORK and $ID, a name of this run alone, are set.
 
   {"requests": ["GET /f 200", ...]}   what came to the case's HTTP servers since the last such step, in any order; "only": those that match a regex.
 
@@ -81,7 +81,7 @@ class Case:
         shutil.copytree(folder, self.context, symlinks=True)
         self.store = work / "store"
         bases_dir = support.make_bases(self.spec.get("bases", []))
-        self.names = {"CBUILD": str(cbuild), "BASES": str(bases_dir), "WORK": str(work), "CBUILD_ROOT": str(self.store)}
+        self.names = {"CBUILD": str(cbuild), "BASES": str(bases_dir), "WORK": str(work), "CBUILD_ROOT": str(self.store), "ID": work.name}
         self.user = bases.test_user() if self.spec.get("as_user") else None
         if self.user:
             for path in [work, *work.rglob("*")]:

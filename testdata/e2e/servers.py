@@ -14,7 +14,7 @@ import http.server
 import json
 import os
 import pathlib
-import socket
+import socketserver
 import subprocess
 import threading
 import time
@@ -146,27 +146,43 @@ def http_servers(context):
             server.server_close()
 
 
+class EachConnection(socketserver.ThreadingTCPServer):
+    """Listens itself and hands each connection to a process, as inetd does, so that no port is chosen before it is taken."""
+    daemon_threads = True
+
+    def __init__(self, argv, **how):
+        super().__init__(("127.0.0.1", 0), None)
+        self.argv, self.how, self.running = argv, how, []
+
+    def finish_request(self, request, client_address):
+        process = subprocess.Popen(self.argv, stdin=request, stdout=request, stderr=subprocess.DEVNULL, start_new_session=True, **self.how)
+        self.running.append(process)
+        process.wait()
+
+
 @contextlib.contextmanager
+def each_connection(argv, **how):
+    """The port on 127.0.0.1."""
+    with EachConnection(argv, **how) as server:
+        thread = threading.Thread(target=server.serve_forever, args=(0.05,), daemon=True)
+        thread.start()
+        try:
+            yield server.server_address[1]
+        finally:
+            server.shutdown()
+            thread.join()
+            for process in server.running:
+                if process.poll() is None:
+                    process.terminate()
+
+
 def git_daemon(repos):
     """git://127.0.0.1:PORT on the same repositories."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
-    argv = ["git", "daemon", "--reuseaddr", "--export-all", "--listen=127.0.0.1", f"--port={port}", f"--base-path={repos}", str(repos)]
-    daemon = subprocess.Popen(argv, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
-                              env={**os.environ, "GIT_CONFIG_COUNT": "1", "GIT_CONFIG_KEY_0": "safe.directory", "GIT_CONFIG_VALUE_0": "*"},
-                              start_new_session=True)
-    try:
-        wait_for(port, daemon)
-        yield port
-    finally:
-        os.killpg(daemon.pid, 15)
-        daemon.wait()
+    return each_connection(["git", "daemon", "--inetd", "--export-all", f"--base-path={repos}", str(repos)],
+                           env={**os.environ, "GIT_CONFIG_COUNT": "1", "GIT_CONFIG_KEY_0": "safe.directory", "GIT_CONFIG_VALUE_0": "*"})
 
 
-SSHD = """Port {port}
-ListenAddress 127.0.0.1
-HostKey {home}/host
+SSHD = """HostKey {home}/host
 AuthorizedKeysFile {home}/user.pub
 PidFile none
 StrictModes no
@@ -182,31 +198,17 @@ def ssh_server(home):
     pathlib.Path("/run/sshd").mkdir(exist_ok=True)  # where sshd locks up its unprivileged half
     for key in ("host", "user"):
         subprocess.run(["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-f", home / key], check=True)
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
-    (home / "sshd_config").write_text(SSHD.format(port=port, home=home))
-    quiet = {"stdin": subprocess.DEVNULL, "stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL, "start_new_session": True}
-    with contextlib.ExitStack() as stack:
-        for argv in (["/usr/sbin/sshd", "-D", "-f", home / "sshd_config"], ["ssh-agent", "-D", "-a", home / "agent"]):
-            process = subprocess.Popen(argv, **quiet)
-            stack.callback(process.wait)
-            stack.callback(process.terminate)
-        wait_for(port, process)
+    (home / "sshd_config").write_text(SSHD.format(home=home))
+    agent = subprocess.Popen(["ssh-agent", "-D", "-a", home / "agent"], stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL,
+                             stderr=subprocess.DEVNULL, start_new_session=True)
+    try:
         for _ in range(600):
             if (home / "agent").exists():
                 break
             time.sleep(0.05)
         subprocess.run(["ssh-add", "-q", home / "user"], check=True, env={**os.environ, "SSH_AUTH_SOCK": str(home / "agent")})
-        yield port, home / "agent"
-
-
-def wait_for(port, process):
-    for _ in range(600):
-        with socket.socket() as probe:
-            if probe.connect_ex(("127.0.0.1", port)) == 0:
-                return
-        if process.poll() is not None:
-            break
-        time.sleep(0.05)
-    raise RuntimeError("the server did not start")
+        with each_connection(["/usr/sbin/sshd", "-i", "-f", home / "sshd_config"]) as port:
+            yield port, home / "agent"
+    finally:
+        agent.terminate()
+        agent.wait()
