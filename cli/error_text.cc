@@ -1,23 +1,15 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "cli/error_text.h"
 
-#include <sys/statvfs.h>
-
-#include <cstdint>
-
+#include "base/disk_space.h"
 #include "base/text.h"
 
 namespace cbuild::cli {
 namespace {
 
 std::string full_disk_hint(const std::string& store_root) {
-  struct statvfs fs {};
-  std::string free;
-  if (::statvfs(store_root.c_str(), &fs) == 0) {
-    const auto bytes = static_cast<std::uint64_t>(fs.f_bavail) * fs.f_frsize;
-    free = cat(" (", format_size(bytes), " and ", static_cast<std::uint64_t>(fs.f_favail), " inodes free now)");
-  }
-  return cat("the store is at ", store_root, free,
+  const std::string space = free_space(store_root);
+  return cat("the store is at ", store_root, space.empty() ? "" : cat(" (", space, ")"),
              "; make room there with `cbuild prune`, or name another place in CBUILD_ROOT");
 }
 
