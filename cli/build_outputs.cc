@@ -1,12 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "cli/build_outputs.h"
 
-#include <fcntl.h>
-
 #include <algorithm>
 #include <nlohmann/json.hpp>
 
 #include "base/error.h"
+#include "base/output_file.h"
 #include "base/sys.h"
 #include "base/text.h"
 #include "cli/target_outputs.h"
@@ -93,7 +92,7 @@ void write_metadata(const BuildOptions& options, const std::vector<TargetResult>
   } else {
     for (const TargetResult& target : targets) json[target.name] = metadata(options, target);
   }
-  sys::write_file_at(AT_FDCWD, options.metadata_file, json.dump(2) + "\n");
+  write_output_file(options.metadata_file, json.dump(2) + "\n");
 }
 
 /// One file with a line for each target, or with the placeholder in its name a file for each.
@@ -102,10 +101,10 @@ void write_image_ids(const BuildOptions& options, const std::vector<TargetResult
   for (const TargetResult& target : targets) {
     ids.push_back(target.image->config.digest.str());
     const std::string path = for_target(options.iid_file, target.name);
-    if (path != options.iid_file) sys::write_file_at(AT_FDCWD, path, ids.back());
+    if (path != options.iid_file) write_output_file(path, ids.back());
   }
   if (for_target(options.iid_file, targets.front().name) != options.iid_file) return;
-  sys::write_file_at(AT_FDCWD, options.iid_file, ids.size() == 1 ? ids.front() : cat(join(ids, "\n"), "\n"));
+  write_output_file(options.iid_file, ids.size() == 1 ? ids.front() : cat(join(ids, "\n"), "\n"));
 }
 
 }  // namespace

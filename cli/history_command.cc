@@ -1,16 +1,16 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "cli/history_command.h"
 
-#include <fcntl.h>
-
 #include <CLI/CLI.hpp>
 #include <iostream>
 #include <nlohmann/json.hpp>
 
 #include "base/error.h"
+#include "base/output_file.h"
 #include "base/sys.h"
 #include "base/text.h"
 #include "cache/build_history.h"
+#include "cli/error_text.h"
 #include "cli/exit_codes.h"
 #include "cli/flags.h"
 #include "cli/history.h"
@@ -121,10 +121,16 @@ int export_builds(cache::Store& store, const HistoryLine& line) {
     out = export_build(store, find_build(store, first_of(line.references)));
   }
   const std::string text = out.dump(1, ' ', false, Json::error_handler_t::replace) + "\n";
-  if (line.output.empty() || line.output == "-")
+  if (line.output.empty() || line.output == "-") {
     std::cout << text;
-  else
-    sys::write_file_at(AT_FDCWD, line.output, text);
+    return exit_code::kSuccess;
+  }
+  try {
+    write_output_file(line.output, text);
+  } catch (const Error& error) {
+    std::cerr << error_text(error, store.root());
+    return exit_code::kExportFailed;
+  }
   return exit_code::kSuccess;
 }
 

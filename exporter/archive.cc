@@ -10,6 +10,7 @@
 
 #include "base/digest.h"
 #include "base/error.h"
+#include "base/output_file.h"
 #include "base/sys.h"
 #include "base/text.h"
 #include "exporter/stored_blob.h"
@@ -24,6 +25,7 @@ namespace {
 using Json = nlohmann::ordered_json;
 
 constexpr std::string_view kLayoutFile = R"({"imageLayoutVersion":"1.0.0"})";
+constexpr char kImageName[] = "io.containerd.image.name", kTagName[] = "org.opencontainers.image.ref.name";
 constexpr std::size_t kCopyBuffer = 1u << 20;
 
 std::string blob_path(const Digest& digest) { return cat("blobs/sha256/", digest.hex()); }
@@ -34,8 +36,8 @@ oci::Index layout_index(const BuiltImage& image, const std::vector<std::string>&
   for (const std::string& name : names) {
     const oci::Reference reference = oci::parse_reference(name);
     oci::Descriptor entry = image.manifest;
-    entry.annotations["io.containerd.image.name"] = reference.str();
-    if (!reference.tag.empty()) entry.annotations["org.opencontainers.image.ref.name"] = reference.tag;
+    entry.annotations[kImageName] = reference.str();
+    if (!reference.tag.empty()) entry.annotations[kTagName] = reference.tag;
     index.manifests.push_back(std::move(entry));
   }
   if (names.empty()) index.manifests.push_back(image.manifest);
@@ -98,13 +100,19 @@ class ArchiveWriter {
 /// Walks a merged view in sorted order into a tar.
 class ViewTar {
  public:
-  ViewTar(const cache::TreeView& view, std::optional<std::int64_t> clamp, const oci::layer::ByteSink& sink,
-          const CancelSource* cancel)
-      : view_(view), clamp_(clamp), tar_(sink), cancel_(cancel), buffer_(kCopyBuffer) {}
+  ViewTar(const cache::TreeView& view, const RootfsOptions& options, const oci::layer::ByteSink& sink)
+      : view_(view), options_(options), tar_(sink), buffer_(kCopyBuffer) {
+    if (options.prefix.empty()) return;
+    const std::int64_t now = sys::now_ns() / 1'000'000'000;
+    tar_.entry({.name = options.prefix,
+                .type = oci::layer::EntryType::directory,
+                .mode = 0755,
+                .mtime_s = std::min(now, options.clamp_mtime_s.value_or(now))});
+  }
 
   void directory(const std::string& path) {
     for (const auto& entry : view_.list(path)) {
-      if (cancel_) cancel_->check();
+      if (options_.cancel) options_.cancel->check();
       const std::string name = child_path(path, entry.name);
       if (S_ISSOCK(entry.st.st_mode)) continue;
       write(entry, name);
@@ -117,7 +125,7 @@ class ViewTar {
   void write(const cache::TreeView::Entry& found, const std::string& name) {
     oci::layer::TarEntry entry = describe(found, name);
     if (entry.type == oci::layer::EntryType::file && found.st.st_nlink > 1) {
-      const auto [known, fresh] = links_.try_emplace({found.layer, {found.st.st_dev, found.st.st_ino}}, name);
+      const auto [known, fresh] = links_.try_emplace({found.layer, {found.st.st_dev, found.st.st_ino}}, entry.name);
       if (!fresh) {
         entry.type = oci::layer::EntryType::hardlink;
         entry.link_target = known->second;
@@ -131,8 +139,9 @@ class ViewTar {
   oci::layer::TarEntry describe(const cache::TreeView::Entry& found, const std::string& name) const {
     using Type = oci::layer::EntryType;
     const struct stat& st = found.st;
-    oci::layer::TarEntry entry{.name = name, .mode = st.st_mode & 07777, .uid = st.st_uid, .gid = st.st_gid};
-    entry.mtime_s = clamp_ ? std::min<std::int64_t>(st.st_mtim.tv_sec, *clamp_) : st.st_mtim.tv_sec;
+    oci::layer::TarEntry entry{
+        .name = child_path(options_.prefix, name), .mode = st.st_mode & 07777, .uid = st.st_uid, .gid = st.st_gid};
+    entry.mtime_s = std::min<std::int64_t>(st.st_mtim.tv_sec, options_.clamp_mtime_s.value_or(st.st_mtim.tv_sec));
     switch (st.st_mode & S_IFMT) {
       case S_IFDIR:
         entry.type = Type::directory;
@@ -174,9 +183,8 @@ class ViewTar {
   }
 
   const cache::TreeView& view_;
-  std::optional<std::int64_t> clamp_;
+  const RootfsOptions& options_;
   oci::layer::TarWriter tar_;
-  const CancelSource* cancel_;
   std::vector<std::byte> buffer_;
   std::map<std::pair<std::size_t, std::pair<dev_t, ino_t>>, std::string> links_;
 };
@@ -192,6 +200,30 @@ void link_or_copy(cache::Store& store, const oci::Descriptor& descriptor, int ta
   sys::copy_file_data(from.get(), to.get(), descriptor.size);
   to.close_checked();
   sys::rename_at(target_dir, temporary, target_dir, path);
+}
+
+/// Whether `entry` takes the place of `old` in an index: both have one name, or none.
+bool replaces(const oci::Descriptor& entry, const oci::Descriptor& old) {
+  const auto name = entry.annotations.find(kImageName);
+  const auto old_name = old.annotations.find(kImageName);
+  if (old_name != old.annotations.end()) return name != entry.annotations.end() && name->second == old_name->second;
+  if (old.annotations.contains(kTagName)) return false;  // another tool's
+  return name == entry.annotations.end() || old.digest == entry.digest;
+}
+
+void add_to_layout(cache::Store& store, const BuiltImage& image, const std::vector<std::string>& names,
+                   const std::string& directory) {
+  oci::ImageLayout layout = oci::ImageLayout::create(directory);
+  const UniqueFd dir = sys::open_at(AT_FDCWD, directory, O_RDONLY | O_DIRECTORY);
+  for (const oci::Descriptor& layer : image.content.layers) link_or_copy(store, layer, dir.get());
+  link_or_copy(store, image.config, dir.get());
+  link_or_copy(store, image.manifest, dir.get());
+  oci::Index index = layout.index();
+  for (const oci::Descriptor& entry : layout_index(image, names).manifests) {
+    std::erase_if(index.manifests, [&](const oci::Descriptor& old) { return replaces(entry, old); });
+    index.manifests.push_back(entry);
+  }
+  layout.write_index(index);
 }
 
 }  // namespace
@@ -213,25 +245,21 @@ void write_image_archive(cache::Store& store, const BuiltImage& image, const std
 
 void write_image_directory(cache::Store& store, const BuiltImage& image, const std::vector<std::string>& names,
                            const std::string& directory) {
-  oci::ImageLayout layout = oci::ImageLayout::create(directory);
-  const UniqueFd dir = sys::open_at(AT_FDCWD, directory, O_RDONLY | O_DIRECTORY);
-  for (const oci::Descriptor& layer : image.content.layers) link_or_copy(store, layer, dir.get());
-  link_or_copy(store, image.config, dir.get());
-  link_or_copy(store, image.manifest, dir.get());
-  oci::Index index = layout.index();
-  for (const oci::Descriptor& entry : layout_index(image, names).manifests) {
-    std::erase_if(index.manifests, [&](const oci::Descriptor& old) {
-      return old.annotations == entry.annotations || old.digest == entry.digest;
-    });
-    index.manifests.push_back(entry);
+  try {
+    add_to_layout(store, image, names, directory);
+  } catch (Error& error) {
+    name_full_disk(error, directory, directory);
+    throw error.add_context(cat("write ", directory));
   }
-  layout.write_index(index);
 }
 
-void write_rootfs_tar(cache::Store& store, const Digest& chain, std::optional<std::int64_t> clamp_mtime_s,
-                      const oci::layer::ByteSink& sink, const CancelSource* cancel) {
-  const cache::TreeView view = chain.empty() ? cache::TreeView({}, true) : cache::open_view(store, chain);
-  ViewTar tar(view, clamp_mtime_s, sink, cancel);
+cache::TreeView open_rootfs(cache::Store& store, const Digest& chain) {
+  return chain.empty() ? cache::TreeView({}, true) : cache::open_view(store, chain);
+}
+
+void write_rootfs_tar(cache::Store& store, const RootfsOptions& options, const oci::layer::ByteSink& sink) {
+  const cache::TreeView view = open_rootfs(store, options.chain);
+  ViewTar tar(view, options, sink);
   tar.directory("");
   tar.finish();
 }

@@ -1,9 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
+#include <cstdint>
+#include <optional>
 #include <string>
 #include <vector>
 
+#include "cache/tree.h"
 #include "exporter/outputs.h"
 #include "oci/layer/compression.h"
 
@@ -19,8 +22,18 @@ void write_image_archive(cache::Store& store, const BuiltImage& image, const std
 void write_image_directory(cache::Store& store, const BuiltImage& image, const std::vector<std::string>& names,
                            const std::string& directory);
 
+/// What of a chain goes into a tar or a directory of files.
+struct RootfsOptions {
+  Digest chain;                               ///< empty: no file at all
+  std::optional<std::int64_t> clamp_mtime_s;  ///< times after this are lowered to it
+  std::string prefix;                         ///< a directory that everything is put into; empty: none
+  const CancelSource* cancel = nullptr;
+};
+
+/// The merged files of a chain.
+cache::TreeView open_rootfs(cache::Store& store, const Digest& chain);
+
 /// The merged root file system of a chain as one tar.
-void write_rootfs_tar(cache::Store& store, const Digest& chain, std::optional<std::int64_t> clamp_mtime_s,
-                      const oci::layer::ByteSink& sink, const CancelSource* cancel);
+void write_rootfs_tar(cache::Store& store, const RootfsOptions& options, const oci::layer::ByteSink& sink);
 
 }  // namespace cbuild::exporter

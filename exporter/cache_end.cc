@@ -4,10 +4,12 @@
 #include <unistd.h>
 
 #include <cerrno>
+#include <functional>
 #include <mutex>
 #include <set>
 
 #include "base/error.h"
+#include "base/output_file.h"
 #include "base/sys.h"
 #include "base/text.h"
 #include "oci/image_config.h"
@@ -101,14 +103,21 @@ class LayoutEnd final : public CacheEnd {
   }
 
   void put_blob(const oci::Descriptor& descriptor, const std::optional<oci::Reference>&) override {
-    oci::BlobStore& blobs = target().blobs();
-    if (blobs.size(descriptor.digest) != descriptor.size) oci::copy_blob(store_.blobs(), blobs, descriptor);
+    writing([&] {
+      oci::BlobStore& blobs = target().blobs();
+      if (blobs.size(descriptor.digest) != descriptor.size) oci::copy_blob(store_.blobs(), blobs, descriptor);
+    });
   }
   bool offer_blob(const oci::Descriptor& descriptor, const std::optional<oci::Reference>&) override {
     return target().blobs().size(descriptor.digest) == descriptor.size;
   }
 
   void put_manifest(std::string_view body) override {
+    writing([&] { replace_manifest(body); });
+  }
+
+ private:
+  void replace_manifest(std::string_view body) {
     oci::ImageLayout& layout = target();
     oci::Descriptor entry = oci::put_blob(layout.blobs(), body, std::string(oci::media_type::kManifest));
     entry.annotations[kRefName] = tag_;
@@ -125,7 +134,16 @@ class LayoutEnd final : public CacheEnd {
     remove_replaced(layout, index, replaced);
   }
 
- private:
+  /// What fails for lack of space fails here, and not in the store.
+  void writing(const std::function<void()>& action) const {
+    try {
+      action();
+    } catch (Error& error) {
+      name_full_disk(error, directory_, directory_);
+      throw;
+    }
+  }
+
   static std::string absolute(const std::string& path) {
     if (path.starts_with('/')) return clean_path(path);
     char buffer[4096];

@@ -77,10 +77,12 @@ const std::map<std::string, OutputSetter>& output_setters() {
          o.epoch = Output::Epoch{parse_int(v)};
          if (!v.empty() && !o.epoch->value) bad(cat("source-date-epoch '", v, "' is not a number of seconds"));
        }},
+      {"platform-split", [](Output& o, const std::string& v) { o.platform_split = parse_bool("platform-split", v); }},
       {"mode",
        [](Output& o, const std::string& v) {
-         if (v != "copy" && v != "delete") bad(cat("mode '", v, "' is not copy or delete"));
-         o.delete_extra = v == "delete";
+         const std::string mode = to_lower(trim(v));
+         if (!mode.empty() && mode != "copy" && mode != "delete") bad(cat("mode '", v, "' is not copy or delete"));
+         o.delete_extra = mode == "delete";
        }},
   };
   return table;

@@ -6,50 +6,29 @@
 #include <unistd.h>
 
 #include <algorithm>
-#include <thread>
 
 #include "base/error.h"
+#include "base/output_file.h"
 #include "base/subprocess.h"
 #include "base/sys.h"
 #include "base/text.h"
 #include "exporter/archive.h"
+#include "exporter/local_output.h"
 #include "exporter/push.h"
-#include "oci/layer/unpack.h"
 #include "oci/reference.h"
 
 namespace cbuild::exporter {
 namespace {
 
-/// A file that appears under its name only when it is whole; "-" is stdout.
-class Destination {
- public:
-  explicit Destination(const std::string& path) : path_(path) {
-    if (path == "-") return;
-    temporary_ = cat(path, ".", getpid(), ".part");
-    file_ = sys::open_at(AT_FDCWD, temporary_, O_WRONLY | O_CREAT | O_TRUNC, 0644);
-  }
-  Destination(const Destination&) = delete;
-  Destination& operator=(const Destination&) = delete;
-  ~Destination() {
-    if (!temporary_.empty()) unlink(temporary_.c_str());
-  }
+/// "-" is stdout.
+OutputFile open_destination(const Output& output, const ExportContext& context) {
+  if (output.dest == "-") return OutputFile::standard_output(context.cancel);
+  return OutputFile(output.dest, 0666, context.cancel);
+}
 
-  oci::layer::ByteSink sink() {
-    return [this](std::span<const std::byte> bytes) {
-      sys::write_all(file_ ? file_.get() : STDOUT_FILENO, {reinterpret_cast<const char*>(bytes.data()), bytes.size()});
-    };
-  }
-  void publish() {
-    if (path_ == "-") return;
-    file_.close_checked();
-    sys::rename_at(AT_FDCWD, temporary_, AT_FDCWD, path_);
-    temporary_.clear();
-  }
-
- private:
-  std::string path_, temporary_;
-  UniqueFd file_;
-};
+oci::layer::ByteSink sink_of(OutputFile& file) {
+  return [&file](std::span<const std::byte> bytes) { file.write(bytes); };
+}
 
 void need_blobs(const BuiltImage& image, ExportContext& context) {
   for (std::size_t i = 0; i < image.layers.size(); ++i)
@@ -79,8 +58,8 @@ std::function<void(std::uint64_t)> archive_counter(const BuiltImage& image, Expo
 void export_archive(const Output& output, const BuiltImage& image, ExportContext& context) {
   need_blobs(image, context);
   if (!output.as_tar) return write_image_directory(context.store, image, output.names, output.dest);
-  Destination destination(output.dest);
-  write_image_archive(context.store, image, output.names, output.type == OutputType::docker, destination.sink(),
+  OutputFile destination = open_destination(output, context);
+  write_image_archive(context.store, image, output.names, output.type == OutputType::docker, sink_of(destination),
                       archive_counter(image, context));
   destination.publish();
 }
@@ -110,47 +89,22 @@ void load_into_engine(const Output& output, const BuiltImage& image, ExportConte
         .with_hint("is the engine running? write a file instead: --output type=docker,dest=image.tar");
 }
 
+RootfsOptions rootfs_options(const Output& output, const ImageResult& result, const ExportContext& context) {
+  RootfsOptions options{result.chain, result.file_epoch, {}, context.cancel};
+  if (output.platform_split) options.prefix = replace_all(result.config.platform.str(), "/", "_");
+  return options;
+}
+
 void export_tar(const Output& output, const ImageResult& result, ExportContext& context) {
   need_trees(result, context);
-  Destination destination(output.dest);
-  write_rootfs_tar(context.store, result.chain, result.file_epoch, destination.sink(), context.cancel);
+  OutputFile destination = open_destination(output, context);
+  write_rootfs_tar(context.store, rootfs_options(output, result, context), sink_of(destination));
   destination.publish();
 }
 
-/// A directory that belongs to the caller, as the reference's client writes it.
 void export_local(const Output& output, const ImageResult& result, ExportContext& context) {
   need_trees(result, context);
-  sys::mkdir_all(AT_FDCWD, output.dest, 0755);
-  const UniqueFd target = sys::open_at(AT_FDCWD, output.dest, O_RDONLY | O_DIRECTORY);
-  if (output.delete_extra)
-    for (const std::string& name : sys::list_dir(target.get())) sys::remove_all_at(target.get(), name);
-  int ends[2];
-  if (pipe2(ends, O_CLOEXEC) != 0) throw_errno(errno, "pipe");
-  UniqueFd in(ends[0]), out(ends[1]);
-  std::exception_ptr failure;
-  std::thread writer([&] {
-    try {
-      write_rootfs_tar(
-          context.store, result.chain, result.file_epoch,
-          [&](std::span<const std::byte> bytes) {
-            sys::write_all(out.get(), {reinterpret_cast<const char*>(bytes.data()), bytes.size()});
-          },
-          context.cancel);
-    } catch (...) {
-      failure = std::current_exception();
-    }
-    out.reset();
-  });
-  const ScopeExit join([&] {
-    in.reset();
-    writer.join();
-  });
-  oci::layer::UnpackOptions options;
-  options.whiteouts = oci::layer::Whiteouts::keep;
-  options.owner = std::pair(geteuid(), getegid());
-  options.cancel = context.cancel;
-  oci::layer::unpack(in.get(), target.get(), options);
-  if (failure) std::rethrow_exception(failure);
+  write_local(context.store, rootfs_options(output, result, context), output.dest, output.delete_extra);
 }
 
 void keep_image(const Output& output, const BuiltImage& image, ExportContext& context) {

@@ -27,7 +27,8 @@ struct Output {
   std::vector<std::string> names;  ///< from name=; else the -t names of the build
   bool push = false, push_by_digest = false, insecure = false, as_tar = true, oci_media_types = true;
   ImageOptions image;
-  bool delete_extra = false;  ///< local: mode=delete
+  bool delete_extra = false;    ///< local: mode=delete
+  bool platform_split = false;  ///< local, tar: into a directory of the platform's name
   /// source-date-epoch=: instead of the build's SOURCE_DATE_EPOCH for times of files; an empty value is none.
   struct Epoch {
     std::optional<std::int64_t> value;
@@ -55,8 +56,8 @@ struct ExportContext {
   const CancelSource* cancel = nullptr;
 };
 
-/// Carries out one output. Nothing half-written stays behind under the final name: files appear by rename, stdout
-/// excepted. Throws Error.
+/// Carries out one output. Archives are OutputFiles: whole or not there, unless the destination is no plain file.
+/// Throws Error.
 void export_image(const Output& output, const BuiltImage& image, const ImageResult& result, ExportContext& context);
 
 }  // namespace cbuild::exporter
