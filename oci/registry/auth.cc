@@ -59,8 +59,9 @@ void check_realm(const Endpoint& endpoint, const Url& realm) {
   refuse("an address inside this machine or network");
 }
 
-Authenticator::Authenticator(HttpPool& pool, Hosts& hosts, CredentialStore& store, Secrets& secrets, RetryPolicy& retry)
-    : pool_(pool), hosts_(hosts), store_(store), secrets_(secrets), retry_(retry) {}
+Authenticator::Authenticator(HttpPool& pool, Hosts& hosts, CredentialStore& store, Secrets& secrets, RetryPolicy& retry,
+                             const TransferLimits& limits)
+    : pool_(pool), hosts_(hosts), store_(store), secrets_(secrets), retry_(retry), limits_(limits) {}
 
 std::string Authenticator::first(Attempt& attempt) {
   Challenge challenge;
@@ -223,6 +224,7 @@ HttpResponse Authenticator::post(const Challenge& challenge, const Endpoint& end
 /// Every hop is checked like the realm itself, and an account never leaves the origin it was meant for.
 HttpResponse Authenticator::ask(HttpRequest request, const Endpoint& endpoint) {
   request.headers.emplace_back("Accept", "application/json");
+  request.limits = limits_;
   unsigned redirects = 0;
   for (unsigned attempt = 1;; ++attempt) {
     check_realm(endpoint, request.url);

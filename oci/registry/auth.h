@@ -23,7 +23,8 @@ namespace cbuild::oci::registry {
 /// account and scope, fetched once however many threads wait. Thread-safe.
 class Authenticator {
  public:
-  Authenticator(HttpPool& pool, Hosts& hosts, CredentialStore& store, Secrets& secrets, RetryPolicy& retry);
+  Authenticator(HttpPool& pool, Hosts& hosts, CredentialStore& store, Secrets& secrets, RetryPolicy& retry,
+                const TransferLimits& limits);
 
   /// One logical request and what it has shown so far.
   struct Attempt {
@@ -75,6 +76,7 @@ class Authenticator {
   CredentialStore& store_;
   Secrets& secrets_;
   RetryPolicy& retry_;
+  const TransferLimits limits_;
   std::mutex mutex_;                                                 // guards the maps
   std::map<std::string, Challenge> challenges_;                      ///< by origin
   std::map<std::string, std::vector<std::shared_ptr<Slot>>> slots_;  ///< by registry, token server and account

@@ -37,10 +37,13 @@ class Download {
   std::optional<Session::Answer> run() {
     restart();
     unsigned attempt = 1, expired = 0;
-    while (received_ < descriptor_.size || (descriptor_.size == 0 && !answered_)) {
+    while (!committed_) {
       const std::uint64_t before = received_;
-      Session::Answer answer = try_once();
-      if (answer.response.ok()) continue;
+      Session::Answer answer = try_again_if_damaged();
+      if (answer.response.ok() || (received_ == descriptor_.size && received_ > 0)) {
+        commit();
+        continue;
+      }
       if (!answer.response.failure && answer.response.status == 404) return answer;
       if (received_ - std::min(before, received_) >= kProgress) attempt = 1;
       const int status = answer.response.status;
@@ -49,7 +52,6 @@ class Download {
       }
       if (!session_.again(call_, answer, attempt++)) session_.fail(call_, answer);
     }
-    commit();
     return std::nullopt;
   }
 
@@ -59,12 +61,30 @@ class Download {
     received_ = 0;
   }
 
+  /// Once; parts of two answers may also be parts of two different files.
+  void begin_again_after(const Error& error) {
+    if (error.code() != ErrorCode::corrupt || std::exchange(begun_again_, true)) throw error;
+    Session::Answer answer;
+    answer.response.failure = {TransportFailure::Kind::damaged, error.what()};
+    answer.url = call_.request.url;
+    if (!session_.again(call_, answer, 1)) throw error;
+    restart();
+  }
+
+  Session::Answer try_again_if_damaged() {
+    try {
+      return try_once();
+    } catch (const Error& error) {
+      begin_again_after(error);
+      return try_once();
+    }
+  }
+
   Session::Answer try_once() {
     Call call = call_;
     begun_ = false;
     if (received_ > 0) {
       call.request.headers.emplace_back("Range", cat("bytes=", received_, '-'));
-      resumed_ = true;
     }
     Session::Answer answer;
     try {
@@ -86,7 +106,6 @@ class Download {
 
   /// A complete answer that is short of bytes is as good as a broken connection.
   void note_end(Session::Answer& answer) {
-    answered_ = true;
     if (received_ == descriptor_.size) return;
     answer.response.failure = {TransportFailure::Kind::broken,
                                cat("only ", received_, " of ", descriptor_.size, " bytes came")};
@@ -125,13 +144,9 @@ class Download {
   void commit() {
     try {
       writer_->commit(descriptor_.digest, descriptor_.size);
-    } catch (const Error& e) {
-      // Parts of two answers may be parts of two different files, so once more in one piece.
-      if (e.code() != ErrorCode::corrupt || !std::exchange(resumed_, false)) throw;
-      restart();
-      const Session::Answer answer = try_once();
-      if (!answer.response.ok()) session_.fail(call_, answer);
-      writer_->commit(descriptor_.digest, descriptor_.size);
+      committed_ = true;
+    } catch (const Error& error) {
+      begin_again_after(error);
     }
   }
 
@@ -144,8 +159,8 @@ class Download {
   std::uint64_t received_ = 0;
   std::uint64_t skip_ = 0;  ///< bytes of the running answer that are known already
   bool begun_ = false;      ///< the running answer has brought bytes
-  bool answered_ = false;   ///< there was a success at all; an empty blob has no bytes to tell
-  bool resumed_ = false;
+  bool begun_again_ = false;
+  bool committed_ = false;
 };
 
 bool write_embedded(const Descriptor& descriptor, const MakeWriter& make, const Transferred& progress) {

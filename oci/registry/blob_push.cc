@@ -10,7 +10,7 @@ namespace cbuild::oci::registry {
 
 namespace {
 
-constexpr int kStallFactor = 5;  // a registry that copies the blob to its storage before it answers is silent for long
+constexpr int kAnswerFactor = 5;  // a registry that copies the blob to its storage before it answers is silent for long
 constexpr std::chrono::seconds kGiveUpTimeout{2};
 
 class Upload {
@@ -83,7 +83,10 @@ class Upload {
       answer = session_.send(post_call());
     }
     if (!answer.response.ok()) session_.fail(post_call(), answer);
-    if (answer.response.status == 201) return std::nullopt;
+    if (answer.response.status == 201 && !source_.empty()) return std::nullopt;
+    if (answer.response.status == 201) {
+      throw Error(ErrorCode::network, cat(post_call().doing, ": HTTP 201, but nothing has been uploaded yet"));
+    }
     const std::string_view location = answer.response.header("location");
     if (location.empty()) {
       throw Error(ErrorCode::network, cat(post_call().doing, ": the registry names no place for the upload"));
@@ -105,7 +108,7 @@ class Upload {
     out.request.url = location;
     add_query(out.request.url, "digest", descriptor_.digest.str());
     out.request.headers.emplace_back("Content-Type", "application/octet-stream");
-    out.request.stall *= kStallFactor;
+    out.request.limits.answer *= kAnswerFactor;
     out.request.body_size = descriptor_.size;
     if (progress_) out.request.on_sent = [this](std::uint64_t sent) { progress_(sent, descriptor_.size); };
     return out;
@@ -132,7 +135,7 @@ class Upload {
       drop.request.headers.clear();
       drop.request.body_fd = -1;
       drop.request.body_size = 0;
-      drop.request.stall = kGiveUpTimeout;
+      drop.request.limits = {.connect = kGiveUpTimeout, .answer = kGiveUpTimeout, .window = kGiveUpTimeout, .rate = 0};
       drop.request.cancellable = false;
       session_.once(drop);
     } catch (...) {

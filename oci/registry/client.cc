@@ -58,7 +58,15 @@ Call manifest_call(Session& session, const char* method, const Reference& refere
   return call;
 }
 
-FetchedManifest read_manifest(const Reference& reference, HttpResponse response) {
+/// Proxies and portals answer with pages of their own, and with 200.
+void refuse_page(const HttpResponse& response) {
+  const std::string_view type = response.header("content-type");
+  if (!type.starts_with("text/html")) return;
+  throw Error(ErrorCode::corrupt, "the answer is an HTML page instead of a manifest");
+}
+
+FetchedManifest read_manifest(const Reference& reference, const HttpResponse& response) {
+  refuse_page(response);
   FetchedManifest out;
   out.digest = sha256(response.body);
   const std::optional<Digest> stated = Digest::parse(response.header("docker-content-digest"));
@@ -68,7 +76,7 @@ FetchedManifest read_manifest(const Reference& reference, HttpResponse response)
   }
   const auto parsed = parse_manifest(response.body, media_type_of(response));
   out.media_type = std::visit([](const auto& document) { return document.media_type; }, parsed);
-  out.body = std::move(response.body);
+  out.body = response.body;
   return out;
 }
 
@@ -76,27 +84,35 @@ FetchedManifest read_manifest(const Reference& reference, HttpResponse response)
 
 struct Client::Impl {
   explicit Impl(Options options) : session(std::move(options)) {}
+  FetchedManifest manifest(const Reference& reference, unsigned attempt);
+
   Session session;
 };
+
+/// One that arrives damaged is asked for again; `attempt`: number of the first request.
+FetchedManifest Client::Impl::manifest(const Reference& reference, unsigned attempt) {
+  const Call call = manifest_call(session, "GET", reference);
+  for (unsigned damaged = 1;; ++damaged) {
+    Session::Answer answer = session.send(call, attempt);
+    const std::optional<TransportFailure>& failure = answer.response.failure;
+    if (failure && failure->kind == TransportFailure::Kind::too_large) {
+      throw Error(ErrorCode::corrupt, cat(call.doing, ": manifest is larger than ", kMaxManifest, " bytes"));
+    }
+    if (!answer.response.ok()) session.fail(call, answer);
+    try {
+      return read_manifest(reference, answer.response);
+    } catch (Error& e) {
+      answer.response.failure = {TransportFailure::Kind::damaged, e.what()};
+      e.add_context(call.doing);
+      if (e.code() != ErrorCode::corrupt || !session.again(call, answer, damaged)) throw;
+    }
+  }
+}
 
 Client::Client(Options options) : impl_(std::make_unique<Impl>(std::move(options))) {}
 Client::~Client() = default;
 
-FetchedManifest Client::manifest(const Reference& reference) {
-  const Call call = manifest_call(impl_->session, "GET", reference);
-  Session::Answer answer = impl_->session.send(call);
-  const std::optional<TransportFailure>& failure = answer.response.failure;
-  if (failure && failure->kind == TransportFailure::Kind::too_large) {
-    throw Error(ErrorCode::corrupt, cat(call.doing, ": manifest is larger than ", kMaxManifest, " bytes"));
-  }
-  if (!answer.response.ok()) impl_->session.fail(call, answer);
-  try {
-    return read_manifest(reference, std::move(answer.response));
-  } catch (Error& e) {
-    e.add_context(call.doing);
-    throw;
-  }
-}
+FetchedManifest Client::manifest(const Reference& reference) { return impl_->manifest(reference, 1); }
 
 std::optional<Descriptor> Client::resolve(const Reference& reference) {
   const Call call = manifest_call(impl_->session, "HEAD", reference);
@@ -115,7 +131,7 @@ std::optional<Descriptor> Client::resolve(const Reference& reference) {
   }
   // No HEAD (405), headers missing, or a refusal whose reason only a body can tell. GET does the retrying.
   try {
-    const FetchedManifest fetched = manifest(reference);
+    const FetchedManifest fetched = impl_->manifest(reference, answer.response.failure ? 2 : 1);
     out.media_type = fetched.media_type;
     out.digest = fetched.digest;
     out.size = fetched.body.size();

@@ -13,6 +13,7 @@
 #include "oci/blob_store.h"
 #include "oci/manifest.h"
 #include "oci/reference.h"
+#include "oci/registry/limits.h"
 
 namespace cbuild::oci::registry {
 
@@ -27,8 +28,8 @@ struct Options {
   std::vector<std::string> cert_dirs = {"/etc/docker/certs.d", "/etc/containers/certs.d"};
   unsigned max_connections_per_host = 4;
   unsigned max_attempts = 5;
-  std::chrono::milliseconds retry_delay{1000};      ///< before the second attempt; grows, with jitter
-  std::chrono::milliseconds stall_timeout{60'000};  ///< a transfer without a byte for so long is broken off
+  std::chrono::milliseconds retry_delay{1000};  ///< before the second attempt; grows, with jitter
+  TransferLimits limits;                        ///< what is slower is broken off and tried again
   const CancelSource* cancel = nullptr;
   std::function<void(const std::string&)> warn;  ///< Warning headers, retries; one line each
 };

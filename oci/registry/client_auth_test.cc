@@ -171,6 +171,36 @@ TEST_CASE_FIXTURE(AuthFixture, "the same scope again with insufficient_scope is 
   CHECK(token_requests() == 1);
 }
 
+TEST_CASE_FIXTURE(AuthFixture, "a token for a pull is not sent with a push, one for a push is enough for a pull") {
+  registry.wants_token = true;
+  const ScopeSet pull = ScopeSet::pull("team/app"), push = ScopeSet::push("team/app");
+  SUBCASE("pull, then push") {
+    client().manifest(ref);
+    client().push_manifest(ref, media_type::kManifest, manifest);
+    client().manifest(ref);
+    REQUIRE(registry.tokens.size() == 2);
+    CHECK(registry.tokens.at("fake-token-0") == pull);
+    CHECK(registry.tokens.at("fake-token-1") == push);
+  }
+  SUBCASE("push, then pull") {
+    client().push_manifest(ref, media_type::kManifest, manifest);
+    client().manifest(ref);
+    REQUIRE(registry.tokens.size() == 1);
+    CHECK(registry.tokens.at("fake-token-0") == push);
+  }
+  CHECK(registry.misused_tokens == 0);
+}
+
+TEST_CASE_FIXTURE(AuthFixture, "a token of one repository is not sent to another") {
+  registry.wants_token = true;
+  registry.add_manifest("team/other", "1", manifest);
+  client().manifest(ref);
+  client().manifest(registry.reference("team/other:1"));
+  client().manifest(ref);
+  CHECK(token_requests() == 2);
+  CHECK(registry.misused_tokens == 0);
+}
+
 TEST_CASE_FIXTURE(AuthFixture, "threads wait for one token") {
   registry.wants_token = true;
   client();

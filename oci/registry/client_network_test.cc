@@ -48,7 +48,7 @@ TEST_CASE_FIXTURE(PullFixture, "a pull quota is no reason to go on asking") {
 }
 
 TEST_CASE_FIXTURE(PullFixture, "a transfer that stalls is broken off and resumed") {
-  options.stall_timeout = std::chrono::seconds(3);
+  options.limits.window = std::chrono::seconds(3);
   FakeResponse stall = whole();
   stall.stall_after = 100'000;
   script_blobs({stall});

@@ -51,7 +51,7 @@ class DockerRegistry {
     child_ = std::make_unique<Child>(Child::spawn(options));
     reader_ = std::thread([this] { read_log(); });
     std::unique_lock lock(mutex_);
-    changed_.wait(lock, [&] { return ended_ || !address_.empty(); });
+    changed_.wait_for(lock, std::chrono::minutes(1), [&] { return ended_ || !address_.empty(); });
     REQUIRE_MESSAGE(!address_.empty(), log_);
   }
 
@@ -144,21 +144,21 @@ void exercise(ClientFixture& fixture, const std::string& address) {
   CHECK(what.find("MANIFEST_BLOB_UNKNOWN") != std::string::npos);
 }
 
-/// Makes a CA and a server certificate for 127.0.0.1 signed by it.
-void make_certificates(const std::string& dir) {
+/// Makes a CA and a server certificate for `name` signed by it.
+void make_certificates(const std::string& dir, const std::string& name = "IP:127.0.0.1") {
   const std::string script =
       "set -e; cd \"$0\"; "
       "openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -keyout ca.key -out ca.crt -days "
       "2 -subj /CN=test-ca; "
       "openssl req -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -keyout server.key -out server.csr "
       "-subj /CN=127.0.0.1; "
-      "printf 'subjectAltName=IP:127.0.0.1' > san; "
+      "printf 'subjectAltName=%s' \"$1\" > san; "
       "openssl x509 -req -in server.csr -CA ca.crt -CAkey ca.key -CAcreateserial -days 2 -extfile san -out "
       "server.crt; "
       "openssl req -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -keyout client.key -out client.csr "
       "-subj /CN=client; "
       "openssl x509 -req -in client.csr -CA ca.crt -CAkey ca.key -CAcreateserial -days 2 -out client.crt";
-  const CommandResult made = run_command({"/bin/sh", "-c", script, dir});
+  const CommandResult made = run_command({"/bin/sh", "-c", script, dir, name});
   REQUIRE_MESSAGE(made.exit_code == 0, made.err);
 }
 
@@ -230,13 +230,51 @@ TEST_CASE_FIXTURE(DockerRegistryFixture, "docker-registry with SSL_CERT_FILE") {
   CHECK_FALSE(client().resolve(parse_reference(registry.address() + "/a")));
 }
 
+TEST_CASE_FIXTURE(DockerRegistryFixture, "a certificate that is valid for another name is refused") {
+  if (!available(kProgram) || !available("/usr/bin/openssl")) return;
+  make_certificates(dir.path(), "DNS:localhost");
+  const DockerRegistry registry(dir, tls_section(dir.path()));
+  const std::string port = registry.address().substr(registry.address().find(':'));
+  trust(registry.address());
+  trust("localhost" + port);
+  std::string what;
+  CHECK(code_of([&] { client().resolve(parse_reference(registry.address() + "/a")); }, &what) == ErrorCode::network);
+  CHECK(what.find("is for another host") != std::string::npos);
+  CHECK_FALSE(client().resolve(parse_reference("localhost" + port + "/a")));  // the name that it is for
+  options.insecure = {registry.address()};
+  CHECK_FALSE(Client(options).resolve(parse_reference(registry.address() + "/a")));
+}
+
+TEST_CASE_FIXTURE(DockerRegistryFixture,
+                  "a client certificate that the registry does not know, and one with another's key") {
+  if (!available(kProgram) || !available("/usr/bin/openssl")) return;
+  make_certificates(dir.path());
+  const DockerRegistry registry(dir, tls_section(dir.path(), true));
+  trust(registry.address(), true);
+  const std::string place = "certs.d/" + registry.address();
+  const auto replace = [&](const char* from, const char* to) {
+    sys::write_file_at(dir.fd(), cat(place, '/', to), sys::read_file_at(dir.fd(), from, 1u << 16));
+  };
+  std::string what;
+  replace("server.key", "client.key");
+  Client mixed(options);
+  CHECK(code_of([&] { mixed.resolve(parse_reference(registry.address() + "/a")); }, &what) == ErrorCode::network);
+  CHECK(what.find("belong together") != std::string::npos);
+  replace("client.key", "client.key");
+  sys::write_file_at(dir.fd(), place + "/ca.crt", sys::read_file_at(dir.fd(), "ca.crt", 1u << 16));
+  CHECK_FALSE(Client(options).resolve(parse_reference(registry.address() + "/a")));
+}
+
 TEST_CASE_FIXTURE(DockerRegistryFixture, "docker-registry that wants a client certificate") {
   if (!available(kProgram) || !available("/usr/bin/openssl")) return;
   make_certificates(dir.path());
   const DockerRegistry registry(dir, tls_section(dir.path(), true));
   trust(registry.address());
   Client without(options);
-  CHECK(code_of([&] { without.resolve(parse_reference(registry.address() + "/a")); }) == ErrorCode::network);
+  std::string what;
+  CHECK(code_of([&] { without.resolve(parse_reference(registry.address() + "/a")); }, &what) == ErrorCode::network);
+  CHECK(what.find("the registry wants a client certificate") != std::string::npos);
+  CHECK(what.find("client.cert") != std::string::npos);
   trust(registry.address(), true);
   exercise(*this, registry.address());
 }

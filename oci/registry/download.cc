@@ -116,7 +116,7 @@ class FileTransfer {
   HttpResponse attempt_once() {
     HttpRequest request;
     request.url = request_.url;
-    request.stall = impl_.options.stall_timeout;
+    request.limits = impl_.options.limits;
     request.sink = [this](const HttpResponse& head, std::span<const std::byte> data) { take(head, data); };
     begun_ = false;
     for (unsigned hops = 0;; ++hops) {

@@ -11,15 +11,16 @@
 
 #include "base/cancel.h"
 #include "oci/blob_store.h"
+#include "oci/registry/limits.h"
 #include "oci/registry/url.h"
 
 namespace cbuild::oci::registry {
 
 struct DownloaderOptions {
   unsigned max_attempts = 5;
-  std::chrono::milliseconds retry_delay{1000};      ///< before the second attempt; grows, with jitter
-  std::chrono::milliseconds stall_timeout{60'000};  ///< a transfer without a byte for so long is broken off
-  std::uint64_t max_bytes = 64ull << 30;            ///< of one file
+  std::chrono::milliseconds retry_delay{1000};  ///< before the second attempt; grows, with jitter
+  TransferLimits limits;                        ///< what is slower is broken off and tried again
+  std::uint64_t max_bytes = 64ull << 30;        ///< of one file
   const CancelSource* cancel = nullptr;
   std::function<void(const std::string&)> warn;  ///< retries; one line each
 };

@@ -151,8 +151,8 @@ TEST_CASE_FIXTURE(DownloadFixture, "a cut body is an error, not a file") {
 TEST_CASE_FIXTURE(DownloadFixture, "a body that stalls is an error") {
   FakeServer server(script({{.body = std::string(1000, 'x'), .stall_after = 10}}));
   options.max_attempts = 1;
-  options.stall_timeout = std::chrono::milliseconds(300);
-  CHECK(std::string(error(server.url("/f")).what()).find("no data for") != std::string::npos);
+  options.limits.window = std::chrono::milliseconds(300);
+  CHECK(std::string(error(server.url("/f")).what()).find("the least is") != std::string::npos);
 }
 
 TEST_CASE_FIXTURE(DownloadFixture, "a body over the limit is refused, whether it is announced or not") {

@@ -50,16 +50,43 @@ std::string shorten(std::string_view text) {
   return text.size() <= kMostText ? std::string(text) : std::string(text.substr(0, kMostText)) + "...";
 }
 
+constexpr std::string_view kClientCertificateHint =
+    "the registry wants a client certificate: put it into /etc/docker/certs.d/<host>/client.cert, and its key beside "
+    "it into client.key";
+
+std::string_view certificate_hint(const std::string& text) {
+  if (text.find("subject name") != std::string::npos)
+    return "the registry's certificate is for another host; use a name that it is for";
+  if (text.find("expired") != std::string::npos) return "renew the registry's certificate, or set this machine's clock";
+  return "put the authority's certificate into /etc/docker/certs.d/<host>/ca.crt, or name the registry "
+         "as insecure";
+}
+
 std::string_view hint_for(const TransportFailure& failure) {
   switch (failure.kind) {
     case TransportFailure::Kind::certificate:
-      return "put the authority's certificate into /etc/docker/certs.d/<host>/ca.crt, or name the registry "
-             "as insecure";
+      return certificate_hint(failure.text);
+    case TransportFailure::Kind::no_authorities:
+      return "this machine has no certificates of authorities to trust: install them (Debian: ca-certificates), or "
+             "name a file in SSL_CERT_FILE";
+    case TransportFailure::Kind::client_certificate:
+      return kClientCertificateHint;
+    case TransportFailure::Kind::own_certificate:
+      return "the client certificate in certs.d/<host> and its key have to be PEM files that belong together";
     case TransportFailure::Kind::tls:
-      return "if the registry speaks plain http, name it as insecure";
+      return "if the registry speaks plain http, name it as insecure: --insecure-registry HOST[:PORT]";
+    case TransportFailure::Kind::stalled:
+    case TransportFailure::Kind::slow:
+      return "the limits can be changed with --transfer-limits or CBUILD_TRANSFER_LIMITS";
     default:
       return "";
   }
+}
+
+/// nginx answers 400 and a page where others end the handshake.
+bool wants_client_certificate(const HttpResponse& response) {
+  return response.status == 400 && (response.body.find("No required SSL certificate") != std::string::npos ||
+                                    response.body.find("SSL certificate error") != std::string::npos);
 }
 
 ErrorCode code_for(const HttpResponse& response) {
@@ -107,6 +134,7 @@ std::string explain(const HttpResponse& response, const Secrets& secrets) {
 void throw_failure(const HttpResponse& response, std::string_view doing, const Secrets& secrets) {
   Error error(code_for(response), cat(doing, ": ", explain(response, secrets)));
   if (response.failure) error.with_hint(std::string(hint_for(*response.failure)));
+  if (wants_client_certificate(response)) error.with_hint(std::string(kClientCertificateHint));
   throw error;
 }
 

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "oci/registry/fake_registry.h"
 
+#include <cstdio>
+
 #include "base/error.h"
 #include "base/sys.h"
 #include "base/text.h"
@@ -49,6 +51,12 @@ Reference FakeRegistry::reference(const std::string& name_and_tag) const {
 }
 
 FakeResponse FakeRegistry::handle(const FakeRequest& request) {
+  FakeResponse out = route(request);
+  if (alter) alter(request, out);
+  return out;
+}
+
+FakeResponse FakeRegistry::route(const FakeRequest& request) {
   if (script) {
     if (auto scripted = script(request)) return *scripted;
   }
@@ -102,7 +110,10 @@ std::optional<FakeResponse> FakeRegistry::check_access(const FakeRequest& reques
   FakeResponse refused = error_response(401, "UNAUTHORIZED", "authentication required");
   std::string challenge = cat("Bearer realm=\"", realm.empty() ? server->url("/token") : realm, "\",service=\"fake\"");
   if (!needed.empty()) challenge += cat(",scope=\"", join(needed.texts(), " "), '"');
-  if (token != tokens.end()) challenge += ",error=\"insufficient_scope\"";
+  if (token != tokens.end()) {
+    challenge += ",error=\"insufficient_scope\"";
+    ++misused_tokens;
+  }
   refused.headers.emplace_back("WWW-Authenticate", challenge);
   return refused;
 }
@@ -167,11 +178,29 @@ FakeResponse FakeRegistry::upload(const FakeRequest& request, const std::string&
   return {.status = 201, .headers = {{"Docker-Content-Digest", digest.str()}}};
 }
 
+Watchdog::Watchdog() {
+  thread_ = std::thread([this] {
+    std::unique_lock lock(mutex_);
+    if (changed_.wait_for(lock, std::chrono::minutes(3), [&] { return ended_; })) return;
+    std::fputs("registry tests: a client takes longer than 3 minutes and is cancelled\n", stderr);
+    cancel_.cancel();
+  });
+}
+
+Watchdog::~Watchdog() {
+  {
+    const std::lock_guard lock(mutex_);
+    ended_ = true;
+  }
+  changed_.notify_all();
+  thread_.join();
+}
+
 ClientFixture::ClientFixture() {
+  options.cancel = &watchdog.cancel();
   options.auth_file = dir.path() + "/auth.json";
   options.cert_dirs.clear();
   options.retry_delay = std::chrono::milliseconds(1);
-  options.stall_timeout = std::chrono::seconds(20);
   options.warn = [this](const std::string& line) {
     const std::lock_guard lock(warnings_mutex_);
     warnings.push_back(line);

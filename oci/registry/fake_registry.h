@@ -1,8 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
+#include <condition_variable>
 #include <memory>
+#include <mutex>
 #include <set>
+#include <thread>
 
 #include "base/error.h"
 #include "base/files.h"
@@ -20,6 +23,8 @@ struct FakeRegistry {
 
   /// Consulted first; a value is the answer.
   std::function<std::optional<FakeResponse>(const FakeRequest&)> script;
+  /// Changes what would be answered.
+  std::function<void(const FakeRequest&, FakeResponse&)> alter;
   /// With this, every request but /token needs a bearer token that covers its scope.
   bool wants_token = false;
   std::string basic_user, basic_password;  ///< the account /token and Basic ask for; empty: anonymous
@@ -31,6 +36,7 @@ struct FakeRegistry {
   std::map<std::string, ScopeSet> tokens;                                ///< issued ones
   std::set<std::string> uploads;                                         ///< open sessions, by path
   unsigned uploads_begun = 0;
+  unsigned misused_tokens = 0;  ///< requests with a token that does not cover them
   std::vector<std::string> violations;
 
   Digest add_blob(const std::string& repository, const std::string& content);
@@ -42,6 +48,7 @@ struct FakeRegistry {
 
  private:
   FakeResponse handle(const FakeRequest& request);
+  FakeResponse route(const FakeRequest& request);
   FakeResponse token(const FakeRequest& request);
   std::optional<FakeResponse> check_access(const FakeRequest& request, const ScopeSet& needed);
   FakeResponse blob(const FakeRequest& request, const std::string& repository, const std::string& digest);
@@ -53,9 +60,27 @@ struct FakeRegistry {
 /// {"errors":[{"code":...,"message":...}]}
 FakeResponse error_response(int status, const std::string& code, const std::string& message);
 
+/// Cancels what takes longer than any test should, and says so.
+class Watchdog {
+ public:
+  Watchdog();
+  ~Watchdog();
+  Watchdog(const Watchdog&) = delete;
+  Watchdog& operator=(const Watchdog&) = delete;
+  const CancelSource& cancel() const { return cancel_; }
+
+ private:
+  CancelSource cancel_;
+  std::mutex mutex_;  // guards ended_
+  std::condition_variable changed_;
+  bool ended_ = false;
+  std::thread thread_;
+};
+
 /// A client of fakes: no account unless the test writes one, retries without pauses.
 struct ClientFixture {
   ClientFixture();
+  Watchdog watchdog;
   TempDir dir = TempDir::in_tmp("registry-test");
   ImageLayout layout = ImageLayout::create(dir.path() + "/store");
   Options options;

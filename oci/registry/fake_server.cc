@@ -2,15 +2,22 @@
 #include "oci/registry/fake_server.h"
 
 #include <arpa/inet.h>
+#include <doctest/doctest.h>
 #include <netinet/in.h>
 #include <poll.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
 #include <algorithm>
+#include <atomic>
 #include <chrono>
+#include <condition_variable>
+#include <cstdio>
+#include <mutex>
+#include <thread>
 
 #include "base/error.h"
+#include "base/fd.h"
 #include "base/text.h"
 
 namespace cbuild::oci::registry {
@@ -129,38 +136,135 @@ std::vector<std::string> FakeRequest::params(const std::string& name) const {
   return out;
 }
 
-FakeServer::FakeServer(Handler handler) : handler_(std::move(handler)) {
-  listener_.reset(::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0));
+struct FakeServer::State {
+  explicit State(Handler h) : handler(std::move(h)) {}
+
+  const Handler handler;
+  UniqueFd listener;
+  std::atomic<bool> stopping{false};
+  std::mutex handler_mutex;
+  std::mutex mutex;  // guards the rest
+  std::condition_variable ended;
+  std::vector<FakeRequest> log;
+  std::map<int, UniqueFd> connections;
+  std::string handling;     ///< the request that the handler works on
+  std::size_t threads = 0;  ///< that run
+};
+
+namespace {
+
+constexpr std::chrono::seconds kLongestEnd{30}, kLongestStall{120};
+
+/// Runs a function on a thread that the state knows of.
+template <typename S, typename F>
+void run_on_thread(const std::shared_ptr<S>& state, F function) {
+  {
+    const std::lock_guard lock(state->mutex);
+    ++state->threads;
+  }
+  std::thread([state, function = std::move(function)] {
+    function(state);
+    const std::lock_guard lock(state->mutex);
+    --state->threads;
+    state->ended.notify_all();
+  }).detach();
+}
+
+/// Waits until the client has gone or the server ends.
+void wait_for_the_end(int fd, int longest_ms) {
+  pollfd gone{fd, POLLIN | POLLRDHUP, 0};
+  ::poll(&gone, 1, longest_ms);
+}
+
+void reset_connection(int fd) {
+  const linger at_once{1, 0};
+  ::setsockopt(fd, SOL_SOCKET, SO_LINGER, &at_once, sizeof at_once);
+}
+
+std::string head_of(const FakeRequest& request, const FakeResponse& response) {
+  std::string head = cat("HTTP/1.1 ", response.status, " Status\r\n");
+  for (const auto& [name, value] : response.headers) head += cat(name, ": ", value, "\r\n");
+  const auto has_length = [](const auto& h) { return iequals(h.first, "content-length"); };
+  const bool own_length = std::any_of(response.headers.begin(), response.headers.end(), has_length);
+  if (response.chunked && request.method != "HEAD") {
+    head += "Transfer-Encoding: chunked\r\n";
+  } else if (!response.no_length && response.status != 204 && !own_length) {
+    head += cat("Content-Length: ", response.stated_length.value_or(response.body.size()), "\r\n");
+  }
+  return head + "\r\n";
+}
+
+bool send_drip(int fd, std::string_view body, unsigned drip_ms) {
+  for (const char& c : body) {
+    pollfd gone{fd, POLLRDHUP, 0};
+    if (::poll(&gone, 1, static_cast<int>(drip_ms)) != 0 || !send_all(fd, {&c, 1})) return false;
+  }
+  return true;
+}
+
+/// Whether the connection may go on.
+bool respond(int fd, const FakeRequest& request, const FakeResponse& response) {
+  constexpr int kStallMs = std::chrono::milliseconds(kLongestStall).count();
+  if (response.hang_up) reset_connection(fd);
+  if (response.silent) wait_for_the_end(fd, kStallMs);
+  if (response.silent || response.hang_up) return false;
+  if (response.raw) return send_all(fd, *response.raw) && false;
+  if (!send_all(fd, head_of(request, response))) return false;
+  if (request.method == "HEAD" || response.status == 204) return true;
+  const std::size_t most = std::min(response.reset_after.value_or(response.body.size()),
+                                    response.stall_after.value_or(response.body.size()));
+  const std::string_view body = std::string_view(response.body).substr(0, most);
+  if (response.drip_ms > 0) return send_drip(fd, body, response.drip_ms);
+  if (response.chunked) {
+    char hex[32];
+    std::snprintf(hex, sizeof hex, "%zx\r\n", response.body.size());
+    if (!response.body.empty() && !send_all(fd, hex)) return false;
+  }
+  if (!send_all(fd, body)) return false;
+  if (response.reset_after) {
+    std::this_thread::sleep_for(std::chrono::milliseconds(100));  // a reset throws away what was not read yet
+    reset_connection(fd);
+    return false;
+  }
+  if (response.stall_after) {
+    wait_for_the_end(fd, kStallMs);
+    return false;
+  }
+  if (response.chunked) return send_all(fd, response.body.empty() ? "0\r\n\r\n" : "\r\n0\r\n\r\n");
+  return !response.no_length && !response.stated_length;
+}
+
+}  // namespace
+
+FakeServer::FakeServer(Handler handler) : state_(std::make_shared<State>(std::move(handler))) {
+  state_->listener.reset(::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0));
   sockaddr_in address{};
   address.sin_family = AF_INET;
   address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
   socklen_t length = sizeof address;
   auto* generic = reinterpret_cast<sockaddr*>(&address);
-  CBUILD_CHECK(::bind(listener_.get(), generic, sizeof address) == 0);
-  CBUILD_CHECK(::listen(listener_.get(), 64) == 0);
-  CBUILD_CHECK(::getsockname(listener_.get(), generic, &length) == 0);
+  CBUILD_CHECK(::bind(state_->listener.get(), generic, sizeof address) == 0);
+  CBUILD_CHECK(::listen(state_->listener.get(), 64) == 0);
+  CBUILD_CHECK(::getsockname(state_->listener.get(), generic, &length) == 0);
   port_ = ntohs(address.sin_port);
-  acceptor_ = std::thread([this] { accept_loop(); });
+  run_on_thread(state_, [](const std::shared_ptr<State>& state) { accept_loop(state); });
 }
 
 FakeServer::~FakeServer() {
-  stopping_ = true;
-  ::shutdown(listener_.get(), SHUT_RDWR);
-  acceptor_.join();
-  {
-    const std::lock_guard lock(mutex_);
-    for (Connection& connection : connections_) {
-      if (connection.fd) ::shutdown(connection.fd.get(), SHUT_RDWR);
-    }
-  }
-  for (Connection& connection : connections_) connection.thread.join();
+  State& state = *state_;
+  state.stopping = true;
+  ::shutdown(state.listener.get(), SHUT_RDWR);
+  std::unique_lock lock(state.mutex);
+  for (const auto& [fd, connection] : state.connections) ::shutdown(fd, SHUT_RDWR);
+  const bool all = state.ended.wait_for(lock, kLongestEnd, [&] { return state.threads == 0; });
+  CHECK_MESSAGE(all, "the fake server does not end; it handles: " << state.handling);
 }
 
 std::string FakeServer::authority() const { return cat("127.0.0.1:", port_); }
 
 std::vector<FakeRequest> FakeServer::log() const {
-  const std::lock_guard lock(mutex_);
-  return log_;
+  const std::lock_guard lock(state_->mutex);
+  return state_->log;
 }
 
 std::size_t FakeServer::count(const std::string& method, const std::string& path_part) const {
@@ -170,69 +274,40 @@ std::size_t FakeServer::count(const std::string& method, const std::string& path
   }));
 }
 
-void FakeServer::accept_loop() {
-  while (!stopping_) {
-    UniqueFd fd(::accept4(listener_.get(), nullptr, nullptr, SOCK_CLOEXEC));
-    if (!fd) continue;
-    const std::lock_guard lock(mutex_);
-    Connection& connection = connections_.emplace_back();
-    connection.fd = std::move(fd);
-    connection.thread = std::thread([this, &connection] { serve(connection); });
+void FakeServer::accept_loop(const std::shared_ptr<State>& state) {
+  while (!state->stopping) {
+    UniqueFd connection(::accept4(state->listener.get(), nullptr, nullptr, SOCK_CLOEXEC));
+    if (!connection) continue;
+    const int fd = connection.get();
+    {
+      const std::lock_guard lock(state->mutex);
+      if (state->stopping) return;
+      state->connections.emplace(fd, std::move(connection));
+    }
+    run_on_thread(state, [fd](const std::shared_ptr<State>& shared) { serve(*shared, fd); });
   }
 }
 
-void FakeServer::serve(Connection& connection) {
-  int fd = -1;
-  {
-    const std::lock_guard lock(mutex_);
-    fd = connection.fd.get();
-  }
+void FakeServer::serve(State& state, int fd) {
   Reader reader(fd);
-  while (!stopping_) {
+  while (!state.stopping) {
     const std::optional<FakeRequest> request = read_request(reader);
     if (!request) break;
     FakeResponse response;
     {
-      const std::lock_guard handling(handler_mutex_);
+      const std::lock_guard handling(state.handler_mutex);
+      if (state.stopping) break;
       {
-        const std::lock_guard lock(mutex_);
-        log_.push_back(*request);
+        const std::lock_guard lock(state.mutex);
+        state.log.push_back(*request);
+        state.handling = cat(request->method, ' ', request->target);
       }
-      response = handler_(*request);
+      response = state.handler(*request);
     }
     if (!respond(fd, *request, response)) break;
   }
-  const std::lock_guard lock(mutex_);
-  connection.fd.reset();
-}
-
-bool FakeServer::respond(int fd, const FakeRequest& request, const FakeResponse& response) {
-  std::string head = cat("HTTP/1.1 ", response.status, " Status\r\n");
-  for (const auto& [name, value] : response.headers) head += cat(name, ": ", value, "\r\n");
-  const bool bodyless = request.method == "HEAD" || response.status == 204;
-  if (!response.no_length && response.status != 204) {
-    const auto has_length = [](const auto& h) { return iequals(h.first, "content-length"); };
-    if (std::none_of(response.headers.begin(), response.headers.end(), has_length)) {
-      head += cat("Content-Length: ", response.stated_length.value_or(response.body.size()), "\r\n");
-    }
-  }
-  if (!send_all(fd, head + "\r\n")) return false;
-  if (bodyless) return true;
-  const std::size_t most = std::min(response.reset_after.value_or(response.body.size()),
-                                    response.stall_after.value_or(response.body.size()));
-  if (!send_all(fd, std::string_view(response.body).substr(0, most))) return false;
-  if (response.reset_after) {
-    std::this_thread::sleep_for(std::chrono::milliseconds(100));  // a reset throws away what was not read yet
-    const linger at_once{1, 0};
-    ::setsockopt(fd, SOL_SOCKET, SO_LINGER, &at_once, sizeof at_once);
-    return false;
-  }
-  if (response.stall_after) {
-    pollfd gone{fd, POLLIN | POLLRDHUP, 0};
-    ::poll(&gone, 1, -1);
-    return false;
-  }
-  return !response.no_length && !response.stated_length;
+  const std::lock_guard lock(state.mutex);
+  state.connections.erase(fd);
 }
 
 }  // namespace cbuild::oci::registry

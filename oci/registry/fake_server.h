@@ -1,20 +1,16 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
-#include <atomic>
 #include <functional>
-#include <list>
 #include <map>
-#include <mutex>
+#include <memory>
 #include <optional>
 #include <string>
-#include <thread>
 #include <utility>
 #include <vector>
 
-#include "base/fd.h"
-
-/// A small HTTP/1.1 server on loopback for tests, able to misbehave on purpose.
+/// A small HTTP/1.1 server on loopback for tests, able to misbehave on purpose. A thread of it that hangs makes the
+/// test fail when the server ends; it does not keep the others from running.
 namespace cbuild::oci::registry {
 
 struct FakeRequest {
@@ -37,6 +33,11 @@ struct FakeResponse {
   std::optional<std::size_t> stall_after = {};    ///< nothing more after so many bytes, until the client goes
   std::optional<std::size_t> stated_length = {};  ///< Content-Length that is not the body's
   bool no_length = false;                         ///< the end of the connection ends the body
+  bool chunked = false;                           ///< Transfer-Encoding; `reset_after` cuts it in a chunk
+  bool silent = false;                            ///< no answer, until the client goes
+  bool hang_up = false;                           ///< the connection ends instead of an answer
+  std::optional<std::string> raw = {};            ///< these bytes instead of an HTTP answer, then the end
+  unsigned drip_ms = 0;                           ///< one byte of the body in that time
 };
 
 class FakeServer {
@@ -56,23 +57,12 @@ class FakeServer {
   std::size_t count(const std::string& method, const std::string& path_part) const;
 
  private:
-  struct Connection {
-    UniqueFd fd;
-    std::thread thread;
-  };
-  void accept_loop();
-  void serve(Connection& connection);
-  bool respond(int fd, const FakeRequest& request, const FakeResponse& response);
+  struct State;
+  static void accept_loop(const std::shared_ptr<State>& state);
+  static void serve(State& state, int fd);
 
-  Handler handler_;
-  UniqueFd listener_;
+  const std::shared_ptr<State> state_;  ///< shared with the threads
   int port_ = 0;
-  std::atomic<bool> stopping_{false};
-  mutable std::mutex mutex_;  // guards log_, connections_
-  std::mutex handler_mutex_;
-  std::vector<FakeRequest> log_;
-  std::list<Connection> connections_;
-  std::thread acceptor_;
 };
 
 }  // namespace cbuild::oci::registry

@@ -7,12 +7,15 @@
 #include "base/error.h"
 #include "base/sys.h"
 #include "base/text.h"
+#include "oci/registry/failure.h"
 
 namespace cbuild::oci::registry {
 
 namespace {
 
+using Kind = TransportFailure::Kind;
 constexpr std::size_t kMostCertificates = 1u << 20;
+constexpr std::chrono::milliseconds kProbeHandshake{10'000};
 
 /// certs.d directories are named as users write the registry; docker.io's API has another host.
 std::vector<std::string> directory_names(const Url& url) {
@@ -50,9 +53,24 @@ void read_directory(const std::string& path, TlsConfig& tls) {
   }
 }
 
+/// Whether there is a TLS server, though perhaps one that we do not trust or that does not trust us.
+bool speaks_tls(const HttpResponse& response) {
+  if (!response.failure) return true;
+  const Kind kind = response.failure->kind;
+  return kind != Kind::tls && kind != Kind::connect && kind != Kind::broken && kind != Kind::resolve &&
+         kind != Kind::no_authorities && kind != Kind::stalled;
+}
+
+/// Of two answers that are none: whether the one to plain http shows better why.
+bool is_more_telling(const HttpResponse& by_http, const HttpResponse& by_tls) {
+  if (!by_http.failure || by_tls.failure->kind == Kind::no_authorities) return false;
+  return by_tls.failure->kind == Kind::tls || by_http.failure->kind != Kind::connect;
+}
+
 }  // namespace
 
-Hosts::Hosts(const Options& options, HttpPool& pool) : options_(options), pool_(pool) {}
+Hosts::Hosts(const Options& options, HttpPool& pool, const Secrets& secrets, RetryPolicy& retry)
+    : options_(options), pool_(pool), secrets_(secrets), retry_(retry) {}
 
 bool Hosts::is_insecure(const Url& url) const {
   return std::any_of(options_.insecure.begin(), options_.insecure.end(), [&](const std::string& entry) {
@@ -62,22 +80,34 @@ bool Hosts::is_insecure(const Url& url) const {
   });
 }
 
-/// Any HTTP answer will do. 400 is what TLS servers say to plain http, so it is none there.
-bool Hosts::answers(const Url& base) {
+HttpResponse Hosts::ping(const Url& base) {
   HttpRequest ping;
   ping.url = base;
   ping.url.path = "/v2/";
   ping.tls = tls(ping.url);
-  ping.stall = options_.stall_timeout;
-  const HttpResponse response = pool_.perform(ping);
-  if (base.scheme == "http") return !response.failure && response.status != 400;
-  using Kind = TransportFailure::Kind;
-  if (!response.failure) return true;
-  const Kind kind = response.failure->kind;
-  return kind != Kind::tls && kind != Kind::connect && kind != Kind::broken && kind != Kind::resolve;
+  ping.limits = options_.limits;
+  // A server of plain http may wait for the end of a line while we wait for its part of the handshake.
+  if (base.scheme == "https") ping.limits.connect = std::min(ping.limits.connect, kProbeHandshake);
+  retry_.wait_turn(base.origin());
+  return pool_.perform(ping);
 }
 
-Endpoint Hosts::endpoint(const std::string& registry) {
+/// A connection that breaks says nothing, so both are asked again as anything else is.
+Url Hosts::find_out(const Url& secure, const Url& plain, std::string_view doing) {
+  for (unsigned attempt = 1;; ++attempt) {
+    const HttpResponse by_tls = ping(secure);
+    if (speaks_tls(by_tls)) return secure;
+    const HttpResponse by_http = ping(plain);
+    const bool tls_is_refused = by_tls.failure->kind == Kind::tls;
+    // 400 is what TLS servers say to plain http.
+    if (!by_http.failure && (by_http.status != 400 || tls_is_refused)) return plain;
+    const HttpResponse& telling = is_more_telling(by_http, by_tls) ? by_http : by_tls;
+    const std::string why = cat(doing, ": ", explain(telling, secrets_));
+    if (!retry_.again(telling, secure.origin(), attempt, why)) throw_failure(telling, doing, secrets_);
+  }
+}
+
+Endpoint Hosts::endpoint(const std::string& registry, std::string_view doing) {
   std::shared_ptr<Slot> slot;
   {
     const std::lock_guard lock(mutex_);
@@ -92,10 +122,7 @@ Endpoint Hosts::endpoint(const std::string& registry) {
   if (!secure || !plain) throw Error(ErrorCode::input, "invalid registry name " + go_quote(registry));
   Endpoint out{registry, *secure, is_insecure(*secure)};
   const bool may_be_plain = out.insecure || locality(secure->host) == Locality::loopback;
-  if (may_be_plain && !answers(*secure)) {
-    if (!answers(*plain)) return out;  // nobody there; the call itself reports it
-    out.base = *plain;
-  }
+  if (may_be_plain) out.base = find_out(*secure, *plain, doing);
   slot->endpoint = out;
   return out;
 }

@@ -8,6 +8,8 @@
 
 #include "oci/registry/client.h"
 #include "oci/registry/http.h"
+#include "oci/registry/retry.h"
+#include "oci/registry/secrets.h"
 
 namespace cbuild::oci::registry {
 
@@ -21,11 +23,12 @@ struct Endpoint {
 /// Decides which host answers for a registry and how it is reached. Thread-safe.
 class Hosts {
  public:
-  Hosts(const Options& options, HttpPool& pool);
+  Hosts(const Options& options, HttpPool& pool, const Secrets& secrets, RetryPolicy& retry);
 
   /// The one place where hosts are chosen. https, unless the registry is insecure or on loopback and speaks
-  /// plain http only, which is found out once by asking it.
-  Endpoint endpoint(const std::string& registry);
+  /// plain http only, which is found out once by asking it. Throws what throw_failure() does when neither gives
+  /// an answer.
+  Endpoint endpoint(const std::string& registry, std::string_view doing);
   /// Certificates for a URL, from certs.d.
   TlsConfig tls(const Url& url);
   bool is_insecure(const Url& url) const;
@@ -35,11 +38,14 @@ class Hosts {
     std::mutex mutex;
     std::optional<Endpoint> endpoint;
   };
-  bool answers(const Url& base);
+  HttpResponse ping(const Url& base);
+  Url find_out(const Url& secure, const Url& plain, std::string_view doing);
   TlsConfig read_certificates(const Url& url) const;
 
   const Options& options_;
   HttpPool& pool_;
+  const Secrets& secrets_;
+  RetryPolicy& retry_;
   std::mutex mutex_;  // guards the maps
   std::map<std::string, std::shared_ptr<Slot>> slots_;
   std::map<std::string, TlsConfig> tls_;

@@ -13,6 +13,7 @@
 #include <vector>
 
 #include "base/cancel.h"
+#include "oci/registry/limits.h"
 #include "oci/registry/url.h"
 
 namespace cbuild::oci::registry {
@@ -31,13 +32,18 @@ struct TlsConfig {
 /// Why there is no complete HTTP answer.
 struct TransportFailure {
   enum class Kind {
-    resolve,      ///< the host name is not known
-    connect,      ///< nobody listens
-    tls,          ///< the handshake failed
-    certificate,  ///< the certificate is not trusted
-    stalled,      ///< no byte for the stall time
-    broken,       ///< the connection ended in the middle
-    too_large,    ///< a buffered body is over its limit
+    resolve,             ///< the host name is not known
+    connect,             ///< nobody listens, or the connection takes too long
+    tls,                 ///< the other side does not speak TLS, or not a version of it that we do
+    certificate,         ///< the certificate is not trusted
+    no_authorities,      ///< this machine has no certificates to trust
+    client_certificate,  ///< the other side wants a certificate from us, or another one
+    own_certificate,     ///< our certificate or its key cannot be used
+    stalled,             ///< silent for longer than the limits allow
+    slow,                ///< slower than the limits allow
+    broken,              ///< the connection ended in the middle, or what came is not HTTP
+    damaged,             ///< complete, but not what its digest or its format says
+    too_large,           ///< a buffered body, or the headers, are over their limit
     other,
   };
   Kind kind = Kind::other;
@@ -71,7 +77,7 @@ struct HttpRequest {
   BodySink sink;
   std::size_t limit = 1u << 20;  ///< of a buffered 2xx body; other bodies are cut at 64 KiB
   TlsConfig tls;
-  std::chrono::milliseconds stall{60'000};
+  TransferLimits limits;
   bool cancellable = true;
 };
 

@@ -35,8 +35,12 @@ unsigned worth(const HttpResponse& response, unsigned max_attempts) {
       case Kind::resolve:
       case Kind::connect:
       case Kind::tls:
+      case Kind::damaged:
         return std::min(2u, max_attempts);  // a typo in a host name should not take a minute to show
-      case Kind::stalled:
+      case Kind::slow:
+        return std::min(3u, max_attempts);
+      case Kind::stalled:  // a server that never says a word should not take minutes to show
+        return response.status == 0 ? std::min(2u, max_attempts) : max_attempts;
       case Kind::broken:
         return max_attempts;
       default:

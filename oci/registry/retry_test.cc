@@ -20,8 +20,9 @@ HttpResponse status(int code, HeaderList headers = {}, std::string body = {}) {
   return out;
 }
 
-HttpResponse failure(TransportFailure::Kind kind) {
+HttpResponse failure(TransportFailure::Kind kind, int status = 0) {
   HttpResponse out;
+  out.status = status;
   out.failure = TransportFailure{kind, "x"};
   return out;
 }
@@ -66,10 +67,15 @@ TEST_CASE("what is worth another attempt") {
     CHECK(attempts(status(code)) == 1);
   }
   CHECK(attempts(failure(Kind::broken)) == 4);
-  CHECK(attempts(failure(Kind::stalled)) == 4);
+  CHECK(attempts(failure(Kind::stalled)) == 2);
+  CHECK(attempts(failure(Kind::stalled, 200)) == 4);
+  CHECK(attempts(failure(Kind::slow, 200)) == 3);
+  CHECK(attempts(failure(Kind::damaged, 200)) == 2);
   CHECK(attempts(failure(Kind::connect)) == 2);
   CHECK(attempts(failure(Kind::resolve)) == 2);
-  CHECK(attempts(failure(Kind::certificate)) == 1);
+  for (const Kind kind : {Kind::certificate, Kind::no_authorities, Kind::client_certificate, Kind::own_certificate}) {
+    CHECK(attempts(failure(kind)) == 1);
+  }
   CHECK(attempts(failure(Kind::too_large)) == 1);
 }
 

@@ -39,20 +39,20 @@ std::string warning_text(std::string_view header) {
 Session::Session(Options options)
     : options_(std::move(options)),
       pool_({std::max(1u, options_.max_connections_per_host), options_.cancel}),
-      hosts_(options_, pool_),
       retry_({std::max(1u, options_.max_attempts), options_.retry_delay, options_.cancel, options_.warn}),
+      hosts_(options_, pool_, secrets_, retry_),
       store_(CredentialStore::places(options_.auth_file), options_.warn),
-      auth_(pool_, hosts_, store_, secrets_, retry_) {}
+      auth_(pool_, hosts_, store_, secrets_, retry_, options_.limits) {}
 
 Call Session::call(const Reference& reference, const std::string& rest, ScopeSet scopes, std::string doing) {
   Call out;
-  out.endpoint = hosts_.endpoint(reference.registry);
+  out.endpoint = hosts_.endpoint(reference.registry, doing);
   out.repository = reference.repository;
   out.scopes = std::move(scopes);
   out.doing = std::move(doing);
   out.request.url = out.endpoint.base;
   out.request.url.path = "/v2/" + reference.repository + "/" + rest;
-  out.request.stall = options_.stall_timeout;
+  out.request.limits = options_.limits;
   return out;
 }
 
@@ -71,8 +71,8 @@ Session::Answer Session::once(const Call& call) {
   }
 }
 
-Session::Answer Session::send(const Call& call) {
-  for (unsigned attempt = 1;; ++attempt) {
+Session::Answer Session::send(const Call& call, unsigned attempt) {
+  for (;; ++attempt) {
     Answer answer = once(call);
     if (answer.response.ok() || !again(call, answer, attempt)) return answer;
   }

@@ -43,8 +43,9 @@ class Session {
   };
   /// Authorised and redirected, one attempt.
   Answer once(const Call& call);
-  /// As once(), repeated while that is worth it. For requests that may be repeated as they stand.
-  Answer send(const Call& call);
+  /// As once(), repeated while that is worth it. For requests that may be repeated as they stand. `attempt`: number of
+  /// the first one, where others have been made already.
+  Answer send(const Call& call, unsigned attempt = 1);
   /// Whether to try again after attempt number `attempt`; waits first.
   bool again(const Call& call, const Answer& answer, unsigned attempt);
   /// Where a Location header leads. Throws Error{network} for what must not be followed: other schemes, plain
@@ -64,9 +65,9 @@ class Session {
 
   const Options options_;
   HttpPool pool_;
-  Hosts hosts_;
   Secrets secrets_;
   RetryPolicy retry_;
+  Hosts hosts_;
   CredentialStore store_;
   Authenticator auth_;
   std::mutex mutex_;  // guards warned_

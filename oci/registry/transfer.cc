@@ -1,6 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "oci/registry/transfer.h"
 
+#include <netinet/in.h>
+#include <netinet/tcp.h>
+#include <sys/socket.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -12,6 +15,7 @@
 #include "base/files.h"
 #include "base/sys.h"
 #include "base/text.h"
+#include "oci/registry/curl_failure.h"
 
 namespace cbuild::oci::registry {
 
@@ -20,7 +24,8 @@ namespace {
 constexpr std::size_t kErrorBody = 64u << 10;     // of an answer that is no success; the rest is dropped
 constexpr std::uint64_t kMostDropped = 1u << 20;  // after that much of the rest the exchange ends
 constexpr std::uint64_t kMostHeaders = 1u << 20;
-constexpr long kConnectTimeoutMs = 30'000, kBufferSize = 256L << 10;
+constexpr long kBufferSize = 256L << 10, kUploadBufferSize = 64L << 10;
+constexpr int kMostUnsent = 64 << 10;  // in the kernel: so that it is seen how fast an upload moves
 
 std::string variable(const char* name) {
   const char* value = std::getenv(name);
@@ -43,39 +48,22 @@ std::string system_bundle(const CurlLibrary& curl) {
   return {};
 }
 
-TransportFailure::Kind kind_of(CURLcode code) {
-  using Kind = TransportFailure::Kind;
-  switch (code) {
-    case CURLE_COULDNT_RESOLVE_HOST:
-    case CURLE_COULDNT_RESOLVE_PROXY:
-      return Kind::resolve;
-    case CURLE_COULDNT_CONNECT:
-    case CURLE_OPERATION_TIMEDOUT:
-      return Kind::connect;
-    case CURLE_SSL_CONNECT_ERROR:
-      return Kind::tls;
-    case CURLE_PEER_FAILED_VERIFICATION:
-    case CURLE_SSL_CERTPROBLEM:
-    case CURLE_SSL_CACERT_BADFILE:
-    case CURLE_SSL_ISSUER_ERROR:
-      return Kind::certificate;
-    case CURLE_PARTIAL_FILE:
-    case CURLE_GOT_NOTHING:
-    case CURLE_SEND_ERROR:
-    case CURLE_RECV_ERROR:
-    case CURLE_HTTP2:
-    case CURLE_HTTP2_STREAM:
-      return Kind::broken;
-    default:
-      return Kind::other;
-  }
+int limit_unsent(void*, curl_socket_t socket, curlsocktype) {
+  (void)::setsockopt(socket, IPPROTO_TCP, TCP_NOTSENT_LOWAT, &kMostUnsent, sizeof kMostUnsent);
+  return CURL_SOCKOPT_OK;
 }
 
 }  // namespace
 
 Transfer::Transfer(const CurlLibrary& curl, CURLSH* share, CURLM* multi, CURL* easy, const HttpRequest& request,
                    const CancelSource* cancel)
-    : curl_(curl), share_(share), multi_(multi), easy_(easy), request_(request), cancel_(cancel) {
+    : curl_(curl),
+      share_(share),
+      multi_(multi),
+      easy_(easy),
+      request_(request),
+      cancel_(cancel),
+      pace_(request.limits, request.body_fd >= 0 ? request.body_size : 0) {
   curl_.easy_reset(easy_);
 }
 
@@ -101,15 +89,17 @@ void Transfer::set_up() {
   set(CURLOPT_NETRC, static_cast<long>(CURL_NETRC_IGNORED));
   set(CURLOPT_PATH_AS_IS, 1L);
   set(CURLOPT_SUPPRESS_CONNECT_HEADERS, 1L);
-  set(CURLOPT_CONNECTTIMEOUT_MS, kConnectTimeoutMs);
+  set(CURLOPT_CONNECTTIMEOUT_MS, static_cast<long>(request_.limits.connect.count()));
   // A handle that was used before keeps its buffers and refuses new sizes; they are the same ones.
   (void)curl_.easy_setopt(easy_, CURLOPT_BUFFERSIZE, kBufferSize);
-  (void)curl_.easy_setopt(easy_, CURLOPT_UPLOAD_BUFFERSIZE, kBufferSize);
+  (void)curl_.easy_setopt(easy_, CURLOPT_UPLOAD_BUFFERSIZE, kUploadBufferSize);
   set(CURLOPT_TCP_KEEPALIVE, 1L);
   set(CURLOPT_HEADERFUNCTION, &Transfer::on_header);
   set(CURLOPT_HEADERDATA, static_cast<void*>(this));
   set(CURLOPT_WRITEFUNCTION, &Transfer::on_body);
   set(CURLOPT_WRITEDATA, static_cast<void*>(this));
+  set(CURLOPT_PREREQFUNCTION, &Transfer::on_connected);
+  set(CURLOPT_PREREQDATA, static_cast<void*>(this));
   set_method();
   set_headers();
   set_tls();
@@ -126,6 +116,10 @@ void Transfer::set_method() {
     set(CURLOPT_READDATA, static_cast<void*>(this));
     set(CURLOPT_SEEKFUNCTION, &Transfer::on_seek);
     set(CURLOPT_SEEKDATA, static_cast<void*>(this));
+    set(CURLOPT_NOPROGRESS, 0L);
+    set(CURLOPT_XFERINFOFUNCTION, &Transfer::on_progress);
+    set(CURLOPT_XFERINFODATA, static_cast<void*>(this));
+    set(CURLOPT_SOCKOPTFUNCTION, &limit_unsent);
     set(CURLOPT_CUSTOMREQUEST, request_.method.c_str());
   } else if (request_.method == "POST" || request_.method == "PUT" || request_.method == "PATCH") {
     set(CURLOPT_POSTFIELDSIZE_LARGE, static_cast<curl_off_t>(request_.body.size()));
@@ -198,7 +192,6 @@ HttpResponse Transfer::run() {
 }
 
 CURLcode Transfer::drive() {
-  last_activity_ns_ = sys::monotonic_ns();
   if (const CURLMcode code = curl_.multi_add_handle(multi_, easy_); code != CURLM_OK) {
     throw Error(ErrorCode::network, cat("libcurl: ", curl_.multi_strerror(code)));
   }
@@ -219,28 +212,30 @@ CURLcode Transfer::drive() {
 /// Waits for the network; false when the exchange has to end.
 bool Transfer::wait() {
   cancelled_ = cancel_ != nullptr && cancel_->cancelled();
-  const std::int64_t idle_ms = (sys::monotonic_ns() - last_activity_ns_) / 1'000'000;
-  const std::int64_t left_ms = request_.stall.count() - idle_ms;
-  stalled_ = left_ms <= 0;
-  if (cancelled_ || stalled_) return false;
+  late_ = pace_.over();
+  if (cancelled_ || late_) return false;
   curl_waitfd cancel_fd{};
   if (cancel_ != nullptr) {
     cancel_fd.fd = cancel_->event_fd();
     cancel_fd.events = CURL_WAIT_POLLIN;
   }
+  const std::int64_t before = sys::monotonic_ns();
   curl_.multi_poll(multi_, &cancel_fd, cancel_ == nullptr ? 0u : 1u,
-                   static_cast<int>(std::clamp<std::int64_t>(left_ms, 1, 1000)), nullptr);
+                   static_cast<int>(std::min<std::int64_t>(pace_.left().count(), 1000)), nullptr);
+  pace_.waited(std::chrono::nanoseconds(sys::monotonic_ns() - before));
   return true;
 }
 
 void Transfer::classify(CURLcode code) {
   using Kind = TransportFailure::Kind;
-  if (stalled_) {
-    response_.failure = {Kind::stalled, cat("no data for ", request_.stall.count() / 1000, " s")};
+  if (late_) {
+    response_.failure = late_;
   } else if (too_large_) {
     response_.failure = {Kind::too_large, cat("answer is larger than ", request_.limit, " bytes")};
+  } else if (header_bytes_ > kMostHeaders) {
+    response_.failure = {Kind::too_large, cat("headers are larger than ", kMostHeaders, " bytes")};
   } else if (code != CURLE_OK && discarded_ < kMostDropped) {
-    response_.failure = {kind_of(code), error_text_[0] != '\0' ? error_text_ : curl_.easy_strerror(code)};
+    response_.failure = failure_of(code, error_text_[0] != '\0' ? error_text_ : curl_.easy_strerror(code));
   }
 }
 
@@ -253,7 +248,7 @@ std::size_t Transfer::on_header(char* data, std::size_t size, std::size_t count,
 }
 
 void Transfer::take_header(std::string_view line) {
-  last_activity_ns_ = sys::monotonic_ns();
+  const std::size_t bytes = line.size();
   line = trim(line);
   if (line.starts_with("HTTP/")) {  // also after an interim answer
     const std::size_t blank = line.find(' ');
@@ -262,8 +257,9 @@ void Transfer::take_header(std::string_view line) {
     if (blank != std::string_view::npos) {
       response_.status = static_cast<int>(parse_int(line.substr(blank + 1, 3)).value_or(0));
     }
-    return;
   }
+  if (response_.status >= 200) pace_.received(bytes);
+  if (line.starts_with("HTTP/")) return;
   const std::size_t colon = line.find(':');
   if (colon == std::string_view::npos) return;
   response_.headers.emplace_back(to_lower(trim(line.substr(0, colon))), std::string(trim(line.substr(colon + 1))));
@@ -280,7 +276,7 @@ std::size_t Transfer::on_body(char* data, std::size_t size, std::size_t count, v
 }
 
 bool Transfer::take_body(std::span<const std::byte> data) {
-  last_activity_ns_ = sys::monotonic_ns();
+  pace_.received(data.size());
   const std::string_view text(reinterpret_cast<const char*>(data.data()), data.size());
   if (response_.ok()) {
     if (request_.sink) {
@@ -307,8 +303,17 @@ std::size_t Transfer::on_read(char* data, std::size_t size, std::size_t count, v
   }
 }
 
+int Transfer::on_connected(void* self, char*, char*, int, int) {
+  static_cast<Transfer*>(self)->pace_.connected();
+  return CURL_PREREQFUNC_OK;
+}
+
+int Transfer::on_progress(void* self, curl_off_t, curl_off_t, curl_off_t, curl_off_t sent) {
+  static_cast<Transfer*>(self)->pace_.sent(static_cast<std::uint64_t>(std::max<curl_off_t>(sent, 0)));
+  return 0;
+}
+
 std::size_t Transfer::give_body(std::span<std::byte> buffer) {
-  last_activity_ns_ = sys::monotonic_ns();
   const std::size_t wanted = std::min<std::uint64_t>(buffer.size(), request_.body_size - sent_);
   ssize_t got = 0;
   do {

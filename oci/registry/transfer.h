@@ -6,6 +6,7 @@
 
 #include "oci/registry/curl_library.h"
 #include "oci/registry/http.h"
+#include "oci/registry/pace.h"
 
 namespace cbuild::oci::registry {
 
@@ -38,6 +39,8 @@ class Transfer {
   static std::size_t on_body(char* data, std::size_t size, std::size_t count, void* self);
   static std::size_t on_read(char* data, std::size_t size, std::size_t count, void* self);
   static int on_seek(void* self, curl_off_t offset, int origin);
+  static int on_connected(void* self, char*, char*, int, int);
+  static int on_progress(void* self, curl_off_t, curl_off_t, curl_off_t, curl_off_t sent);
   void take_header(std::string_view line);
   bool take_body(std::span<const std::byte> data);
   std::size_t give_body(std::span<std::byte> buffer);
@@ -54,8 +57,9 @@ class Transfer {
   std::exception_ptr thrown_;
   std::string ca_bundle_;
   std::uint64_t sent_ = 0, header_bytes_ = 0, discarded_ = 0;
-  std::int64_t last_activity_ns_ = 0;
-  bool cancelled_ = false, stalled_ = false, too_large_ = false;
+  Pace pace_;
+  std::optional<TransportFailure> late_;  ///< set by Pace
+  bool cancelled_ = false, too_large_ = false;
 };
 
 }  // namespace cbuild::oci::registry
