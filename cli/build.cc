@@ -47,7 +47,7 @@ class Build {
         cancel_(cancel),
         store_({.root = session.root, .user_xattr = session.unprivileged}),
         remote_(store_, options, progress, cancel),
-        sources_(store_, make_secrets(options), options.ssh, progress, cancel),
+        sources_(store_, make_secrets(options), options, progress, cancel),
         remote_cache_(store_, remote_, options, progress, cancel) {}
 
   /// What goes wrong before there are steps is thrown, after it has been written into the history.
@@ -318,7 +318,10 @@ void Build::export_outputs() {
     remote_cache_.export_all(cached, *packer_, lowered_.graph.size() + targets.size());
   } catch (const Error& error) {
     if (is_worth_another_attempt(error)) return;
-    outcome_.exit_code = cancel_.cancelled() ? exit_code::kInterrupted : exit_code::kExportFailed;
+    const bool no_base = dynamic_cast<const PullError*>(&error) != nullptr;
+    outcome_.exit_code = cancel_.cancelled() ? exit_code::kInterrupted
+                         : no_base           ? exit_code::kBuildFailed
+                                             : exit_code::kExportFailed;
     outcome_.failure = error_text(error, session_.root);
   }
   for (const TargetResult& target : targets)

@@ -36,7 +36,7 @@ struct InputServices::Impl {
         progress(make_progress_view(line.build.progress, STDERR_FILENO)),
         store({.root = session.root, .user_xattr = session.unprivileged}),
         remote(store, options, *progress, cancel),
-        sources(store, make_secrets(options), options.ssh, *progress, cancel),
+        sources(store, make_secrets(options), options, *progress, cancel),
         contexts(store, sources, [this](const solver::Op& source) { return bring_source(services(), source); }),
         images(store, remote, options.pull) {}
 

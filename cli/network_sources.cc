@@ -12,24 +12,30 @@ namespace {
 constexpr TaskId kFirstTask = TaskId{1} << 41;
 
 solver::ops::SourceAccess access_to(cache::Store& store, std::vector<solver::ops::Secret> secrets,
-                                    const std::vector<SshOption>& ssh, ProgressSink& progress,
-                                    const CancelSource& cancel) {
+                                    const BuildOptions& options, ProgressSink& progress, const CancelSource& cancel) {
   auto next = std::make_shared<std::atomic<TaskId>>(kFirstTask);
   const auto secret = [secrets = std::move(secrets)](const std::string& id) -> std::optional<std::string> {
     const auto found = std::find_if(secrets.begin(), secrets.end(), [&](const auto& s) { return s.id == id; });
     if (found == secrets.end()) return std::nullopt;
     return found->read();
   };
+  const std::vector<SshOption>& ssh = options.ssh;
   const auto agent =
       std::find_if(ssh.begin(), ssh.end(), [](const SshOption& option) { return option.id == "default"; });
-  return {store, &progress, &cancel, [next] { return (*next)++; }, secret, agent == ssh.end() ? "" : agent->socket};
+  return {store,
+          &progress,
+          &cancel,
+          [next] { return (*next)++; },
+          secret,
+          agent == ssh.end() ? "" : agent->socket,
+          options.transfer_limits};
 }
 
 }  // namespace
 
 NetworkSources::NetworkSources(cache::Store& store, std::vector<solver::ops::Secret> secrets,
-                               const std::vector<SshOption>& ssh, ProgressSink& progress, const CancelSource& cancel)
-    : NetworkSources(access_to(store, std::move(secrets), ssh, progress, cancel)) {}
+                               const BuildOptions& options, ProgressSink& progress, const CancelSource& cancel)
+    : NetworkSources(access_to(store, std::move(secrets), options, progress, cancel)) {}
 NetworkSources::NetworkSources(const solver::ops::SourceAccess& access) : urls_(access), git_(access) {}
 NetworkSources::~NetworkSources() = default;
 

@@ -18,7 +18,7 @@ namespace cbuild::cli {
 class NetworkSources final : public frontend::SourcePinner {
  public:
   /// git uses the agent called "default" for ssh.
-  NetworkSources(cache::Store& store, std::vector<solver::ops::Secret> secrets, const std::vector<SshOption>& ssh,
+  NetworkSources(cache::Store& store, std::vector<solver::ops::Secret> secrets, const BuildOptions& options,
                  ProgressSink& progress, const CancelSource& cancel);
   ~NetworkSources() override;
 

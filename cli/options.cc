@@ -20,7 +20,7 @@ namespace {
 struct Raw {
   std::vector<std::string> targets, tags, build_args, labels, build_contexts, annotations, outputs, cache_to,
       cache_from;
-  std::vector<std::string> secrets, ssh, ulimits, add_hosts, resources;
+  std::vector<std::string> secrets, ssh, ulimits, add_hosts, resources, transfer_limits;
   std::string platform, arg_keys = "all", progress = "auto", shm_size, pull_policy, step_timeout, call = "build";
   bool push = false, load = false, quiet = false, check = false;
 };
@@ -178,6 +178,9 @@ void convert(const Raw& raw, BuildOptions& build) {
   }
   if (!build.network.empty() && build.network != "default" && build.network != "host" && build.network != "none")
     usage(cat("--network: unknown mode '", build.network, "'"), "default, host or none");
+  build.transfer_limits = oci::registry::transfer_limits_of_environment();
+  for (const std::string& text : raw.transfer_limits)
+    oci::registry::set_transfer_limits(text, "--transfer-limits", build.transfer_limits);
   convert_caches(raw, build);
   build.progress = raw.quiet ? ProgressMode::quiet : parse_progress(raw.progress);
   build.pull = parse_pull(raw);
@@ -258,6 +261,9 @@ void add_output_flags(CLI::App& app, BuildOptions& build, Raw& raw) {
   app.add_option("--metadata-file", build.metadata_file, "Write digests and names of the result as JSON");
   app.add_option("--iidfile", build.iid_file, "Write the image's config digest");
   app.add_option("--insecure-registry", build.insecure_registries, "HOST[:PORT] to reach without verified TLS")
+      ->allow_extra_args(false);
+  app.add_option("--transfer-limits", raw.transfer_limits,
+                 "connect=TIME,answer=TIME,window=TIME,rate=BYTES: how slow registries and servers may be")
       ->allow_extra_args(false);
   app.add_option("--authfile", build.auth_file, "Registry credentials instead of docker's and podman's files");
   app.add_option("--progress", raw.progress, "auto, tty, plain, quiet, rawjson");

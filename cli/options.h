@@ -12,6 +12,7 @@
 #include "exporter/cache_spec.h"
 #include "exporter/outputs.h"
 #include "oci/platform.h"
+#include "oci/registry/limits.h"
 #include "sandbox/spec.h"
 #include "solver/op.h"
 
@@ -61,6 +62,7 @@ struct BuildOptions {
   unsigned jobs = 0;
   std::string isolation;  ///< "", "root", "rootless", "chroot", ...
   std::vector<std::string> insecure_registries;
+  oci::registry::TransferLimits transfer_limits;
   std::optional<std::string> auth_file;
   std::optional<CallOptions> call;  ///< answer this instead of building
 };

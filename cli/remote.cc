@@ -6,6 +6,7 @@
 #include "base/sys.h"
 #include "base/text.h"
 #include "cache/cached_layers.h"
+#include "exporter/cache_end.h"
 #include "oci/image_config.h"
 #include "oci/layout.h"
 #include "oci/manifest.h"
@@ -30,6 +31,11 @@ std::string platforms_of(const oci::Index& index) {
       .with_hint(cat("it has: ", has, "; choose one with --platform"));
 }
 
+[[noreturn]] void no_image(const std::string& name) {
+  throw Error(ErrorCode::input, cat(name, " is a build cache of BuildKit, not an image"))
+      .with_hint("is the tag right? caches are exported under tags of their own");
+}
+
 /// Reads a document by descriptor and walks indexes down to the manifest for a platform.
 using DocumentReader = std::function<std::string(const oci::Descriptor&)>;
 
@@ -44,6 +50,7 @@ FoundManifest find_manifest(std::string body, Digest digest, const std::string& 
   std::string type = content_type;
   for (unsigned depth = 0; depth < kMaxIndexDepth; ++depth) {
     auto document = oci::parse_manifest(body, type);
+    if (exporter::is_buildkit_cache(document)) no_image(name);
     if (auto* manifest = std::get_if<oci::Manifest>(&document)) return {std::move(*manifest), digest, std::move(body)};
     const auto& index = std::get<oci::Index>(document);
     const oci::Descriptor* chosen = oci::select_platform(index, wanted);
@@ -83,6 +90,7 @@ std::unique_ptr<oci::registry::Client> Remote::new_client(const CancelSource& ca
   oci::registry::Options options;
   options.insecure = options_.insecure_registries;
   options.auth_file = options_.auth_file;
+  options.limits = options_.transfer_limits;
   options.max_attempts = max_attempts;
   options.cancel = &cancel;
   options.warn = [this](const std::string& text) { progress_.on_event(RunNote{Severity::warning, text}); };
@@ -125,6 +133,7 @@ void Remote::fetch(const cache::Layer& layer) {
     progress_.on_event(TaskFinished{task, sys::monotonic_ns(), TaskState::failed, error.what()});
     const bool ours = error.code() == ErrorCode::cancelled || error.code() == ErrorCode::no_space;
     if (from_cache && !ours) lose(layer, error);
+    if (!ours && !is_lost(error)) throw PullError(error);
     throw;
   }
   progress_.on_event(TaskFinished{task, sys::monotonic_ns(), TaskState::ok, {}});

@@ -17,6 +17,12 @@
 
 namespace cbuild::cli {
 
+/// A layer of a base image could not be brought in. The build failed then, whatever wanted the layer.
+class PullError : public Error {
+ public:
+  explicit PullError(const Error& error) : Error(error) {}
+};
+
 /// Where images come from outside the store: registries and OCI layouts. The registry client is made on first use, so
 /// that a cached build never loads it. Thread-safe.
 class Remote {
@@ -28,7 +34,7 @@ class Remote {
   /// Another client with the same settings, for work that ends by itself.
   std::unique_ptr<oci::registry::Client> new_client(const CancelSource& cancel, unsigned max_attempts);
   /// Brings the blob of a layer into the store, from where its locator says; shown as a task of its own. A layer that
-  /// only a remote cache had and that cannot be had there is forgotten: lost_error().
+  /// only a remote cache had and that cannot be had there is forgotten: lost_error(). Else throws PullError.
   void fetch(const cache::Layer& layer);
   cache::BlobFetcher fetcher() {
     return [this](const cache::Layer& layer) { fetch(layer); };

@@ -3,6 +3,7 @@
 
 #include <unistd.h>
 
+#include <algorithm>
 #include <cerrno>
 #include <functional>
 #include <mutex>
@@ -21,6 +22,8 @@ namespace {
 
 constexpr std::size_t kMaxManifest = 4u << 20;
 constexpr unsigned kMaxIndexDepth = 4;
+constexpr std::string_view kBuildkitCacheType = "application/vnd.buildkit.cacheconfig.";
+constexpr char kBuildkitInlineKey[] = "moby.buildkit.cache.v0";
 constexpr char kRefName[] = "org.opencontainers.image.ref.name";
 
 void check_size(const oci::Descriptor& descriptor) {
@@ -192,6 +195,8 @@ cache::RemoteIndex index_of(CacheEnd& end, const oci::Manifest& manifest) {
   if (manifest.config.media_type == cache::kRemoteIndexType) return cache::parse_remote_index(text);
   const oci::ImageConfig config = oci::parse_image_config(text);
   const auto inline_cache = config.extra.find(cache::kInlineCacheKey);
+  if (inline_cache == config.extra.end() && config.extra.contains(kBuildkitInlineKey))
+    throw Error(ErrorCode::unsupported, "the image carries a cache of BuildKit, which cbuild does not read");
   if (inline_cache == config.extra.end()) throw Error(ErrorCode::not_found, "the image carries no cache");
   cache::RemoteIndex index = cache::parse_remote_index(inline_cache->second);
   fill_blobs(index, config, manifest);
@@ -199,6 +204,13 @@ cache::RemoteIndex index_of(CacheEnd& end, const oci::Manifest& manifest) {
 }
 
 }  // namespace
+
+bool is_buildkit_cache(const std::variant<oci::Manifest, oci::Index>& document) {
+  const auto is_config = [](const oci::Descriptor& entry) { return entry.media_type.starts_with(kBuildkitCacheType); };
+  if (const auto* manifest = std::get_if<oci::Manifest>(&document)) return is_config(manifest->config);
+  const std::vector<oci::Descriptor>& entries = std::get<oci::Index>(document).manifests;
+  return std::any_of(entries.begin(), entries.end(), is_config);
+}
 
 std::unique_ptr<CacheEnd> registry_end(oci::registry::Client& client, cache::Store& store, const std::string& ref) {
   return std::make_unique<RegistryEnd>(client, store, ref);
@@ -212,6 +224,9 @@ cache::RemoteDocument read_cache(CacheEnd& end, const oci::Platform& platform) {
   std::string body = end.manifest(std::nullopt);
   for (unsigned depth = 0; depth < kMaxIndexDepth; ++depth) {
     const auto document = oci::parse_manifest(body);
+    if (is_buildkit_cache(document))
+      throw Error(ErrorCode::unsupported, "it is a cache of BuildKit, which cbuild does not read")
+          .with_hint("export one with cbuild build --cache-to, under a name of its own");
     if (const auto* manifest = std::get_if<oci::Manifest>(&document)) return {index_of(end, *manifest), end.locator()};
     const oci::Descriptor* chosen = oci::select_platform(std::get<oci::Index>(document), platform);
     if (chosen == nullptr) throw Error(ErrorCode::not_found, cat("no image for platform ", platform.str()));

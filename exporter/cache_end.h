@@ -36,8 +36,12 @@ std::unique_ptr<CacheEnd> registry_end(oci::registry::Client& client, cache::Sto
 /// Throws Error{not_found} or {corrupt} for a directory that is no layout, at the first use.
 std::unique_ptr<CacheEnd> layout_end(cache::Store& store, const CacheSpec& spec);
 
+/// Whether a manifest or index is a cache that BuildKit exported.
+bool is_buildkit_cache(const std::variant<oci::Manifest, oci::Index>& document);
+
 /// Reads what `end` has: a cache's manifest, or an image that carries its cache (of an index the one for `platform`).
-/// Throws Error{not_found} if there is neither, {corrupt} for a damaged one.
+/// Throws Error{not_found} if there is neither, {unsupported} for a cache of
+/// BuildKit, {corrupt} for a damaged one.
 cache::RemoteDocument read_cache(CacheEnd& end, const oci::Platform& platform);
 
 }  // namespace cbuild::exporter

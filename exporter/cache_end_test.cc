@@ -169,6 +169,29 @@ TEST_CASE("an image without a cache is not one") {
   CHECK(read_code(*place.end()) == ErrorCode::corrupt);
 }
 
+TEST_CASE("a cache of BuildKit is called that, in each of its forms") {
+  Place place;
+  const auto end = place.end();
+  const std::string type = "application/vnd.buildkit.cacheconfig.v0";
+  const oci::Descriptor layer = place.put(*end, "layer", oci::media_type::kLayer);
+  const oci::Descriptor config = place.put(*end, "{}", type);
+  SUBCASE("index") {
+    oci::Index index;
+    index.manifests = {layer, config};
+    end->put_manifest(oci::to_json(index));
+  }
+  SUBCASE("image manifest") {
+    oci::Manifest manifest;
+    manifest.config = config;
+    manifest.layers = {layer};
+    end->put_manifest(oci::to_json(manifest));
+  }
+  SUBCASE("in an image") { place.put_image(*end, {{"moby.buildkit.cache.v0", R"("W10=")"}}); }
+  const Error error = error_of([&] { read_cache(*end, kPlatform); });
+  CHECK(error.code() == ErrorCode::unsupported);
+  CHECK(std::string(error.what()).find("a cache of BuildKit") != std::string::npos);
+}
+
 TEST_CASE("of an index the image for the platform counts") {
   Place place;
   const auto end = place.end();

@@ -87,7 +87,8 @@ void push_image(const BuiltImage& image, const std::string& name, bool by_digest
     target.digest = by_digest ? std::optional(image.manifest.digest) : std::nullopt;
     context.registry->push_manifest(target, image.manifest.media_type, image.manifest_json);
   } catch (Error& error) {
-    throw error.add_context(cat("push ", name));
+    error.add_context(cat("push ", name));
+    throw;  // as the kind of error that it is
   }
 }
 

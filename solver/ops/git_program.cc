@@ -21,8 +21,7 @@ const std::vector<std::pair<std::string, std::string>>& hardening() {
       {"core.hooksPath", "/dev/null"},     {"core.logAllRefUpdates", "false"},
       {"core.protectHFS", "true"},         {"core.protectNTFS", "true"},
       {"credential.helper", ""},           {"gc.auto", "0"},
-      {"http.followRedirects", "initial"}, {"http.lowSpeedLimit", "1"},
-      {"http.lowSpeedTime", "60"},         {"init.defaultBranch", "master"},
+      {"http.followRedirects", "initial"}, {"init.defaultBranch", "master"},
       {"maintenance.auto", "false"},       {"protocol.allow", "never"},
       {"protocol.file.allow", "user"},     {"protocol.git.allow", "always"},
       {"protocol.http.allow", "always"},   {"protocol.https.allow", "always"},
@@ -32,9 +31,24 @@ const std::vector<std::pair<std::string, std::string>>& hardening() {
   return kTable;
 }
 
-constexpr const char* kInherited[] = {"PATH",      "HTTP_PROXY",    "HTTPS_PROXY",  "NO_PROXY",
-                                      "ALL_PROXY", "http_proxy",    "https_proxy",  "no_proxy",
-                                      "all_proxy", "SSL_CERT_FILE", "SSL_CERT_DIR", "GIT_SSL_CAINFO"};
+constexpr const char* kInherited[] = {"PATH",
+                                      "HTTP_PROXY",
+                                      "HTTPS_PROXY",
+                                      "NO_PROXY",
+                                      "ALL_PROXY",
+                                      "http_proxy",
+                                      "https_proxy",
+                                      "no_proxy",
+                                      "all_proxy",
+                                      "SSL_CERT_FILE",
+                                      "SSL_CERT_DIR",
+                                      "GIT_SSL_CAINFO",
+                                      "GIT_HTTP_LOW_SPEED_LIMIT",
+                                      "GIT_HTTP_LOW_SPEED_TIME"};
+
+/// A server that packs a large repository sends a few bytes of progress a second meanwhile.
+constexpr std::uint64_t kMostGitRate = 10;
+constexpr int kGitWindows = 4;
 
 /// Of what git said, the lines that matter.
 std::string said(const CommandResult& result) {
@@ -54,6 +68,14 @@ bool has(const std::string& text, std::initializer_list<std::string_view> parts)
 }
 
 }  // namespace
+
+GitProgram::GitProgram(const CancelSource* cancel, const oci::registry::TransferLimits& limits)
+    : cancel_(cancel),
+      connect_(std::max(std::chrono::seconds(1), std::chrono::ceil<std::chrono::seconds>(limits.connect))) {
+  const auto window = std::chrono::ceil<std::chrono::seconds>(limits.window * kGitWindows);
+  configure("http.lowSpeedLimit", std::to_string(std::clamp<std::uint64_t>(limits.rate, 1, kMostGitRate)));
+  configure("http.lowSpeedTime", std::to_string(window.count()));
+}
 
 void GitProgram::authorize(const std::string& scope, const std::string& header) {
   authorized_ = true;
@@ -77,6 +99,7 @@ std::vector<std::string> GitProgram::environment() const {
   for (const char* name : kInherited)
     if (const char* value = std::getenv(name)) out.push_back(cat(name, "=", value));
   std::string ssh = "ssh -F /dev/null -o LogLevel=ERROR -o BatchMode=yes -o StrictHostKeyChecking=accept-new";
+  ssh += cat(" -o ConnectTimeout=", connect_.count(), " -o ServerAliveInterval=15 -o ServerAliveCountMax=4");
   // ssh expands the variables itself, so that a path may hold anything.
   ssh += " -o 'UserKnownHostsFile=\"${CBUILD_KNOWN_HOSTS}\" \"${CBUILD_USER_KNOWN_HOSTS}\"'";
   const char* home = std::getenv("HOME");
@@ -148,6 +171,8 @@ void GitProgram::fail(const CommandResult& result, const std::string& doing) con
   } else if (has(text, {"not found", "does not exist", "not appear to be a git repository"})) {
     code = ErrorCode::not_found;
     hint = "is the URL right? servers also hide private repositories: --secret id=GIT_AUTH_TOKEN,...";
+  } else if (has(text, {"Operation too slow"})) {
+    hint = "the limits can be changed with --transfer-limits or GIT_HTTP_LOW_SPEED_LIMIT and GIT_HTTP_LOW_SPEED_TIME";
   } else if (has(text, {"transport '"})) {
     code = ErrorCode::input;
     hint = "repositories are read over https, http, ssh and git only";

@@ -1,12 +1,14 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
+#include <chrono>
 #include <string>
 #include <utility>
 #include <vector>
 
 #include "base/cancel.h"
 #include "base/subprocess.h"
+#include "oci/registry/limits.h"
 
 namespace cbuild::solver::ops {
 
@@ -19,7 +21,8 @@ class GitProgram {
     std::string work_tree;  ///< also the working directory; empty: none
   };
 
-  explicit GitProgram(const CancelSource* cancel) : cancel_(cancel) {}
+  /// Over http(s), what is slower than `limits` allow ends; ssh gives up on a host that does not answer.
+  GitProgram(const CancelSource* cancel, const oci::registry::TransferLimits& limits);
 
   /// One more "key = value" for every command.
   void configure(std::string key, std::string value) { config_.emplace_back(std::move(key), std::move(value)); }
@@ -43,6 +46,7 @@ class GitProgram {
   std::string redact(std::string text) const;
 
   const CancelSource* cancel_;
+  const std::chrono::seconds connect_;
   std::vector<std::pair<std::string, std::string>> config_;
   std::vector<std::string> secrets_;
   std::string agent_socket_, known_hosts_;

@@ -209,7 +209,7 @@ class Repository {
 }  // namespace
 
 GitProgram GitSources::Impl::program(const std::string& remote) const {
-  GitProgram git(access.cancel);
+  GitProgram git(access.cancel, access.limits);
   // A repository over https may have submodules over ssh; these are not offered the agent.
   git.use_ssh(is_http(remote) ? std::string() : access.ssh_agent, cat(access.store.root(), "/known_hosts"));
   if (!is_http(remote)) return git;
@@ -226,8 +226,7 @@ GitProgram GitSources::Impl::program(const std::string& remote) const {
       return git;
     }
   }
-  if (const std::string user = user_info(remote); !user.empty())
-    git.authorize(scope, cat("basic ", base64_encode(user)));
+  if (const std::string basic = basic_authorization(remote); !basic.empty()) git.authorize(scope, basic);
   return git;
 }
 

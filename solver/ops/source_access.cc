@@ -10,6 +10,8 @@ namespace cbuild::solver::ops {
 
 namespace {
 
+bool is_hex(char c) { return (c >= '0' && c <= '9') || (c >= 'a' && c <= 'f') || (c >= 'A' && c <= 'F'); }
+
 /// Where the authority of "scheme://authority/..." begins and ends; nullopt for a text without scheme.
 struct Authority {
   std::size_t begin, end;
@@ -19,6 +21,17 @@ std::optional<Authority> authority_of(std::string_view url) {
   if (mark == std::string_view::npos) return std::nullopt;
   const std::size_t begin = mark + 3;
   return Authority{begin, std::min(url.find_first_of("/?#", begin), url.size())};
+}
+
+/// What is no escape stays as it is.
+std::string percent_decoded(std::string_view text) {
+  std::string out;
+  for (std::size_t i = 0; i < text.size(); ++i) {
+    const bool escape = text[i] == '%' && text.size() - i > 2 && is_hex(text[i + 1]) && is_hex(text[i + 2]);
+    out += escape ? static_cast<char>(parse_int(text.substr(i + 1, 2), 16).value_or(0)) : text[i];
+    if (escape) i += 2;
+  }
+  return out;
 }
 
 }  // namespace
@@ -54,6 +67,15 @@ std::string user_info(std::string_view url) {
   const std::string_view authority = url.substr(where->begin, where->end - where->begin);
   const std::size_t at = authority.rfind('@');
   return at == std::string_view::npos ? std::string() : std::string(authority.substr(0, at));
+}
+
+std::string basic_authorization(std::string_view url) {
+  const std::string user = user_info(url);
+  if (user.empty()) return {};
+  const std::size_t colon = std::min(user.find(':'), user.size());
+  const std::string name = percent_decoded(std::string_view(user).substr(0, colon));
+  const std::string password = colon < user.size() ? percent_decoded(std::string_view(user).substr(colon + 1)) : "";
+  return cat("Basic ", base64_encode(cat(name, ':', password)));
 }
 
 std::string without_user_info(std::string_view url) {

@@ -10,6 +10,7 @@
 #include "base/cancel.h"
 #include "base/progress.h"
 #include "cache/store.h"
+#include "oci/registry/limits.h"
 
 namespace cbuild::solver::ops {
 
@@ -21,7 +22,8 @@ struct SourceAccess {
   std::function<TaskId()> next_task;  ///< ids for what progress shows; needed with `progress`
   /// The value of a secret the user offered; nullopt if there is none of that id.
   std::function<std::optional<std::string>(const std::string& id)> secret;
-  std::string ssh_agent;  ///< socket of the agent "default"; empty: none
+  std::string ssh_agent = {};  ///< socket of the agent "default"; empty: none
+  oci::registry::TransferLimits limits = {};
 };
 
 /// One unit of work in the progress output, from construction to the end of the scope.
@@ -45,8 +47,11 @@ class SourceTask {
 /// A remote as messages may show it: no user, no password, no query values.
 std::string shown_url(std::string_view url);
 
-/// "user:password" of a URL; empty if it has none.
+/// "user:password" of a URL as it stands there; empty if it has none.
 std::string user_info(std::string_view url);
+/// The value of an Authorization header for the user in a URL, percent-decoded (RFC 3986, 3.2.1; RFC 7617); empty if
+/// there is none.
+std::string basic_authorization(std::string_view url);
 /// The same URL without it.
 std::string without_user_info(std::string_view url);
 /// "host" of a URL or of git's "user@host:path", without port; with it if `port`.

@@ -3,6 +3,8 @@
 
 #include <doctest/doctest.h>
 
+#include "base/text.h"
+
 namespace cbuild::solver::ops {
 namespace {
 
@@ -20,6 +22,18 @@ TEST_CASE("users, hosts and what is shown of a URL") {
   CHECK(host_of("git@h.example:path", false) == "h.example");
   CHECK(shown_url("https://u:p@h/x?token=abc&flag#main:sub") == "https://h/x?token=***&flag#main:sub");
   CHECK(shown_url("https://h/x") == "https://h/x");
+}
+
+TEST_CASE("the user of a URL is decoded before it is sent") {
+  const auto basic = [](const std::string& pair) { return "Basic " + base64_encode(pair); };
+  CHECK(basic_authorization("https://h/x") == "");
+  CHECK(basic_authorization("https://u:p@h/x") == basic("u:p"));
+  CHECK(basic_authorization("https://user%40corp:p%40ss%3A%2f%25+@h/x") == basic("user@corp:p@ss:/%+"));
+  CHECK(basic_authorization("https://token@h/x") == basic("token:"));
+  CHECK(basic_authorization("https://u%3Ax:y@h") == basic("u:x:y"));
+  CHECK(basic_authorization("https://u:100%@h") == basic("u:100%"));
+  CHECK(basic_authorization("https://u:%zz%4@h") == basic("u:%zz%4"));
+  CHECK(basic_authorization("https://u:%41@h") == basic("u:A"));
 }
 
 }  // namespace

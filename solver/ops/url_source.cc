@@ -86,10 +86,13 @@ const Known* meant_by(const DownloadResult& result, const std::vector<Known>& kn
 struct UrlSources::Impl {
   Impl(SourceAccess a, std::uint64_t max)
       : access(std::move(a)),
-        downloader(
-            {.max_attempts = 3, .max_bytes = max, .cancel = access.cancel, .warn = [this](const std::string& text) {
-               if (access.progress) access.progress->on_event(RunNote{Severity::warning, text});
-             }}) {}
+        downloader({.max_attempts = 3,
+                    .limits = access.limits,
+                    .max_bytes = max,
+                    .cancel = access.cancel,
+                    .warn = [this](const std::string& text) {
+                      if (access.progress) access.progress->on_event(RunNote{Severity::warning, text});
+                    }}) {}
 
   std::vector<Known> known(const std::string& url);
   void remember(const std::string& url, const Known& now, std::vector<Known> before);
@@ -130,8 +133,7 @@ std::string UrlSources::Impl::authorization(const std::string& url) const {
     if (const auto header = access.secret(cat("HTTP_AUTH_HEADER_", host))) return std::string(trim(*header));
     if (const auto token = access.secret(cat("HTTP_AUTH_TOKEN_", host))) return cat("Bearer ", trim(*token));
   }
-  const std::string user = user_info(url);
-  return user.empty() ? "" : cat("Basic ", base64_encode(user));
+  return basic_authorization(url);
 }
 
 DownloadRequest UrlSources::Impl::request_for(const std::string& url) const {
