@@ -22,7 +22,8 @@ std::string free_space(const std::string& path) {
 
 std::string mount_point(const std::string& path) {
   const std::unique_ptr<char, decltype(&std::free)> resolved(::realpath(path.c_str(), nullptr), &std::free);
-  struct stat here {}, above {};
+  struct stat here {
+  }, above{};
   if (!resolved || ::stat(resolved.get(), &here) != 0) return path;
   std::string at = resolved.get();
   while (at != "/") {

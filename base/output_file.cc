@@ -228,8 +228,8 @@ void write_output_file(const std::string& path, std::string_view text, mode_t mo
 void name_full_disk(Error& error, const std::string& shown, const std::string& path) {
   if (error.code() != ErrorCode::no_space) return;
   const std::string space = free_space(path);
-  error.with_hint(cat(shown, " is on the disk mounted at ", mount_point(path), space.empty() ? "" : cat(" (", space, ")"),
-                      "; make room there or name another place"));
+  error.with_hint(cat(shown, " is on the disk mounted at ", mount_point(path),
+                      space.empty() ? "" : cat(" (", space, ")"), "; make room there or name another place"));
 }
 
 }  // namespace cbuild

@@ -52,7 +52,7 @@ void drop_childless(ContentDirectory& directory);
 
 /// Reads the content of one selected path, its parents excepted.
 using ContentOf = std::function<const ContentEntry&(const std::string& path)>;
-/// Only the path's own metadata (for --parents).
+/// Only the metadata of what the path leads to, symlinks followed (for --parents).
 using HeaderOf = std::function<ContentEntry(const std::string& path)>;
 
 /// The digest that digest_tree() and LocalTree::digest() promise, over content from anywhere.

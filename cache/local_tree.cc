@@ -144,7 +144,8 @@ const PathPatternList& LocalTree::ignore() const { return impl_->ignore; }
 Digest LocalTree::digest(const Selection& selection, std::vector<KeyPart>* parts) {
   std::scoped_lock lock(impl_->mutex);
   const auto header = [this](const std::string& at) {
-    return LocalScan(impl_->root.get(), impl_->known_table(), impl_->ignore, nullptr, impl_->learnt).read_header(at);
+    return LocalScan(impl_->root.get(), impl_->known_table(), impl_->ignore, nullptr, impl_->learnt)
+        .read_header(impl_->view.resolve(at).value_or(at));
   };
   try {
     const std::vector<Selected> selected = select(impl_->view, selection, impl_->ignore);

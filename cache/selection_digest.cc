@@ -104,6 +104,10 @@ Digest digest_selection(const std::vector<Selected>& selected, const Selection& 
   std::vector<Digest> items;
   std::vector<Part> lines;
   for (const Selected& one : selected) {
+    if (one.kind == Selected::Kind::pivot_alone) {
+      items.push_back(sha256(""));
+      continue;
+    }
     const ContentEntry& entry = content(one.path);
     items.push_back(digester.item(entry, one.path.empty()));
     if (parts != nullptr)
@@ -115,7 +119,7 @@ Digest digest_selection(const std::vector<Selected>& selected, const Selection& 
   for (std::size_t i = 0; i < selected.size(); ++i) {
     const bool named = selected[i].wildcard || selection.parents;
     std::string parents;
-    if (selection.parents) append_parents(digester, selected[i], header, parents);
+    if (selected[i].kind == Selected::Kind::below_pivot) append_parents(digester, selected[i], header, parents);
     list.text(named ? selected[i].as : "").text(parents).digest(items[i]);
   }
   return list.hash();

@@ -22,7 +22,9 @@ struct Selection {
   std::vector<std::string> paths;     ///< cleaned, relative; wildcards as Go's filepath.Match on the whole path
   std::vector<std::string> excludes;  ///< relative to each selected directory
   bool ignore_mode = false, ignore_owner = false;
-  bool parents = false;  ///< the selected path itself counts, "/./" pivots allowed, "**" in wildcards
+  /// The selected path itself counts. A wildcard before the pivot "/./" is one as in every source; behind it, or where
+  /// no pivot is, "**" is allowed.
+  bool parents = false;
   bool required = true;  ///< a path without wildcard must exist: else Error{not_found} naming it
 
   bool operator==(const Selection&) const = default;
@@ -33,6 +35,11 @@ struct Selected {
   std::string path;  ///< clean real path in the tree (symlinks of the argument followed)
   std::string as;    ///< name it was asked by
   bool wildcard = false;
+  enum class Kind {
+    plain,        ///< goes to the destination by the rules of every copy
+    below_pivot,  ///< with --parents: keeps the part of `as` behind the pivot
+    pivot_alone,  ///< a directory below which nothing matched: it makes the destination, its content does not count
+  } kind = Kind::plain;
 };
 /// Expands a selection's paths in a tree, in order, each wildcard's matches sorted.
 std::vector<Selected> select(const TreeView& tree, const Selection& selection, const PathPatternList& ignore);

@@ -262,6 +262,47 @@ TEST_CASE("select: order, wildcards, pivots") {
   CHECK(names(parents) == "src/lib/a.c=src/./lib/a.c x/y/z/deep.c=x/y/z/deep.c x/y/z/deep.c=x/./y/z/deep.c ");
 }
 
+TEST_CASE("select: wildcards before a pivot") {
+  Context context;
+  for (const char* file : {"t/k1/m/q", "t/k2/m/q", "t/k2/m/n/q", "t/k3/other", "t/kf", "real/m/q"})
+    write_file(context.fd(), file, file);
+  REQUIRE(::symlinkat("../real", context.fd(), "t/kl") == 0);
+  const auto names = [&](const std::string& path) {
+    std::string out;
+    Selection selection = all_of({path});
+    selection.parents = true;
+    for (const Selected& one : select(context.view(), selection, {})) {
+      const bool alone = one.kind == Selected::Kind::pivot_alone;
+      out += cat(one.path, "=", one.as, alone ? " alone" : one.kind == Selected::Kind::plain ? " plain" : "", "\n");
+    }
+    return out;
+  };
+  CHECK(names("t/k[12]/./m") == "t/k1/m=t/k1/./m\nt/k2/m=t/k2/./m\n");
+  CHECK(names("t/k*/./m/**/q") ==
+        "t/k1/m/q=t/k1/./m/q\nt/k2/m/n/q=t/k2/./m/n/q\nt/k2/m/q=t/k2/./m/q\nt/k3=t/k3/./ alone\n"
+        "t/kf=t/kf plain\nreal/m/q=t/kl/./m/q\n");
+  CHECK(names("t/k*/m/n/./q") == "t/k2/m/n/q=t/k2/m/n/./q\n");
+  CHECK(names("t/k1/./*.none") == "t/k1=t/k1/./ alone\n");
+  CHECK(names("*.none") == "= alone\n");
+  CHECK(names("none*/./m") == "");
+  CHECK_THROWS_WITH(names("none/./m*"), "\"/none\": not found");
+  CHECK_THROWS_WITH(names("t/k1/./none"), "\"/t/k1/none\": not found");
+}
+
+TEST_CASE("with parents, what lies beside the pivots does not count, and the pivots themselves do") {
+  Context context;
+  write_file(context.fd(), "t/k1/m/q", "1");
+  write_file(context.fd(), "t/k3/other", "3");
+  REQUIRE(::symlinkat("k1", context.fd(), "t/kl") == 0);
+  Selection selection = all_of({"t/k*/./m/q"});
+  selection.parents = true;
+  const Digest before = context.digest(selection);
+  write_file(context.fd(), "t/k3/other", "changed");
+  CHECK(context.digest(selection) == before);
+  write_file(context.fd(), "t/k4/other", "4");
+  CHECK(context.digest(selection) != before);
+}
+
 TEST_CASE("with parents, the directories on the way count") {
   Context context;
   context.base();

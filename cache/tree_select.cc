@@ -20,10 +20,12 @@ class Expansion {
   Expansion(const TreeView& tree, const PathPatternList& ignore, bool required)
       : tree_(tree), ignore_(ignore), required_(required) {}
 
-  void plain(const std::string& asked, const std::string& as) {
+  using Kind = Selected::Kind;
+
+  void plain(const std::string& asked, const std::string& as, Kind kind = Kind::plain) {
     auto real = tree_.resolve(asked);
     if (real && is_visible(*real)) {
-      out_.push_back({std::move(*real), as, false});
+      out_.push_back({std::move(*real), as, false, kind});
     } else if (required_) {
       throw Error(ErrorCode::not_found, cat("\"/", asked, "\": not found"));
     }
@@ -45,16 +47,47 @@ class Expansion {
     for (const auto& entry : tree_.list(child_of_real(real_base, below))) {
       const std::string relative = child_path(below, entry.name);
       if (glob.matches(relative)) {
-        add_match(child_path(real_base, relative), base.empty() ? relative : cat(base, kPivot, relative), entry);
+        add_match(child_path(real_base, relative), with_pivot(base, relative), entry);
       } else if (S_ISDIR(entry.st.st_mode) && glob.could_match_below(relative)) {
         deep_wildcard(base, real_base, glob, relative);
       }
     }
   }
 
+  /// With --parents: what matches `rest` below `pivot`; where that is a wildcard that matches nothing, the pivot alone.
+  void below_pivot(const Selected& pivot, const std::string& rest) {
+    const auto entry = tree_.lookup(pivot.path);
+    if (!entry || !S_ISDIR(entry->st.st_mode)) return out_.push_back(pivot);
+    Expansion below(tree_, ignore_, false);
+    if (has_glob(rest))
+      below.deep_wildcard(pivot.as, pivot.path, PathGlob(rest), "");
+    else
+      below.plain(child_of_real(pivot.path, rest), with_pivot(pivot.as, rest));
+    for (Selected& one : below.out_) one.kind = Kind::below_pivot;
+    if (below.out_.empty()) below.out_.push_back({pivot.path, with_pivot(pivot.as, ""), true, Kind::pivot_alone});
+    out_.insert(out_.end(), below.out_.begin(), below.out_.end());
+  }
+
+  /// With --parents: `bases` stands before the pivot and is read as any other source, `rest` behind it.
+  void parents(const std::string& bases, const std::string& rest) {
+    if (!has_glob(bases) && !has_glob(rest)) {
+      plain(child_path(bases, rest), with_pivot(bases, rest), Kind::below_pivot);
+      return;
+    }
+    Expansion pivots(tree_, ignore_, true);
+    if (has_glob(bases))
+      pivots.wildcard(bases);
+    else
+      pivots.plain(bases, bases);
+    for (const Selected& pivot : pivots.out_) below_pivot(pivot, rest);
+  }
+
   std::vector<Selected> take() { return std::move(out_); }
 
  private:
+  static std::string with_pivot(const std::string& base, const std::string& rest) {
+    return base.empty() ? rest : cat(base, kPivot, rest);
+  }
   static std::string child_of_real(const std::string& base, const std::string& below) {
     return below.empty() ? base : child_path(base, below);
   }
@@ -105,13 +138,11 @@ class Expansion {
   std::vector<Selected> out_;
 };
 
-void expand_parents(Expansion& expansion, const TreeView& tree, const std::string& asked) {
+void expand_parents(Expansion& expansion, const std::string& asked) {
   const std::size_t pivot = asked.find(kPivot);
-  const std::string base = pivot == std::string::npos ? std::string() : relative_path(asked.substr(0, pivot));
-  const std::string rest = relative_path(pivot == std::string::npos ? asked : asked.substr(pivot + kPivot.size()));
-  if (!has_glob(rest)) return expansion.plain(child_path(base, rest), base.empty() ? rest : cat(base, kPivot, rest));
-  const auto real = tree.resolve(base);
-  if (real) expansion.deep_wildcard(base, *real, PathGlob(rest), "");
+  const bool has_pivot = pivot != std::string::npos;
+  expansion.parents(has_pivot ? relative_path(asked.substr(0, pivot)) : std::string(),
+                    relative_path(has_pivot ? asked.substr(pivot + kPivot.size()) : asked));
 }
 
 }  // namespace
@@ -122,7 +153,7 @@ std::vector<Selected> select(const TreeView& tree, const Selection& selection, c
   Expansion expansion(tree, ignore, selection.required);
   for (const std::string& asked : selection.paths) {
     if (selection.parents)
-      expand_parents(expansion, tree, asked);
+      expand_parents(expansion, asked);
     else if (has_glob(asked))
       expansion.wildcard(relative_path(asked));
     else

@@ -108,8 +108,8 @@ Digest digest_tree(const TreeView& tree, const Selection& selection, const PathP
     return known != entries.end() ? known->second : entries.emplace(path, scan.read(path)).first->second;
   };
   return digest_selection(
-      select(tree, selection, ignore), selection, content, [&](const std::string& path) { return scan.header(path); },
-      parts);
+      select(tree, selection, ignore), selection, content,
+      [&](const std::string& path) { return scan.header(tree.resolve(path).value_or(path)); }, parts);
 }
 
 }  // namespace cbuild::cache

@@ -120,8 +120,10 @@ void FileActions::copy_below_pivot(const cache::TreeView& tree, TreeCopier& copi
   CBUILD_CHECK(base.has_value());  // it was found when the path was selected
   const std::string destination = destination_.resolve(relative(copy.destination));
   make_parents(copy, destination);
-  if (!rest.empty()) copier.copy_below(*base, rest, selected.path, destination);
-  if (rest.empty()) copier.copy_contents(*base, destination);
+  if (selected.kind == cache::Selected::Kind::below_pivot) {
+    if (!rest.empty()) copier.copy_below(*base, rest, selected.path, destination);
+    if (rest.empty()) copier.copy_contents(*base, destination);
+  }
   if (const auto top = tree.lookup(*base); has_pivot && top && !copy.mtime_s)
     destination_.set_dir_mtime(destination, top->st.st_mtim);
 }
@@ -137,9 +139,7 @@ void FileActions::copy_selected(const CopyAction& copy, const cache::Selected& s
   CopyRules rules = rules_for(copy, source);
   if (!copy.excludes.empty()) rules.excludes = &excludes;
   TreeCopier copier(*source.tree, destination_, std::move(rules));
-  if (copy.parents) {
-    return copy_below_pivot(*source.tree, copier, copy, selected);
-  }
+  if (selected.kind != cache::Selected::Kind::plain) return copy_below_pivot(*source.tree, copier, copy, selected);
   const std::string target = target_of(copy, selected, directory);
   if (directory) {
     const PlannedTree::Kind had = destination_.kind(target);
