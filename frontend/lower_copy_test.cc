@@ -153,7 +153,7 @@ TEST_CASE("heredocs become files of an inline tree and are copied like any other
       build.run("FROM a\nENV N=w\nCOPY --chmod=700 src <<A <<\"B*\" /d/\nhi $N \\$N \"q\"\nA\nraw $N\nB*\n");
   REQUIRE(file_of(lowered).actions.size() == 2);
   const auto& copy = std::get<solver::CopyAction>(file_of(lowered).actions[1]);
-  CHECK(copy.sources == Texts{"A", "B\\*"});
+  CHECK(copy.sources == Texts{"A", "B[*]"});
   CHECK(copy.chmod == "700");
   CHECK(copy.destination == "/d/");
   const solver::Vertex& inline_tree =
@@ -222,7 +222,7 @@ TEST_CASE("ADD of a URL is pinned") {
   const Lowered lowered = build.run("FROM a\nADD https://h/d/x%2A.tar?s=1 /y/\n");
   CHECK(last_op<solver::HttpSource>(lowered) ==
         solver::HttpSource{"https://h/d/x%2A.tar?s=1", "x*.tar", sha256("content"), 1234, false});
-  CHECK(copy_of(lowered).sources == Texts{"x\\*.tar"});
+  CHECK(copy_of(lowered).sources == Texts{"x[*].tar"});
   CHECK_FALSE(copy_of(lowered).unpack);
   CHECK(copy_of(build.run("FROM a\nADD --unpack https://h/d/x%2A.tar?s=1 /y/\n")).unpack);
   CHECK(own_history(lowered) == Texts{"ADD https://h/d/x%2A.tar?s=1 /y/ # buildkit"});
