@@ -32,17 +32,14 @@ solver::VertexId mount_source(StageLowering& stage, const MountSpec& spec, const
   return origin_vertex(stage, origin);
 }
 
-/// Relative targets of what holds files lie below the working directory.
-std::string file_target(const StageLowering& stage, const MountSpec& spec, const Span& span) {
+/// Relative targets lie below the working directory, whatever the type.
+std::string mount_target(const StageLowering& stage, const MountSpec& spec, const Span& span) {
   const std::string& dir = stage.state.image.config.working_dir;
   const std::string target =
       spec.target.starts_with('/') ? clean_path(spec.target) : join_path(join_path("/", dir), spec.target);
   if (target == "/") reject(span, "invalid mount target \"/\"", "mount onto a directory below the root");
   return target;
 }
-
-/// Secrets and sockets do not care about the working directory.
-std::string rooted(const std::string& target) { return join_path("/", target); }
 
 solver::BindMount make_bind(StageLowering& stage, const MountSpec& spec, const Span& span,
                             std::vector<solver::VertexId>& inputs) {
@@ -72,7 +69,7 @@ solver::CacheMount make_cache(StageLowering& stage, const MountSpec& spec, const
     const solver::VertexId source = mount_source(stage, spec, span);
     if (source != solver::kNoInput) mount.input = add_input(inputs, source);
   }
-  if (mount.source != "/") return mount;  // the source's own directory is mounted as it is
+  if (mount.source != "/") return mount;  // a part of the cache is mounted as it is
   mount.mode = spec.mode.value_or(mount.mode);
   mount.uid = spec.uid.value_or(0);
   mount.gid = spec.gid.value_or(0);
@@ -94,11 +91,12 @@ solver::ExecMount make_secret(const StageLowering& stage, const MountSpec& spec,
   mount.uid = spec.uid.value_or(0);
   mount.gid = spec.gid.value_or(0);
   std::string target;
-  if (mount.as_file) target = spec.target.empty() ? cat("/run/secrets/", base_name(mount.id)) : rooted(spec.target);
+  if (mount.as_file)
+    target = spec.target.empty() ? cat("/run/secrets/", base_name(mount.id)) : mount_target(stage, spec, span);
   return {std::move(target), std::move(mount)};
 }
 
-solver::ExecMount make_ssh(const MountSpec& spec, std::size_t number, const Span& span) {
+solver::ExecMount make_ssh(const StageLowering& stage, const MountSpec& spec, std::size_t number, const Span& span) {
   if (!spec.source.empty()) reject(span, "ssh does not support source");
   solver::SshMount mount;
   mount.id = spec.id.empty() ? "default" : spec.id;
@@ -106,7 +104,8 @@ solver::ExecMount make_ssh(const MountSpec& spec, std::size_t number, const Span
   mount.mode = spec.mode.value_or(mount.mode);
   mount.uid = spec.uid.value_or(0);
   mount.gid = spec.gid.value_or(0);
-  return {spec.target.empty() ? cat("/run/buildkit/ssh_agent.", number) : rooted(spec.target), std::move(mount)};
+  std::string target = spec.target.empty() ? cat("/run/buildkit/ssh_agent.", number) : mount_target(stage, spec, span);
+  return {std::move(target), std::move(mount)};
 }
 
 /// SSH_AUTH_SOCK points at the first socket unless the stage sets it.
@@ -138,19 +137,19 @@ void add_mounts(StageLowering& stage, const RunInstruction& run, const std::vect
     note_mount(stage, spec);
     switch (spec.type) {
       case MountSpec::Type::bind:
-        op.mounts.push_back({file_target(stage, spec, span), make_bind(stage, spec, span, inputs)});
+        op.mounts.push_back({mount_target(stage, spec, span), make_bind(stage, spec, span, inputs)});
         break;
       case MountSpec::Type::cache:
-        op.mounts.push_back({file_target(stage, spec, span), make_cache(stage, spec, span, inputs)});
+        op.mounts.push_back({mount_target(stage, spec, span), make_cache(stage, spec, span, inputs)});
         break;
       case MountSpec::Type::tmpfs:
-        op.mounts.push_back({file_target(stage, spec, span), solver::TmpfsMount{spec.size_bytes}});
+        op.mounts.push_back({mount_target(stage, spec, span), solver::TmpfsMount{spec.size_bytes}});
         break;
       case MountSpec::Type::secret:
         op.mounts.push_back(make_secret(stage, spec, span));
         break;
       case MountSpec::Type::ssh:
-        op.mounts.push_back(make_ssh(spec, sockets, span));
+        op.mounts.push_back(make_ssh(stage, spec, sockets, span));
         if (sockets++ == 0) add_auth_sock(stage, op, op.mounts.back().target);
         break;
     }

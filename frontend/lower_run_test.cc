@@ -263,6 +263,17 @@ TEST_CASE("secrets") {
   CHECK(mount_at<SecretMount>(op, "/both") == SecretMount{.id = "s", .env_name = "BOTH"});
 }
 
+TEST_CASE("relative targets of secrets and sockets lie below the working directory") {
+  Build build;
+  const solver::ExecOp op = exec_of(
+      build.run("FROM a\nWORKDIR /w/d\nRUN --mount=type=secret,target=rel/key --mount=type=secret,id=u,target=../up"
+                " --mount=type=ssh,target=sock x\n"));
+  CHECK(mount_at<solver::SecretMount>(op, "/w/d/rel/key") == solver::SecretMount{.id = "key"});
+  CHECK(mount_at<solver::SecretMount>(op, "/w/up") == solver::SecretMount{.id = "u"});
+  CHECK(mount_at<solver::SshMount>(op, "/w/d/sock") == solver::SshMount{.id = "default"});
+  CHECK(std::count(op.environment.begin(), op.environment.end(), "SSH_AUTH_SOCK=/w/d/sock") == 1);
+}
+
 TEST_CASE("a secret's hash is part of the op only where it is given") {
   Build build;
   const std::string file = "FROM a\nRUN --mount=type=secret,id=s --mount=type=secret,id=t x\n";

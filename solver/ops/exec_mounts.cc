@@ -71,7 +71,8 @@ class MountBuilder {
   std::function<void(int)> filler(const CacheMount& cache);
   cache::Store::CacheMountDir acquire(const CacheMount& cache);
   bool bring_content(const CacheMount& cache, const Digest& base, int directory);
-  void fill(const CacheMount& cache, const Result& from, int directory);
+  void fill(const Result& from, int directory);
+  int cache_view(const CacheMount& cache);
 
   StepContext& context_;
   const ExecuteRequest& request_;
@@ -126,15 +127,16 @@ void MountBuilder::acquire_caches(const std::vector<ExecMount>& mounts) {
   }
 }
 
+/// The whole tree to begin with, whatever part of the cache the mount shows.
 Result MountBuilder::cache_content(const CacheMount& cache) {
-  return cache.input < 0 ? Result{} : input_result(cache.input, cache.source);
+  return cache.input < 0 ? Result{} : input_result(cache.input, "/");
 }
 
 /// What tells caches of one id apart: content to begin with, else owner and mode.
 Digest MountBuilder::cache_base(const CacheMount& cache) {
   const Result from = cache_content(cache);
   CanonicalWriter base;
-  base.digest(from.identity).text(from.id.empty() ? "" : cache.source);
+  base.digest(from.identity).text(from.id.empty() ? "" : "/");
   if (from.id.empty()) base.number(cache.mode).number(cache.uid).number(cache.gid);
   return base.hash();
 }
@@ -158,7 +160,7 @@ void MountBuilder::empty(const std::string& name, const CacheMount& cache) {
 std::function<void(int)> MountBuilder::filler(const CacheMount& cache) {
   return [this, &cache](int directory) {
     own(directory, cache.uid, cache.gid, cache.mode);
-    fill(cache, cache_content(cache), directory);
+    fill(cache_content(cache), directory);
   };
 }
 
@@ -201,23 +203,34 @@ bool MountBuilder::bring_content(const CacheMount& cache, const Digest& base, in
   }
 }
 
-void MountBuilder::fill(const CacheMount& cache, const Result& from, int directory) {
+void MountBuilder::fill(const Result& from, int directory) {
   if (from.id.empty()) return;
   const cache::TreeView view = cache::open_view(context_.services.store, from.id);
-  const auto path = view.resolve(relative(cache.source));
-  if (!path) throw Error(ErrorCode::not_found, cat("cache mount source \"", cache.source, "\": not found"));
-  const auto entry = view.lookup(*path);
-  if (!entry || !S_ISDIR(entry->st.st_mode))
-    throw Error(ErrorCode::input, cat("cache mount source \"", cache.source, "\" is no directory"));
-  if (!relative(cache.source).empty()) own(directory, entry->st.st_uid, entry->st.st_gid, entry->st.st_mode & 07777);
   PlannedTree seed(nullptr);
-  TreeCopier(view, seed, {}).copy_contents(*path, "");
+  TreeCopier(view, seed, {}).copy_contents("", "");
   write_tree(seed, directory, context_.services.cancel);
+}
+
+/// The part of the cache that the mount shows. What is on the way there was written by steps: links stay inside.
+int MountBuilder::cache_view(const CacheMount& cache) {
+  const int directory = caches_.at(cache_name(cache));
+  if (relative(cache.source).empty()) return directory;
+  auto part = sys::try_open_in_root(directory, relative(cache.source), O_PATH);
+  if (!part)
+    throw Error(ErrorCode::not_found, cat("cache mount source \"", cache.source, "\": not found"))
+        .with_hint(
+            cat("the cache ", cache.id, " does not hold it; a RUN that mounts the cache without source= can make it"));
+  const mode_t type = sys::stat_fd(part->get()).st_mode & S_IFMT;
+  if (type != S_IFDIR && type != S_IFREG)
+    throw Error(ErrorCode::input, cat("cache mount source \"", cache.source, "\" is neither a directory nor a file"));
+  if (type == S_IFREG) inputs_.file_targets.insert(target_);
+  inputs_.fds.emplace_back().push_back(std::move(*part));
+  return inputs_.fds.back().back().get();
 }
 
 void MountBuilder::operator()(const CacheMount& cache) {
   spec_.mounts.push_back(
-      {.target = target_, .source = sandbox::BindSource{caches_.at(cache_name(cache))}, .read_only = cache.read_only});
+      {.target = target_, .source = sandbox::BindSource{cache_view(cache)}, .read_only = cache.read_only});
 }
 
 void MountBuilder::operator()(const TmpfsMount& tmpfs) {
