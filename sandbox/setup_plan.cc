@@ -74,6 +74,7 @@ class Planner {
   void attach_trees();
   void proc();
   void devices();
+  void unless_replaced(MountFileSystem mount);
   void parents_of(const DeviceNode& node);
   void device_node(const DeviceNode& node);
   void sys();
@@ -189,6 +190,12 @@ void Planner::proc() {
     add(MountFileSystem{"proc", "/proc", kNoSuidDevExec, {}});
 }
 
+/// A mount of the step stands for ours at the same place, which would only lie hidden below it.
+void Planner::unless_replaced(MountFileSystem mount) {
+  const auto takes_its_place = [&](const Mount& other) { return clean_path(other.target) == mount.target; };
+  if (std::none_of(spec_.mounts.begin(), spec_.mounts.end(), takes_its_place)) add(std::move(mount));
+}
+
 void Planner::parents_of(const DeviceNode& node) {
   for (auto slash = node.path.find('/', 5); slash != std::string::npos; slash = node.path.find('/', slash + 1))
     add(MakeDirectory{node.path.substr(0, slash), 0755});
@@ -205,10 +212,9 @@ void Planner::devices() {
   for (const char* directory : {"/dev/pts", "/dev/shm", "/dev/mqueue"}) add(MakeDirectory{directory, 0755});
   std::vector<std::pair<std::string, std::string>> pts = {{"newinstance", ""}, {"ptmxmode", "0666"}, {"mode", "0620"}};
   if (traits_.tty_group_mapped) pts.emplace_back("gid", "5");
-  add(MountFileSystem{"devpts", "/dev/pts", kNoSuid | kNoExec, std::move(pts)});
-  add(MountFileSystem{
-      "tmpfs", "/dev/shm", kNoSuidDevExec, {{"mode", "1777"}, {"size", std::to_string(spec_.shm_size)}}});
-  add(MountFileSystem{"mqueue", "/dev/mqueue", kNoSuidDevExec, {}, true});
+  unless_replaced({"devpts", "/dev/pts", kNoSuid | kNoExec, std::move(pts)});
+  unless_replaced({"tmpfs", "/dev/shm", kNoSuidDevExec, {{"mode", "1777"}, {"size", std::to_string(spec_.shm_size)}}});
+  unless_replaced({"mqueue", "/dev/mqueue", kNoSuidDevExec, {}, true});
 
   for (const auto& [path, to] : {std::pair{"/dev/fd", "/proc/self/fd"},
                                  {"/dev/stdin", "/proc/self/fd/0"},
