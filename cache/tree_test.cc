@@ -239,3 +239,39 @@ TEST_CASE("long chains are flattened below, and the view stays the same") {
   const auto again = open_lowers(store, chain, 5), once_more = open_lowers(store, chain, 5);
   CHECK(sys::stat_fd(again.back().get()).st_ino == sys::stat_fd(once_more.back().get()).st_ino);
 }
+
+TEST_CASE("a layer that a chain holds more than once is mounted once, at its topmost place") {
+  TempStore temp;
+  Store store(temp.options());
+  const Chain first = add_layer(store, {}, [](int tree) {
+    write_file(tree, "d/f", "x");
+    write_file(tree, "d/g", "x");
+  });
+  const Chain removed = add_layer(store, first.id, [](int tree) { make_whiteout(tree, "d/f"); });
+  SUBCASE("X, whiteout, X") {
+    const Chain again = store.extend(removed.id, first.layer, {});
+    CHECK(store.chain_layers(again.id) == std::vector<Digest>{first.layer, removed.layer, first.layer});
+    const auto lowers = open_lowers(store, again.id);
+    REQUIRE(lowers.size() == 2);
+    CHECK(sys::stat_fd(lowers[0].get()).st_ino == sys::stat_fd(store.open_tree(first.layer).get()).st_ino);
+    CHECK(open_view(store, again.id).read_file("d/f", 10) == "x");
+    CHECK(open_view(store, again.id).read_file("d/g", 10) == "x");
+  }
+  SUBCASE("whiteout, X, whiteout") {
+    const Chain twice = store.extend(store.extend(removed.id, first.layer, {}).id, removed.layer, {});
+    CHECK(open_lowers(store, twice.id).size() == 2);
+    CHECK_FALSE(open_view(store, twice.id).lookup("d/f"));
+    CHECK(open_view(store, twice.id).read_file("d/g", 10) == "x");
+  }
+  SUBCASE("more often than overlay takes layers") {
+    Digest chain = removed.id;
+    for (int i = 0; i < 250; ++i) chain = store.extend(chain, i % 2 == 0 ? first.layer : removed.layer, {}).id;
+    CHECK(store.chain_layers(chain).size() == 252);
+    CHECK(open_lowers(store, chain, 1).size() == 1);  // flattened
+    CHECK(open_lowers(store, chain).size() == 2);
+    CHECK_FALSE(open_view(store, chain).lookup("d/f"));
+    const TreeView flat(open_lowers(store, chain, 1), true);
+    CHECK_FALSE(flat.lookup("d/f"));
+    CHECK(flat.read_file("d/g", 10) == "x");
+  }
+}

@@ -9,6 +9,7 @@
 #include <exception>
 #include <mutex>
 #include <thread>
+#include <unordered_set>
 
 #include "base/error.h"
 #include "base/lost.h"
@@ -95,6 +96,17 @@ UniqueFd duplicate(int fd) {
   return UniqueFd(copy);
 }
 
+// Overlay refuses a directory that it has already (ELOOP). The topmost place of a layer hides all that a lower place of
+// the same layer could show: each of its files, and each of its whiteouts.
+std::vector<Digest> without_hidden(const std::vector<Digest>& layers) {
+  std::unordered_set<Digest> seen;
+  std::vector<Digest> out;
+  for (std::size_t i = layers.size(); i-- > 0;)
+    if (seen.insert(layers[i]).second) out.push_back(layers[i]);
+  std::reverse(out.begin(), out.end());
+  return out;
+}
+
 /// Does all on a few threads; the first failure stops what has not begun. What is lost stops nothing: all
 /// that is lost should be known before the steps are run.
 void run_all(const Job& job, const std::vector<Digest>& layers) {
@@ -146,7 +158,8 @@ std::vector<UniqueFd> open_lowers(Store& store, const Digest& chain, unsigned ma
   return open_lowers_of(store, store.chain_layers(chain), max_layers);
 }
 
-std::vector<UniqueFd> open_lowers_of(Store& store, const std::vector<Digest>& layers, unsigned max_layers) {
+std::vector<UniqueFd> open_lowers_of(Store& store, const std::vector<Digest>& chain_layers, unsigned max_layers) {
+  const std::vector<Digest> layers = without_hidden(chain_layers);
   const std::size_t below = flat_prefix(layers.size(), max_layers);
   std::vector<UniqueFd> out;
   for (std::size_t i = layers.size(); i-- > below;) out.push_back(duplicate(store.layer_dir(layers[i])->fd()));
@@ -158,7 +171,7 @@ std::vector<UniqueFd> open_lowers_of(Store& store, const std::vector<Digest>& la
 TreeView open_view(Store& store, const Digest& chain) {
   const bool user_xattr = store.impl().user_xattr;
   store.pin_chain(chain);
-  const std::vector<Digest> layers = store.chain_layers(chain);
+  const std::vector<Digest> layers = without_hidden(store.chain_layers(chain));
   std::vector<std::shared_ptr<const LayerDir>> trees;
   try {
     for (std::size_t i = layers.size(); i-- > 0;) trees.push_back(store.layer_dir(layers[i]));
