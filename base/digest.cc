@@ -52,9 +52,11 @@ std::string Digest::hex() const {
 
 std::string Digest::str() const { return std::string(kPrefix) + hex(); }
 
+// Nothing is known to have the all-zero digest, and read from outside it would pass for "not given" everywhere.
 std::optional<Digest> Digest::parse(std::string_view text) {
   if (!text.starts_with(kPrefix)) return std::nullopt;
-  return from_hex(text.substr(kPrefix.size()));
+  const std::optional<Digest> digest = from_hex(text.substr(kPrefix.size()));
+  return digest && digest->empty() ? std::nullopt : digest;
 }
 
 std::optional<Digest> Digest::from_hex(std::string_view hex) {

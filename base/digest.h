@@ -25,7 +25,7 @@ struct Digest {
   std::string hex() const;
   /// "sha256:<hex>".
   std::string str() const;
-  /// Accepts exactly the text form; nullopt for anything else, other algorithms included.
+  /// Accepts exactly the text form; nullopt for anything else, other algorithms and all zeros included.
   static std::optional<Digest> parse(std::string_view text);
   /// Accepts exactly 64 lower-case hex digits.
   static std::optional<Digest> from_hex(std::string_view hex);
