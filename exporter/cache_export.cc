@@ -111,7 +111,6 @@ class IndexWriter {
     entry.created_ns = layer.created_ns;
     if (inline_form_) return entry;
     entry.blob = layer_descriptor(layer, false);
-    entry.blob.urls.clear();
     if (layer.fetch_from.starts_with(kImageScheme)) entry.origin = layer.fetch_from;
     return entry;
   }

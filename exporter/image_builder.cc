@@ -1,10 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "exporter/image_builder.h"
 
+#include <unistd.h>
+
 #include <algorithm>
 
 #include "base/error.h"
 #include "base/text.h"
+#include "oci/layer_type.h"
 
 namespace cbuild::exporter {
 namespace {
@@ -57,16 +60,19 @@ void set_created(ImageResult& result, const std::vector<std::int64_t>& times) {
   }
 }
 
-std::string docker_type(const std::string& type) {
-  if (type == oci::media_type::kLayerGzip) return std::string(oci::media_type::kDockerLayerGzip);
-  if (type == oci::media_type::kLayer) return std::string(oci::media_type::kDockerLayer);
-  return type;
-}
-
-std::string oci_type(const std::string& type) {
-  if (type == oci::media_type::kDockerLayerGzip) return std::string(oci::media_type::kLayerGzip);
-  if (type == oci::media_type::kDockerLayer) return std::string(oci::media_type::kLayer);
-  return type;
+/// A base may call a layer anything, as long as it can be unpacked; what is written has a name that all tools know.
+void name_by_content(cache::Layer& layer, oci::BlobStore& blobs) {
+  std::string& type = layer.blob->media_type;
+  if (oci::is_layer(type)) return;
+  if (!blobs.size(layer.blob->digest))
+    throw Error(ErrorCode::unsupported, cat("layer ", layer.blob->digest.str(), " of a base image has the media type ",
+                                            sanitize_for_terminal(type), ", which is not a layer's"));
+  char head[4] = {};
+  const ssize_t got = ::pread(blobs.open(layer.blob->digest).get(), head, sizeof head, 0);
+  const std::string_view start(head, got > 0 ? static_cast<std::size_t>(got) : 0);
+  type = oci::media_type::kLayer;
+  if (start.starts_with("\x1f\x8b")) type = oci::media_type::kLayerGzip;
+  if (start.starts_with("\x28\xb5\x2f\xfd")) type = oci::media_type::kLayerZstd;
 }
 
 }  // namespace
@@ -76,8 +82,8 @@ oci::Descriptor layer_descriptor(const cache::Layer& layer, bool docker) {
   oci::Descriptor descriptor;
   descriptor.digest = layer.blob->digest;
   descriptor.size = layer.blob->size;
-  descriptor.urls = layer.blob->urls;
-  descriptor.media_type = docker ? docker_type(layer.blob->media_type) : oci_type(layer.blob->media_type);
+  descriptor.media_type =
+      docker ? oci::docker_layer_type(layer.blob->media_type) : oci::oci_layer_type(layer.blob->media_type);
   return descriptor;
 }
 
@@ -86,7 +92,8 @@ BuiltImage build_image(cache::Store& store, cache::Packer& packer, ImageResult r
   if (!result.chain.empty()) image.layers = packer.finish(result.chain);
   const std::size_t base_layers = result.config.diff_ids.size();
   result.config.diff_ids.clear();
-  for (const cache::Layer& layer : image.layers) {
+  for (cache::Layer& layer : image.layers) {
+    name_by_content(layer, store.blobs());
     result.config.diff_ids.push_back(layer.diff_id);
     image.content.layers.push_back(layer_descriptor(layer, options.docker_media_types));
   }

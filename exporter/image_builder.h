@@ -43,7 +43,8 @@ struct BuiltImage {
   std::vector<cache::Layer> layers;  ///< bottom first, one per manifest layer
 };
 
-/// How a manifest names a packed layer: media type of the kind that is asked for.
+/// How a manifest names a packed layer: media type of the kind that is asked for. A foreign layer becomes an ordinary
+/// one without URLs, as all others lie where the image lies.
 oci::Descriptor layer_descriptor(const cache::Layer& layer, bool docker);
 
 /// Packs what is not packed, completes the config (diff_ids, history times, created = the last layer's time or the

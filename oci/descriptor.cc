@@ -9,7 +9,7 @@ bool is_index(std::string_view type) { return type == media_type::kIndex || type
 
 bool is_layer(std::string_view type) {
   return type.starts_with(media_type::kLayer) || type.starts_with(media_type::kDockerLayer) ||
-         type == media_type::kDockerLayerForeign ||
+         type.starts_with("application/vnd.docker.image.rootfs.foreign.diff.tar") ||
          type.starts_with("application/vnd.oci.image.layer.nondistributable.v1.tar");
 }
 
