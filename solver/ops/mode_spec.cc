@@ -47,8 +47,8 @@ std::vector<Action> parse_clause(std::string_view clause, std::string_view whole
   return actions;
 }
 
-/// The rwx bits (0-7) an action's permission letters stand for, given the old mode.
-mode_t permission_bits(const Action& action, mode_t old_mode, bool directory) {
+/// The rwx bits (0-7) an action's permission letters stand for, given the mode now and before all actions.
+mode_t permission_bits(const Action& action, mode_t old_mode, mode_t before, bool directory) {
   mode_t bits = 0;
   for (const char c : action.permissions) {
     switch (c) {
@@ -62,7 +62,7 @@ mode_t permission_bits(const Action& action, mode_t old_mode, bool directory) {
         bits |= 1;
         break;
       case 'X':
-        bits |= (directory || (old_mode & 0111)) ? 1u : 0u;
+        bits |= (directory || (before & 0111)) ? 1u : 0u;
         break;
       case 'u':
         bits |= (old_mode >> 6) & 7;
@@ -80,24 +80,24 @@ mode_t permission_bits(const Action& action, mode_t old_mode, bool directory) {
   return bits;
 }
 
-mode_t apply(const Action& action, mode_t mode, bool directory) {
-  const mode_t bits = permission_bits(action, mode, directory);
+/// As the reference does, which follows BSD's chmod(1): "=" takes the setuid and setgid bits of its classes away, of
+/// directories too, and leaves the sticky bit unless it is named. `before` is the mode before all actions.
+mode_t apply(const Action& action, mode_t mode, mode_t before, bool directory) {
+  const mode_t bits = permission_bits(action, mode, before, directory);
   const bool special = action.permissions.find('s') != std::string::npos;
-  const bool sticky = action.permissions.find('t') != std::string::npos;
+  const bool sticky = (action.user || action.group) && action.permissions.find('t') != std::string::npos;
   mode_t value = 0, mask = 0;
   if (action.user) value |= bits << 6 | (special ? 04000u : 0u), mask |= 04700;
   if (action.group) value |= bits << 3 | (special ? 02000u : 0u), mask |= 02070;
   if (action.other) value |= bits, mask |= 00007;
   if (sticky) value |= 01000;
-  if (action.user && action.group && action.other) mask |= 01000;
+  if (sticky) mask |= 01000;
   switch (action.op) {
     case '+':
       return mode | value;
     case '-':
       return mode & ~value;
     default:
-      // chmod(1) keeps setuid and setgid of directories unless they are named.
-      if (directory && !special) mask &= ~06000u;
       return (mode & ~mask) | value;
   }
 }
@@ -120,7 +120,8 @@ ModeChange parse_mode_change(std::string_view text) {
     for (Action& action : parse_clause(clause, text)) actions.push_back(std::move(action));
   return [actions](mode_t mode, bool directory) {
     mode &= 07777;
-    for (const Action& action : actions) mode = apply(action, mode, directory);
+    const mode_t before = mode;
+    for (const Action& action : actions) mode = apply(action, mode, before, directory);
     return mode;
   };
 }

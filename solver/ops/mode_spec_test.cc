@@ -20,6 +20,11 @@ TEST_CASE("chmod parameters change modes as chmod(1) does") {
       {"u=rwX,go=rX", 0600, true, 0755}, {"+x", 0644, false, 0755},           {"a-w", 0666, false, 0444},
       {"g=u", 0740, false, 0770},        {"u+s", 0755, false, 04755},         {"+t", 0777, true, 01777},
       {"go=", 0777, false, 0700},        {"u=rw,g+w,o-r", 0744, false, 0660}, {"u=rwx", 02755, true, 02755},
+      {"g=rx", 02775, true, 0755},       {"g=rx", 02775, false, 0755},        {"g=rxs", 0775, true, 02755},
+      {"u=rx", 06755, true, 02555},      {"u=rx", 06755, false, 02555},       {"g-s", 02755, true, 0755},
+      {"a=rx", 07777, true, 01555},      {"=rx", 07777, false, 01555},        {"g+w", 06755, true, 06775},
+      {"u=rxt", 0777, true, 01577},      {"o+t", 0777, true, 0777},           {"o=rx", 07777, true, 07775},
+      {"a=r,a+X", 0755, false, 0555},    {"a=r,a+X", 0644, false, 0444},      {"a-t", 01777, true, 0777},
   };
   for (const Row& row : rows) {
     CAPTURE(row.text);
