@@ -3,6 +3,7 @@
 
 #include "base/sys.h"
 #include "base/text.h"
+#include "cache/claimed_layer.h"
 #include "cache/schema.h"
 #include "cache/store_impl.h"
 
@@ -12,19 +13,14 @@ bool is_from_cache(const Layer& layer) { return layer.fetch_from.starts_with(kCa
 
 Digest add_cached_layer(Store& store, const Layer& layer) {
   const auto known = store.layer_by_diff_id(layer.diff_id);
-  if (!known) {
-    store.add_lazy_layer(layer);
-    return layer.id;
-  }
-  const bool replaceable = !known->has_tree && !known->has_blob && is_from_cache(*known);
-  if (replaceable && known->fetch_from != layer.fetch_from) {
-    store.impl().index.write([&](Database& db) {
-      db.run("UPDATE layers SET media_type = ?, blob = ?, blob_size = ?, blob_extra = x'', fetch_from = ? WHERE id = ?",
-             layer.blob->media_type, layer.blob->digest, layer.blob->size, layer.fetch_from, known->id);
-    });
-  }
-  return known->id;
+  if (known && (known->has_tree || known->fetch_from.empty())) return known->id;
+  const Digest id = claim_id(layer.diff_id, *layer.blob);
+  // A base's registry keeps what a cache may drop.
+  if (const auto claimed = store.layer(id); claimed && !is_from_cache(*claimed)) return id;
+  return add_claimed_layer(store, layer);
 }
+
+void note_cache_claim(Store& store, const Digest& layer) { store.impl().remember_cache_claim(layer); }
 
 void lose_layer(Store& store, const Digest& layer, const std::string& origin) {
   const auto known = store.layer(layer);
@@ -50,6 +46,16 @@ void Store::Impl::remember_lost(const Digest& layer, const std::string& origin) 
   std::scoped_lock lock(mutex_);
   lost_layers_.insert(layer);
   if (!origin.empty()) lost_origins_.insert(origin);
+}
+
+void Store::Impl::remember_cache_claim(const Digest& layer) {
+  std::scoped_lock lock(mutex_);
+  cache_claims_.insert(layer);
+}
+
+bool Store::Impl::is_cache_claim(const Digest& layer) {
+  std::scoped_lock lock(mutex_);
+  return cache_claims_.contains(layer);
 }
 
 bool Store::Impl::is_lost(const Digest& layer) {

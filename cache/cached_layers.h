@@ -16,9 +16,12 @@ inline constexpr std::string_view kCacheOrigin = "cache+";
 /// Whether a layer came from a remote cache, which may lose it: unlike a base's, it can be made again.
 bool is_from_cache(const Layer& layer);
 
-/// Store::add_lazy_layer() for a layer that is_from_cache(): one that is known already, but neither here nor a base's,
-/// is from now on fetched from where `layer` says. Returns the id under which it is known.
+/// add_claimed_layer() for a layer that is_from_cache(): one with its diff id that is here, whatever its blob, is the
+/// layer, and what a base has is left to it. Returns the id under which it is known.
 Digest add_cached_layer(Store& store, const Layer& layer);
+/// A remote cache said, in this process, that a base has this layer: if that turns out wrong, the cache's word is lost
+/// like a layer of its own.
+void note_cache_claim(Store& store, const Digest& layer);
 
 /// A layer whose content cannot be had any more. It is forgotten with all chains and records it is in, and
 /// is_lost_layer() is true of it in this process. An `origin` that is given is not asked for other layers either.

@@ -9,6 +9,7 @@
 #include "base/lost.h"
 #include "base/text.h"
 #include "cache/cached_layers.h"
+#include "cache/claimed_layer.h"
 
 namespace cbuild::cache {
 
@@ -135,7 +136,8 @@ bool RemoteCache::is_usable(const Source& source, const RemoteIndex::RecordEntry
 
 Layer RemoteCache::layer_of(const Source& source, const RemoteIndex::LayerEntry& entry) const {
   Layer layer;
-  layer.id = layer.diff_id = entry.diff_id;
+  layer.id = claim_id(entry.diff_id, entry.blob);
+  layer.diff_id = entry.diff_id;
   layer.blob = entry.blob;
   layer.fetch_from = entry.origin.empty() ? cat(kCacheOrigin, source.document.locator) : entry.origin;
   layer.description = entry.description;
@@ -151,13 +153,13 @@ Record RemoteCache::install(const Source& source, const RemoteIndex::RecordEntry
   Record record;
   for (std::size_t i = links.size(); i-- > 0;) {
     const Layer layer = layer_of(source, index.layers[links[i]->layer]);
-    Digest id = layer.id;
+    Digest id;
     if (is_from_cache(layer)) {
       id = add_cached_layer(store_, layer);
-    } else if (const auto known = store_.layer_by_diff_id(layer.diff_id); known && known->has_tree) {
-      id = known->id;
     } else {
-      store_.add_lazy_layer(layer);
+      // The base's own id for it, so that its chain is the one that an image of this build has.
+      id = store_.layer(layer.id) ? layer.id : add_claimed_layer(store_, layer);
+      note_cache_claim(store_, id);
     }
     record.chain = store_.extend(record.chain, id, links[i]->identity).id;
   }

@@ -9,6 +9,7 @@
 
 #include "base/lost.h"
 #include "cache/cached_layers.h"
+#include "cache/claimed_layer.h"
 #include "cache/packer.h"
 #include "cache/test_support.h"
 #include "cache/unpacker.h"
@@ -217,6 +218,58 @@ TEST_CASE("a damaged layer of a remote cache is lost, not an error of the build"
   CHECK(loses([&] { materialize(store, chain, far.fetcher(store), nullptr, nullptr); }));
   CHECK_FALSE(store.find(digest_of("content b")));
   CHECK_FALSE(remote.find(digest_of("content b")));
+}
+
+TEST_CASE("a cache that lies about a base's layer is lost, and the base is not") {
+  Far far;
+  TempStore near;
+  Store store(near.options());
+  const RemoteIndex::LayerEntry honest = far.index.layers[0];
+  far.index.layers[0].blob = far.index.layers[1].blob;
+  far.index.layers[0].origin = "docker-image://registry.test/base:1";
+  RemoteCache remote(store, {far.source()}, {});
+  const Digest chain = remote.find(digest_of("content a"))->chain;
+  CHECK(loses([&] { materialize(store, chain, far.fetcher(store), nullptr, nullptr); }));
+  CHECK_FALSE(store.find(digest_of("content a")));
+  CHECK_FALSE(remote.find(digest_of("content a")));
+  Layer base;
+  base.diff_id = honest.diff_id;
+  base.blob = honest.blob;
+  base.fetch_from = "docker-image://registry.test/base:1";
+  const Digest known = add_claimed_layer(store, base);
+  materialize(store, store.extend({}, known, {}).id, far.fetcher(store), nullptr, nullptr);
+  CHECK(sys::read_file_at(store.open_tree(known).get(), "a", 100) == "content of a");
+}
+
+TEST_CASE("a base's layer has one id, whether the image or a cache named it") {
+  Far far;
+  TempStore near;
+  Store store(near.options());
+  far.index.layers[0].origin = "docker-image://registry.test/base:1";
+  Layer base;
+  base.diff_id = far.index.layers[0].diff_id;
+  base.blob = far.index.layers[0].blob;
+  base.fetch_from = far.index.layers[0].origin;
+  RemoteCache remote(store, {far.source()}, {});
+  const auto record = remote.find(digest_of("content a"));
+  REQUIRE(record);
+  CHECK(store.chain_layers(record->chain) == std::vector{add_claimed_layer(store, base)});
+}
+
+TEST_CASE("what a base claims does not answer for a layer of a cache") {
+  Far far;
+  TempStore near;
+  Store store(near.options());
+  Layer lie;
+  lie.diff_id = far.index.layers[0].diff_id;
+  lie.blob = far.index.layers[1].blob;
+  lie.fetch_from = "docker-image://registry.test/liar:1";
+  const Digest claimed = add_claimed_layer(store, lie);
+  RemoteCache remote(store, {far.source()}, {});
+  const auto record = remote.find(digest_of("content a"));
+  REQUIRE(record);
+  CHECK(store.chain_layers(record->chain) != std::vector{claimed});
+  materialize(store, record->chain, far.fetcher(store), nullptr, nullptr);
 }
 
 TEST_CASE("a cache mount is found by its key") {

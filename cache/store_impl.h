@@ -91,6 +91,8 @@ struct Store::Impl {
   void forget_memory(const Digest& layer);
   void remember_lost(const Digest& layer, const std::string& origin);
   bool is_lost(const Digest& layer);
+  void remember_cache_claim(const Digest& layer);
+  bool is_cache_claim(const Digest& layer);
   bool is_lost_origin(const std::string& origin);
 
   /// The staging directory's name in tmp/.
@@ -115,7 +117,7 @@ struct Store::Impl {
   std::unordered_map<Digest, Chain> seen_;
   std::unordered_map<Digest, std::shared_ptr<const LayerDir>> layer_dirs_;
   std::unordered_map<Digest, std::vector<Digest>> chain_layers_;  ///< of chains used lately
-  std::unordered_set<Digest> lost_layers_;
+  std::unordered_set<Digest> lost_layers_, cache_claims_;
   std::unordered_set<std::string> lost_origins_;
 };
 

@@ -64,6 +64,22 @@ void unpack_or_again(const Job& job, const Layer& layer) {
   }
 }
 
+/// Whether the blob is what its digest says, so that it is the manifest which is wrong about it.
+bool is_lie(Store& store, const Layer& layer) {
+  return store.blobs().size(layer.blob->digest) &&
+         sha256_fd(store.blobs().open(layer.blob->digest).get()) == layer.blob->digest;
+}
+
+/// A wrong claim is forgotten with all that stands on it. Whether it was a cache's, and so only a miss.
+bool drop_wrong_claim(Store& store, const Layer& layer) {
+  if (is_from_cache(layer) || (store.impl().is_cache_claim(layer.id) && !is_lost_layer(store, layer.id))) {
+    lose_layer(store, layer.id);
+    return true;
+  }
+  if (!layer.fetch_from.empty() && is_lie(store, layer)) store.impl().forget_layer(layer.id);
+  return false;
+}
+
 // What a remote cache gave and nobody can bring is lost: the step that made it has to run.
 void unpack_layer(const Job& job, const Digest& id) {
   const auto cancelled = [&] { return job.cancel != nullptr && job.cancel->cancelled(); };
@@ -79,10 +95,7 @@ void unpack_layer(const Job& job, const Digest& id) {
     unpack_or_again(job, *layer);
   } catch (const Error& error) {
     if (error.code() != ErrorCode::corrupt) throw;
-    if (is_from_cache(*layer)) {
-      lose_layer(job.store, id);
-      throw lost_error(error.message());
-    }
+    if (drop_wrong_claim(job.store, *layer)) throw lost_error(error.message());
     if (job.fetch && !layer->fetch_from.empty()) throw;  // it came damaged twice
     job.store.forget_blob(layer->blob->digest);
     job.store.impl().forget_layer(id);

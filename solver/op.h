@@ -19,7 +19,7 @@ namespace cbuild::solver {
 struct ImageSource {
   Digest manifest;
   std::string platform;  ///< "linux/amd64"
-  Digest chain_id;       ///< of its diff ids: the result identity
+  Digest chain_id;       ///< of its diff ids
   std::string
       locator;  ///< "docker-image://docker.io/library/x:tag@sha256:...", "oci-layout://PATH@sha256:...", "store://NAME"
 

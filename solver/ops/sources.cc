@@ -3,6 +3,7 @@
 
 #include "base/error.h"
 #include "base/text.h"
+#include "cache/claimed_layer.h"
 #include "oci/image_config.h"
 #include "oci/manifest.h"
 
@@ -43,16 +44,13 @@ void LocalTrees::save() noexcept {
 
 namespace {
 
-/// The layer with that diff id: one that was made or unpacked here, or a lazy one.
 Digest base_layer(cache::Store& store, const std::string& locator, const Digest& diff_id, const oci::Descriptor& blob) {
-  if (const auto known = store.layer_by_diff_id(diff_id); known && known->has_tree) return known->id;
   cache::Layer layer;
-  layer.id = layer.diff_id = diff_id;
+  layer.diff_id = diff_id;
   layer.blob = blob;
   layer.fetch_from = locator;
   layer.description = cat("layer of ", locator);
-  store.add_lazy_layer(layer);
-  return layer.id;
+  return cache::add_claimed_layer(store, layer);
 }
 
 }  // namespace
@@ -67,11 +65,13 @@ Result image_result(cache::Store& store, const ImageSource& image) {
     throw Error(ErrorCode::corrupt,
                 cat(image.locator, ": ", manifest->layers.size(), " layers but ", config.diff_ids.size(), " diff ids"));
   Result result;
-  std::vector<Digest> prefix;
+  // Made of blobs and diff ids: by the diff ids alone an image that lies about one would pass for an honest one.
+  Digest identity;
   for (std::size_t i = 0; i < manifest->layers.size(); ++i) {
-    prefix.push_back(config.diff_ids[i]);
+    const Digest claim = cache::claim_id(config.diff_ids[i], manifest->layers[i]);
+    identity = CanonicalWriter().tag('b').digest(identity).digest(claim).hash();
     const Digest layer = base_layer(store, image.locator, config.diff_ids[i], manifest->layers[i]);
-    const cache::Chain chain = store.extend(result.id, layer, oci::chain_id(prefix));
+    const cache::Chain chain = store.extend(result.id, layer, identity);
     result = {chain.id, chain.identity};
   }
   return result;
