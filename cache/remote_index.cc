@@ -3,6 +3,7 @@
 
 #include <algorithm>
 #include <nlohmann/json.hpp>
+#include <utility>
 
 #include "base/error.h"
 #include "base/text.h"
@@ -193,7 +194,7 @@ RemoteIndex parse_remote_index(std::string_view text) {
 }
 
 std::size_t RemoteIndexBuilder::layer(const RemoteIndex::LayerEntry& entry) {
-  const auto [at, fresh] = layers_.try_emplace(entry.diff_id, index_.layers.size());
+  const auto [at, fresh] = layers_.try_emplace({entry.diff_id, entry.blob.digest}, index_.layers.size());
   if (fresh) index_.layers.push_back(entry);
   return at->second;
 }
@@ -205,18 +206,23 @@ std::int64_t RemoteIndexBuilder::chain(std::int64_t parent, std::size_t layer, c
   return at->second;
 }
 
+void RemoteIndexBuilder::add_keys(std::size_t record, const std::vector<Digest>& keys) {
+  std::vector<Digest>& known = index_.records[record].keys;
+  for (const Digest& key : keys)
+    if (known.size() < kMaxKeys && records_.try_emplace(key, record).second) known.push_back(key);
+}
+
 void RemoteIndexBuilder::record(RemoteIndex::RecordEntry entry) {
-  const auto [at, fresh] = records_.try_emplace(entry.keys.front(), index_.records.size());
-  if (fresh) {
-    index_.records.push_back(std::move(entry));
-    return;
+  std::vector<Digest> keys = std::exchange(entry.keys, {});
+  if (const auto at = records_.find(keys.front()); at != records_.end()) {
+    RemoteIndex::RecordEntry& known = index_.records[at->second];
+    known.used_day = std::max(known.used_day, entry.used_day);
+    if (known.chain == entry.chain) return add_keys(at->second, keys);
   }
-  RemoteIndex::RecordEntry& known = index_.records[at->second];
-  known.used_day = std::max(known.used_day, entry.used_day);
-  for (const Digest& key : entry.keys) {
-    if (known.keys.size() < kMaxKeys && std::find(known.keys.begin(), known.keys.end(), key) == known.keys.end())
-      known.keys.push_back(key);
-  }
+  std::erase_if(keys, [this](const Digest& key) { return records_.contains(key); });
+  if (keys.empty()) return;
+  index_.records.push_back(std::move(entry));
+  add_keys(index_.records.size() - 1, keys);
 }
 
 void RemoteIndexBuilder::mount(const RemoteIndex::MountEntry& entry) {
@@ -245,9 +251,12 @@ void RemoteIndexBuilder::merge(const RemoteIndex& other, std::int64_t since_day)
   std::vector<std::int64_t> places(other.chains.size(), -1);
   for (const RemoteIndex::RecordEntry& entry : other.records) {
     if (entry.used_day < since_day) continue;
-    // What was made anew under the same key stands; only the other's further definition keys are of use.
+    // What has the same keys here stands, and the other's layers are not needed for it.
+    const auto is_known = [this](const Digest& key) { return records_.contains(key); };
     RemoteIndex::RecordEntry taken = entry;
-    if (!records_.contains(entry.keys.front())) taken.chain = adopt_chain(other, entry.chain, places);
+    taken.chain = std::all_of(entry.keys.begin(), entry.keys.end(), is_known)
+                      ? index_.records[records_.at(entry.keys.front())].chain
+                      : adopt_chain(other, entry.chain, places);
     record(std::move(taken));
   }
   for (const RemoteIndex::MountEntry& entry : other.mounts) mount(entry);

@@ -74,7 +74,8 @@ class RemoteIndexBuilder {
   /// Place of a layer; made if it is not there.
   std::size_t layer(const RemoteIndex::LayerEntry& entry);
   std::int64_t chain(std::int64_t parent, std::size_t layer, const Digest& identity);
-  /// The first one with a content key stays; definition keys are joined.
+  /// The first one with a key has it. What gave the same result under the same content key gets further definition
+  /// keys; another result is kept under those definition keys alone that are not known yet.
   void record(RemoteIndex::RecordEntry entry);
   void mount(const RemoteIndex::MountEntry& entry);
   /// Takes in what another index has and this one not, as far as it was used on `since_day` or later.
@@ -84,9 +85,11 @@ class RemoteIndexBuilder {
 
  private:
   std::int64_t adopt_chain(const RemoteIndex& other, std::int64_t chain, std::vector<std::int64_t>& places);
+  void add_keys(std::size_t record, const std::vector<Digest>& keys);
 
   RemoteIndex index_;
-  std::map<Digest, std::size_t> layers_, records_;
+  std::map<std::pair<Digest, Digest>, std::size_t> layers_;  ///< by diff id and blob
+  std::map<Digest, std::size_t> records_;                    ///< by any of their keys
   std::map<std::pair<std::int64_t, std::pair<std::size_t, Digest>>, std::int64_t> chains_;
 };
 

@@ -117,6 +117,32 @@ TEST_CASE("the builder keeps each layer and chain once") {
   CHECK(index.records[0].used_day == 9);
 }
 
+TEST_CASE("a definition stays with the result that it gave") {
+  RemoteIndexBuilder builder;
+  const std::int64_t mine = builder.chain(-1, builder.layer(layer_of("mine")), sha256("i"));
+  builder.record({{sha256("k"), sha256("d1")}, mine, "RUN", 1, 1, 9, {}});
+  RemoteIndexBuilder others;
+  const std::int64_t theirs = others.chain(-1, others.layer(layer_of("theirs")), sha256("i"));
+  others.record({{sha256("k"), sha256("d1"), sha256("d2")}, theirs, "RUN", 1, 1, 8, {}});
+  others.record({{sha256("k"), sha256("d3")}, theirs, "RUN", 1, 1, 8, {}});
+  builder.merge(others.take(), 1);
+  const RemoteIndex index = builder.take();
+  REQUIRE(index.records.size() == 2);
+  CHECK(index.records[0].keys == std::vector{sha256("k"), sha256("d1")});
+  CHECK(index.records[0].chain == mine);
+  CHECK(index.records[1].keys == std::vector{sha256("d2"), sha256("d3")});
+  REQUIRE(index.records[1].chain >= 0);
+  CHECK(index.layers[index.chains[static_cast<std::size_t>(index.records[1].chain)].layer] == layer_of("theirs"));
+  CHECK(parse_remote_index(to_json(index)) == index);
+}
+
+TEST_CASE("two blobs of which a diff id is claimed are two layers") {
+  RemoteIndexBuilder builder;
+  RemoteIndex::LayerEntry honest = layer_of("a"), lie = honest;
+  lie.blob.digest = sha256("another blob");
+  CHECK(builder.layer(honest) != builder.layer(lie));
+}
+
 TEST_CASE("merging keeps what others made and drops what nobody used") {
   RemoteIndexBuilder builder;
   const std::int64_t fresh = builder.chain(-1, builder.layer(layer_of("fresh")), sha256("fresh"));

@@ -3,6 +3,7 @@
 #include "base/sys.h"
 #include "base/text.h"
 #include "cache/codec.h"
+#include "cache/random.h"
 #include "cache/record_search.h"
 #include "cache/store.h"
 #include "cache/store_impl.h"
@@ -33,6 +34,23 @@ std::vector<Record> read_records(Query query) {
   return out;
 }
 
+/// Before `key` finds `record`: an older record with another result goes on being found by its other keys.
+void release_key(Database& db, const Digest& key, const Record& record) {
+  std::int64_t old = 0;
+  {
+    Query query = db.query("SELECT id FROM records WHERE key = ? AND chain <> ?", key, record.chain);
+    if (!query.next()) return;
+    old = query.integer(0);
+  }
+  {
+    Query others =
+        db.query("SELECT 1 FROM keys WHERE record = ? AND key NOT IN (?, ?)", old, key, record.definition_key);
+    if (!others.next()) return;
+  }
+  db.run("DELETE FROM keys WHERE key = ?", key);
+  db.run("UPDATE records SET key = ? WHERE id = ?", random_digest(), old);  // a name that nobody asks for
+}
+
 }  // namespace
 
 // A chain's row goes when one of its layers is lost for good, so the row is proof enough and no layer is
@@ -61,6 +79,7 @@ void Store::publish(const Record& record) {
   const std::string parts = encode_parts(record.parts);
   impl_->index.write([&](Database& db) {
     impl_->restore_chain(db, record.chain);
+    release_key(db, key, record);
     std::int64_t id = 0;
     {
       Query query = db.query(

@@ -54,7 +54,8 @@ class ResultStore {
   virtual ~ResultStore() = default;
   /// A record whose result still exists whole; nullopt is a miss. Pins the result for this build.
   virtual std::optional<Record> find(const Digest& key) = 0;
-  /// Makes a record findable under its keys. Links a second key to an old record too.
+  /// Makes a record findable under its keys. Links a second key to an old record too. The content key finds the newest
+  /// record from now on; definition keys that found an older one with another result go on finding that.
   virtual void publish(const Publication& publication) = 0;
   /// nullptr if another process runs this key now.
   virtual std::unique_ptr<Claim> try_claim(const Digest& key) = 0;
@@ -90,6 +91,9 @@ class Executor {
   /// Digest of what `selector` picks from a finished result. May read files; called on a worker. Throws Error. `parts`
   /// gets a line for each path, or nothing when the digest was known already.
   virtual Digest digest_result(const Result& result, const Selector& selector, std::vector<KeyPart>* parts) = 0;
+  /// What was found by content under `request`'s key, on the results that the inputs have in this build: the layers
+  /// that the step itself made are `found`'s, those below are the inputs'. Moves no data. Throws Error.
+  virtual Result rebase(const ExecuteRequest& request, const Result& found) = 0;
   /// Starts work and returns; `done` is called exactly once from any thread, maybe before execute() returns.
   /// `may_block` work (a command, a download) holds no worker thread.
   virtual void execute(const ExecuteRequest& request, Completion done) = 0;

@@ -32,6 +32,7 @@ class FakeExecutor : public Executor {
   std::map<std::string, StepFailure> failures;  ///< by step
   std::map<std::string, Error> thrown;          ///< by step: execute() throws
   std::function<void(const ExecuteRequest&)> on_execute;
+  std::function<Result(const ExecuteRequest&, const Result&)> on_rebase;  ///< the result itself if not set
 
   /// From now on `step` does not end before finish().
   void hold(const std::string& step) {
@@ -84,6 +85,12 @@ class FakeExecutor : public Executor {
     const auto tree = trees_.find(result.id);
     if (tree != trees_.end()) return digest_tree(tree->second, selector, parts);
     return sha256(result.identity.str() + canonical(selector));
+  }
+
+  Result rebase(const ExecuteRequest& request, const Result& found) override {
+    const std::lock_guard lock(mutex_);
+    if (on_rebase) return on_rebase(request, found);
+    return found;
   }
 
   void execute(const ExecuteRequest& request, Completion done) override {

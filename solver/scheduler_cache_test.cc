@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include <doctest/doctest.h>
 
+#include <algorithm>
 #include <future>
 #include <map>
 #include <string>
@@ -69,6 +70,40 @@ struct World {
   }
   Build build(const Pipeline& pipeline) { return build(pipeline.graph, pipeline.test); }
 };
+
+TEST_CASE("a hit by content is put on what this build's inputs gave, and found by definition from then on") {
+  World world;
+  world.build(Pipeline("make"));
+  const Pipeline changed("make again");
+  FakeExecutor executor;
+  executor.outputs["generate"] = world.generated;
+  std::map<std::string, std::vector<Result>> inputs;
+  executor.on_rebase = [&](const ExecuteRequest& request, const Result& found) {
+    inputs[request.vertex->name] = request.inputs;
+    return Result{sha256("rebased " + found.id.str()), found.identity};
+  };
+  const std::size_t before = world.store.publications().size();
+  const SolveReport report = solve(changed.graph, {changed.test}, executor, world.store, {});
+  CHECK(executor.started() == Lines{"base", "generate"});
+  // The copy reads what came out the same; the test stands on the copy as it was put there.
+  REQUIRE(inputs.size() == 2);
+  CHECK(inputs["copy"][1] == report.vertices[changed.generate].result);
+  CHECK(inputs["test"] == std::vector<Result>{report.vertices[changed.copied].result});
+  CHECK(report.vertices[changed.copied].found_by == FoundBy::content);
+  const std::vector<Publication> all = world.store.publications();
+  REQUIRE(all.size() == before + 3);
+  for (const VertexId id : {changed.copied, changed.test}) {
+    const auto published =
+        std::find_if(all.begin() + static_cast<std::ptrdiff_t>(before), all.end(),
+                     [&](const Publication& one) { return one.record.result == report.vertices[id].result; });
+    REQUIRE(published != all.end());
+    CHECK_FALSE(published->parts.empty());  // it is a record of its own
+  }
+  FakeExecutor idle;
+  CHECK(solve(changed.graph, {changed.test}, idle, world.store, {}).vertices[changed.test].result ==
+        report.vertices[changed.test].result);
+  CHECK(idle.started().empty());
+}
 
 TEST_CASE("a second build looks up its target, nothing below, and shows all as cached") {
   World world;

@@ -134,12 +134,17 @@ Next StepWork::finish(VertexId id) {
   return settle(id, record, false);
 }
 
-Next StepWork::settle_hit(VertexId id, const Record& record) {
-  steps_[id].claim.reset();
+// What the content key leaves out (times, above all) may differ between the inputs of this build and those that the
+// record was made on. This build's stay: only what the step itself made is taken.
+Next StepWork::settle_hit(VertexId id, const Record& found_record) {
+  Step& step = steps_[id];
+  Record record = found_record;
+  record.result = services_.executor.rebase({id, &services_.graph[id], step.inputs, step.key.key}, record.result);
+  step.claim.reset();
   reports_[id].found_by = FoundBy::content;
   try {
     Publication found = publication(id, record);
-    found.parts.clear();
+    if (record.result == found_record.result) found.parts.clear();
     services_.store.publish(found);
   } catch (const Error& error) {
     // The result stands; only the next look-up has a longer way.

@@ -85,7 +85,7 @@ class StepWork {
   Next run(VertexId id);
   Next finish(VertexId id);
   Next settle(VertexId id, const Record& record, bool cached);
-  Next settle_hit(VertexId id, const Record& record);
+  Next settle_hit(VertexId id, const Record& found_record);
   Next fail(VertexId id, StepFailure failure);
   Next cancel(VertexId id);
 

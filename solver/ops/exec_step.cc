@@ -142,6 +142,8 @@ ExecStep::~ExecStep() = default;
 
 void ExecStep::start() {
   try {
+    // A further attempt may have been on its way when the build was stopped.
+    if (is_stopped()) throw Error(ErrorCode::cancelled, "cancelled");
     launch();
   } catch (Error& error) {
     fail(error, 0);
@@ -153,6 +155,7 @@ void ExecStep::start() {
 void ExecStep::launch() {
   cache::Store& store = context_.services.store;
   const Digest root = request_.inputs.at(0).id;
+  began_ns_ = sys::now_ns();
   inputs_ = std::make_unique<Inputs>();
   sandbox::Spec spec = basic_spec(op_);
   std::optional<cache::TreeView> view;
@@ -187,6 +190,11 @@ void ExecStep::launch() {
   const std::lock_guard lock(mutex_);
   running_ = std::move(running);
   if (stopped_) running_->stop(kGrace);
+}
+
+bool ExecStep::is_stopped() {
+  const std::lock_guard lock(mutex_);
+  return stopped_;
 }
 
 void ExecStep::stop() {
@@ -249,7 +257,10 @@ void ExecStep::finish(const sandbox::Exit& exit) {
 Result ExecStep::publish() {
   const Result& root = request_.inputs.at(0);
   CanonicalWriter identity;
-  const auto changes = layer_identity(staging_->tree_fd(), kIdentityMaxBytes, kIdentityMaxEntries);
+  std::optional<cache::TreeView> base;
+  if (!root.id.empty()) base.emplace(cache::open_view(context_.services.store, root.id));
+  const RunTimes times{began_ns_, sys::now_ns(), base ? &*base : nullptr};
+  const auto changes = layer_identity(staging_->tree_fd(), times, kIdentityMaxBytes, kIdentityMaxEntries);
   identity.tag('r').digest(root.identity);
   if (changes)
     identity.digest(*changes);

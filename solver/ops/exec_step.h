@@ -65,6 +65,7 @@ class ExecStep : public std::enable_shared_from_this<ExecStep> {
 
  private:
   void launch();
+  bool is_stopped();
   void finish(const sandbox::Exit& exit);
   Result publish();
   void fail(Error error, int exit_code);
@@ -79,6 +80,7 @@ class ExecStep : public std::enable_shared_from_this<ExecStep> {
   std::shared_ptr<sandbox::RunningStep> running_;
   bool stopped_ = false;
   unsigned attempts_left_;
+  std::int64_t began_ns_ = 0;  ///< the attempt that runs
   std::optional<cache::Staging> staging_;
   std::unique_ptr<Inputs> inputs_;
   UniqueFd log_;

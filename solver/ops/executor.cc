@@ -7,6 +7,7 @@
 #include <mutex>
 
 #include "base/error.h"
+#include "base/lost.h"
 #include "base/sys.h"
 #include "base/text.h"
 #include "cache/step_layer.h"
@@ -141,6 +142,16 @@ Result run_diff(StepContext& context, const ExecuteRequest& request) {
   return diff;
 }
 
+/// A command or a copy makes one layer on its base, which is input 0.
+Result put_on_base(cache::Store& store, const ExecuteRequest& request, const Result& found) {
+  const auto chain = store.chain(found.id);
+  if (!chain) throw lost_error(cat("store: chain ", found.id.str(), " is gone"));
+  const Digest base = request.inputs.empty() ? Digest{} : request.inputs[0].id;
+  if (chain->parent == base) return found;
+  const cache::Chain rebased = store.extend(base, chain->layer, found.identity);
+  return {rebased.id, rebased.identity};
+}
+
 bool may_wait_for_lock(const Op& op) {
   const auto* exec = std::get_if<ExecOp>(&op);
   return exec != nullptr && std::any_of(exec->mounts.begin(), exec->mounts.end(), [](const ExecMount& mount) {
@@ -260,6 +271,15 @@ Digest StoreExecutor::digest_result(const Result& result, const Selector& select
   if (!result.id.empty()) store.set_memo(result.id, selection, digest);
   append_parts(parts, found);
   return digest;
+}
+
+Result StoreExecutor::rebase(const ExecuteRequest& request, const Result& found) {
+  const Op& op = request.vertex->op;
+  // They are made of their inputs' layers and of nothing else.
+  if (std::holds_alternative<MergeOp>(op)) return run_merge(impl_->context, request);
+  if (std::holds_alternative<DiffOp>(op)) return run_diff(impl_->context, request);
+  const bool makes_layer = std::holds_alternative<ExecOp>(op) || std::holds_alternative<FileOp>(op);
+  return makes_layer && !found.id.empty() ? put_on_base(impl_->context.services.store, request, found) : found;
 }
 
 Outcome StoreExecutor::Impl::run(const ExecuteRequest& request) {

@@ -66,6 +66,7 @@ class StoreExecutor final : public Executor {
 
   Digest digest_local(const Vertex& source, const Selector& selector, std::vector<KeyPart>* parts) override;
   Digest digest_result(const Result& result, const Selector& selector, std::vector<KeyPart>* parts) override;
+  Result rebase(const ExecuteRequest& request, const Result& found) override;
   void execute(const ExecuteRequest& request, Completion done) override;
   void cancel() override;
   /// Writes what local scans learnt back to the store.

@@ -9,39 +9,69 @@
 #include <utility>
 
 #include "base/sys.h"
+#include "base/text.h"
+#include "solver/ops/rootfs_path.h"
 
 namespace cbuild::solver::ops {
 namespace {
 
+/// File systems with coarse clocks show a time that is up to this much too early.
+constexpr std::int64_t kClockGrain = 2 * kNsPerSecond;
+
 bool counts(const std::string& xattr) {
-  return xattr == "security.capability" || xattr.ends_with(".overlay.opaque") ||
-         (xattr.starts_with("user.") && !xattr.starts_with("user.overlay."));
+  if (xattr.starts_with("user.overlay.") || xattr.starts_with("trusted.overlay."))
+    return xattr.ends_with(".overlay.opaque");
+  return xattr == "security.capability" || xattr.starts_with("system.posix_acl_") || xattr.starts_with("user.") ||
+         xattr.starts_with("trusted.");
 }
+
+std::int64_t nanoseconds(const struct timespec& time) { return time.tv_sec * kNsPerSecond + time.tv_nsec; }
 
 class Walk {
  public:
-  Walk(std::uint64_t max_bytes, std::uint64_t max_entries) : bytes_left_(max_bytes), entries_left_(max_entries) {}
+  Walk(const RunTimes& times, std::uint64_t max_bytes, std::uint64_t max_entries)
+      : times_(times), bytes_left_(max_bytes), entries_left_(max_entries) {}
 
   /// False when a limit was passed.
-  bool directory(int fd) {
-    for (const std::string& name : sys::list_dir(fd))
-      if (!entry(fd, name)) return false;
-    out_.tag('.');
-    return true;
+  bool root(int fd) {
+    metadata(sys::stat_fd(fd), "");
+    xattrs(fd, ".");
+    return directory(fd, "");
   }
 
   Digest digest() const { return out_.hash(); }
 
  private:
-  bool entry(int parent, const std::string& name) {
+  bool directory(int fd, const std::string& path) {
+    for (const std::string& name : sys::list_dir(fd))
+      if (!entry(fd, name, path.empty() ? name : cat(path, '/', name))) return false;
+    out_.tag('.');
+    return true;
+  }
+
+  void metadata(const struct stat& st, const std::string& path) {
+    out_.number(st.st_mode).number(st.st_uid).number(st.st_gid);
+    const std::int64_t time = nanoseconds(st.st_mtim);
+    const bool of_run = time >= times_.began_ns - kClockGrain && time <= times_.ended_ns;
+    if (!of_run && !is_base_time(path, st)) out_.tag('t').number(static_cast<std::uint64_t>(time));
+  }
+
+  bool is_base_time(const std::string& path, const struct stat& st) const {
+    const auto below = times_.base == nullptr ? std::nullopt : times_.base->lookup(path);
+    return below && nanoseconds(below->st.st_mtim) == nanoseconds(st.st_mtim);
+  }
+
+  bool entry(int parent, const std::string& name, const std::string& path) {
     if (entries_left_-- == 0) return false;
     const struct stat st = sys::stat_at(parent, name);
-    out_.tag('e').text(name).number(st.st_mode).number(st.st_uid).number(st.st_gid);
+    out_.tag('e').text(name);
+    metadata(st, path);
     xattrs(parent, name);
     if (S_ISLNK(st.st_mode)) out_.text(sys::readlink_at(parent, name));
     if (S_ISCHR(st.st_mode) || S_ISBLK(st.st_mode)) out_.number(st.st_rdev);
     if (S_ISREG(st.st_mode)) return file(parent, name, st);
-    if (S_ISDIR(st.st_mode)) return directory(sys::open_at(parent, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW).get());
+    if (S_ISDIR(st.st_mode))
+      return directory(sys::open_at(parent, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW).get(), path);
     return true;
   }
 
@@ -69,6 +99,7 @@ class Walk {
     return true;
   }
 
+  const RunTimes& times_;
   CanonicalWriter out_;
   std::uint64_t bytes_left_, entries_left_;
   std::map<std::pair<dev_t, ino_t>, std::uint64_t> hard_links_;
@@ -76,9 +107,10 @@ class Walk {
 
 }  // namespace
 
-std::optional<Digest> layer_identity(int tree_fd, std::uint64_t max_bytes, std::uint64_t max_entries) {
-  Walk walk(max_bytes, max_entries);
-  if (!walk.directory(tree_fd)) return std::nullopt;
+std::optional<Digest> layer_identity(int tree_fd, const RunTimes& times, std::uint64_t max_bytes,
+                                     std::uint64_t max_entries) {
+  Walk walk(times, max_bytes, max_entries);
+  if (!walk.root(tree_fd)) return std::nullopt;
   return walk.digest();
 }
 
