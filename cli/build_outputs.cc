@@ -20,10 +20,6 @@ bool writes_files(const exporter::Output& output) {
   return output.type == exporter::OutputType::local || output.type == exporter::OutputType::tar;
 }
 
-bool needs_image(const exporter::Output& output) {
-  return !writes_files(output) && output.type != exporter::OutputType::cacheonly;
-}
-
 /// The image as one output wants it. Layers with lowered times are other blobs than those that were packed while the
 /// build ran.
 exporter::BuiltImage image_for(const exporter::Output& output, const exporter::ImageResult& result,
@@ -45,10 +41,11 @@ void write_target(const BuildOptions& options, TargetResult& target, const Outpu
   exporter::ImageResult result = target.result;
   for (const exporter::Output& output : options.outputs) {
     if (output.target != target.name) continue;
-    result.annotations = output.annotations;
+    result.annotations = annotations_of(output.annotations, exporter::AnnotationLevel::manifest);
+    result.descriptor_annotations = annotations_of(output.annotations, exporter::AnnotationLevel::manifest_descriptor);
     exporter::apply_epoch(output, target.result.source_date_epoch, result);
     if (output.push) context.registry = &services.remote.registry();
-    if (needs_image(output)) target.image = image_for(output, result, services);
+    if (exporter::makes_image(output)) target.image = image_for(output, result, services);
     exporter::export_image(output, target.image.value_or(exporter::BuiltImage{}), result, context);
   }
   if (!target.image && wants_image(options, target.name))
@@ -116,8 +113,9 @@ bool wants_files(const BuildOptions& options, const std::string& target) {
 
 bool wants_image(const BuildOptions& options, const std::string& target) {
   if (!options.iid_file.empty() || !options.metadata_file.empty()) return true;
-  return std::any_of(options.outputs.begin(), options.outputs.end(),
-                     [&](const exporter::Output& output) { return output.target == target && needs_image(output); });
+  return std::any_of(options.outputs.begin(), options.outputs.end(), [&](const exporter::Output& output) {
+    return output.target == target && exporter::makes_image(output);
+  });
 }
 
 oci::layer::PackOptions pack_options(const BuildOptions& options, const CancelSource& cancel) {

@@ -12,6 +12,7 @@
 #include "cli/flags.h"
 #include "cli/step_limits.h"
 #include "cli/target_outputs.h"
+#include "exporter/destination.h"
 
 namespace cbuild::cli {
 namespace {
@@ -136,8 +137,15 @@ void convert_outputs(const Raw& raw, BuildOptions& build) {
   if (!pushed) build.outputs.push_back(image);
   build.targets = parse_targets(raw.targets);
   build.outputs = spread_outputs(build.outputs, raw.tags, build.targets, image);
+  const bool may_delete = std::erase(build.allow, exporter::kLocalDelete) > 0;
+  std::vector<exporter::Annotation> annotations;
+  for (const std::string& text : raw.annotations)
+    for (exporter::Annotation& annotation : exporter::parse_annotation(text)) annotations.push_back(annotation);
   for (exporter::Output& output : build.outputs) {
-    output.annotations.insert(build.annotations.begin(), build.annotations.end());
+    check_destination(output, may_delete);
+    output.annotations.insert(output.annotations.end(), annotations.begin(), annotations.end());
+    if (makes_image(output))
+      check_annotations(output.annotations, build.platform.value_or(oci::host_platform()), output.oci_media_types);
     if (!output.push || !output.names.empty()) continue;
     const std::string target = build.targets.size() > 1 ? cat(output.target, "=") : "";
     usage(target.empty() ? "a push needs a name" : cat("a push of target ", output.target, " needs a name"),
@@ -158,7 +166,6 @@ void convert(const Raw& raw, BuildOptions& build) {
   add_pairs(raw.build_args, "--build-arg", true, build.build_args);
   build.call = parse_call(raw.check ? "check" : raw.call);
   add_pairs(raw.labels, "--label", false, build.labels);
-  add_pairs(raw.annotations, "--annotation", false, build.annotations);
   add_pairs(raw.build_contexts, "--build-context", false, build.build_contexts);
   for (const std::string& text : raw.secrets) build.secrets.push_back(parse_secret(text));
   for (const std::string& text : raw.ssh) build.ssh.push_back(parse_ssh(text));
@@ -213,7 +220,8 @@ void add_step_flags(CLI::App& app, BuildOptions& build, Raw& raw) {
   app.add_option("--network", build.network, "Network of RUN steps: default (the host's), host, none");
   app.add_option("--add-host", raw.add_hosts, "HOST:IP for the hosts file of RUN steps")->allow_extra_args(false);
   app.add_option("--dns", build.dns, "Name server for RUN steps instead of the host's")->allow_extra_args(false);
-  app.add_option("--allow", build.allow, "Entitlement: network.host, security.insecure, device[=NAME]")
+  app.add_option("--allow", build.allow,
+                 "Entitlement: network.host, security.insecure, device[=NAME], buildx.local.delete")
       ->allow_extra_args(false);
   app.add_option("--shm-size", raw.shm_size, "Size of /dev/shm in RUN steps");
   app.add_option("--ulimit", raw.ulimits, "NAME=SOFT[:HARD] for RUN steps")->allow_extra_args(false);
@@ -257,7 +265,9 @@ void add_output_flags(CLI::App& app, BuildOptions& build, Raw& raw) {
       ->allow_extra_args(false);
   app.add_flag("--push", raw.push, "Push the image under its names");
   app.add_flag("--load", raw.load, "Load the image into the docker engine");
-  app.add_option("--annotation", raw.annotations, "NAME=VALUE for the image's manifest")->allow_extra_args(false);
+  app.add_option("--annotation", raw.annotations,
+                 "[LEVEL:]NAME=VALUE for the image: manifest (default), manifest-descriptor")
+      ->allow_extra_args(false);
   app.add_option("--metadata-file", build.metadata_file, "Write digests and names of the result as JSON");
   app.add_option("--iidfile", build.iid_file, "Write the image's config digest");
   app.add_option("--insecure-registry", build.insecure_registries, "HOST[:PORT] to reach without verified TLS")

@@ -37,7 +37,7 @@ struct BuildOptions {
   std::string file;  ///< -f; empty: Dockerfile of the context; "-": stdin
   std::vector<std::string> targets = {
       ""};  ///< stages to build, each once, as the user spells them; "": the last one of the file
-  std::map<std::string, std::string> build_args, labels, build_contexts, annotations;
+  std::map<std::string, std::string> build_args, labels, build_contexts;
   std::optional<oci::Platform> platform;
   bool no_cache = false;
   std::vector<std::string> no_cache_filter;  ///< "STAGE" or "STAGE:LINE"

@@ -9,6 +9,7 @@
 
 #include "base/error.h"
 #include "base/text.h"
+#include "exporter/destination.h"
 #include "frontend/grammar.h"
 
 namespace cbuild::cli {
@@ -117,12 +118,16 @@ std::string parse_extra_host(const std::string& text) {
 }
 
 void check_entitlement(const std::string& text) {
-  static const std::vector<std::string> known = {"network.host", "security.insecure", "device"};
+  static const std::vector<std::string> known = {"network.host", "security.insecure", "device",
+                                                 std::string(exporter::kLocalDelete)};
   if (std::find(known.begin(), known.end(), text) != known.end()) return;
   if (text.starts_with("device=") && text.size() > 7) return;
+  if (text.starts_with(cat(exporter::kLocalDelete, "=")))
+    refuse_limit(cat("--allow: ", exporter::kLocalDelete, " takes no value"));
   const auto near = suggest(text, known);
   refuse_limit(cat("--allow: unknown entitlement '", text, "'"),
-               near ? cat("did you mean ", *near, "?") : "network.host, security.insecure, device or device=NAME");
+               near ? cat("did you mean ", *near, "?")
+                    : "network.host, security.insecure, device, device=NAME or buildx.local.delete");
 }
 
 }  // namespace cbuild::cli

@@ -65,7 +65,8 @@ TEST_CASE("extra hosts") {
 }
 
 TEST_CASE("entitlements") {
-  for (const char* fine : {"network.host", "security.insecure", "device", "device=vendor.com/gpu=0"})
+  for (const char* fine :
+       {"network.host", "security.insecure", "device", "device=vendor.com/gpu=0", "buildx.local.delete"})
     check_entitlement(fine);
   try {
     check_entitlement("security.insecur");
@@ -75,6 +76,8 @@ TEST_CASE("entitlements") {
     CHECK(error.hint() == "did you mean security.insecure?");
   }
   CHECK_THROWS_AS(check_entitlement("device="), Error);
+  CHECK_THROWS_WITH_AS(check_entitlement("buildx.local.delete=true"), "--allow: buildx.local.delete takes no value",
+                       Error);
 }
 
 }  // namespace cbuild::cli

@@ -3,6 +3,7 @@
 
 #include <algorithm>
 #include <map>
+#include <utility>
 
 #include "base/error.h"
 #include "base/text.h"
@@ -69,6 +70,7 @@ class Places {
  public:
   void take(const Output& output) {
     if (!output.dest.empty()) claim(cat("--output ", output.dest == "-" ? "to stdout" : output.dest), output.target);
+    if (output.dest == "-" && std::exchange(stdout_taken_, true)) refuse_target("--output: stdout is named twice");
     for (const std::string& name : output.names) claim(cat("the name ", name), output.target);
   }
 
@@ -81,6 +83,7 @@ class Places {
   }
 
   std::map<std::string, std::string> owners_;
+  bool stdout_taken_ = false;
 };
 
 }  // namespace

@@ -70,6 +70,7 @@ TEST_CASE("what cannot be told apart is refused") {
       {{"type=oci,dest=f,target=c"}, {}, {"a", "b"}, "--output: no --target c is built"},
       {{"type=oci,dest=f"}, {}, {"a", "b"}, "--output f would hold both target a and b"},
       {{"type=oci,target=a", "type=oci,target=b"}, {}, {"a", "b"}, "--output to stdout would hold both target a and b"},
+      {{"type=oci", "type=tar"}, {}, {""}, "--output: stdout is named twice"},
       {{"type=image,name=n"}, {}, {"a", "b"}, "the name n would hold both target a and b"},
       {{}, {"a=n", "b=n"}, {"a", "b"}, "the name n would hold both target a and b"}};
   for (const Row& row : rows) {

@@ -112,10 +112,11 @@ BuiltImage build_image(cache::Store& store, cache::Packer& packer, ImageResult r
                                std::string(docker ? oci::media_type::kDockerConfig : oci::media_type::kConfig));
   image.content.media_type = std::string(docker ? oci::media_type::kDockerManifest : oci::media_type::kManifest);
   image.content.config = image.config;
-  if (!docker) image.content.annotations = result.annotations;
+  image.content.annotations = result.annotations;
   image.manifest_json = oci::to_json(image.content);
   image.manifest = oci::put_blob(store.blobs(), image.manifest_json, image.content.media_type);
   image.manifest.platform = result.config.platform;
+  image.manifest.annotations = result.descriptor_annotations;
   return image;
 }
 

@@ -20,8 +20,9 @@ struct ImageResult {
   oci::ImageConfig config;       ///< as LoweredTarget::config; diff_ids and times are filled in here
   std::size_t base_history = 0;  ///< leading history entries that came with the base and stay untouched
   std::optional<std::int64_t> source_date_epoch;  ///< latest time in config and history
-  std::optional<std::int64_t> file_epoch;  ///< latest time of files in what is exported; layers: see ImageOptions
-  oci::Annotations annotations;            ///< for the manifest
+  std::optional<std::int64_t> file_epoch;   ///< latest time of files in what is exported; layers: see ImageOptions
+  oci::Annotations annotations;             ///< for the manifest
+  oci::Annotations descriptor_annotations;  ///< for what names the manifest
 };
 
 struct ImageOptions {

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include <array>
 #include <functional>
+#include <map>
 
 #include "base/error.h"
 #include "base/text.h"
@@ -89,8 +90,8 @@ const std::map<std::string, OutputSetter>& output_setters() {
 }
 
 void set_key(Output& output, const std::string& key, const std::string& value) {
-  if (key.starts_with("annotation.")) {
-    output.annotations[key.substr(11)] = value;
+  if (auto annotation = parse_annotation_key(key, value)) {
+    output.annotations.push_back(std::move(*annotation));
     return;
   }
   const auto setter = output_setters().find(key);

@@ -118,6 +118,10 @@ void keep_image(const Output& output, const BuiltImage& image, ExportContext& co
 
 }  // namespace
 
+bool makes_image(const Output& output) {
+  return output.type != OutputType::local && output.type != OutputType::tar && output.type != OutputType::cacheonly;
+}
+
 void apply_epoch(const Output& output, const std::optional<std::int64_t>& epoch, ImageResult& result) {
   result.source_date_epoch = result.file_epoch = epoch;
   if (!output.epoch) return;

@@ -2,7 +2,6 @@
 #pragma once
 
 #include <functional>
-#include <map>
 #include <memory>
 #include <optional>
 #include <string>
@@ -12,6 +11,7 @@
 #include "base/cancel.h"
 #include "base/progress.h"
 #include "cache/unpacker.h"
+#include "exporter/annotations.h"
 #include "exporter/image_builder.h"
 #include "oci/registry/client.h"
 
@@ -35,10 +35,13 @@ struct Output {
     bool operator==(const Epoch&) const = default;
   };
   std::optional<Epoch> epoch;
-  std::map<std::string, std::string> annotations;
+  std::vector<Annotation> annotations;
 
   bool operator==(const Output&) const = default;
 };
+
+/// Whether the output is an image, and not files or nothing.
+bool makes_image(const Output& output);
 
 /// Which times this output gives to a build with (or without) a SOURCE_DATE_EPOCH.
 void apply_epoch(const Output& output, const std::optional<std::int64_t>& epoch, ImageResult& result);

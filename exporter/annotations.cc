@@ -1,0 +1,114 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "exporter/annotations.h"
+
+#include <array>
+
+#include "base/error.h"
+#include "base/text.h"
+
+namespace cbuild::exporter {
+namespace {
+
+struct LevelName {
+  std::string_view name;
+  AnnotationLevel level;
+};
+constexpr std::array kLevels = {LevelName{"manifest", AnnotationLevel::manifest},
+                                LevelName{"manifest-descriptor", AnnotationLevel::manifest_descriptor},
+                                LevelName{"index", AnnotationLevel::index},
+                                LevelName{"index-descriptor", AnnotationLevel::index_descriptor}};
+
+[[noreturn]] void refuse_annotation(const std::string& message, const std::string& hint = {}) {
+  throw Error(ErrorCode::usage, message).with_hint(hint);
+}
+
+AnnotationLevel parse_level(std::string_view name) {
+  std::vector<std::string> known;
+  for (const LevelName& level : kLevels) {
+    if (level.name == name) return level.level;
+    known.emplace_back(level.name);
+  }
+  const auto near = suggest(name, known);
+  refuse_annotation(cat("unknown annotation level '", name, "'"),
+                    near ? cat("did you mean ", *near, "?") : cat("levels: ", join(known, ", ")));
+}
+
+std::string_view name_of(AnnotationLevel level) {
+  for (const LevelName& name : kLevels)
+    if (name.level == level) return name.name;
+  return {};
+}
+
+/// "LEVEL[PLATFORM]"; an empty level is the manifest.
+Annotation parse_place(std::string_view text) {
+  Annotation annotation;
+  const std::size_t bracket = text.find('[');
+  const std::string_view level = text.substr(0, bracket);
+  if (!level.empty()) annotation.level = parse_level(level);
+  if (bracket == std::string_view::npos) return annotation;
+  if (!text.ends_with(']')) refuse_annotation(cat("annotation '", text, "' lacks a closing bracket"));
+  const std::string_view platform = text.substr(bracket + 1, text.size() - bracket - 2);
+  annotation.platform = oci::parse_platform(platform);
+  if (!annotation.platform)
+    refuse_annotation(cat("annotation: unknown platform '", platform, "'"),
+                      "for example manifest[linux/arm64]:KEY=VALUE");
+  return annotation;
+}
+
+}  // namespace
+
+std::vector<Annotation> parse_annotation(std::string_view text) {
+  const std::size_t equals = text.find('=');
+  const std::string_view name = text.substr(0, equals);
+  if (equals == std::string_view::npos) refuse_annotation(cat("--annotation: '", text, "' is not KEY=VALUE"));
+  const std::size_t colon = name.find(':');
+  const std::string places(colon == std::string_view::npos ? std::string_view("manifest") : name.substr(0, colon));
+  std::vector<Annotation> out;
+  for (const std::string& place : split(places, ',')) {
+    if (place.empty()) refuse_annotation(cat("--annotation: '", text, "' has an empty level"));
+    out.push_back(parse_place(place));
+    out.back().key = colon == std::string_view::npos ? name : name.substr(colon + 1);
+    out.back().value = text.substr(equals + 1);
+    if (out.back().key.empty()) refuse_annotation(cat("--annotation: '", text, "' has no key"));
+  }
+  return out;
+}
+
+std::optional<Annotation> parse_annotation_key(std::string_view key, std::string value) {
+  constexpr std::string_view kPrefix = "annotation";
+  if (!key.starts_with(kPrefix)) return std::nullopt;
+  std::string_view place = key.substr(kPrefix.size());
+  const std::size_t dot = place.find('.');
+  if (dot == std::string_view::npos || dot + 1 == place.size()) return std::nullopt;
+  const std::string_view name = place.substr(dot + 1);
+  place = place.substr(0, dot);
+  if (!place.empty() && place[0] != '-' && place[0] != '[') return std::nullopt;
+  if (place.starts_with('-')) place.remove_prefix(1);
+  Annotation annotation = parse_place(place);
+  annotation.key = name;
+  annotation.value = std::move(value);
+  return annotation;
+}
+
+void check_annotations(const std::vector<Annotation>& annotations, const oci::Platform& platform,
+                       bool oci_media_types) {
+  for (const Annotation& one : annotations) {
+    if (one.level != AnnotationLevel::manifest && !oci_media_types)
+      refuse_annotation(cat("annotation ", one.key, ": level ", name_of(one.level), " needs OCI media types"),
+                        "drop oci-mediatypes=false");
+    if (one.level == AnnotationLevel::index || one.level == AnnotationLevel::index_descriptor)
+      refuse_annotation(cat("annotation ", one.key, ": an image of one platform has no ", name_of(one.level)),
+                        "manifest: and manifest-descriptor: are what it has");
+    if (one.platform && oci::normalize(*one.platform) != oci::normalize(platform))
+      refuse_annotation(cat("annotation ", one.key, ": no image for ", one.platform->str(), " is built"));
+  }
+}
+
+oci::Annotations annotations_of(const std::vector<Annotation>& annotations, AnnotationLevel level) {
+  oci::Annotations out;
+  for (const Annotation& one : annotations)
+    if (one.level == level) out[one.key] = one.value;
+  return out;
+}
+
+}  // namespace cbuild::exporter

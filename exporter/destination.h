@@ -1,0 +1,18 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include <string_view>
+
+#include "exporter/outputs.h"
+
+namespace cbuild::exporter {
+
+/// What --allow has to name for mode=delete outside of the working directory.
+inline constexpr std::string_view kLocalDelete = "buildx.local.delete";
+
+/// Checks, before anything runs, what can be known of where an output goes: a file output is not to go to a directory,
+/// a directory not to a file or stdout; and mode=delete needs `may_delete` unless the destination, links resolved, lies
+/// below the working directory. Throws Error{usage}.
+void check_destination(const Output& output, bool may_delete);
+
+}  // namespace cbuild::exporter
