@@ -1,0 +1,173 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "solver/ops/file_op.h"
+
+#include <doctest/doctest.h>
+#include <fcntl.h>
+#include <sys/stat.h>
+
+#include "base/error.h"
+#include "base/files.h"
+#include "base/sys.h"
+#include "base/text.h"
+#include "cache/store.h"
+#include "oci/layer/test_support.h"
+#include "solver/ops/write_tree.h"
+
+using namespace cbuild;
+using namespace cbuild::solver;
+using namespace cbuild::solver::ops;
+using oci::layer::test::TreeMaker;
+
+namespace {
+
+/// Carries out a copy from a tree of its own onto a base, and shows what it wrote.
+struct Copies {
+  TempDir from = TempDir::in_tmp("cbuild-file-op-"), base = TempDir::in_tmp("cbuild-file-op-"),
+          to = TempDir::in_tmp("cbuild-file-op-"), store_dir = TempDir::in_tmp("cbuild-file-op-");
+  cache::Store store{{store_dir.path() + "/store", false}};
+  bool local = false;
+
+  TreeMaker source() { return TreeMaker(from.fd()); }
+  TreeMaker below() { return TreeMaker(base.fd()); }
+  void run(CopyAction action) {
+    const cache::TreeView source_view = cache::TreeView::of_directory(from.fd());
+    const cache::TreeView base_view = cache::TreeView::of_directory(base.fd());
+    FileOp op;
+    op.actions.emplace_back(std::move(action));
+    write_tree(plan_file_actions(op, &base_view, {{}, {&source_view, nullptr, local}}, store, nullptr), to.fd(), nullptr);
+  }
+  /// "d 755", "f 644" or "" for what is not there.
+  std::string at(const std::string& path) const {
+    const auto st = sys::try_stat_at(to.fd(), path);
+    if (!st) return {};
+    std::string mode;
+    for (int shift = 9; shift >= 0; shift -= 3) mode += static_cast<char>('0' + (st->st_mode >> shift & 7));
+    return cat(S_ISDIR(st->st_mode) ? "d " : "f ", mode);
+  }
+  std::string owner(const std::string& path) const {
+    const struct stat st = sys::stat_at(to.fd(), path);
+    return cat(st.st_uid, ":", st.st_gid);
+  }
+};
+
+}  // namespace
+
+TEST_CASE("where a file goes") {
+  Copies copies;
+  copies.source().file("x", "new");
+  copies.below().dir("d");
+  SUBCASE("a slash at the end asks for a directory") {
+    copies.run({.sources = {"x"}, .destination = "/new/"});
+    CHECK(copies.at("new/x") == "f 0644");
+  }
+  SUBCASE("so does a dot") {
+    copies.run({.sources = {"x"}, .destination = "/new/."});
+    CHECK(copies.at("new/x") == "f 0644");
+  }
+  SUBCASE("a directory takes it") {
+    copies.run({.sources = {"x"}, .destination = "/d"});
+    CHECK(copies.at("d/x") == "f 0644");
+  }
+  SUBCASE("else it has the name itself") {
+    copies.run({.sources = {"x"}, .destination = "/new"});
+    CHECK(copies.at("new") == "f 0644");
+  }
+}
+
+TEST_CASE("links of the image are followed from its root") {
+  Copies copies;
+  copies.source().file("x", "new");
+  copies.below().dir("real").dir("deep").symlink("deep/link", "/real").symlink("deep/near", "../real");
+  SUBCASE("an absolute one") { copies.run({.sources = {"x"}, .destination = "/deep/link/"}); }
+  SUBCASE("a relative one") { copies.run({.sources = {"x"}, .destination = "/deep/near/"}); }
+  CHECK(copies.at("real/x") == "f 0644");
+  CHECK(copies.at("deep/real").empty());
+}
+
+TEST_CASE("what a copy makes on the way has its owner and the bits of an octal mode") {
+  Copies copies;
+  copies.source().file("x", "new");
+  SUBCASE("plain") {
+    copies.run({.sources = {"x"}, .destination = "/a/b/"});
+    CHECK(copies.at("a") == "d 0755");
+  }
+  SUBCASE("an octal mode") {
+    copies.run({.sources = {"x"}, .destination = "/a/b/", .chmod = "4710"});
+    CHECK(copies.at("a") == "d 0710");
+    CHECK(copies.at("a/b") == "d 0710");
+    CHECK(copies.at("a/b/x") == "f 4710");
+  }
+  SUBCASE("a symbolic mode says nothing of them") {
+    copies.run({.sources = {"x"}, .destination = "/a/b/", .chmod = "g-r"});
+    CHECK(copies.at("a") == "d 0755");
+    CHECK(copies.at("a/b/x") == "f 0604");
+  }
+}
+
+TEST_CASE("owners of what is copied") {
+  Copies copies;
+  if (!oci::layer::test::is_root()) {
+    MESSAGE("skipped: needs root");
+    return;
+  }
+  copies.source().file("x", "new").own("x", 12, 34);
+  SUBCASE("of the context: root") {
+    copies.local = true;
+    copies.run({.sources = {"x"}, .destination = "/a/x"});
+    CHECK(copies.owner("a/x") == "0:0");
+  }
+  SUBCASE("of another stage: kept") {
+    copies.run({.sources = {"x"}, .destination = "/a/x"});
+    CHECK(copies.owner("a/x") == "12:34");
+    CHECK(copies.owner("a") == "0:0");
+  }
+  SUBCASE("--chown, for what is made on the way too") {
+    copies.run({.sources = {"x"}, .destination = "/a/x", .chown = "5:6"});
+    CHECK(copies.owner("a/x") == "5:6");
+    CHECK(copies.owner("a") == "5:6");
+  }
+}
+
+TEST_CASE("what a directory replaces") {
+  Copies copies;
+  copies.source().file("d/x", "new");
+  copies.below().file("d", "a file");
+  try {
+    copies.run({.sources = {"d"}, .destination = "/d"});
+    FAIL("copied onto a file");
+  } catch (const Error& error) {
+    CHECK(error.code() == ErrorCode::input);
+    CHECK(std::string(error.what()).find("cannot copy to non-directory: /d") != std::string::npos);
+  }
+}
+
+TEST_CASE("excludes are relative to what is copied") {
+  Copies copies;
+  copies.source().file("d/keep", "x").file("d/not", "x").file("d/sub/not", "x");
+  copies.run({.sources = {"d"}, .destination = "/out", .excludes = {"not"}});
+  CHECK(copies.at("out/keep") == "f 0644");
+  CHECK(copies.at("out/not").empty());
+  CHECK(copies.at("out/sub/not") == "f 0644");
+}
+
+TEST_CASE("--chmod says nothing of the directory an archive goes to") {
+  Copies copies;
+  copies.source().file("a.tar", oci::layer::test::make_tar({oci::layer::test::file_member("f", "content", 0640)}));
+  copies.run({.sources = {"a.tar"}, .destination = "/new/", .chmod = "0700", .unpack = true});
+  CHECK(copies.at("new") == "d 0755");
+  CHECK(copies.at("new/f") == "f 0640");
+}
+
+TEST_CASE("a node that means a deleted file in a layer is refused, overlay's marks stay behind") {
+  Copies copies;
+  if (!oci::layer::test::is_root()) {
+    MESSAGE("skipped: needs root");
+    return;
+  }
+  copies.source().file("f", "x").xattr("f", "trusted.overlay.origin", "y").node("w", S_IFCHR | 0600, 0, 0);
+  copies.source().node("null", S_IFCHR | 0640, 1, 3);
+  copies.run({.sources = {"f", "null"}, .destination = "/d/"});
+  CHECK(sys::list_xattrs(sys::open_at(copies.to.fd(), "d/f", O_RDONLY).get()).empty());
+  CHECK(copies.at("d/null") == "f 0640");
+  CHECK_THROWS_AS(copies.run({.sources = {"w"}, .destination = "/e/"}), Error);
+}
