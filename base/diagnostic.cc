@@ -4,6 +4,7 @@
 #include <algorithm>
 
 #include "base/error.h"
+#include "base/suggestion.h"
 #include "base/text.h"
 #include "base/utf8.h"
 
@@ -153,11 +154,13 @@ std::string render(const Diagnostic& diagnostic, std::size_t max_lines) {
     const SourceText::Position at = span.source->position(span.begin);
     out += cat(one_line(span.source->name()), ':', at.line, ':', at.column, ": ");
   }
-  out += cat(severity_name(diagnostic.severity), ": ", one_line(diagnostic.message));
+  out += cat(severity_name(diagnostic.severity), ": ",
+             with_suggestion(one_line(diagnostic.message), one_line(diagnostic.hint)));
   if (!diagnostic.rule.empty()) out += cat(" [", one_line(diagnostic.rule), ']');
   out += '\n';
   if (span) out += render_marked_lines(span, max_lines);
-  if (!diagnostic.hint.empty()) out += cat("  hint: ", one_line(diagnostic.hint), '\n');
+  if (!diagnostic.hint.empty() && !is_suggestion(diagnostic.hint))
+    out += cat("  hint: ", one_line(diagnostic.hint), '\n');
   return out;
 }
 

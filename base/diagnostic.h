@@ -54,9 +54,9 @@ struct Diagnostic {
   bool operator==(const Diagnostic&) const = default;
 };
 
-/// "Dockerfile:4:7: error: unknown instruction: FRMO\n  4 | FRMO x\n    | ^~~~\n  hint: did you mean FROM?\n".
-/// Spans over several lines mark each of them, at most `max_lines`. A rule follows the message in brackets. Tabs are
-/// expanded, long lines are cut around the span, control characters are made visible.
+/// "Dockerfile:4:7: error: unknown instruction: FRMO (did you mean FROM?)\n  4 | FRMO x\n    | ^~~~\n"; other hints
+/// follow. Spans over several lines mark each of them, at most `max_lines`. A rule follows the message in brackets.
+/// Tabs are expanded, long lines are cut around the span, control characters are made visible.
 std::string render(const Diagnostic& diagnostic, std::size_t max_lines = 8);
 
 /// The lines a span touches, with `context` lines around, numbered, and the touched ones marked with ">>>"; empty for

@@ -56,10 +56,9 @@ TEST_CASE("lines come without their ends") {
 TEST_CASE("a diagnostic shows its line, a marker and the hint") {
   const auto text = source("FROM a\n\n\nFRMO x\n");
   CHECK(render(error_at(span_of(text, "FRMO"), "unknown instruction: FRMO", "did you mean FROM?")) ==
-        "Dockerfile:4:1: error: unknown instruction: FRMO\n"
+        "Dockerfile:4:1: error: unknown instruction: FRMO (did you mean FROM?)\n"
         "  4 | FRMO x\n"
-        "    | ^~~~\n"
-        "  hint: did you mean FROM?\n");
+        "    | ^~~~\n");
 }
 
 TEST_CASE("a diagnostic without a place is one line") {

@@ -22,7 +22,9 @@
 namespace cbuild {
 namespace {
 
-std::string content(const std::string& path) { return sys::read_file_at(AT_FDCWD, path, 1 << 20); }
+std::string content(const std::string& path) {
+  return sys::read_all(sys::open_at(AT_FDCWD, path, O_RDONLY).get(), 1 << 20);
+}
 
 void put(const std::string& path, std::string_view text, mode_t mode = 0644) {
   sys::write_file_at(AT_FDCWD, path, text, mode);

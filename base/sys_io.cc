@@ -11,6 +11,7 @@
 
 #include "base/error.h"
 #include "base/files.h"
+#include "base/plain_file.h"
 #include "base/sys.h"
 #include "base/sys_detail.h"
 #include "base/text.h"
@@ -102,13 +103,8 @@ std::string read_all(int fd, std::size_t limit) {
 }
 
 std::string read_file_at(int dirfd, const std::string& path, std::size_t limit) {
-  const UniqueFd fd = open_at(dirfd, path, O_RDONLY);
-  try {
-    return read_all(fd.get(), limit);
-  } catch (Error& error) {
-    error.add_context(path);
-    throw;
-  }
+  if (auto text = try_read_plain(dirfd, path, limit)) return std::move(*text);
+  throw_errno(ENOENT, path);
 }
 
 void write_all(int fd, std::string_view data) {

@@ -3,6 +3,7 @@
 
 #include <nlohmann/json.hpp>
 
+#include "base/suggestion.h"
 #include "base/text.h"
 #include "frontend/check.h"
 #include "frontend/report_json.h"
@@ -43,6 +44,12 @@ Json warning_json(const Diagnostic& warning, const CheckResult& result) {
   return out;
 }
 
+std::string error_message(const Diagnostic& error, const CheckResult& result) {
+  const std::string message = with_suggestion(error.message, error.hint);
+  if (!result.parse_failed || !error.span) return message;
+  return cat("dockerfile parse error on line ", error.span.source->position(error.span.begin).line, ": ", message);
+}
+
 }  // namespace
 
 std::string check_text(const CheckResult& result) {
@@ -53,7 +60,7 @@ std::string check_text(const CheckResult& result) {
 
 std::string check_json(const CheckResult& result) {
   Json out;
-  out["warnings"] = Json::array();
+  out["warnings"] = nullptr;  // as Go writes an empty list
   for (const Diagnostic& warning : result.warnings) out["warnings"].push_back(warning_json(warning, result));
   out["sources"] = Json::array();
   for (const auto& source : result.sources) {
@@ -62,7 +69,8 @@ std::string check_json(const CheckResult& result) {
   }
   if (!result.errors.empty()) {
     const Diagnostic& first = result.errors.front();
-    out["buildError"] = {{"message", first.message}, {"location", location_json(first.span, result.sources)}};
+    out["buildError"] = {{"message", error_message(first, result)},
+                         {"location", location_json(first.span, result.sources)}};
   }
   return dump_json(out);
 }

@@ -312,8 +312,8 @@ TEST_CASE("errors of the resolver say where the image was asked for") {
   CHECK(build.error("FROM a AS base\nFROM missingbase\n") ==
         "Dockerfile:2:1: error: missingbase: not found\n  2 | FROM missingbase\n    | ^~~~~~~~~~~~~~~~\n");
   CHECK(build.error("FROM a AS missing-one\nFROM missing-onee AS x\n") ==
-        "Dockerfile:2:1: error: missing-onee: not found\n  2 | FROM missing-onee AS x\n    | ^~~~~~~~~~~~~~~~~~~~~~\n"
-        "  hint: did you mean missing-one?\n");
+        "Dockerfile:2:1: error: missing-onee: not found (did you mean missing-one?)\n"
+        "  2 | FROM missing-onee AS x\n    | ^~~~~~~~~~~~~~~~~~~~~~\n");
   CHECK(build.error("FROM a\nCOPY --from=missing x /\n") ==
         "Dockerfile:2:1: error: missing: not found\n  2 | COPY --from=missing x /\n    | ^~~~~~~~~~~~~~~~~~~~~~~\n");
 }

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "oci/registry/credentials.h"
 
+#include <fcntl.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -8,8 +9,8 @@
 #include <nlohmann/json.hpp>
 
 #include "base/error.h"
+#include "base/plain_file.h"
 #include "base/subprocess.h"
-#include "base/sys.h"
 #include "base/text.h"
 #include "oci/json.h"
 
@@ -198,14 +199,13 @@ std::optional<Account> CredentialStore::find(const std::string& registry, const 
 }
 
 std::optional<Account> CredentialStore::search(const std::string& registry, const std::string& repository) const {
+  const sys::Pipes pipes = places_.explicit_file ? sys::Pipes::taken : sys::Pipes::refused;
   for (const std::string& file : places_.files) {
-    const auto fd = sys::try_open_at(AT_FDCWD, file, O_RDONLY);
-    if (!fd && places_.explicit_file) throw Error(ErrorCode::input, "credential file " + file + " does not exist");
-    if (!fd) continue;
+    const auto text = sys::try_read_plain(AT_FDCWD, file, kMaxFile, pipes);
+    if (!text && places_.explicit_file) throw Error(ErrorCode::input, "credential file " + file + " does not exist");
+    if (!text || trim(*text).empty()) continue;
     try {
-      const std::string text = sys::read_all(fd->get(), kMaxFile);
-      if (trim(text).empty()) continue;
-      const Value config = json::parse_object(text, kMaxFile, "credentials");
+      const Value config = json::parse_object(*text, kMaxFile, "credentials");
       const bool legacy = file.ends_with("/.dockercfg");
       auto account = legacy ? from_entries(config, candidate_keys(registry, repository), file)
                             : from_config(config, registry, repository, file, warn_);

@@ -13,6 +13,7 @@
 
 #include "base/error.h"
 #include "base/files.h"
+#include "base/plain_file.h"
 #include "base/sys.h"
 #include "base/text.h"
 #include "oci/registry/curl_failure.h"
@@ -43,7 +44,7 @@ std::string system_bundle(const CurlLibrary& curl) {
   }
   for (const std::string& path : candidates) {
     if (path.empty()) continue;
-    if (const auto fd = sys::try_open_at(AT_FDCWD, path, O_RDONLY)) return sys::read_all(fd->get(), 16u << 20);
+    if (auto bundle = sys::try_read_plain(AT_FDCWD, path, 16u << 20)) return std::move(*bundle);
   }
   return {};
 }
