@@ -126,6 +126,7 @@ int bench_command(Arguments arguments) {
   const BuildInputs inputs = read_inputs(build, {});
   const TempDir copy = TempDir::in_tmp("cbuild-bench-");
   BuildOptions options = build;
+  options.in_history = false;
   if (!inputs.context_path.empty()) {
     copy_context(inputs.context_path, inputs.ignore, copy);
     options.context = copy.path();

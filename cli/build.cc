@@ -27,6 +27,7 @@
 #include "cli/remote.h"
 #include "cli/remote_contexts.h"
 #include "cli/secrets.h"
+#include "cli/ssh_keys.h"
 #include "cli/step_events.h"
 #include "frontend/parser.h"
 #include "solver/ops/executor.h"
@@ -47,7 +48,8 @@ class Build {
         cancel_(cancel),
         store_({.root = session.root, .user_xattr = session.unprivileged}),
         remote_(store_, options, progress, cancel),
-        sources_(store_, make_secrets(options), options, progress, cancel),
+        ssh_(key_agents_.serve(options.ssh)),
+        sources_(store_, make_secrets(options), ssh_, options.transfer_limits, progress, cancel),
         remote_cache_(store_, remote_, options, progress, cancel) {}
 
   /// What goes wrong before there are steps is thrown, after it has been written into the history.
@@ -58,7 +60,7 @@ class Build {
     try {
       carry_out();
     } catch (const std::exception& error) {
-      outcome_.exit_code = exit_code::kBuildFailed;
+      outcome_.exit_code = exit_code::kBuildFailed;  // of the entry in the history
       record(error.what());
       throw;
     }
@@ -95,6 +97,8 @@ class Build {
   CancelSource& cancel_;
   cache::Store store_;
   Remote remote_;
+  KeyAgents key_agents_;
+  std::vector<SshOption> ssh_;  ///< each with a socket
   NetworkSources sources_;
   BuildCache remote_cache_;
   std::optional<cache::Packer> packer_;  ///< of this attempt
@@ -143,6 +147,7 @@ bool Build::is_worth_another_attempt(const Error& error) {
 }
 
 void Build::carry_out() {
+  for (const std::string& note : options_.notes) progress_.on_event(RunNote{Severity::note, note});
   for (const std::string& note : store_.notes()) progress_.on_event(RunNote{Severity::warning, note});
   const std::int64_t begin = sys::monotonic_ns();
   lower_dockerfile();
@@ -163,6 +168,7 @@ void Build::lower_dockerfile() {
   RemoteContexts contexts(store_, sources_,
                           [this](const solver::Op& source) { return bring_source(services(), source); });
   const BuildInputs inputs = read_inputs(options_, [&]() -> RemoteContexts& { return contexts; });
+  for (const std::string& note : inputs.notes) progress_.on_event(RunNote{Severity::note, note});
   dockerfile_name_ = inputs.dockerfile->name();
   context_ = inputs.context_path;
   project_ = sha256(cat(context_, "\n", dockerfile_name_)).str();
@@ -205,7 +211,7 @@ solver::ops::BuildServices Build::services() {
   services.progress = &progress_;
   services.cancel = &cancel_;
   services.secrets = make_secrets(options_);
-  for (const SshOption& ssh : options_.ssh) services.ssh_agents.push_back({ssh.id, ssh.socket});
+  for (const SshOption& ssh : ssh_) services.ssh_agents.push_back({ssh.id, ssh.socket});
   services.log_directory = log_directory_;
   services.dns = options_.dns;
   sources_.offer_to(services);
@@ -285,9 +291,7 @@ void Build::report_failure() {
     return;
   }
   const solver::StepFailure& failure = report_.failure->failure;
-  outcome_.exit_code = failure.error.code() == ErrorCode::unsupported || failure.error.code() == ErrorCode::internal
-                           ? exit_code::kInternal
-                           : exit_code::kBuildFailed;
+  outcome_.exit_code = exit_code_of(failure.error);
   outcome_.failure = step_failure_text(lowered_.graph[report_.failure->vertex], failure, session_.root);
 }
 
@@ -357,6 +361,7 @@ void Build::collect_garbage() {
 
 /// One row, whatever became of the build. History is never a reason to fail.
 void Build::record(const std::string& error) noexcept {
+  if (!options_.in_history) return;
   try {
     BuildEntry entry = describe_build_entry(options_, context_);
     entry.id = id_;
@@ -387,10 +392,7 @@ BuildOutcome run_build(const BuildOptions& options, Session& session, ProgressSi
     outcome.exit_code = exit_code::kBuildFailed;
   } catch (const Error& error) {
     outcome.failure = error_text(error, session.root);
-    outcome.exit_code = error.code() == ErrorCode::usage      ? exit_code::kUsage
-                        : error.code() == ErrorCode::internal ? exit_code::kInternal
-                        : cancel.cancelled()                  ? exit_code::kInterrupted
-                                                              : exit_code::kBuildFailed;
+    outcome.exit_code = cancel.cancelled() ? exit_code::kInterrupted : exit_code_of(error);
   }
   return outcome;
 }

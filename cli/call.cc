@@ -65,11 +65,14 @@ Answer ask(const BuildLine& line) {
   Answer answer;
   InputServices services(line);
   const BuildInputs inputs = read_inputs(line.build, [&]() -> RemoteContexts& { return services.contexts(); });
+  for (const std::string& note : inputs.notes) std::cerr << "note: " << note << '\n';
   frontend::Checks checks = make_checks(line.build);
   answer.check.sources = {inputs.dockerfile};
+  answer.check.parse_failed = true;
   try {
     const frontend::Dockerfile dockerfile =
         frontend::parse_dockerfile(inputs.dockerfile, parse_options(inputs, checks));
+    answer.check.parse_failed = false;
     answer.check.sources = dockerfile.sources;
     for (const Diagnostic& warning : dockerfile.warnings) std::cerr << render(warning);
     answer.targets = frontend::list_targets(dockerfile);
@@ -78,7 +81,7 @@ Answer ask(const BuildLine& line) {
   } catch (const DiagnosticError& error) {
     answer.check.errors = error.diagnostics();
   } catch (const Error& error) {
-    if (error.code() == ErrorCode::usage || error.code() == ErrorCode::internal) throw;
+    if (exit_code_of(error) != exit_code::kBuildFailed) throw;
     answer.check.errors.push_back({Severity::error, {}, error.what(), error.hint(), {}});
   }
   answer.check.warnings = checks.findings();

@@ -6,6 +6,9 @@
 #include <iostream>
 #include <iterator>
 
+#include "base/error.h"
+#include "base/sys.h"
+#include "base/text.h"
 #include "cli/bench_command.h"
 #include "cli/build_command.h"
 #include "cli/du_command.h"
@@ -15,6 +18,7 @@
 #include "cli/history_command.h"
 #include "cli/images_command.h"
 #include "cli/prune_command.h"
+#include "cli/remote_contexts.h"
 
 namespace cbuild::cli {
 namespace {
@@ -38,6 +42,17 @@ int print_commands() {
   return exit_code::kSuccess;
 }
 
+/// A first word that is close to a command and nothing that can be built is a slip of the fingers.
+void check_first_word(const std::string& word) {
+  if (word.empty() || word.starts_with('-') || RemoteContexts::is_remote(word)) return;
+  if (sys::try_stat_at(AT_FDCWD, word, 0)) return;
+  std::vector<std::string> names = {"help"};
+  for (const Command& command : kCommands) names.emplace_back(command.name);
+  if (const auto near = suggest(word, names))
+    throw Error(ErrorCode::usage, cat("'", word, "' is neither a command nor a directory"))
+        .with_hint(cat("did you mean ", *near, "?"));
+}
+
 }  // namespace
 
 int run_command(Arguments words) {
@@ -45,7 +60,10 @@ int run_command(Arguments words) {
   if (first == "help") return print_commands();
   const auto command =
       std::find_if(std::begin(kCommands), std::end(kCommands), [&](const Command& c) { return c.name == first; });
-  if (command == std::end(kCommands)) return build_command(std::move(words));
+  if (command == std::end(kCommands)) {
+    check_first_word(first);
+    return build_command(std::move(words));
+  }
   words.erase(words.begin());
   return command->run(std::move(words));
 }

@@ -5,6 +5,7 @@
 #include <algorithm>
 
 #include "base/error.h"
+#include "cli/flag_words.h"
 
 namespace cbuild::cli {
 
@@ -14,6 +15,7 @@ bool parse_flags(CLI::App& app, std::string& root, Arguments arguments) {
                  "Directory of the store (default: $CBUILD_ROOT, /var/lib/cbuild, ~/.local/share/cbuild)");
   for (CLI::Option* option : app.get_options())  // as docker: the last one of a repeated flag wins
     if (option->get_items_expected_max() == 1) option->multi_option_policy(CLI::MultiOptionPolicy::TakeLast);
+  arguments = plain_words(app, arguments);
   std::reverse(arguments.begin(), arguments.end());  // the order CLI11's vector overload wants
   try {
     app.parse(arguments);

@@ -11,6 +11,7 @@
 #include "cli/remote.h"
 #include "cli/secrets.h"
 #include "cli/session.h"
+#include "cli/ssh_keys.h"
 
 namespace cbuild::cli {
 namespace {
@@ -36,7 +37,8 @@ struct InputServices::Impl {
         progress(make_progress_view(line.build.progress, STDERR_FILENO)),
         store({.root = session.root, .user_xattr = session.unprivileged}),
         remote(store, options, *progress, cancel),
-        sources(store, make_secrets(options), options, *progress, cancel),
+        sources(store, make_secrets(options), key_agents.serve(options.ssh), options.transfer_limits, *progress,
+                cancel),
         contexts(store, sources, [this](const solver::Op& source) { return bring_source(services(), source); }),
         images(store, remote, options.pull) {}
 
@@ -56,6 +58,7 @@ struct InputServices::Impl {
   std::unique_ptr<ProgressSink> progress;
   cache::Store store;
   Remote remote;
+  KeyAgents key_agents;
   NetworkSources sources;
   RemoteContexts contexts;
   StoreImageResolver images;

@@ -7,7 +7,11 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include <array>
+#include <utility>
+
 #include "base/error.h"
+#include "base/plain_file.h"
 #include "base/sys.h"
 #include "base/text.h"
 #include "frontend/ignore_file.h"
@@ -47,29 +51,56 @@ DockerfileText make_text(const std::string& path, std::string text) {
   return std::make_shared<SourceText>(base_name(path), std::move(text));
 }
 
-DockerfileText read_local_file(const std::string& path) {
-  const auto fd = sys::try_open_at(AT_FDCWD, path, O_RDONLY);
-  if (!fd) throw Error(ErrorCode::not_found, cat("Dockerfile ", path, " does not exist"));
-  if (S_ISDIR(sys::stat_fd(fd->get()).st_mode))
-    throw Error(ErrorCode::input, cat(path, " is a directory, not a Dockerfile"));
-  return make_text(path, sys::read_all(fd->get(), kMaxDockerfile));
+constexpr std::array kDockerfileNames = {"Dockerfile", "dockerfile", "Containerfile"};
+
+bool is_below(const std::string& path, const std::string& directory) {
+  return directory == "/" || path == directory || path.starts_with(directory + "/");
 }
 
-/// Looks for both spellings where the user named none; `path` becomes the one that was found.
-DockerfileText read_local_dockerfile(const BuildOptions& options, const std::string& context, std::string& path) {
-  path = options.file;
-  if (!path.empty()) return read_local_file(path);
-  for (const char* name : {"Dockerfile", "dockerfile"}) {
-    path = cat(context, "/", name);
-    if (sys::try_stat_at(AT_FDCWD, path)) return read_local_file(path);
+std::string real_path(const std::string& path) {
+  char buffer[PATH_MAX];
+  return realpath(path.c_str(), buffer) == nullptr ? std::string() : std::string(buffer);
+}
+
+/// Who made the context need not be who builds it: what a link in it leads to would stand in messages and steps.
+void check_link(const std::string& path, const std::string& context) {
+  if (context.empty() || !is_below(real_path(dir_name(path)), context)) return;
+  const std::string target = real_path(path);
+  if (target.empty() || is_below(target, context)) return;
+  throw Error(ErrorCode::input, cat("Dockerfile ", path, " is a link that leads out of the build context"))
+      .with_hint("name the file itself with -f");
+}
+
+DockerfileText read_local_file(const std::string& path, const std::string& context, sys::Pipes pipes) {
+  check_link(path, context);
+  auto text = sys::try_read_plain(AT_FDCWD, path, kMaxDockerfile, pipes);
+  if (!text) throw Error(ErrorCode::not_found, cat("Dockerfile ", path, " does not exist"));
+  return make_text(path, std::move(*text));
+}
+
+/// Looks for each name where the user gave none; `path` becomes the one that was found.
+DockerfileText read_local_dockerfile(const BuildOptions& options, BuildInputs& inputs) {
+  const std::string& context = inputs.context_path;
+  inputs.dockerfile_path = options.file;
+  if (!options.file.empty()) return read_local_file(options.file, context, sys::Pipes::taken);
+  std::string found;
+  for (const char* name : kDockerfileNames) {
+    if (!sys::try_stat_at(AT_FDCWD, cat(context, "/", name))) continue;
+    if (found.empty())
+      found = name;
+    else if (to_lower(found) != to_lower(name))
+      inputs.notes.push_back(cat("there is also a ", name, "; ", found, " is used"));
   }
-  throw Error(ErrorCode::not_found, cat("no Dockerfile in ", context))
-      .with_hint("name it with -f, or give another context directory");
+  if (found.empty())
+    throw Error(ErrorCode::not_found, cat("no Dockerfile in ", context))
+        .with_hint("name it with -f, or give another context directory");
+  inputs.dockerfile_path = cat(context, "/", found);
+  return read_local_file(inputs.dockerfile_path, context, sys::Pipes::refused);
 }
 
 DockerfileText read_remote_dockerfile(const BuildOptions& options, const solver::Op& context, RemoteContexts& remote) {
   std::vector<std::string> names = {options.file};
-  if (options.file.empty()) names = {"Dockerfile", "dockerfile"};
+  if (options.file.empty()) names.assign(kDockerfileNames.begin(), kDockerfileNames.end());
   if (is_dockerfile_only(context)) names = {"context"};
   for (const std::string& name : names)
     if (auto text = remote.read(context, name, kMaxDockerfile)) return make_text(name, std::move(*text));
@@ -104,13 +135,31 @@ void read_context(const BuildOptions& options, const ContextSource& remote, Buil
   }
   inputs.context_path = absolute(options.context, "context");
   if (!is_directory(inputs.context_path))
-    throw Error(ErrorCode::usage, cat("context ", options.context, " is no directory"));
+    throw Error(ErrorCode::usage, cat("context ", options.context, " is not a directory"));
 }
 
 std::vector<std::string> read_ignore(const std::string& path, bool& found) {
-  const auto fd = sys::try_open_at(AT_FDCWD, path, O_RDONLY);
-  found = fd.has_value();
-  return fd ? frontend::parse_ignore_file(sys::read_all(fd->get(), kMaxIgnoreFile)) : std::vector<std::string>{};
+  const auto text = sys::try_read_plain(AT_FDCWD, path, kMaxIgnoreFile);
+  found = text.has_value();
+  return found ? frontend::parse_ignore_file(*text) : std::vector<std::string>{};
+}
+
+/// The first that is there of the Dockerfile's own and the context's ignore file. Podman's names count where its name
+/// of the Dockerfile was found.
+void read_ignore_files(const BuildOptions& options, BuildInputs& inputs) {
+  const std::string& own = inputs.dockerfile_path;
+  const bool podman = options.file.empty() && own.ends_with("/Containerfile");
+  std::vector<std::string> names;
+  if (!own.empty()) names.push_back(cat(own, ".dockerignore"));
+  if (podman) names.push_back(cat(own, ".containerignore"));
+  names.push_back(cat(inputs.context_path, "/.dockerignore"));
+  if (podman) names.push_back(cat(inputs.context_path, "/.containerignore"));
+  bool found = false;
+  for (const std::string& name : names) {
+    if (found && name.ends_with("/.containerignore") && sys::try_stat_at(AT_FDCWD, name))
+      inputs.notes.push_back("there is also a .containerignore; another ignore file is used");
+    if (!found) inputs.ignore = read_ignore(name, found);
+  }
 }
 
 /// `name=value` contexts: local directories become "local:/absolute", layouts get absolute paths.
@@ -127,7 +176,8 @@ std::string resolve_context(const std::string& name, const std::string& value) {
     return value;
   const std::string path =
       absolute(value.starts_with("local:") ? value.substr(6) : value, cat("build context ", name, ":"));
-  if (!is_directory(path)) throw Error(ErrorCode::usage, cat("build context ", name, ": ", path, " is no directory"));
+  if (!is_directory(path))
+    throw Error(ErrorCode::usage, cat("build context ", name, ": ", path, " is not a directory"));
   return cat("local:", path);
 }
 
@@ -136,7 +186,6 @@ std::string resolve_context(const std::string& name, const std::string& value) {
 BuildInputs read_inputs(const BuildOptions& options, const ContextSource& remote) {
   BuildInputs inputs;
   read_context(options, remote, inputs);
-  std::string& path = inputs.dockerfile_path;
   if (inputs.dockerfile) {
     // came with the context
   } else if (options.file == "-") {
@@ -146,12 +195,10 @@ BuildInputs read_inputs(const BuildOptions& options, const ContextSource& remote
   } else if (inputs.context_source && !options.file.starts_with('/')) {
     inputs.dockerfile = read_remote_dockerfile(options, *inputs.context_source, need(remote, options.context));
   } else {
-    inputs.dockerfile = read_local_dockerfile(options, inputs.context_path, path);
+    inputs.dockerfile = read_local_dockerfile(options, inputs);
   }
   if (inputs.context_path.empty()) return inputs;
-  bool found = false;
-  if (!path.empty()) inputs.ignore = read_ignore(cat(path, ".dockerignore"), found);
-  if (!found) inputs.ignore = read_ignore(cat(inputs.context_path, "/.dockerignore"), found);
+  read_ignore_files(options, inputs);
   return inputs;
 }
 

@@ -21,14 +21,15 @@ struct BuildInputs {
   std::vector<std::string> ignore;           ///< patterns
   std::string dockerfile_path;               ///< empty: no file of this machine
   std::optional<solver::Op> context_source;  ///< a context that is no directory of this machine
+  std::vector<std::string> notes;            ///< files of two names, of which one counts
 };
 
 using ContextSource = std::function<RemoteContexts&()>;
 
-/// Reads the Dockerfile (with the reference's fall-back to "dockerfile") and the ignore file beside it or in the
-/// context, which holds for local directories only. `remote` gives what reads a context that is not on this machine,
-/// and is called only for one; if it is empty, such contexts are refused. Throws Error{not_found} or {usage} saying
-/// what was looked for.
+/// Reads the Dockerfile (without -f "Dockerfile", else "dockerfile", else "Containerfile") and the ignore file beside
+/// it or in the context, which holds for local directories only. A Dockerfile in the context may be a link, but not to
+/// what lies outside of it. `remote` gives what reads a context that is not on this machine, and is called only for
+/// one; if it is empty, such contexts are refused. Throws Error{not_found} or {usage} saying what was looked for.
 BuildInputs read_inputs(const BuildOptions& options, const ContextSource& remote);
 
 /// What parsing needs besides: reads INCLUDE's files below the context directory, which they cannot leave.

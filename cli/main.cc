@@ -2,18 +2,19 @@
 #include <iostream>
 
 #include "base/error.h"
-#include "base/text.h"
+#include "base/standard_fds.h"
 #include "cli/command.h"
+#include "cli/error_text.h"
 #include "cli/exit_codes.h"
 
 int main(int argc, char** argv) {
   using namespace cbuild;
+  open_standard_fds();
   try {
     return cli::run_command({argv + 1, argv + argc});
   } catch (const Error& error) {
-    std::cerr << "ERROR: " << sanitize_for_terminal(error.what()) << "\n";
-    if (!error.hint().empty()) std::cerr << "hint: " << error.hint() << "\n";
-    return error.code() == ErrorCode::usage ? cli::exit_code::kUsage : cli::exit_code::kInternal;
+    std::cerr << cli::error_text(error, {});
+    return cli::exit_code_of(error);
   } catch (const std::exception& error) {
     std::cerr << "ERROR: internal: " << error.what() << "\n";
     return cli::exit_code::kInternal;

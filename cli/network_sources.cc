@@ -12,30 +12,26 @@ namespace {
 constexpr TaskId kFirstTask = TaskId{1} << 41;
 
 solver::ops::SourceAccess access_to(cache::Store& store, std::vector<solver::ops::Secret> secrets,
-                                    const BuildOptions& options, ProgressSink& progress, const CancelSource& cancel) {
+                                    const std::vector<SshOption>& ssh, const oci::registry::TransferLimits& limits,
+                                    ProgressSink& progress, const CancelSource& cancel) {
   auto next = std::make_shared<std::atomic<TaskId>>(kFirstTask);
   const auto secret = [secrets = std::move(secrets)](const std::string& id) -> std::optional<std::string> {
     const auto found = std::find_if(secrets.begin(), secrets.end(), [&](const auto& s) { return s.id == id; });
     if (found == secrets.end()) return std::nullopt;
     return found->read();
   };
-  const std::vector<SshOption>& ssh = options.ssh;
   const auto agent =
       std::find_if(ssh.begin(), ssh.end(), [](const SshOption& option) { return option.id == "default"; });
-  return {store,
-          &progress,
-          &cancel,
-          [next] { return (*next)++; },
-          secret,
-          agent == ssh.end() ? "" : agent->socket,
-          options.transfer_limits};
+  return {store, &progress, &cancel, [next] { return (*next)++; }, secret, agent == ssh.end() ? "" : agent->socket,
+          limits};
 }
 
 }  // namespace
 
 NetworkSources::NetworkSources(cache::Store& store, std::vector<solver::ops::Secret> secrets,
-                               const BuildOptions& options, ProgressSink& progress, const CancelSource& cancel)
-    : NetworkSources(access_to(store, std::move(secrets), options, progress, cancel)) {}
+                               const std::vector<SshOption>& ssh, const oci::registry::TransferLimits& limits,
+                               ProgressSink& progress, const CancelSource& cancel)
+    : NetworkSources(access_to(store, std::move(secrets), ssh, limits, progress, cancel)) {}
 NetworkSources::NetworkSources(const solver::ops::SourceAccess& access) : urls_(access), git_(access) {}
 NetworkSources::~NetworkSources() = default;
 

@@ -18,8 +18,8 @@ namespace cbuild::cli {
 class NetworkSources final : public frontend::SourcePinner {
  public:
   /// git uses the agent called "default" for ssh.
-  NetworkSources(cache::Store& store, std::vector<solver::ops::Secret> secrets, const BuildOptions& options,
-                 ProgressSink& progress, const CancelSource& cancel);
+  NetworkSources(cache::Store& store, std::vector<solver::ops::Secret> secrets, const std::vector<SshOption>& ssh,
+                 const oci::registry::TransferLimits& limits, ProgressSink& progress, const CancelSource& cancel);
   ~NetworkSources() override;
 
   frontend::PinnedFile pin_url(const std::string& url, const Digest& expected) override;

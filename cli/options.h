@@ -27,11 +27,14 @@ struct SecretOption {
   std::string id, file, env;
   bool hashed = false;
 };
+/// `--ssh ID=SOCKET` or `--ssh ID=KEY,...`: one of the two is empty.
 struct SshOption {
   std::string id, socket;
+  std::vector<std::string> keys;  ///< files
 };
 
-/// Everything `cbuild [build]` takes, checked for form but not for existence.
+/// Everything `cbuild [build]` takes, checked; of the files it names, those that are given to a build unseen (secrets,
+/// keys) are there.
 struct BuildOptions {
   std::string context = ".";
   std::string file;  ///< -f; empty: Dockerfile of the context; "-": stdin
@@ -65,6 +68,8 @@ struct BuildOptions {
   oci::registry::TransferLimits transfer_limits;
   std::optional<std::string> auth_file;
   std::optional<CallOptions> call;  ///< answer this instead of building
+  std::vector<std::string> notes;   ///< what the command line has without effect, to be shown
+  bool in_history = true;           ///< cbuild history keeps it
 };
 
 /// A build as the command line has it.

@@ -69,7 +69,7 @@ TEST_CASE("flags reach their fields") {
                                 "--ulimit",
                                 "nofile=10:20",
                                 "--secret",
-                                "id=s,src=f",
+                                "id=s,src=/dev/null",
                                 "--secret",
                                 "id=e,env=E",
                                 "-j",
@@ -86,7 +86,7 @@ TEST_CASE("flags reach their fields") {
   CHECK(b.extra_hosts == std::vector<std::string>{"h=1.2.3.4", "v6=::1"});
   CHECK(b.shm_size == 1024 * 1024);
   CHECK(b.ulimits == std::vector<solver::Ulimit>{{"nofile", 10, 20}});
-  CHECK(b.secrets[0].file == "f");
+  CHECK(b.secrets[0].file == "/dev/null");
   CHECK(b.secrets[1].env == "E");
   CHECK(b.jobs == 3);
   REQUIRE(b.outputs.size() == 1);
@@ -118,6 +118,32 @@ TEST_CASE("wrong flags are usage errors") {
                                                       {".", "--shm-size", "big"},
                                                       {".", "--build-arg", "=x"},
                                                       {".", "-o", "type=nope"},
+                                                      {".", "-t", "Bad Name"},
+                                                      {".", "-o", "type=oci,dest=x,name=Bad"},
+                                                      {".", "--isolation", "foo"},
+                                                      {".", "--ulimit", "foo=1"},
+                                                      {".", "--ulimit", "nofile=20:10"},
+                                                      {".", "--secret", "id=s,src=/nonexistent"},
+                                                      {".", "--secret", "id=s,src=/"},
+                                                      {".", "--secret", "id=s,type=vault"},
+                                                      {".", "--ssh", "k=/nonexistent"},
+                                                      {".", "--ssh", "k=/dev/null"},
+                                                      {".", "--dns", "1.1.1.1\n"},
+                                                      {".", "--dns", "1.1.1.1 8.8.8.8"},
+                                                      {".", "--add-host", "a b:1.1.1.1"},
+                                                      {".", "--add-host", "a\nb:1.1.1.1"},
+                                                      {".", "--platform", "linux/amd64,linux/arm64"},
+                                                      {".", "--platform", "linux/amd64", "--platform", "linux/s390x"},
+                                                      {".", "--provenance=true"},
+                                                      {".", "--provenance=mode=max"},
+                                                      {".", "--sbom=true"},
+                                                      {".", "--attest", "type=sbom"},
+                                                      {".", "--attest", "disabled=true"},
+                                                      {".", "--memory", "much"},
+                                                      {".", "--push=maybe"},
+                                                      {".", "--tag"},
+                                                      {".", "-qx"},
+                                                      {""},
                                                       {"a", "b"}};
   for (const auto& row : rows) {
     CAPTURE(row.back());
@@ -128,6 +154,131 @@ TEST_CASE("wrong flags are usage errors") {
       CHECK(error.code() == ErrorCode::usage);
     }
   }
+}
+
+TEST_CASE("an empty value is a value and never takes the next word") {
+  for (const char* flag :
+       {"--target=",   "--file=", "-f=",           "--iidfile=",       "--metadata-file=", "--network=",
+        "--output=",   "-o=",     "--cache-from=", "--cache-to=",      "--secret=",        "--ssh=",
+        "--add-host=", "--dns=",  "--allow=",      "--annotation=",    "--build-context=", "--no-cache-filter=",
+        "--resource=", "--call=", "--isolation=",  "--cgroup-parent=", "--authfile=",      "--provenance=",
+        "--sbom=",     "--root="}) {
+    CAPTURE(flag);
+    const BuildLine line = parse({flag, "sub"});
+    CHECK(line.build.context == "sub");
+    BuildLine plain = parse({"sub"});
+    CHECK(line.build.outputs == plain.build.outputs);
+    CHECK(line.build.file.empty());
+    CHECK(line.build.targets == plain.build.targets);
+    CHECK(line.build.secrets.empty());
+    CHECK(line.build.extra_hosts.empty());
+    CHECK(line.build.isolation.empty());
+    CHECK_FALSE(line.build.call.has_value());
+  }
+  for (const char* flag : {"--tag=", "-t=", "--platform=", "--label=", "--build-arg=", "--progress=", "--ulimit=",
+                           "--shm-size=", "--pull=", "--jobs=", "-j=", "--push=", "--step-retry=", "--step-timeout=",
+                           "--arg-keys=", "--attest=", "--memory=", "--cdi-dir=", "--insecure-registry="}) {
+    CAPTURE(flag);
+    CHECK_THROWS_AS(parse({flag, "sub"}), Error);
+  }
+  CHECK(parse({"--target", "", "sub"}).build.context == "sub");
+  CHECK_THROWS_AS(parse({"-t", "", "sub"}), Error);
+}
+
+TEST_CASE("words are taken as docker takes them") {
+  CHECK(parse({"-tfoo", "."}).build.outputs[0].names == std::vector<std::string>{"foo"});
+  CHECK(parse({"-t=foo", "."}).build.outputs[0].names == std::vector<std::string>{"foo"});
+  CHECK(parse({"--build-arg", "--x=1", "."}).build.build_args.at("--x") == "1");
+  CHECK(parse({"--", "-dir"}).build.context == "-dir");
+  CHECK(parse({"-", "-f", "x"}).build.context == "-");
+  CHECK_FALSE(parse({"--no-cache=false", "."}).build.no_cache);
+  CHECK(parse({"--no-cache=T", "."}).build.no_cache);
+  CHECK(parse({"-qD", "."}).build.debug);
+  CHECK(parse({"--pull", "."}).build.context == ".");
+  CHECK(parse({"--pull=false", "."}).build.pull == PullPolicy::missing);
+}
+
+TEST_CASE("the last of --call, --check and --print wins") {
+  using Question = CallOptions::Question;
+  CHECK(parse({"--check", "--call=targets", "."}).build.call->question == Question::targets);
+  CHECK(parse({"--call=targets", "--check", "."}).build.call->question == Question::check);
+  CHECK(parse({"--print", "outline", "."}).build.call->question == Question::outline);
+  CHECK_FALSE(parse({"--check", "--call=build", "."}).build.call.has_value());
+  CHECK(parse({"--call=targets", "--check=false", "."}).build.call->question == Question::targets);
+}
+
+TEST_CASE("a secret of type env takes the variable from src") {
+  const BuildLine line =
+      parse({"--secret", "id=a,type=env,src=CBUILD_TEST_VARIABLE", "--secret", "type=env,id=b,env=OTHER", "."});
+  CHECK(line.build.secrets[0].env == "CBUILD_TEST_VARIABLE");
+  CHECK(line.build.secrets[0].file.empty());
+  CHECK(line.build.secrets[1].env == "OTHER");
+}
+
+TEST_CASE("docker's historic flags are taken") {
+  const BuildLine line = parse({"--rm",
+                                "--force-rm=true",
+                                "--compress",
+                                "--squash",
+                                "--security-opt",
+                                "seccomp=x",
+                                "-m",
+                                "1g",
+                                "--memory-swap",
+                                "-1",
+                                "-c",
+                                "512",
+                                "--cpu-quota=50000",
+                                "--cpu-period=100000",
+                                "--cpuset-cpus",
+                                "0,1",
+                                "--provenance=false",
+                                "--sbom=0",
+                                "--attest",
+                                "type=sbom,disabled=true",
+                                "--isolation",
+                                "default",
+                                "."});
+  CHECK(line.build.resources.memory_bytes == std::int64_t{1} << 30);
+  CHECK(line.build.resources.memory_swap_bytes == -1);
+  CHECK(line.build.resources.cpu_shares == 512);
+  CHECK(line.build.resources.cpu_quota_us == 50'000);
+  CHECK(line.build.resources.cpuset_cpus == "0,1");
+  REQUIRE(line.build.notes.size() == 5);
+  CHECK(line.build.notes[0].starts_with("--compress has no effect"));
+  CHECK(parse({"--rm=false", "."}).build.notes.empty());
+  CHECK(parse({"--memory", "1g", "--resource", "memory=2g", "."}).build.resources.memory_bytes == std::int64_t{2}
+                                                                                                      << 30);
+}
+
+TEST_CASE("caches may be bare references, several in one value") {
+  const BuildLine line = parse({"--cache-to", "r/x:c", "--cache-from", "r/a,r/b", "."});
+  REQUIRE(line.build.cache_to.size() == 1);
+  CHECK(line.build.cache_to[0].ref == "r/x:c");
+  CHECK(line.build.cache_to[0].type == exporter::CacheType::registry);
+  REQUIRE(line.build.cache_from.size() == 2);
+  CHECK(line.build.cache_from[1].ref == "r/b");
+}
+
+TEST_CASE("one platform, however often it is named") {
+  CHECK(parse({"--platform", "linux/amd64,amd64", "--platform", "linux/x86_64", "."}).build.platform->str() ==
+        "linux/amd64");
+  CHECK(parse({"--platform", "local", "."}).build.platform == oci::host_platform());
+}
+
+TEST_CASE("an unknown flag or command names the one that is near") {
+  const auto refusal = [](const std::vector<std::string>& words) -> std::string {
+    try {
+      parse_build_line(words);
+    } catch (const Error& error) {
+      return error.hint();
+    }
+    return "accepted";
+  };
+  CHECK(refusal({"--taget", "x", "."}) == "did you mean --target?");
+  CHECK(refusal({"--isolation", "roto", "."}) == "did you mean root?");
+  CHECK(refusal({"--secret", "ids=x", "."}) == "did you mean id?");
+  CHECK(refusal({"--ulimit", "nofiles=1", "."}) == "did you mean nofile?");
 }
 
 }  // namespace cbuild::cli

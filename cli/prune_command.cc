@@ -44,10 +44,12 @@ void describe(CLI::App& app, PruneLine& line) {
   app.add_option("--filter", line.filters,
                  "KEY[=VALUE]: id, type, description, parents, inuse, mutable, immutable, shared, private, until")
       ->allow_extra_args(false);
-  app.add_option("--until", line.age, "Only what was not used for that long (24h, 7d)");
-  app.add_option("--max-used-space,--keep-storage", line.max_used, "Stop when the store holds no more than that");
-  app.add_option("--min-free-space", line.min_free, "Stop when that much of the disk is free");
-  app.add_option("--reserved-space", line.reserved, "Never go below that, whatever the other limits ask for");
+  app.add_option("--until", line.age, "Only what was not used for that long (24h, 7d)")->type_name("AGE");
+  app.add_option("--max-used-space,--keep-storage", line.max_used, "Stop when the store holds no more than that")
+      ->type_name("SIZE");
+  app.add_option("--min-free-space", line.min_free, "Stop when that much of the disk is free")->type_name("SIZE");
+  app.add_option("--reserved-space", line.reserved, "Never go below that, whatever the other limits ask for")
+      ->type_name("SIZE");
 }
 
 std::vector<cache::PruneOptions> rules(const PruneLine& line, cache::Store& store) {

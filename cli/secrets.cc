@@ -7,7 +7,7 @@
 
 #include "base/error.h"
 #include "base/hmac.h"
-#include "base/sys.h"
+#include "base/plain_file.h"
 #include "base/text.h"
 #include "cache/store_secret.h"
 
@@ -22,7 +22,11 @@ std::vector<solver::ops::Secret> make_secrets(const BuildOptions& options) {
 
 std::string read_secret(const SecretOption& option) {
   constexpr std::size_t kMaxSecret = 512u << 10;
-  if (option.env.empty()) return sys::read_file_at(AT_FDCWD, option.file, kMaxSecret);
+  if (option.env.empty()) {
+    if (auto value = sys::try_read_plain(AT_FDCWD, option.file, kMaxSecret, sys::Pipes::taken))
+      return std::move(*value);
+    throw Error(ErrorCode::not_found, cat("secret ", option.id, ": ", option.file, " does not exist"));
+  }
   const char* value = std::getenv(option.env.c_str());
   if (value == nullptr) throw Error(ErrorCode::not_found, cat("secret ", option.id, ": ", option.env, " is not set"));
   return value;

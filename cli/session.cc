@@ -46,7 +46,6 @@ sandbox::Mode choose_isolation(const std::string& wanted, bool tell, const Sessi
   for (const sandbox::Mode mode : {sandbox::Mode::root, sandbox::Mode::user_namespace, sandbox::Mode::masked_proc,
                                    sandbox::Mode::chroot, sandbox::Mode::none})
     if (wanted == sandbox::to_string(mode)) return mode;
-  if (!wanted.empty()) throw Error(ErrorCode::usage, cat("--isolation: unknown mode '", wanted, "'"));
   const sandbox::ProbeResult probe = sandbox::probe(session.unprivileged);
   if (probe.mode != sandbox::Mode::root || tell)
     progress.on_event(RunNote{Severity::note, cat("isolation: ", sandbox::to_string(probe.mode),

@@ -23,8 +23,8 @@ struct Session {
 /// means the user's default store.
 Session start_session(const std::string& root);
 
-/// The mode of that name, or the best one that works here if `wanted` is empty; says which with `tell` or if it is not
-/// root. Throws Error{usage} for a name that is none.
+/// The mode of that name, or the best one that works here if there is none of it; says which with `tell` or if it is
+/// not root.
 sandbox::Mode choose_isolation(const std::string& wanted, bool tell, const Session& session, ProgressSink& progress);
 
 /// SIGINT, SIGTERM and SIGHUP cancel `source`; a second one ends the process at once. Restores the old handlers at the

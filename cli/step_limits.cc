@@ -109,6 +109,9 @@ std::string parse_extra_host(const std::string& text) {
   if (at == std::string::npos) at = text.find(':');
   if (at == std::string::npos || at == 0 || at + 1 == text.size())
     refuse_limit(cat("--add-host: '", text, "' is not HOST:IP"));
+  const auto ends_a_name = [](char c) { return static_cast<unsigned char>(c) <= ' ' || c == 127 || c == '#'; };
+  if (std::any_of(text.begin(), text.begin() + static_cast<std::ptrdiff_t>(at), ends_a_name))
+    refuse_limit(cat("--add-host: '", text.substr(0, at), "' is not the name of a host"));
   std::string ip = text.substr(at + 1);
   if (ip == "host-gateway") ip = "127.0.0.1";  // steps are on this machine's network, where it is itself
   if (ip.starts_with('[') && ip.ends_with(']')) ip = ip.substr(1, ip.size() - 2);

@@ -142,7 +142,11 @@ CacheSpec parse(std::string_view text, const Flag& flag, const Setters& own) {
 
 CacheSpec parse_cache_to(std::string_view text) {
   const Flag flag{"--cache-to"};
-  CacheSpec spec = parse(text, flag, to_setters());
+  CacheSpec spec;
+  if (text.find('=') == std::string_view::npos)
+    spec.ref = text;
+  else
+    spec = parse(text, flag, to_setters());
   if (spec.type == CacheType::registry && spec.ref.empty())
     flag.bad("type=registry needs ref=", "ref=REGISTRY/REPOSITORY:TAG");
   if (spec.type == CacheType::local && spec.directory.empty()) flag.bad("type=local needs dest=DIRECTORY");

@@ -39,7 +39,7 @@ struct CacheSpec {
   bool operator==(const CacheSpec&) const = default;
 };
 
-/// Parse the values of the flags: CSV of key=value, or for --cache-from a bare reference. Throw Error{usage} with a
+/// Parse the values of the flags: CSV of key=value, or a bare reference. Throw Error{usage} with a
 /// suggestion for unknown keys and types.
 CacheSpec parse_cache_to(std::string_view text);
 CacheSpec parse_cache_from(std::string_view text);
