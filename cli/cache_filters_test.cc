@@ -58,6 +58,7 @@ TEST_CASE("flags, with and without a value") {
   CHECK_FALSE(matches({"mutable=true"}, layer));
   CHECK(matches({"mutable=false"}, layer));
   CHECK(matches({"inuse!=true"}, layer));
+  CHECK_FALSE(matches({"inuse"}, layer));
   layer.in_use = layer.shared = true;
   CHECK(matches({"inuse"}, layer));
   CHECK(matches({"shared=1"}, layer));

@@ -98,6 +98,9 @@ TEST_CASE("--pull works with and without a policy") {
   CHECK(parse({"."}).build.pull == PullPolicy::missing);
   CHECK(parse({".", "--pull"}).build.pull == PullPolicy::always);
   CHECK(parse({".", "--pull=never"}).build.pull == PullPolicy::never);
+  CHECK(parse({".", "--pull=true"}).build.pull == PullPolicy::always);
+  CHECK(parse({".", "--pull=always"}).build.pull == PullPolicy::always);
+  CHECK(parse({".", "--pull=false"}).build.pull == PullPolicy::missing);
 }
 
 TEST_CASE("the last one of a repeated flag wins") {

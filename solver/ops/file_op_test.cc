@@ -34,7 +34,8 @@ struct Copies {
     const cache::TreeView base_view = cache::TreeView::of_directory(base.fd());
     FileOp op;
     op.actions.emplace_back(std::move(action));
-    write_tree(plan_file_actions(op, &base_view, {{}, {&source_view, nullptr, local}}, store, nullptr), to.fd(), nullptr);
+    write_tree(plan_file_actions(op, &base_view, {{}, {&source_view, nullptr, local}}, store, nullptr), to.fd(),
+               nullptr);
   }
   /// "d 755", "f 644" or "" for what is not there.
   std::string at(const std::string& path) const {

@@ -78,8 +78,9 @@ TEST_CASE("a directory that was made again and one that was added to are told ap
   }
   CHECK(differ([](TreeMaker& m) { m.dir("d"); },
                [](TreeMaker& m) { m.dir("d").xattr("d", "trusted.overlay.opaque", "y"); }));
-  CHECK(differ([](TreeMaker& m) { m.file("f"); },
-               [](TreeMaker& m) { m.file("f").xattr("f", "security.capability", oci::layer::test::capability_value()); }));
+  CHECK(differ(
+      [](TreeMaker& m) { m.file("f"); },
+      [](TreeMaker& m) { m.file("f").xattr("f", "security.capability", oci::layer::test::capability_value()); }));
 }
 
 TEST_CASE("what is too large has no identity") {

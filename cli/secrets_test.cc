@@ -1,0 +1,60 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "cli/secrets.h"
+
+#include <doctest/doctest.h>
+
+#include <cstdlib>
+
+#include "base/error.h"
+#include "base/files.h"
+#include "base/sys.h"
+
+namespace cbuild::cli {
+namespace {
+
+SecretOption parse(const std::string& text) {
+  const auto line = parse_build_line({"--secret", text, "."});
+  REQUIRE(line.has_value());
+  REQUIRE(line->build.secrets.size() == 1);
+  return line->build.secrets[0];
+}
+
+/// A variable for as long as the test runs.
+struct Variable {
+  explicit Variable(const char* name) : name_(name) { ::setenv(name, "from the environment", 1); }
+  ~Variable() { ::unsetenv(name_); }
+  Variable(const Variable&) = delete;
+  Variable& operator=(const Variable&) = delete;
+
+ private:
+  const char* name_;
+};
+
+}  // namespace
+
+TEST_CASE("where the value of a secret comes from") {
+  const TempDir dir = TempDir::in_tmp("cbuild-secrets-");
+  const std::string file = dir.path() + "/CBUILD_TEST_WORD";
+  sys::write_file_at(AT_FDCWD, file, "from a file");
+  const Variable variable("CBUILD_TEST_WORD");
+  CHECK(read_secret(parse("id=a,src=" + file)) == "from a file");
+  CHECK(read_secret(parse("id=a,source=" + file)) == "from a file");
+  CHECK(read_secret(parse("id=a,type=file,src=" + file)) == "from a file");
+  CHECK(read_secret(parse("id=a,env=CBUILD_TEST_WORD")) == "from the environment");
+  CHECK(read_secret(parse("id=a,type=env,env=CBUILD_TEST_WORD")) == "from the environment");
+  CHECK(read_secret(parse("type=env,id=a,src=CBUILD_TEST_WORD")) == "from the environment");
+  CHECK(read_secret(parse("id=CBUILD_TEST_WORD")) == "from the environment");
+  CHECK(read_secret(parse("id=CBUILD_TEST_WORD,type=env")) == "from the environment");
+}
+
+TEST_CASE("a secret without a value is an error that names the variable") {
+  try {
+    (void)read_secret({.id = "a", .file = {}, .env = "CBUILD_TEST_UNSET"});
+    FAIL("it has a value");
+  } catch (const Error& error) {
+    CHECK(error.code() == ErrorCode::not_found);
+    CHECK(std::string(error.what()).find("CBUILD_TEST_UNSET is not set") != std::string::npos);
+  }
+}
+
+}  // namespace cbuild::cli
