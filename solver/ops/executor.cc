@@ -65,6 +65,12 @@ OpenedSources open_sources(StepContext& context, const ExecuteRequest& request) 
   return opened;
 }
 
+/// A layer's archive says nothing of the root, so what has to keep an unusual one needs a tree.
+bool has_plain_root(const cache::TreeView* base) {
+  const auto root = base == nullptr ? std::nullopt : base->lookup("");
+  return !root || ((root->st.st_mode & 07777) == 0755 && root->st.st_uid == 0 && root->st.st_gid == 0);
+}
+
 Result run_file_op(StepContext& context, const ExecuteRequest& request, const FileOp& op) {
   cache::Store& store = context.services.store;
   const Result base = request.inputs.empty() ? Result{} : request.inputs[0];
@@ -76,7 +82,7 @@ Result run_file_op(StepContext& context, const ExecuteRequest& request, const Fi
       plan_file_actions(op, view ? &*view : nullptr, opened.sources, store, context.services.cancel);
   // A copy is a function of its key, so its identity is the key: no need to look at what it made.
   const Digest identity = CanonicalWriter().tag('f').digest(request.key).hash();
-  if (context.services.only_packed.contains(request.id))
+  if (context.services.only_packed.contains(request.id) && has_plain_root(view ? &*view : nullptr))
     return context.add_packed(base.id, plan, identity, request.vertex->name);
   cache::Staging staging = store.stage("copy");
   if (view)

@@ -8,7 +8,9 @@
 #include <functional>
 #include <limits>
 
+#include "base/error.h"
 #include "base/files.h"
+#include "base/sys.h"
 #include "oci/layer/test_support.h"
 
 using namespace cbuild;
@@ -32,6 +34,19 @@ std::optional<Digest> identity_of(const std::function<void(TreeMaker&)>& make_tr
 bool differ(const std::function<void(TreeMaker&)>& one, const std::function<void(TreeMaker&)>& other) {
   CHECK(identity_of(one) == identity_of(one));
   return identity_of(one) != identity_of(other);
+}
+
+constexpr std::int64_t kSecond = 1'000'000'000;
+
+/// Identity of what a step makes that runs now.
+Digest identity_now(const std::function<void(TreeMaker&)>& make_tree, const cache::TreeView* base = nullptr) {
+  const TempDir tree = TempDir::in_tmp("cbuild-identity-");
+  const std::int64_t began = sys::now_ns();
+  TreeMaker make(tree.fd());
+  make_tree(make);
+  const auto identity = layer_identity(tree.fd(), {began, sys::now_ns(), base}, 1000, 10);
+  REQUIRE(identity);
+  return *identity;
 }
 
 }  // namespace
@@ -88,4 +103,54 @@ TEST_CASE("what is too large has no identity") {
   CHECK(identity_of(five_bytes, 5, 2));
   CHECK_FALSE(identity_of(five_bytes, 4, 2));
   CHECK_FALSE(identity_of(five_bytes, 5, 1));
+}
+
+TEST_CASE("times that a step set tell runs apart, times of its run do not") {
+  const auto with = [](const char* path, std::int64_t seconds) {
+    return identity_now([&](TreeMaker& m) {
+      m.dir("d").file("d/f", "x").symlink("d/l", "f");
+      if (*path != '\0') m.mtime(path, seconds);
+    });
+  };
+  const Digest plain = with("", 0);
+  CHECK(with("", 0) == plain);
+  CHECK(with("d/f", sys::now_ns() / kSecond) == plain);
+  for (const char* path : {"d/f", "d/l", "d", "."}) {
+    CAPTURE(path);
+    CHECK(with(path, 1000) != plain);
+    CHECK(with(path, 1000) == with(path, 1000));
+    CHECK(with(path, 1000) != with(path, 2000));
+    CHECK(with(path, 9'000'000'000) != plain);
+  }
+}
+
+TEST_CASE("what has the base's time was not given it by the step") {
+  const TempDir below = TempDir::in_tmp("cbuild-identity-base-");
+  TreeMaker(below.fd()).dir("d").file("d/f", "x").mtime("d", 1000);
+  const cache::TreeView base = cache::TreeView::of_directory(below.fd());
+  const auto touched = [](std::int64_t seconds) {
+    return [seconds](TreeMaker& m) { m.dir("d").file("d/g", "y").mtime("d", seconds); };
+  };
+  const Digest kept = identity_now(touched(1000), &base);
+  CHECK(kept == identity_now([](TreeMaker& m) { m.dir("d").file("d/g", "y"); }, &base));
+  CHECK(kept != identity_now(touched(1001), &base));
+  CHECK(kept != identity_now(touched(1000)));
+}
+
+TEST_CASE("the root's mode tells runs apart") {
+  const TempDir tree = TempDir::in_tmp("cbuild-identity-");
+  const auto before = layer_identity(tree.fd(), kAnyTime, 10, 10);
+  REQUIRE(fchmod(tree.fd(), 0755) == 0);
+  CHECK(layer_identity(tree.fd(), kAnyTime, 10, 10) != before);
+}
+
+TEST_CASE("of overlay's own xattrs only the opaque mark tells runs apart") {
+  if (!oci::layer::test::is_root()) {
+    MESSAGE("skipped: needs root");
+    return;
+  }
+  const auto with = [](const char* name) { return [name](TreeMaker& m) { m.dir("d").xattr("d", name, "y"); }; };
+  const auto none = [](TreeMaker& m) { m.dir("d"); };
+  CHECK_FALSE(differ(none, with("trusted.overlay.origin")));
+  CHECK(differ(none, with("trusted.note")));
 }

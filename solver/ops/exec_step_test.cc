@@ -1,0 +1,262 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "solver/ops/exec_step.h"
+
+#include <doctest/doctest.h>
+
+#include <algorithm>
+
+#include "solver/ops/ops_fixture.h"
+
+namespace cbuild::solver::ops {
+namespace {
+
+using namespace testing;
+using cache::testing::write_file;
+
+bool has(const std::vector<std::string>& list, const std::string& entry) {
+  return std::find(list.begin(), list.end(), entry) != list.end();
+}
+
+Vertex retried(unsigned retries) {
+  Vertex vertex = command();
+  std::get<ExecOp>(vertex.op).retries = retries;
+  return vertex;
+}
+
+sandbox::Exit setup_failed(sandbox::SetupFault fault) {
+  sandbox::Exit exit;
+  exit.code = 125;
+  exit.setup_error = "mount overlay: Invalid argument";
+  exit.setup_fault = fault;
+  return exit;
+}
+
+}  // namespace
+
+TEST_CASE("what a command wrote is a layer on its base") {
+  World world;
+  const Result base = world.base([](int tree) {
+    write_file(tree, "etc/passwd", "root:x:0:0::/root:/bin/sh\nada:x:7:8::/home/ada:/bin/sh\n");
+    fchmod(tree, 0711);
+    fchown(tree, 3, 4);
+  });
+  world.runner.steps = {writes("out", "made")};
+  Vertex vertex = command();
+  auto& op = std::get<ExecOp>(vertex.op);
+  op.user = "ada";
+  op.environment = {"A=1"};
+  op.unkeyed_environment = {"B=2"};
+  op.proxy_environment = {"http_proxy=p"};
+  op.working_dir = "";
+  op.hostname = "box";
+  op.extra_hosts = {"db=10.0.0.1"};
+  op.network = NetworkMode::none;
+  op.ulimits = {{"nofile", 10, 20}};
+  op.timeout_ns = 5;
+  const Result result = world.done(vertex, {base});
+  CHECK(world.read(result, "out") == "made");
+  CHECK(world.store.chain(result.id)->parent == base.id);
+  CHECK(world.store.layer(world.store.chain(result.id)->layer)->description == "a step");
+  // The root keeps its mode and owner: they are those of the topmost layer.
+  CHECK(world.mode(result, "") == 0711);
+  CHECK(world.view(result).lookup("")->st.st_uid == 3);
+  for (const char* name : {"dev", "proc", "sys"}) CHECK(world.mode(result, name) == 0755);
+  REQUIRE(world.runner.specs.size() == 1);
+  const sandbox::Spec& spec = world.runner.specs[0];
+  CHECK(spec.argv == op.argv);
+  CHECK(spec.uid == 7);
+  CHECK(spec.gid == 8);
+  for (const char* entry : {"A=1", "B=2", "http_proxy=p", "HOME=/home/ada"}) CHECK(has(spec.environment, entry));
+  CHECK(spec.working_dir == "/");
+  CHECK(spec.hostname == "box");
+  CHECK(spec.hosts_file.find("10.0.0.1\tdb\n") != std::string::npos);
+  CHECK(spec.network == sandbox::Network::none);
+  CHECK(spec.ulimits == std::vector<sandbox::Ulimit>{{"nofile", 10, 20}});
+  CHECK(spec.timeout_ns == 5);
+  CHECK(spec.lower_fds.size() == 1);
+}
+
+TEST_CASE("a result is the same where base and changes are") {
+  World world;
+  const auto file = [](int tree) { write_file(tree, "f", "x"); };
+  const Result base = world.base(file), other = world.base(file, "other base");
+  world.runner.steps = {writes("out", "1"), writes("out", "1"), writes("out", "2"), writes("out", "1")};
+  const Result first = world.done(command("one"), {base}, "one");
+  const Result again = world.done(command("two"), {base}, "two");
+  CHECK(again.identity == first.identity);
+  CHECK(again.id != first.id);
+  CHECK(world.done(command("one"), {base}, "one").identity != first.identity);
+  CHECK(world.done(command("one"), {other}, "one").identity != first.identity);
+}
+
+TEST_CASE("changes that are too large are a result of their own each time") {
+  World world;
+  const auto large = [](const sandbox::Spec& spec, const sandbox::RunCallbacks&) {
+    write_file(spec.upper_fd, "f", "");
+    const UniqueFd file = sys::open_at(spec.upper_fd, "f", O_WRONLY);
+    if (ftruncate(file.get(), (32 << 20) + 1) != 0) throw_errno(errno, "truncate");
+    return sandbox::Exit{};
+  };
+  world.runner.steps = {large, large};
+  CHECK(world.done(command(), {Result{}}).identity != world.done(command(), {Result{}}).identity);
+}
+
+TEST_CASE("a command that fails says how, and its log is kept") {
+  World world;
+  world.runner.steps = {[](const sandbox::Spec& spec, const sandbox::RunCallbacks& callbacks) {
+    callbacks.output(LogStream::out, "some text\n");
+    return exits(3)(spec, callbacks);
+  }};
+  const StepFailure failure = world.failed(command("make"), {Result{}});
+  CHECK(failure.exit_code == 3);
+  CHECK(failure.error.code() == ErrorCode::step_failed);
+  CHECK(failure.error.message() == "process \"/bin/sh -c make\" did not complete successfully: exit code: 3");
+  CHECK(failure.log_path == world.executor().log_path(7));
+  CHECK(sys::read_file_at(AT_FDCWD, failure.log_path, 100) == "some text\n");
+}
+
+TEST_CASE("a command is tried again as often as it may be, each time from its base") {
+  World world;
+  const auto leaves_and_fails = [](const sandbox::Spec& spec, const sandbox::RunCallbacks& callbacks) {
+    write_file(spec.upper_fd, "leftover", "x");
+    return exits(1)(spec, callbacks);
+  };
+  SUBCASE("and succeeds") {
+    world.runner.steps = {leaves_and_fails, leaves_and_fails, writes("out", "made")};
+    const Result result = world.done(retried(2), {Result{}});
+    CHECK(world.read(result, "out") == "made");
+    CHECK(world.read(result, "leftover") == "(none)");
+    CHECK(world.runner.specs.size() == 3);
+  }
+  SUBCASE("and fails") {
+    world.runner.steps = {leaves_and_fails, leaves_and_fails, leaves_and_fails};
+    CHECK(world.failed(retried(2), {Result{}}).error.message().ends_with(", 3 tries"));
+    CHECK(world.runner.specs.size() == 3);
+  }
+}
+
+TEST_CASE("a command that was cancelled is not tried again") {
+  World world;
+  SUBCASE("while it ran") {
+    world.runner.steps = {[](const sandbox::Spec&, const sandbox::RunCallbacks&) {
+      sandbox::Exit exit;
+      exit.code = 143;
+      exit.cancelled = true;
+      return exit;
+    }};
+  }
+  SUBCASE("when it had just failed") {
+    // The runner knows of no cancellation: the command was over.
+    world.runner.steps = {[&](const sandbox::Spec& spec, const sandbox::RunCallbacks& callbacks) {
+      std::thread([&] { world.executor().cancel(); }).join();
+      return exits(1)(spec, callbacks);
+    }};
+  }
+  SUBCASE("before it began") { world.executor().cancel(); }
+  const std::size_t expected = world.runner.steps.size();
+  CHECK(world.failed(retried(5), {Result{}}).error.code() == ErrorCode::cancelled);
+  CHECK(world.runner.specs.size() == expected);
+}
+
+TEST_CASE("a sandbox that could not be made is no failure of the command, and is not tried again") {
+  World world;
+  const std::pair<sandbox::SetupFault, ErrorCode> rows[] = {
+      {sandbox::SetupFault::machine, ErrorCode::unsupported},
+      {sandbox::SetupFault::disk_full, ErrorCode::no_space},
+      {sandbox::SetupFault::working_directory, ErrorCode::step_failed},
+      {sandbox::SetupFault::user, ErrorCode::step_failed},
+  };
+  for (const auto& [fault, code] : rows) {
+    world.runner.steps = {
+        [fault = fault](const sandbox::Spec&, const sandbox::RunCallbacks&) { return setup_failed(fault); }};
+    const StepFailure failure = world.failed(retried(1), {Result{}});
+    CHECK(failure.error.code() == code);
+    CHECK(failure.error.message() == "cannot start the step: mount overlay: Invalid argument");
+  }
+  CHECK(world.runner.specs.size() == 4);
+}
+
+TEST_CASE("a time limit and the end of memory are said") {
+  World world;
+  Vertex vertex = command();
+  std::get<ExecOp>(vertex.op).timeout_ns = 2'000'000'000;
+  const auto ends = [](bool timed_out) {
+    return [timed_out](const sandbox::Spec&, const sandbox::RunCallbacks&) {
+      sandbox::Exit exit;
+      exit.code = 137;
+      exit.timed_out = timed_out;
+      exit.oom_killed = !timed_out;
+      return exit;
+    };
+  };
+  world.runner.steps = {ends(true), ends(false)};
+  CHECK(world.failed(vertex, {Result{}}).error.message().ends_with("stopped after its time limit of 2s"));
+  CHECK(world.failed(vertex, {Result{}}).error.message().ends_with("exit code: 137 (killed: out of memory)"));
+}
+
+TEST_CASE("mounts become what the sandbox is told") {
+  World world;
+  world.services.secrets = {{"token", [] { return std::string("value"); }}};
+  const Result from = world.base([](int tree) { write_file(tree, "dir/file", "x"); }, "from");
+  Vertex vertex = command();
+  vertex.inputs = {0, 1};
+  world.graph.add(vertex_of(ImageSource{}, {}));
+  world.graph.add(vertex_of(ImageSource{.platform = "other"}, {}));
+  auto& op = std::get<ExecOp>(vertex.op);
+  op.mounts = {{"/dir", BindMount{1, "/dir", true}},
+               {"/file", BindMount{1, "/dir/file", true}},
+               {"/cache", CacheMount{.id = "c", .mode = 0700, .uid = 5}},
+               {"/seeded", CacheMount{.id = "c", .input = 1}},
+               {"/tmp", TmpfsMount{4096}},
+               {"/run/secrets/token", SecretMount{.id = "token", .mode = 0440}},
+               {"/none", SecretMount{.id = "absent", .env_name = "ABSENT"}},
+               {"/ssh", SshMount{.id = "absent"}}};
+  world.runner.steps = {[&](const sandbox::Spec& spec, const sandbox::RunCallbacks&) {
+    REQUIRE(spec.mounts.size() == 6);
+    CHECK(std::get<sandbox::OverlaySource>(spec.mounts[0].source).path == "/dir");
+    CHECK(spec.mounts[0].read_only);
+    CHECK(std::get<sandbox::OverlaySource>(spec.mounts[1].source).lower_fds.size() == 1);
+    const struct stat own = sys::stat_fd(std::get<sandbox::BindSource>(spec.mounts[2].source).fd);
+    CHECK((own.st_mode & 07777) == 0700);
+    CHECK(own.st_uid == 5);
+    CHECK(sys::read_file_at(std::get<sandbox::BindSource>(spec.mounts[3].source).fd, "dir/file", 10) == "x");
+    CHECK(std::get<sandbox::TmpfsSource>(spec.mounts[4].source).size_bytes == 4096);
+    const auto& secret = std::get<sandbox::ContentSource>(spec.mounts[5].source);
+    CHECK(secret.content == "value");
+    CHECK(secret.mode == 0440);
+    CHECK(spec.mounts[5].no_exec);
+    CHECK(has(spec.environment, "ABSENT="));
+    // The file is a file in the skeleton, the rest are directories.
+    CHECK(S_ISREG(sys::stat_at(spec.skeleton_fd, "file").st_mode));
+    CHECK(S_ISDIR(sys::stat_at(spec.skeleton_fd, "dir").st_mode));
+    return sandbox::Exit{};
+  }};
+  world.done(vertex, {Result{}, from});
+}
+
+TEST_CASE("mounts that cannot be given fail the step before it runs") {
+  World world;
+  const Result from = world.base([](int tree) { write_file(tree, "f", "x"); });
+  world.graph.add(vertex_of(ImageSource{}, {}));
+  world.graph.add(vertex_of(ImageSource{.platform = "other"}, {}));
+  const auto fails = [&](const decltype(ExecMount::what)& what) {
+    Vertex vertex = command();
+    vertex.inputs = {0, 1};
+    std::get<ExecOp>(vertex.op).mounts = {{"/m", what}};
+    return world.failed(vertex, {Result{}, from}).error.code();
+  };
+  CHECK(fails(BindMount{1, "/none", true}) == ErrorCode::not_found);
+  CHECK(fails(SecretMount{.id = "s", .required = true}) == ErrorCode::not_found);
+  CHECK(fails(SshMount{.id = "s", .required = true}) == ErrorCode::not_found);
+  CHECK(world.runner.specs.empty());
+}
+
+TEST_CASE("an unknown user is an error of the step") {
+  World world;
+  Vertex vertex = command();
+  std::get<ExecOp>(vertex.op).user = "nobody-here";
+  CHECK_FALSE(world.failed(vertex, {Result{}}).error.message().empty());
+  CHECK(world.runner.specs.empty());
+}
+
+}  // namespace cbuild::solver::ops

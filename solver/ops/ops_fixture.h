@@ -1,0 +1,140 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include <fcntl.h>
+#include <sys/stat.h>
+
+#include <deque>
+#include <functional>
+#include <future>
+#include <memory>
+#include <string>
+#include <thread>
+#include <utility>
+#include <vector>
+
+#include "base/files.h"
+#include "base/sys.h"
+#include "cache/test_support.h"
+#include "cache/unpacker.h"
+#include "sandbox/runner.h"
+#include "solver/ops/executor.h"
+
+/// StoreExecutor on a store of its own, with a runner that is a function: no sandbox, no process, no privilege but that
+/// of making layers.
+namespace cbuild::solver::ops::testing {
+
+/// Carries out a step by calling the next of `steps` with its spec, in a thread of its own, as the real one does.
+class FakeRunner final : public sandbox::Runner {
+ public:
+  using Step = std::function<sandbox::Exit(const sandbox::Spec&, const sandbox::RunCallbacks&)>;
+  std::deque<Step> steps;
+  std::vector<sandbox::Spec> specs;  ///< of all that were run
+  unsigned stops = 0;
+
+  ~FakeRunner() override {
+    for (std::thread& thread : threads_) thread.join();
+  }
+
+  std::shared_ptr<sandbox::RunningStep> run(const sandbox::Spec& spec, sandbox::RunCallbacks callbacks) override {
+    specs.push_back(spec);
+    if (steps.empty()) throw Error(ErrorCode::internal, "no step was expected");
+    const sandbox::Exit exit = steps.front()(spec, callbacks);
+    steps.pop_front();
+    threads_.emplace_back([exit, done = std::move(callbacks.done)] { done(exit); });
+    return std::make_shared<Handle>(*this);
+  }
+
+ private:
+  struct Handle final : sandbox::RunningStep {
+    explicit Handle(FakeRunner& of) : runner(of) {}
+    void stop(std::chrono::milliseconds) override { ++runner.stops; }
+    FakeRunner& runner;
+  };
+  std::vector<std::thread> threads_;
+};
+
+inline FakeRunner::Step exits(int code) {
+  return [code](const sandbox::Spec&, const sandbox::RunCallbacks&) {
+    sandbox::Exit exit;
+    exit.code = code;
+    return exit;
+  };
+}
+
+/// A command that makes one file.
+inline FakeRunner::Step writes(const std::string& path, const std::string& content) {
+  return [path, content](const sandbox::Spec& spec, const sandbox::RunCallbacks&) {
+    cache::testing::write_file(spec.upper_fd, path, content);
+    return sandbox::Exit{};
+  };
+}
+
+struct World {
+  cache::testing::TempStore temp;
+  cache::Store store{temp.options()};
+  TempDir context = TempDir::in_tmp("cbuild-ops-context-");
+  Graph graph;
+  FakeRunner runner;  ///< before the executor, whose threads may still end a step
+  BuildServices services{.store = store,
+                         .runner = [this]() -> sandbox::Runner& { return runner; },
+                         .fetch_blob = nullptr,
+                         .log_directory = temp.dir.path() + "/logs",
+                         .graph = &graph};
+  std::unique_ptr<StoreExecutor> made;
+
+  StoreExecutor& executor() {
+    if (!made) made = std::make_unique<StoreExecutor>(services);
+    return *made;
+  }
+
+  /// Carries out a vertex whose inputs gave `inputs`.
+  Outcome execute(const Vertex& vertex, std::vector<Result> inputs, const std::string& key = "key") {
+    std::promise<Outcome> promise;
+    auto future = promise.get_future();
+    executor().execute({7, &vertex, std::move(inputs), sha256(key)},
+                       [&](Outcome outcome) { promise.set_value(std::move(outcome)); });
+    return future.get();
+  }
+  Result done(const Vertex& vertex, std::vector<Result> inputs, const std::string& key = "key") {
+    Outcome outcome = execute(vertex, std::move(inputs), key);
+    if (auto* failure = std::get_if<StepFailure>(&outcome)) throw failure->error;
+    return std::get<Result>(outcome);
+  }
+  StepFailure failed(const Vertex& vertex, std::vector<Result> inputs) {
+    return std::get<StepFailure>(execute(vertex, std::move(inputs)));
+  }
+
+  Result base(const std::function<void(int)>& fill, const std::string& identity = "base") {
+    const cache::Chain chain = cache::testing::add_layer(store, {}, fill);
+    const cache::Chain named = store.extend({}, chain.layer, sha256(identity));
+    return {named.id, named.identity};
+  }
+  cache::TreeView view(const Result& result) {
+    cache::materialize(store, result.id, nullptr, nullptr, nullptr);
+    return cache::open_view(store, result.id);
+  }
+  std::string read(const Result& result, const std::string& path) {
+    return view(result).read_file(path, 1000).value_or("(none)");
+  }
+  mode_t mode(const Result& result, const std::string& path) {
+    const auto entry = view(result).lookup(path);
+    return entry ? entry->st.st_mode & 07777 : 0;
+  }
+};
+
+inline Vertex vertex_of(Op op, std::vector<VertexId> inputs) {
+  Vertex vertex;
+  vertex.op = std::move(op);
+  vertex.inputs = std::move(inputs);
+  vertex.name = "a step";
+  return vertex;
+}
+
+inline Vertex command(const std::string& text = "make") {
+  ExecOp op;
+  op.argv = {"/bin/sh", "-c", text};
+  return vertex_of(op, {0});
+}
+
+}  // namespace cbuild::solver::ops::testing
