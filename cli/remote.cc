@@ -6,6 +6,7 @@
 #include "base/sys.h"
 #include "base/text.h"
 #include "cache/cached_layers.h"
+#include "cache/facts.h"
 #include "exporter/cache_end.h"
 #include "oci/image_config.h"
 #include "oci/layout.h"
@@ -45,20 +46,49 @@ struct FoundManifest {
   std::string body;
 };
 
-FoundManifest find_manifest(std::string body, Digest digest, const std::string& content_type,
-                            const oci::Platform& wanted, const std::string& name, const DocumentReader& read) {
+/// Where the store keeps the other digest of a blob: the sha256 by the sha512, and the other way round.
+Digest sha512_key(const std::string& name) { return CanonicalWriter().text("sha512").text(name).hash(); }
+
+/// Gives a blob that its image names by sha512 the digest that the store knows it by. `bring` fetches and verifies it.
+void settle(cache::Store& store, oci::Descriptor& blob, const std::function<Digest(const oci::Descriptor&)>& bring) {
+  if (blob.sha512.empty()) return;
+  const auto text = cache::read_fact(store, sha512_key(blob.sha512));
+  const auto known = text ? Digest::parse(*text) : std::nullopt;
+  if (known && store.blobs().size(*known) == blob.size) {
+    blob.digest = *known;
+  } else {
+    blob.digest = bring(blob);
+    cache::write_fact(store, sha512_key(blob.sha512), blob.digest.str());
+    cache::write_fact(store, sha512_key(blob.digest.str()), blob.sha512);
+  }
+  blob.sha512.clear();
+}
+
+/// Everything else knows sha256 only, so blobs by sha512 are brought at once, and the manifest names them by sha256.
+void settle(cache::Store& store, FoundManifest& found, const std::function<Digest(const oci::Descriptor&)>& bring) {
+  if (!oci::has_sha512(found.manifest)) return;
+  settle(store, found.manifest.config, bring);
+  for (oci::Descriptor& layer : found.manifest.layers) settle(store, layer, bring);
+  found.body = oci::to_json(found.manifest);
+  found.digest = sha256(found.body);
+}
+
+FoundManifest find_manifest(std::string body, const std::string& content_type, const oci::Platform& wanted,
+                            const std::string& name, const DocumentReader& read) {
   std::string type = content_type;
   for (unsigned depth = 0; depth < kMaxIndexDepth; ++depth) {
-    auto document = oci::parse_manifest(body, type);
+    auto document = oci::parse_manifest(body, type, oci::Digests::any);
     if (exporter::is_buildkit_cache(document)) no_image(name);
-    if (auto* manifest = std::get_if<oci::Manifest>(&document)) return {std::move(*manifest), digest, std::move(body)};
+    if (auto* manifest = std::get_if<oci::Manifest>(&document)) {
+      const Digest digest = sha256(body);
+      return {std::move(*manifest), digest, std::move(body)};
+    }
     const auto& index = std::get<oci::Index>(document);
     const oci::Descriptor* chosen = oci::select_platform(index, wanted);
     if (chosen == nullptr && index.manifests.size() == 1 && !index.manifests[0].platform) chosen = &index.manifests[0];
     if (chosen == nullptr) no_platform(name, wanted, platforms_of(index));
     const oci::Descriptor next = *chosen;
     body = read(next);
-    digest = next.digest;
     type = next.media_type;
   }
   throw Error(ErrorCode::corrupt, cat(name, ": indexes nested too deeply"));
@@ -98,10 +128,12 @@ std::unique_ptr<oci::registry::Client> Remote::new_client(const CancelSource& ca
 }
 
 void Remote::fetch_from_layout(const std::string& locator, const oci::Descriptor& blob) {
-  oci::copy_blob(oci::ImageLayout::open(parse_layout_locator(locator).path).blobs(), store_.blobs(), blob);
+  oci::ImageLayout layout = oci::ImageLayout::open(parse_layout_locator(locator).path);
+  oci::copy_file(layout.open_blob(blob).get(), store_.blobs(), blob);
 }
 
-void Remote::fetch_from(const std::string& locator, const oci::Descriptor& blob, TaskId task) {
+void Remote::fetch_from(const std::string& locator, oci::Descriptor blob, TaskId task) {
+  if (const auto name = cache::read_fact(store_, sha512_key(blob.digest.str()))) blob.sha512 = *name;
   if (locator.starts_with(kOciLayoutScheme)) return fetch_from_layout(locator, blob);
   const oci::Reference reference = oci::parse_reference(locator.substr(kImageScheme.size()));
   registry().fetch_blob(reference, blob, store_.blobs(), [&](std::uint64_t bytes, std::uint64_t total) {
@@ -169,9 +201,17 @@ frontend::ResolvedImage StoreImageResolver::from_layout(const std::string& locat
   const auto [path, selector] = parse_layout_locator(locator);
   oci::ImageLayout layout = oci::ImageLayout::open(path);
   const oci::Descriptor top = layout.find(selector);
-  const auto read = [&](const oci::Descriptor& d) { return oci::read_blob(layout.blobs(), d.digest); };
-  const FoundManifest found = find_manifest(read(top), top.digest, top.media_type, platform, locator, read);
-  const std::string config = oci::read_blob(layout.blobs(), found.manifest.config.digest);
+  const auto bring = [&](const oci::Descriptor& d) {
+    return oci::copy_file(layout.open_blob(d).get(), store_.blobs(), d);
+  };
+  const auto read = [&](const oci::Descriptor& d) {
+    return d.sha512.empty() ? oci::read_blob(layout.blobs(), d.digest) : oci::read_blob(store_.blobs(), bring(d));
+  };
+  FoundManifest found = find_manifest(read(top), top.media_type, platform, locator, read);
+  const oci::Descriptor named = found.manifest.config;
+  settle(store_, found, bring);
+  const auto here = read_document(found.manifest.config.digest);
+  const std::string config = here ? *here : read(named);
   oci::put_blob(store_.blobs(), found.body, found.manifest.media_type);
   oci::put_blob(store_.blobs(), config, found.manifest.config.media_type);
   return {found.digest, oci::parse_image_config(config), cat(kOciLayoutScheme, path, "@", found.digest.str())};
@@ -184,15 +224,20 @@ frontend::ResolvedImage StoreImageResolver::from_registry(const oci::Reference& 
   const auto read = [&](const oci::Descriptor& d) {
     oci::Reference child = reference;
     child.tag.clear();
-    child.digest = d.digest;
+    child.digest = d.sha512.empty() ? std::optional(d.digest) : std::nullopt;
+    child.sha512 = d.sha512;
     return client.manifest(child).body;
   };
-  const FoundManifest found = find_manifest(top.body, top.digest, top.media_type, platform, reference.familiar(), read);
-  const std::string config = client.fetch_small_blob(reference, found.manifest.config);
+  FoundManifest found = find_manifest(top.body, top.media_type, platform, reference.familiar(), read);
+  const oci::Descriptor named = found.manifest.config;
+  settle(store_, found, [&](const oci::Descriptor& d) { return client.fetch_blob(reference, d, store_.blobs()); });
+  const auto here = read_document(found.manifest.config.digest);
+  const std::string config = here ? *here : client.fetch_small_blob(reference, named);
   oci::put_blob(store_.blobs(), found.body, found.manifest.media_type);
   oci::put_blob(store_.blobs(), config, found.manifest.config.media_type);
   oci::Reference pinned = reference;
   pinned.digest = found.digest;
+  pinned.sha512.clear();
   return {found.digest, oci::parse_image_config(config), cat(kImageScheme, pinned.str())};
 }
 
@@ -205,6 +250,7 @@ frontend::ResolvedImage StoreImageResolver::resolve(const std::string& text, con
   const std::string name = native ? reference.str() : cat(reference.str(), " ", platform.str());
   oci::Reference bare = reference;
   bare.digest.reset();
+  bare.sha512.clear();
   if (pull_ != PullPolicy::always)
     if (auto known = from_store(name, cat(kImageScheme, bare.str()))) return std::move(*known);
   if (pull_ == PullPolicy::never)

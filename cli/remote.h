@@ -42,7 +42,7 @@ class Remote {
 
  private:
   void fetch_from_layout(const std::string& locator, const oci::Descriptor& blob);
-  void fetch_from(const std::string& locator, const oci::Descriptor& blob, TaskId task);
+  void fetch_from(const std::string& locator, oci::Descriptor blob, TaskId task);
   [[noreturn]] void lose(const cache::Layer& layer, const Error& error);
 
   cache::Store& store_;

@@ -257,7 +257,8 @@ TEST_CASE("a build without layers gives a cache with its records") {
 Chain add_lazy(cache::Store& store, const std::string& from, const std::string& content) {
   cache::Layer layer;
   layer.id = layer.diff_id = digest_of("diff id of " + content);
-  layer.blob = oci::Descriptor{std::string(oci::media_type::kLayerGzip), digest_of(content), content.size()};
+  layer.blob = oci::Descriptor{
+      .media_type = std::string(oci::media_type::kLayerGzip), .digest = digest_of(content), .size = content.size()};
   layer.fetch_from = from;
   store.add_lazy_layer(layer);
   return store.extend({}, layer.id, {});

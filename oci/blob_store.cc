@@ -6,6 +6,7 @@
 #include "base/error.h"
 #include "base/sys.h"
 #include "base/text.h"
+#include "oci/sha512.h"
 
 namespace cbuild::oci {
 
@@ -48,12 +49,21 @@ Descriptor put_blob(BlobStore& store, std::string_view data, std::string media_t
 }
 
 void copy_blob(BlobStore& from, BlobStore& to, const Descriptor& blob) {
+  copy_file(from.open(blob.digest).get(), to, blob);
+}
+
+Digest copy_file(int from, BlobStore& to, const Descriptor& blob) {
   constexpr std::size_t kBuffer = 1u << 20;
-  const UniqueFd in = from.open(blob.digest);
   const std::unique_ptr<BlobWriter> out = to.create();
   std::vector<std::byte> buffer(kBuffer);
-  while (const std::size_t got = sys::read_some(in.get(), buffer)) out->write(std::span(buffer).first(got));
-  out->commit(blob.digest, blob.size);
+  Sha512 hash;
+  while (const std::size_t got = sys::read_some(from, buffer)) {
+    out->write(std::span(buffer).first(got));
+    if (!blob.sha512.empty()) hash.update(std::span(buffer).first(got));
+  }
+  if (!blob.sha512.empty() && hash.finish() != blob.sha512)
+    throw Error(ErrorCode::corrupt, cat("blob ", blob.sha512, " does not match its digest"));
+  return out->commit(blob.digest, blob.size);
 }
 
 }  // namespace cbuild::oci

@@ -42,5 +42,7 @@ std::string read_blob(BlobStore& store, const Digest& digest, std::size_t limit 
 Descriptor put_blob(BlobStore& store, std::string_view data, std::string media_type);
 /// Copies a blob of any size and verifies it on the way. Throws Error{corrupt} or {not_found}.
 void copy_blob(BlobStore& from, BlobStore& to, const Descriptor& blob);
+/// The same from a file, whichever digest `blob` has. Returns the digest it is stored under.
+Digest copy_file(int from, BlobStore& to, const Descriptor& blob);
 
 }  // namespace cbuild::oci

@@ -39,7 +39,8 @@ using Annotations = std::map<std::string, std::string>;
 /// OCI image-spec, descriptor.md.
 struct Descriptor {
   std::string media_type;
-  Digest digest;
+  Digest digest;       ///< empty where only `sha512` is known
+  std::string sha512;  ///< "sha512:<hex>" of a blob that its image names so; verified with it, then known by `digest`
   std::uint64_t size = 0;
   Annotations annotations;
   std::optional<Platform> platform;
@@ -48,6 +49,8 @@ struct Descriptor {
   std::optional<std::string> data;  ///< embedded content, decoded
 
   bool operator==(const Descriptor&) const = default;
+  /// The digest that a manifest gave it.
+  std::string name() const { return sha512.empty() ? digest.str() : sha512; }
 };
 
 }  // namespace cbuild::oci

@@ -10,6 +10,7 @@
 #include "base/sys.h"
 #include "base/text.h"
 #include "oci/json.h"
+#include "oci/sha512.h"
 
 namespace cbuild::oci {
 
@@ -19,6 +20,9 @@ constexpr std::size_t kMaxIndex = 4u << 20;
 constexpr char kRefName[] = "org.opencontainers.image.ref.name";
 constexpr char kImageName[] = "io.containerd.image.name";
 constexpr char kCreated[] = "org.opencontainers.image.created";
+
+/// Below "blobs".
+std::string place_of(const Digest& digest) { return "sha256/" + digest.hex(); }
 
 /// A file below the layout's root that becomes blobs/sha256/<hex> on commit.
 class FileWriter final : public BlobWriter {
@@ -49,7 +53,7 @@ class FileWriter final : public BlobWriter {
       throw Error(ErrorCode::corrupt, cat("blob has digest ", digest.str(), " instead of ", expected.str()));
     }
     file_.close_checked();
-    sys::rename_at(root_, name_, blobs_, digest.hex());
+    sys::rename_at(root_, name_, blobs_, place_of(digest));
     name_.clear();
     return digest;
   }
@@ -67,13 +71,13 @@ class DirectoryBlobStore final : public BlobStore {
   DirectoryBlobStore(UniqueFd root, UniqueFd blobs) : root_(std::move(root)), blobs_(std::move(blobs)) {}
 
   std::optional<std::uint64_t> size(const Digest& digest) override {
-    const auto status = sys::try_stat_at(blobs_.get(), digest.hex());
+    const auto status = sys::try_stat_at(blobs_.get(), place_of(digest));
     if (!status || !S_ISREG(status->st_mode)) return std::nullopt;
     return static_cast<std::uint64_t>(status->st_size);
   }
 
   UniqueFd open(const Digest& digest) override {
-    auto fd = sys::try_open_at(blobs_.get(), digest.hex(), O_RDONLY | O_NOFOLLOW | O_NONBLOCK);
+    auto fd = sys::try_open_at(blobs_.get(), place_of(digest), O_RDONLY | O_NOFOLLOW | O_NONBLOCK);
     if (!fd) throw Error(ErrorCode::not_found, "no blob " + digest.str() + " in the image layout");
     if (!S_ISREG(sys::stat_fd(fd->get()).st_mode)) throw Error(ErrorCode::corrupt, digest.str() + " is not a file");
     return std::move(*fd);
@@ -114,7 +118,7 @@ std::string describe(const Index& index) {
   std::string out;
   for (const Descriptor& entry : index.manifests) {
     const std::string full = annotation(entry, kImageName), name = annotation(entry, kRefName);
-    out += (out.empty() ? "" : ", ") + (!full.empty() ? full : !name.empty() ? name : entry.digest.str());
+    out += (out.empty() ? "" : ", ") + (!full.empty() ? full : !name.empty() ? name : entry.name());
   }
   return out.empty() ? "nothing" : sanitize_for_terminal(out);
 }
@@ -146,14 +150,15 @@ const Descriptor* by_name(const Index& index, std::string_view wanted) {
 /// A manifest below an index of the layout is no entry of index.json, but can be named by its digest.
 std::optional<Descriptor> by_digest(const Index& index, BlobStore& blobs, std::string_view text) {
   const std::optional<Digest> digest = Digest::parse(text);
-  if (!digest) throw Error(ErrorCode::input, "not a sha256 digest: " + go_quote(text));
+  if (!digest && !is_sha512(text)) throw Error(ErrorCode::input, "not a sha256 or sha512 digest: " + go_quote(text));
   for (const Descriptor& entry : index.manifests) {
-    if (entry.digest == *digest) return entry;
+    if (entry.name() == text) return entry;
   }
-  if (!blobs.size(*digest)) return std::nullopt;
+  if (!digest || !blobs.size(*digest)) return std::nullopt;
   const std::string body = read_blob(blobs, *digest, kMaxIndex);
   Descriptor out;
-  out.media_type = std::visit([](const auto& parsed) { return parsed.media_type; }, parse_manifest(body));
+  out.media_type =
+      std::visit([](const auto& parsed) { return parsed.media_type; }, parse_manifest(body, {}, Digests::any));
   out.digest = *digest;
   out.size = body.size();
   return out;
@@ -163,13 +168,22 @@ std::optional<Descriptor> by_digest(const Index& index, BlobStore& blobs, std::s
 
 ImageLayout::ImageLayout(UniqueFd dir) : dir_(std::move(dir)) {
   blobs_ = std::make_unique<DirectoryBlobStore>(sys::open_at(dir_.get(), ".", O_RDONLY | O_DIRECTORY),
-                                                sys::open_at(dir_.get(), "blobs/sha256", O_RDONLY | O_DIRECTORY));
+                                                sys::open_at(dir_.get(), "blobs", O_RDONLY | O_DIRECTORY));
+}
+
+UniqueFd ImageLayout::open_blob(const Descriptor& blob) {
+  if (blob.sha512.empty()) return blobs_->open(blob.digest);
+  const std::string path = cat("blobs/sha512/", std::string_view(blob.sha512).substr(7));
+  auto fd = sys::try_open_at(dir_.get(), path, O_RDONLY | O_NOFOLLOW | O_NONBLOCK);
+  if (!fd) throw Error(ErrorCode::not_found, "no blob " + blob.sha512 + " in the image layout");
+  if (!S_ISREG(sys::stat_fd(fd->get()).st_mode)) throw Error(ErrorCode::corrupt, blob.sha512 + " is not a file");
+  return std::move(*fd);
 }
 
 ImageLayout ImageLayout::open(const std::string& path) {
   try {
     UniqueFd dir = sys::open_at(AT_FDCWD, path, O_RDONLY | O_DIRECTORY);
-    for (const char* name : {"oci-layout", "index.json", "blobs/sha256"}) require(dir.get(), name);
+    for (const char* name : {"oci-layout", "index.json", "blobs"}) require(dir.get(), name);
     check_version(dir.get());
     return ImageLayout(std::move(dir));
   } catch (Error& e) {
@@ -191,7 +205,7 @@ ImageLayout ImageLayout::create(const std::string& path) {
 
 Index ImageLayout::index() const {
   if (!sys::try_stat_at(dir_.get(), "index.json", 0)) return {};
-  auto parsed = parse_manifest(sys::read_file_at(dir_.get(), "index.json", kMaxIndex));
+  auto parsed = parse_manifest(sys::read_file_at(dir_.get(), "index.json", kMaxIndex), {}, Digests::any);
   if (!std::holds_alternative<Index>(parsed)) throw Error(ErrorCode::corrupt, "index.json is not an image index");
   return std::get<Index>(std::move(parsed));
 }

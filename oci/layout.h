@@ -20,13 +20,15 @@ class ImageLayout {
   static ImageLayout create(const std::string& path);
 
   BlobStore& blobs() { return *blobs_; }
+  /// Opens a blob whichever digest it is named by; not verified. Errors as BlobStore::open().
+  UniqueFd open_blob(const Descriptor& blob);
   Index index() const;
   /// Replaces index.json (temp and rename).
   void write_index(const Index& index);
 
   /// The descriptor of index.json that `selector` names: "" = the only or newest entry, "tag" =
-  /// org.opencontainers.image.ref.name (whole name or its tag) or io.containerd.image.name, "@sha256:..." =
-  /// digest. Throws Error{not_found} listing what is there.
+  /// org.opencontainers.image.ref.name (whole name or its tag) or io.containerd.image.name, "@sha256:..." or
+  /// "@sha512:..." = digest. Throws Error{not_found} listing what is there.
   Descriptor find(const std::string& selector) const;
 
  private:

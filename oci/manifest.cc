@@ -7,6 +7,7 @@
 #include "base/error.h"
 #include "base/text.h"
 #include "oci/json.h"
+#include "oci/sha512.h"
 
 namespace cbuild::oci {
 
@@ -27,19 +28,23 @@ Platform parse_platform_object(const Value& object) {
   return platform;
 }
 
-Digest parse_digest(const Value& object) {
-  const std::string text = json::text(object, "digest");
-  if (const std::optional<Digest> digest = Digest::parse(text)) return *digest;
+void parse_digest(const Value& object, Digests digests, Descriptor& out) {
+  std::string text = json::text(object, "digest");
+  if (const std::optional<Digest> digest = Digest::parse(text)) {
+    out.digest = *digest;
+    return;
+  }
   const std::string shown = sanitize_for_terminal(std::string_view(text).substr(0, 160));
-  if (text.starts_with("sha512:")) throw Error(ErrorCode::unsupported, "digest algorithm of " + shown);
-  corrupt("not a digest: \"" + shown + "\"");
+  if (!is_sha512(text)) corrupt("not a digest: \"" + shown + "\"");
+  if (digests != Digests::any) throw Error(ErrorCode::unsupported, "digest algorithm of " + shown);
+  out.sha512 = std::move(text);
 }
 
-Descriptor parse_descriptor(const Value& object) {
+Descriptor parse_descriptor(const Value& object, Digests digests) {
   if (!object.is_object()) corrupt("descriptor is not an object");
   Descriptor out;
   out.media_type = json::text(object, "mediaType");
-  out.digest = parse_digest(object);
+  parse_digest(object, digests, out);
   const std::int64_t size = json::integer(object, "size");
   if (size < 0) corrupt("descriptor of negative size");
   out.size = static_cast<std::uint64_t>(size);
@@ -54,18 +59,18 @@ Descriptor parse_descriptor(const Value& object) {
   return out;
 }
 
-std::vector<Descriptor> parse_descriptors(const Value& document, const char* key) {
+std::vector<Descriptor> parse_descriptors(const Value& document, const char* key, Digests digests) {
   std::vector<Descriptor> out;
   const Value* list = json::array(document, key);
   if (list == nullptr) return out;
   out.reserve(list->size());
-  for (const Value& element : *list) out.push_back(parse_descriptor(element));
+  for (const Value& element : *list) out.push_back(parse_descriptor(element, digests));
   return out;
 }
 
-std::optional<Descriptor> parse_subject(const Value& document) {
+std::optional<Descriptor> parse_subject(const Value& document, Digests digests) {
   const Value* subject = json::object(document, "subject");
-  return subject == nullptr ? std::nullopt : std::optional(parse_descriptor(*subject));
+  return subject == nullptr ? std::nullopt : std::optional(parse_descriptor(*subject, digests));
 }
 
 std::string without_parameters(std::string_view content_type) {
@@ -106,25 +111,25 @@ std::string settle_media_type(const Value& document, std::string_view content_ty
   return type;
 }
 
-Manifest read_manifest(const Value& document, std::string type) {
+Manifest read_manifest(const Value& document, std::string type, Digests digests) {
   Manifest out;
   out.media_type = std::move(type);
   out.artifact_type = json::text(document, "artifactType");
   const Value* config = json::object(document, "config");
   if (config == nullptr) corrupt("\"config\" is missing");
-  out.config = parse_descriptor(*config);
-  out.layers = parse_descriptors(document, "layers");
-  out.subject = parse_subject(document);
+  out.config = parse_descriptor(*config, digests);
+  out.layers = parse_descriptors(document, "layers", digests);
+  out.subject = parse_subject(document, digests);
   out.annotations = json::text_map(document, "annotations");
   return out;
 }
 
-Index read_index(const Value& document, std::string type) {
+Index read_index(const Value& document, std::string type, Digests digests) {
   Index out;
   out.media_type = std::move(type);
   out.artifact_type = json::text(document, "artifactType");
-  out.manifests = parse_descriptors(document, "manifests");
-  out.subject = parse_subject(document);
+  out.manifests = parse_descriptors(document, "manifests", digests);
+  out.subject = parse_subject(document, digests);
   out.annotations = json::text_map(document, "annotations");
   return out;
 }
@@ -137,7 +142,7 @@ void write_platform(json::Writer& writer, const Platform& platform) {
 
 void write_descriptor(json::Writer& writer, const Descriptor& descriptor) {
   writer.begin_object().key("mediaType").text(descriptor.media_type);
-  writer.key("digest").text(descriptor.digest.str());
+  writer.key("digest").text(descriptor.name());
   writer.key("size").number(static_cast<std::int64_t>(descriptor.size));
   writer.opt_texts("urls", descriptor.urls).opt_text_map("annotations", descriptor.annotations);
   if (descriptor.data) writer.opt_text("data", base64_encode(*descriptor.data));
@@ -183,17 +188,22 @@ std::string index_json(const Index& index, json::Writer::Style style) {
 
 }  // namespace
 
-std::variant<Manifest, Index> parse_manifest(std::string_view text, std::string_view content_type) {
+std::variant<Manifest, Index> parse_manifest(std::string_view text, std::string_view content_type, Digests digests) {
   if (is_schema1(without_parameters(content_type))) check_schema(Value::object(), without_parameters(content_type));
   const Value document = json::parse_object(text, kMaxManifestBytes, "manifest");
   try {
     std::string type = settle_media_type(document, content_type);
-    if (is_index(type)) return read_index(document, std::move(type));
-    return read_manifest(document, std::move(type));
+    if (is_index(type)) return read_index(document, std::move(type), digests);
+    return read_manifest(document, std::move(type), digests);
   } catch (Error& e) {
     e.add_context("manifest");
     throw;
   }
+}
+
+bool has_sha512(const Manifest& manifest) {
+  return !manifest.config.sha512.empty() || std::any_of(manifest.layers.begin(), manifest.layers.end(),
+                                                        [](const Descriptor& layer) { return !layer.sha512.empty(); });
 }
 
 std::string to_json(const Manifest& manifest) {

@@ -34,10 +34,17 @@ struct Index {
   bool operator==(const Index&) const = default;
 };
 
+/// Digests that a reader can do with.
+enum class Digests { sha256, any };
+
 /// Parses either kind. Refuses with Error{corrupt}: over 4 MiB, a document with both "manifests" and "layers"
 /// or "config" (CVE-2021-41190), a body media type that differs from `content_type` (if one is given,
-/// parameters ignored); with Error{unsupported}: schema 1.
-std::variant<Manifest, Index> parse_manifest(std::string_view json, std::string_view content_type = {});
+/// parameters ignored); with Error{unsupported}: schema 1, and unless
+/// `digests` is any, descriptors by sha512.
+std::variant<Manifest, Index> parse_manifest(std::string_view json, std::string_view content_type = {},
+                                             Digests digests = Digests::sha256);
+/// Whether some blob of a manifest is named by sha512.
+bool has_sha512(const Manifest& manifest);
 /// Manifests and indexes as blobs: indented by two blanks, the bytes BuildKit gives.
 std::string to_json(const Manifest& manifest);
 std::string to_json(const Index& index);

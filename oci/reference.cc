@@ -5,6 +5,7 @@
 
 #include "base/error.h"
 #include "base/text.h"
+#include "oci/sha512.h"
 
 namespace cbuild::oci {
 
@@ -98,7 +99,8 @@ Reference parse_reference(std::string_view text) {
   std::string_view rest = text;
   if (const std::size_t at = rest.find('@'); at != std::string_view::npos) {
     out.digest = Digest::parse(rest.substr(at + 1));
-    if (!out.digest) invalid(text, "what follows \"@\" is not a sha256 digest");
+    if (is_sha512(rest.substr(at + 1))) out.sha512 = rest.substr(at + 1);
+    if (!out.digest && out.sha512.empty()) invalid(text, "\"@\" is not followed by a sha256 or sha512 digest");
     rest = rest.substr(0, at);
   }
   out.registry = take_registry(rest);
@@ -113,13 +115,14 @@ Reference parse_reference(std::string_view text) {
     out.tag = rest.substr(colon + 1);
     if (!is_tag(out.tag)) invalid(text, "invalid tag");
   }
-  if (out.tag.empty() && !out.digest) out.tag = "latest";
+  if (out.tag.empty() && !out.digest && out.sha512.empty()) out.tag = "latest";
   return out;
 }
 
 namespace {
 std::string suffix(const Reference& reference) {
-  return (reference.tag.empty() ? "" : ":" + reference.tag) + (reference.digest ? "@" + reference.digest->str() : "");
+  const std::string digest = reference.digest ? reference.digest->str() : reference.sha512;
+  return (reference.tag.empty() ? "" : ":" + reference.tag) + (digest.empty() ? "" : "@" + digest);
 }
 }  // namespace
 

@@ -16,6 +16,7 @@ struct Reference {
   std::string repository;  ///< "library/busybox"
   std::string tag;         ///< "latest" when the text had neither tag nor digest; empty when it had only a digest
   std::optional<Digest> digest;
+  std::string sha512;  ///< "sha512:<hex>" instead of `digest`, or empty
 
   bool operator==(const Reference&) const = default;
   /// Registry, repository, tag and digest, as in the comment above.

@@ -5,6 +5,7 @@
 
 #include "base/error.h"
 #include "base/text.h"
+#include "oci/sha512.h"
 
 // One transfer is a series of attempts that share a writer. The writer has hashed what it got, so an attempt
 // after a broken one asks for the rest only; a server that sends everything again is read past what is known.
@@ -33,6 +34,9 @@ class Download {
     call_.request.sink = [this](const HttpResponse& head, std::span<const std::byte> data) { take(head, data); };
   }
 
+  /// What the writer has stored; after run() has succeeded.
+  const Digest& digest() const { return digest_; }
+
   /// The failed answer when the registry does not have the blob; nullopt on success.
   std::optional<Session::Answer> run() {
     restart();
@@ -58,6 +62,7 @@ class Download {
  private:
   void restart() {
     writer_ = make_();
+    if (!descriptor_.sha512.empty()) sha512_.emplace();
     received_ = 0;
   }
 
@@ -137,13 +142,16 @@ class Download {
       throw Error(ErrorCode::corrupt, cat("more than the ", descriptor_.size, " bytes of the descriptor came"));
     }
     writer_->write(data);
+    if (sha512_) sha512_->update(data);
     received_ += data.size();
     if (progress_) progress_(received_, descriptor_.size);
   }
 
   void commit() {
     try {
-      writer_->commit(descriptor_.digest, descriptor_.size);
+      if (const std::string found = sha512_ ? sha512_->finish() : ""; found != descriptor_.sha512)
+        throw Error(ErrorCode::corrupt, cat("digest is ", found, " instead of ", descriptor_.sha512));
+      digest_ = writer_->commit(descriptor_.digest, descriptor_.size);
       committed_ = true;
     } catch (const Error& error) {
       begin_again_after(error);
@@ -156,6 +164,8 @@ class Download {
   const MakeWriter& make_;
   const Transferred& progress_;
   std::unique_ptr<BlobWriter> writer_;
+  std::optional<Sha512> sha512_;
+  Digest digest_;
   std::uint64_t received_ = 0;
   std::uint64_t skip_ = 0;  ///< bytes of the running answer that are known already
   bool begun_ = false;      ///< the running answer has brought bytes
@@ -163,33 +173,38 @@ class Download {
   bool committed_ = false;
 };
 
-bool write_embedded(const Descriptor& descriptor, const MakeWriter& make, const Transferred& progress) {
-  if (!descriptor.data || descriptor.data->size() != descriptor.size) return false;
-  if (sha256(*descriptor.data) != descriptor.digest) return false;
+std::optional<Digest> write_embedded(const Descriptor& descriptor, const MakeWriter& make,
+                                     const Transferred& progress) {
+  if (!descriptor.data || descriptor.data->size() != descriptor.size) return std::nullopt;
+  const Digest digest = sha256(*descriptor.data);
+  if (descriptor.sha512.empty() ? digest != descriptor.digest : sha512(*descriptor.data) != descriptor.sha512)
+    return std::nullopt;
   const std::unique_ptr<BlobWriter> writer = make();
   writer->write(std::as_bytes(std::span(*descriptor.data)));
-  writer->commit(descriptor.digest, descriptor.size);
+  writer->commit(digest, descriptor.size);
   if (progress) progress(descriptor.size, descriptor.size);
-  return true;
+  return digest;
 }
 
 }  // namespace
 
-void download_blob(Session& session, const Reference& reference, const Descriptor& descriptor, const MakeWriter& make,
-                   const Transferred& progress) {
-  if (write_embedded(descriptor, make, progress)) return;
-  const std::string doing = cat("pull of ", descriptor.digest.str(), " from ", reference.name());
+Digest download_blob(Session& session, const Reference& reference, const Descriptor& descriptor, const MakeWriter& make,
+                     const Transferred& progress) {
+  if (const auto digest = write_embedded(descriptor, make, progress)) return *digest;
+  const std::string doing = cat("pull of ", descriptor.name(), " from ", reference.name());
   try {
     const Call call =
-        session.call(reference, "blobs/" + descriptor.digest.str(), ScopeSet::pull(reference.repository), doing);
-    const auto missing = Download(session, call, descriptor, make, progress).run();
-    if (!missing) return;
+        session.call(reference, "blobs/" + descriptor.name(), ScopeSet::pull(reference.repository), doing);
+    Download here(session, call, descriptor, make, progress);
+    const auto missing = here.run();
+    if (!missing) return here.digest();
     for (const std::string& text : descriptor.urls) {  // "foreign" layers live elsewhere
       const std::optional<Url> url = parse_url(text);
       if (!url) continue;
       Call elsewhere = call;
       elsewhere.request.url = session.follow(call, call.request.url, text);
-      if (!Download(session, elsewhere, descriptor, make, progress).run()) return;
+      Download there(session, elsewhere, descriptor, make, progress);
+      if (!there.run()) return there.digest();
     }
     session.fail(call, *missing);
   } catch (Error& e) {

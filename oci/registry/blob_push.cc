@@ -72,6 +72,8 @@ class Upload {
   bool exists() {
     const Session::Answer answer = with_source([&] { return call("HEAD", "blobs/" + descriptor_.digest.str()); });
     if (answer.response.failure) session_.fail(call("HEAD", ""), answer);
+    const auto length = parse_int(answer.response.header("content-length"));
+    if (length && *length > 0 && static_cast<std::uint64_t>(*length) != descriptor_.size) return false;  // damaged
     return answer.response.ok();  // any other answer: the upload will tell more
   }
 

@@ -7,6 +7,7 @@
 #include "oci/registry/blob_push.h"
 #include "oci/registry/failure.h"
 #include "oci/registry/session.h"
+#include "oci/sha512.h"
 
 namespace cbuild::oci::registry {
 
@@ -28,6 +29,7 @@ std::string media_type_of(const HttpResponse& response) {
 }
 
 std::string tag_or_digest(const Reference& reference) {
+  if (!reference.sha512.empty()) return reference.sha512;
   return reference.digest ? reference.digest->str() : reference.tag;
 }
 
@@ -40,7 +42,7 @@ class TextWriter final : public BlobWriter {
   }
   Digest commit(const Digest& expected, std::optional<std::uint64_t>) override {
     const Digest digest = sha256(out_);
-    if (digest != expected)
+    if (digest != expected && !expected.empty())
       throw Error(ErrorCode::corrupt, cat("digest is ", digest.str(), " instead of ", expected.str()));
     return digest;
   }
@@ -69,12 +71,18 @@ FetchedManifest read_manifest(const Reference& reference, const HttpResponse& re
   refuse_page(response);
   FetchedManifest out;
   out.digest = sha256(response.body);
-  const std::optional<Digest> stated = Digest::parse(response.header("docker-content-digest"));
+  const std::string_view header = response.header("docker-content-digest");
+  const std::string by_sha512 = !reference.sha512.empty() ? reference.sha512
+                                : is_sha512(header)       ? std::string(header)
+                                                          : std::string();
+  if (!by_sha512.empty() && sha512(response.body) != by_sha512)
+    throw Error(ErrorCode::corrupt, cat("manifest has another digest than ", by_sha512));
+  const std::optional<Digest> stated = Digest::parse(header);
   const std::optional<Digest>& expected = reference.digest ? reference.digest : stated;
   if (expected && *expected != out.digest) {
     throw Error(ErrorCode::corrupt, cat("manifest has digest ", out.digest.str(), " instead of ", expected->str()));
   }
-  const auto parsed = parse_manifest(response.body, media_type_of(response));
+  const auto parsed = parse_manifest(response.body, media_type_of(response), Digests::any);
   out.media_type = std::visit([](const auto& document) { return document.media_type; }, parsed);
   out.body = response.body;
   return out;
@@ -124,7 +132,7 @@ std::optional<Descriptor> Client::resolve(const Reference& reference) {
   const auto size = parse_int(answer.response.header("content-length"));
   const bool complete =
       answer.response.ok() && digest && size && *size > 0 && (is_manifest(out.media_type) || is_index(out.media_type));
-  if (complete && (!reference.digest || *reference.digest == *digest)) {
+  if (complete && reference.sha512.empty() && (!reference.digest || *reference.digest == *digest)) {
     out.digest = *digest;
     out.size = static_cast<std::uint64_t>(*size);
     return out;
@@ -142,16 +150,16 @@ std::optional<Descriptor> Client::resolve(const Reference& reference) {
   }
 }
 
-void Client::fetch_blob(const Reference& repository, const Descriptor& descriptor, BlobStore& store,
-                        const Transferred& progress) {
-  if (store.size(descriptor.digest) == descriptor.size) return;
-  download_blob(
+Digest Client::fetch_blob(const Reference& repository, const Descriptor& descriptor, BlobStore& store,
+                          const Transferred& progress) {
+  if (descriptor.sha512.empty() && store.size(descriptor.digest) == descriptor.size) return descriptor.digest;
+  return download_blob(
       impl_->session, repository, descriptor, [&] { return store.create(); }, progress);
 }
 
 std::string Client::fetch_small_blob(const Reference& repository, const Descriptor& descriptor) {
   if (descriptor.size > kMaxSmallBlob) {
-    throw Error(ErrorCode::corrupt, cat("blob ", descriptor.digest.str(), " is larger than ", kMaxSmallBlob, " bytes"));
+    throw Error(ErrorCode::corrupt, cat("blob ", descriptor.name(), " is larger than ", kMaxSmallBlob, " bytes"));
   }
   std::string out;
   download_blob(

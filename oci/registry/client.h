@@ -57,9 +57,10 @@ class Client {
   FetchedManifest manifest(const Reference& reference);
   /// HEAD: digest a tag points to now; nullopt for 404.
   std::optional<Descriptor> resolve(const Reference& reference);
-  /// Streams one blob into `store`, resuming with Range after a broken transfer. Verified.
-  void fetch_blob(const Reference& repository, const Descriptor& descriptor, BlobStore& store,
-                  const Transferred& progress = nullptr);
+  /// Streams one blob into `store`, resuming with Range after a broken transfer. Verified with the digest that the
+  /// descriptor has, also sha512. Returns the one it is stored under.
+  Digest fetch_blob(const Reference& repository, const Descriptor& descriptor, BlobStore& store,
+                    const Transferred& progress = nullptr);
   /// The whole of a small blob (config). Verified.
   std::string fetch_small_blob(const Reference& repository, const Descriptor& descriptor);
 

@@ -170,6 +170,13 @@ TEST_CASE_FIXTURE(PullFixture, "names are resolved and no thread stays behind") 
   CHECK(threads() <= before + 2);  // the fake's own, one a connection
 }
 
+TEST_CASE_FIXTURE(PullFixture, "a plain registry is reached by a machine without authorities") {
+  ::setenv("SSL_CERT_FILE", (dir.path() + "/none.pem").c_str(), 1);
+  const ScopeExit restore([] { ::unsetenv("SSL_CERT_FILE"); });
+  CHECK(client().manifest(ref).body == manifest);
+  CHECK(warnings.empty());
+}
+
 TEST_CASE_FIXTURE(PullFixture, "a proxy of the environment is used, but not for loopback") {
   FakeServer proxy([&](const FakeRequest& r) {
     if (r.method == "CONNECT") return FakeResponse{.status = 403};

@@ -2,6 +2,7 @@
 #include "base/sys.h"
 #include "base/text.h"
 #include "oci/registry/pull_fixture.h"
+#include "oci/sha512.h"
 
 using namespace cbuild;
 using namespace cbuild::oci;
@@ -124,6 +125,45 @@ TEST_CASE_FIXTURE(PullFixture, "a missing blob") {
   CHECK(code_of([&] { client().fetch_blob(ref, descriptor_of("none"), layout.blobs()); }, &what) ==
         ErrorCode::not_found);
   CHECK(what.find("BLOB_UNKNOWN") != std::string::npos);
+}
+
+TEST_CASE_FIXTURE(PullFixture, "blobs by sha512 are verified with it and stored under their sha256") {
+  const Descriptor named = registry.add_blob_by_sha512("team/app", blob);
+  script_blobs({{.body = blob.substr(0, 100'000), .stated_length = blob.size()}});  // and resumed
+  CHECK(client().fetch_blob(ref, named, layout.blobs()) == sha256(blob));
+  CHECK(read_blob(layout.blobs(), sha256(blob)) == blob);
+  CHECK(client().fetch_small_blob(ref, registry.add_blob_by_sha512("team/app", config)) == config);
+
+  Descriptor wrong = registry.add_blob_by_sha512("team/app", "right");
+  registry.blobs["team/app@" + wrong.sha512] = "wrong";
+  std::string what;
+  CHECK(code_of([&] { client().fetch_blob(ref, wrong, layout.blobs()); }, &what) == ErrorCode::corrupt);
+  CHECK(what.find("instead of " + wrong.sha512) != std::string::npos);
+  CHECK_FALSE(layout.blobs().size(sha256("wrong")));
+
+  wrong.data = "right";
+  CHECK(client().fetch_blob(ref, wrong, layout.blobs()) == sha256("right"));
+}
+
+TEST_CASE_FIXTURE(PullFixture, "manifests by sha512") {
+  Manifest image;
+  image.config = registry.add_blob_by_sha512("team/app", config);
+  const std::string body = to_json(image);
+  Reference named = ref;
+  named.tag.clear();
+  named.sha512 = sha512(body);
+  registry.manifests["team/app@" + named.sha512] = {std::string(media_type::kManifest), body};
+  CHECK(client().manifest(named).digest == sha256(body));
+  CHECK(client().resolve(named)->digest == sha256(body));
+  registry.manifests["team/app@" + named.sha512].second = body + " ";
+  CHECK(code_of([&] { client().manifest(named); }) == ErrorCode::corrupt);
+  CHECK(code_of([&] { client().resolve(named); }) == ErrorCode::corrupt);
+
+  registry.alter = [&](const FakeRequest&, FakeResponse& r) {
+    for (auto& [name, value] : r.headers)
+      if (name == "Docker-Content-Digest") value = sha512("other");
+  };
+  CHECK(code_of([&] { client().manifest(ref); }) == ErrorCode::corrupt);
 }
 
 TEST_CASE_FIXTURE(PullFixture, "content of a descriptor is used when it is right") {

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #include <doctest/doctest.h>
 
+#include <netinet/in.h>
+#include <sys/socket.h>
 #include <sys/stat.h>
 
 #include "base/sys.h"
@@ -143,6 +145,30 @@ TEST_CASE_FIXTURE(PushFixture, "an upload whose answer was lost is not repeated"
   };
   CHECK(push() == Outcome::uploaded);
   CHECK(count("PUT") == 1);
+}
+
+TEST_CASE_FIXTURE(PushFixture, "an upload that nobody takes ends") {
+  const UniqueFd deaf(::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0));
+  sockaddr_in address{};
+  address.sin_family = AF_INET;
+  address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+  socklen_t length = sizeof address;
+  auto* generic = reinterpret_cast<sockaddr*>(&address);
+  REQUIRE(::bind(deaf.get(), generic, sizeof address) == 0);
+  REQUIRE(::listen(deaf.get(), 16) == 0);
+  REQUIRE(::getsockname(deaf.get(), generic, &length) == 0);
+  const std::string place = cat("http://127.0.0.1:", ntohs(address.sin_port), "/put");
+  descriptor = put_blob(layout.blobs(), std::string(16u << 20, 'y'), "x");
+  options.limits.window = std::chrono::seconds(1);
+  options.limits.rate = 1u << 20;
+  script_method("POST", std::vector<std::optional<FakeResponse>>(
+                            9, FakeResponse{.status = 202, .headers = {{"Location", place}}}));
+  std::string what;
+  CHECK(code_of([&] { push(); }, &what) == ErrorCode::network);
+  const bool ended = what.find("no data taken for 1 s") != std::string::npos ||  // the kernel may take a little first
+                     what.find(" bytes in 1 s") != std::string::npos;
+  CHECK(ended);
+  CHECK(count("POST") <= 3);
 }
 
 TEST_CASE_FIXTURE(PushFixture, "the registry's reasons are shown") {

@@ -265,6 +265,19 @@ TEST_CASE_FIXTURE(DockerRegistryFixture,
   CHECK_FALSE(Client(options).resolve(parse_reference(registry.address() + "/a")));
 }
 
+TEST_CASE_FIXTURE(DockerRegistryFixture, "a machine without authorities says so") {
+  if (!available(kProgram) || !available("/usr/bin/openssl")) return;
+  make_certificates(dir.path());
+  const DockerRegistry registry(dir, tls_section(dir.path()));
+  ::setenv("SSL_CERT_FILE", (dir.path() + "/none.pem").c_str(), 1);
+  const ScopeExit restore([] { ::unsetenv("SSL_CERT_FILE"); });
+  std::string what;
+  CHECK(code_of([&] { client().resolve(parse_reference(registry.address() + "/a")); }, &what) == ErrorCode::network);
+  CHECK(what.find("no certificates of authorities") != std::string::npos);
+  options.insecure = {registry.address()};
+  CHECK_FALSE(Client(options).resolve(parse_reference(registry.address() + "/a")));
+}
+
 TEST_CASE_FIXTURE(DockerRegistryFixture, "docker-registry that wants a client certificate") {
   if (!available(kProgram) || !available("/usr/bin/openssl")) return;
   make_certificates(dir.path());

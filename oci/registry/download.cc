@@ -49,7 +49,11 @@ std::string hint_for(const HttpResponse& response, const Url& url) {
   if (response.failure) {
     switch (response.failure->kind) {
       case Kind::certificate:
+      case Kind::no_authorities:
         return "the server's certificate is not trusted; SSL_CERT_FILE names more authorities";
+      case Kind::stalled:
+      case Kind::slow:
+        return kLimitsHint;
       case Kind::resolve:
         return "is the name right, and is there a network?";
       default:

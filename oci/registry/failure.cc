@@ -77,7 +77,7 @@ std::string_view hint_for(const TransportFailure& failure) {
       return "if the registry speaks plain http, name it as insecure: --insecure-registry HOST[:PORT]";
     case TransportFailure::Kind::stalled:
     case TransportFailure::Kind::slow:
-      return "the limits can be changed with --transfer-limits or CBUILD_TRANSFER_LIMITS";
+      return kLimitsHint;
     default:
       return "";
   }

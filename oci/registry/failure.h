@@ -20,6 +20,8 @@ struct RegistryError {
 std::vector<RegistryError> parse_errors(std::string_view body);
 bool has_code(const HttpResponse& response, std::string_view code);
 
+inline constexpr char kLimitsHint[] = "the limits can be changed with --transfer-limits or CBUILD_TRANSFER_LIMITS";
+
 /// One line on what went wrong: "404 MANIFEST_UNKNOWN: manifest unknown", or the transport's words.
 std::string explain(const HttpResponse& response, const Secrets& secrets);
 

@@ -6,6 +6,7 @@
 #include "base/error.h"
 #include "base/sys.h"
 #include "base/text.h"
+#include "oci/sha512.h"
 
 namespace cbuild::oci::registry {
 
@@ -36,6 +37,14 @@ Digest FakeRegistry::add_blob(const std::string& repository, const std::string& 
   const Digest digest = sha256(content);
   blobs[repository + "@" + digest.str()] = content;
   return digest;
+}
+
+Descriptor FakeRegistry::add_blob_by_sha512(const std::string& repository, const std::string& content) {
+  Descriptor out = descriptor_of(content);
+  out.digest = {};
+  out.sha512 = sha512(content);
+  blobs[repository + "@" + out.sha512] = content;
+  return out;
 }
 
 Digest FakeRegistry::add_manifest(const std::string& repository, const std::string& tag, const std::string& body,

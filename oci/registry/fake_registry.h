@@ -40,6 +40,8 @@ struct FakeRegistry {
   std::vector<std::string> violations;
 
   Digest add_blob(const std::string& repository, const std::string& content);
+  /// Named by its sha512.
+  Descriptor add_blob_by_sha512(const std::string& repository, const std::string& content);
   Digest add_manifest(const std::string& repository, const std::string& tag, const std::string& body,
                       const std::string& type = std::string(media_type::kManifest));
   Reference reference(const std::string& name_and_tag) const;

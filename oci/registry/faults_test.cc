@@ -316,6 +316,7 @@ TEST_CASE_FIXTURE(FaultFixture, "faults of a push") {
   const Row rows[] = {
       {"HEAD is unknown", "HEAD", "/blobs/", kAlways, status(405)},
       {"HEAD fails", "HEAD", "/blobs/", kAlways, status(500)},
+      {"HEAD finds one of another size", "HEAD", "/blobs/", 1, status(200, {{"Content-Length", "5"}})},
       {"no session once", "POST", "/uploads/", 1, status(503)},
       {"no session", "POST", "/uploads/", kAlways, status(503), ErrorCode::network, "HTTP 503", 5},
       {"reset once", "POST", "/uploads/", 1, kHangUp},
