@@ -118,6 +118,15 @@ TEST_CASE("a blob is copied as it is, or not at all") {
   CHECK_FALSE(to.blobs().size(other.digest));
 }
 
+TEST_CASE_FIXTURE(Fixture, "the newest entry of a layout is its image, not what attests it") {
+  Index index;
+  Descriptor attestation = named("attests", "");
+  attestation.annotations["vnd.docker.reference.type"] = "attestation-manifest";
+  index.manifests = {named("image", ""), attestation};
+  layout.write_index(index);
+  CHECK(layout.find("") == index.manifests[0]);
+}
+
 TEST_CASE_FIXTURE(Fixture, "entries are found by name, tag and digest") {
   Index index;
   index.manifests = {named("a", "1.0", "example.com:443/app:1.0"), named("b", "example.com/other:2"), named("c", "")};
