@@ -8,6 +8,7 @@
 
 #include "base/error.h"
 #include "base/text.h"
+#include "cli/environment.h"
 #include "cli/flags.h"
 #include "cli/legacy_flags.h"
 #include "cli/option_values.h"
@@ -144,13 +145,13 @@ void convert(const Raw& raw, BuildOptions& build) {
   add_pairs(raw.labels, "--label", false, build.labels);
   add_pairs(not_empty(raw.build_contexts), "--build-context", false, build.build_contexts);
   convert_steps(raw, build);
-  build.platform = parse_platforms(raw.platforms);
+  build.platform = parse_platforms(platforms_or_default(raw.platforms));
   check_attestations(raw.attests, raw.sbom, raw.provenance);
   build.transfer_limits = oci::registry::transfer_limits_of_environment();
   for (const std::string& text : raw.transfer_limits)
     oci::registry::set_transfer_limits(text, "--transfer-limits", build.transfer_limits);
   convert_caches(raw, build);
-  build.progress = raw.quiet ? ProgressMode::quiet : parse_progress(raw.progress);
+  build.progress = raw.quiet ? ProgressMode::quiet : parse_progress(progress_or_default(raw.progress));
   build.pull = parse_pull(raw);
   if (raw.arg_keys != "all" && raw.arg_keys != "used")
     usage(cat("--arg-keys: unknown value '", raw.arg_keys, "'"), "all or used");
@@ -158,6 +159,7 @@ void convert(const Raw& raw, BuildOptions& build) {
   build.no_cache_filter = not_empty(raw.no_cache_filter);
   convert_outputs(raw, build);
   build.notes = raw.legacy.notes();
+  apply_environment(build);
 }
 
 void add_input_flags(CLI::App& app, BuildOptions& build, Raw& raw) {

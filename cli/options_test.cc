@@ -6,6 +6,8 @@
 #include <cstdlib>
 
 #include "base/error.h"
+#include "base/files.h"
+#include "base/sys.h"
 
 namespace cbuild::cli {
 namespace {
@@ -282,6 +284,47 @@ TEST_CASE("an unknown flag or command names the one that is near") {
   CHECK(refusal({"--isolation", "roto", "."}) == "did you mean root?");
   CHECK(refusal({"--secret", "ids=x", "."}) == "did you mean id?");
   CHECK(refusal({"--ulimit", "nofiles=1", "."}) == "did you mean nofile?");
+}
+
+TEST_CASE("the environment stands for flags that are not given") {
+  setenv("SOURCE_DATE_EPOCH", "1000", 1);
+  setenv("DOCKER_DEFAULT_PLATFORM", "linux/arm64", 1);
+  setenv("BUILDKIT_PROGRESS", "plain", 1);
+  const BuildOptions plain = parse({"."}).build;
+  CHECK(plain.build_args.at("SOURCE_DATE_EPOCH") == "1000");
+  CHECK(plain.platform->str() == "linux/arm64");
+  CHECK(plain.progress == ProgressMode::plain);
+  const BuildOptions given =
+      parse({"--build-arg", "SOURCE_DATE_EPOCH=5", "--platform", "linux/amd64", "--progress", "tty", "."}).build;
+  CHECK(given.build_args.at("SOURCE_DATE_EPOCH") == "5");
+  CHECK(given.platform->str() == "linux/amd64");
+  CHECK(given.progress == ProgressMode::tty);
+  setenv("SOURCE_DATE_EPOCH", "", 1);
+  CHECK_FALSE(parse({"."}).build.build_args.contains("SOURCE_DATE_EPOCH"));
+  setenv("EXPERIMENTAL_BUILDKIT_SOURCE_POLICY", "p.json", 1);
+  CHECK_THROWS_AS(parse({"."}), Error);
+  for (const char* name :
+       {"SOURCE_DATE_EPOCH", "DOCKER_DEFAULT_PLATFORM", "BUILDKIT_PROGRESS", "EXPERIMENTAL_BUILDKIT_SOURCE_POLICY"})
+    unsetenv(name);
+}
+
+TEST_CASE("the proxies of docker's configuration are build arguments") {
+  const TempDir dir = TempDir::in_tmp("docker-config-");
+  sys::write_file_at(
+      dir.fd(), "config.json",
+      R"({"proxies": {"default": {"httpProxy": "http://p:1", "noProxy": "n"}, "tcp://h": {"ftpProxy": "f"}}})");
+  setenv("DOCKER_CONFIG", dir.path().c_str(), 1);
+  using Map = std::map<std::string, std::string>;
+  CHECK(parse({"."}).build.build_args ==
+        Map{{"HTTP_PROXY", "http://p:1"}, {"http_proxy", "http://p:1"}, {"NO_PROXY", "n"}, {"no_proxy", "n"}});
+  CHECK(parse({"--build-arg", "http_proxy=mine", "."}).build.build_args ==
+        Map{{"http_proxy", "mine"}, {"NO_PROXY", "n"}, {"no_proxy", "n"}});
+  setenv("DOCKER_HOST", "tcp://h", 1);
+  CHECK(parse({"."}).build.build_args == Map{{"FTP_PROXY", "f"}, {"ftp_proxy", "f"}});
+  unsetenv("DOCKER_HOST");
+  sys::write_file_at(dir.fd(), "config.json", R"({"proxies": )");
+  CHECK(parse({"."}).build.notes.size() == 1);
+  unsetenv("DOCKER_CONFIG");
 }
 
 }  // namespace cbuild::cli

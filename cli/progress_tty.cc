@@ -8,6 +8,8 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <array>
+#include <cstdlib>
 
 #include "base/error.h"
 #include "base/sys.h"
@@ -18,14 +20,58 @@
 namespace cbuild::cli {
 namespace {
 
-constexpr std::size_t kTailLines = 6;
 constexpr auto kFrame = std::chrono::milliseconds(100);
 
 struct Colors {
-  std::string_view blue, red, yellow, dim, reset;
+  std::string run, error, cancel, warning, dim, reset;
 };
-constexpr Colors kColors{"\x1b[34m", "\x1b[31m", "\x1b[33m", "\x1b[2m", "\x1b[0m"};
-constexpr Colors kPlain{"", "", "", "", ""};
+const Colors kPlain{};
+
+/// Shown of a step's output; BUILDKIT_TTY_LOG_LINES, as BuildKit has it.
+std::size_t tail_lines() {
+  static const std::size_t lines = [] {
+    const char* text = std::getenv("BUILDKIT_TTY_LOG_LINES");
+    const auto value = text == nullptr ? std::nullopt : parse_int(text);
+    return static_cast<std::size_t>(value && *value > 0 && *value < 10'000 ? *value : 6);
+  }();
+  return lines;
+}
+
+/// A colour's name or "R,G,B"; empty for anything else.
+std::string color_code(const std::string& text) {
+  constexpr std::array<std::string_view, 8> kNames = {"black", "red",     "green", "yellow",
+                                                      "blue",  "magenta", "cyan",  "white"};
+  const bool light = text.starts_with("light-");
+  for (std::size_t i = 0; i < kNames.size(); ++i)
+    if (text.substr(light ? 6 : 0) == kNames[i]) return cat("\x1b[", (light ? 90 : 30) + i, "m");
+  const std::vector<std::string> parts = split(text, ',');
+  std::int64_t code = 0;
+  for (const std::string& part : parts) {
+    const auto value = parse_int(part);
+    if (parts.size() != 3 || !value || *value < 0 || *value > 255) return {};
+    code = code * 6 + *value * 6 / 256;
+  }
+  return cat("\x1b[38;5;", 16 + code, "m");
+}
+
+/// BUILDKIT_COLORS is "run=green:error=255,0,0:..."; NO_COLOR wins.
+Colors colors_of_environment() {
+  const char* none = std::getenv("NO_COLOR");
+  if (none != nullptr && *none != '\0') return {};
+  Colors colors{"\x1b[34m", "\x1b[31m", "\x1b[33m", "\x1b[33m", "\x1b[2m", "\x1b[0m"};
+  const char* given = std::getenv("BUILDKIT_COLORS");
+  for (const std::string& field : split(to_lower(given == nullptr ? "" : given), ':')) {
+    const std::size_t equals = field.find('=');
+    const std::string code = equals == std::string::npos ? std::string() : color_code(field.substr(equals + 1));
+    if (code.empty()) continue;
+    const std::string key = field.substr(0, equals);
+    if (key == "run") colors.run = code;
+    if (key == "error") colors.error = code;
+    if (key == "cancel") colors.cancel = code;
+    if (key == "warning") colors.warning = code;
+  }
+  return colors;
+}
 
 /// Columns that a UTF-8 text takes, counting code points; wide glyphs are rare in build output.
 std::size_t columns(std::string_view text) {
@@ -89,8 +135,8 @@ std::vector<std::string> step_lines(const TaskView& task, const Picture& picture
   if (has_reason(task) && fits) label = with_reason;
   const std::string line = with_right(label, time, width);
   if (task.phase == TaskView::Phase::running) return {line};
-  const std::string_view color =
-      task.state == TaskState::failed ? c.red : (task.state == TaskState::ok || is_cached(task) ? c.blue : c.yellow);
+  const std::string& color =
+      task.state == TaskState::failed ? c.error : (task.state == TaskState::ok || is_cached(task) ? c.run : c.cancel);
   std::vector<std::string> lines{cat(color, line, c.reset)};
   if (has_reason(task) && !fits && picture.final) lines.push_back(why_line(task, width, c));
   return lines;
@@ -102,7 +148,7 @@ std::vector<std::string> detail_lines(const TaskView& task, std::size_t width, s
   for (const auto& [item, counter] : task.counters) lines.push_back(clip(cat(" => => ", counter_line(counter)), width));
   std::vector<std::string> tail(task.tail.begin(), task.tail.end());
   if (!task.partial.empty()) tail.push_back(sanitize_for_terminal(task.partial));
-  const std::size_t skip = tail.size() > kTailLines ? tail.size() - kTailLines : 0;
+  const std::size_t skip = tail.size() > tail_lines() ? tail.size() - tail_lines() : 0;
   for (std::size_t i = skip; i < tail.size(); ++i)
     lines.push_back(cat(c.dim, clip(cat(" => => # ", tail[i]), width), c.reset));
   if (lines.size() > room) lines.erase(lines.begin(), lines.end() - static_cast<std::ptrdiff_t>(room));
@@ -124,7 +170,8 @@ bool visible(const TaskView& task) { return task.phase != TaskView::Phase::waiti
 }  // namespace
 
 std::vector<std::string> draw(const Picture& picture, std::size_t width, std::size_t height, bool color) {
-  const Colors& c = color ? kColors : kPlain;
+  static const Colors colors = colors_of_environment();
+  const Colors& c = color ? colors : kPlain;
   std::vector<const TaskView*> shown;
   std::size_t done = 0, running = 0;
   for (const TaskView& task : picture.tasks) {
@@ -133,7 +180,7 @@ std::vector<std::string> draw(const Picture& picture, std::size_t width, std::si
     running += task.phase == TaskView::Phase::running;
   }
   std::vector<std::string> lines{title(picture, done, width)};
-  for (const std::string& note : picture.notes) lines.push_back(cat(c.yellow, clip(note, width), c.reset));
+  for (const std::string& note : picture.notes) lines.push_back(cat(c.warning, clip(note, width), c.reset));
   const std::size_t fixed = lines.size() + running;
   const std::size_t room =
       height == 0 || height > fixed + shown.size() ? shown.size() : (height > fixed ? height - fixed : 1);
@@ -147,7 +194,7 @@ std::vector<std::string> draw(const Picture& picture, std::size_t width, std::si
     }
     for (std::string& line : step_lines(*task, picture, width, c)) lines.push_back(std::move(line));
     if (task->phase != TaskView::Phase::running) continue;
-    const std::size_t share = height == 0 || running == 0 ? kTailLines + 4 : std::min(spare, kTailLines + 4);
+    const std::size_t share = height == 0 || running == 0 ? tail_lines() + 4 : std::min(spare, tail_lines() + 4);
     for (std::string& detail : detail_lines(*task, width, share, c)) {
       lines.push_back(std::move(detail));
       if (spare != SIZE_MAX && spare > 0) --spare;
@@ -209,7 +256,7 @@ void TtyProgress::handle(const TaskLog& event) {
   view.partial += event.data;
   for (std::size_t end = view.partial.find('\n'); end != std::string::npos; end = view.partial.find('\n')) {
     view.tail.push_back(sanitize_for_terminal(view.partial.substr(0, end)));
-    if (view.tail.size() > kTailLines) view.tail.pop_front();
+    if (view.tail.size() > tail_lines()) view.tail.pop_front();
     view.partial.erase(0, end + 1);
   }
   if (view.partial.size() > 4096) view.partial.erase(0, view.partial.size() - 4096);

@@ -158,6 +158,31 @@ std::optional<Account> from_config(const Value& config, const std::string& regis
   return from_default_helper(config, registry, warn);
 }
 
+bool is_entry_of_environment(const Value& entry) {
+  return entry.is_object() && entry.size() == 1 && !json::text(entry, "auth").empty();
+}
+
+/// DOCKER_AUTH_CONFIG holds {"auths": {HOST: {"auth": ...}}} and nothing else; docker passes over any other, with a
+/// warning.
+std::optional<Account> from_variable(const std::string& registry, const std::string& repository,
+                                     const CredentialStore::Warn& warn) {
+  constexpr char kName[] = "DOCKER_AUTH_CONFIG";
+  const std::string text = environment(kName);
+  if (text.empty()) return std::nullopt;
+  try {
+    const Value config = json::parse_object(text, kMaxFile, kName);
+    const Value* entries = json::object(config, "auths");
+    if (config.size() > (entries == nullptr ? 0 : 1)) throw Error(ErrorCode::input, "it may hold \"auths\" only");
+    if (entries == nullptr) return std::nullopt;
+    if (!std::all_of(entries->begin(), entries->end(), is_entry_of_environment))
+      throw Error(ErrorCode::input, "an entry is not {\"auth\": ...}");
+    return from_entries(*entries, candidate_keys(registry, repository), kName);
+  } catch (const Error& error) {
+    if (warn) warn(cat(kName, " is not used: ", error.what()));
+    return std::nullopt;
+  }
+}
+
 }  // namespace
 
 CredentialStore::Places CredentialStore::places(const std::optional<std::string>& auth_file) {
@@ -199,6 +224,8 @@ std::optional<Account> CredentialStore::find(const std::string& registry, const 
 }
 
 std::optional<Account> CredentialStore::search(const std::string& registry, const std::string& repository) const {
+  if (!places_.explicit_file)
+    if (auto account = from_variable(registry, repository, warn_)) return account;
   const sys::Pipes pipes = places_.explicit_file ? sys::Pipes::taken : sys::Pipes::refused;
   for (const std::string& file : places_.files) {
     const auto text = sys::try_read_plain(AT_FDCWD, file, kMaxFile, pipes);

@@ -1,0 +1,24 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include <string>
+#include <vector>
+
+#include "cli/options.h"
+
+/// Variables of the environment, and docker's config.json, as far as they stand for flags that were not given. The
+/// meaning is that of `docker buildx build`; docs/cli.md lists them.
+namespace cbuild::cli {
+
+/// `given`, or without any the platform of DOCKER_DEFAULT_PLATFORM.
+std::vector<std::string> platforms_or_default(const std::vector<std::string>& given);
+
+/// `given`, or for "auto" the mode of BUILDKIT_PROGRESS.
+std::string progress_or_default(const std::string& given);
+
+/// SOURCE_DATE_EPOCH and the proxies of config.json become build arguments, where none of that name was given;
+/// BUILDX_GIT_LABELS adds labels with the commit, the remote and the Dockerfile of a context in a work tree. What cannot
+/// be read is a note. Throws Error{unsupported} for a source policy, which must not go unheeded.
+void apply_environment(BuildOptions& build);
+
+}  // namespace cbuild::cli
