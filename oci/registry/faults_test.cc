@@ -28,7 +28,7 @@ struct Row {
   unsigned most = kAlways;  ///< of these requests
 };
 
-Change status(int code, HeaderList headers = {}, std::string body = {}) {
+Change with_status(int code, HeaderList headers = {}, std::string body = {}) {
   return [=](FakeResponse& r) { r = {.status = code, .headers = headers, .body = body}; };
 }
 Change raw(std::string bytes) {
@@ -63,7 +63,7 @@ const Change kDamage = [](FakeResponse& r) {
   if (!r.body.empty()) r.body[r.body.size() / 2] ^= 1;
 };
 const Change kNoDigest = header("Docker-Content-Digest", "");
-const Change kPage = status(200, {{"Content-Type", "text/html; charset=utf-8"}}, "<html>log in</html>");
+const Change kPage = with_status(200, {{"Content-Type", "text/html; charset=utf-8"}}, "<html>log in</html>");
 const std::string kGarbage = "\x15\x03\x01 what is this\r\n\r\n";
 const std::string kHuge(3u << 20, 'h');
 
@@ -130,9 +130,9 @@ TEST_CASE_FIXTURE(FaultFixture, "faults of the first request, which finds out ho
       {"cut once", "GET", "/v2/", 1, both(body("0123456789"), kCut)},
       {"garbage once", "GET", "/v2/", 1, raw(kGarbage)},
       {"nothing once", "GET", "/v2/", 1, raw("")},
-      {"an error of the server", "GET", "/v2/", 1, status(503)},
+      {"an error of the server", "GET", "/v2/", 1, with_status(503)},
       {"a page", "GET", "/v2/", 1, kPage},
-      {"400, though it does not speak TLS", "GET", "/v2/", 1, status(400)},
+      {"400, though it does not speak TLS", "GET", "/v2/", 1, with_status(400)},
       {"reset always", "GET", "/v2/", kAlways, kHangUp, ErrorCode::network, "pull of", 5},
       {"garbage always", "GET", "/v2/", kAlways, raw(kGarbage), ErrorCode::network, "not HTTP", 5},
   };
@@ -182,33 +182,36 @@ TEST_CASE_FIXTURE(FaultFixture, "faults of a manifest's transfer") {
 
 TEST_CASE_FIXTURE(FaultFixture, "statuses of a manifest") {
   const Row rows[] = {
-      {"500 once", "GET", "/manifests/", 1, status(500)},
-      {"502 page once", "GET", "/manifests/", 1, status(502, {}, "<html>bad gateway</html>")},
-      {"504 always", "GET", "/manifests/", kAlways, status(504), ErrorCode::network, "HTTP 504 Gateway Timeout", 5},
-      {"429 in seconds", "GET", "/manifests/", 2, status(429, {{"Retry-After", "0"}})},
-      {"429 by date", "GET", "/manifests/", 1, status(429, {{"Retry-After", "Sun, 06 Nov 1994 08:49:37 GMT"}})},
-      {"429 with nonsense", "GET", "/manifests/", 1, status(429, {{"Retry-After", "soon"}})},
-      {"503 for a day", "GET", "/manifests/", kAlways, status(503, {{"Retry-After", "86400"}}), ErrorCode::network,
+      {"500 once", "GET", "/manifests/", 1, with_status(500)},
+      {"502 page once", "GET", "/manifests/", 1, with_status(502, {}, "<html>bad gateway</html>")},
+      {"504 always", "GET", "/manifests/", kAlways, with_status(504), ErrorCode::network, "HTTP 504 Gateway Timeout",
+       5},
+      {"429 in seconds", "GET", "/manifests/", 2, with_status(429, {{"Retry-After", "0"}})},
+      {"429 by date", "GET", "/manifests/", 1, with_status(429, {{"Retry-After", "Sun, 06 Nov 1994 08:49:37 GMT"}})},
+      {"429 with nonsense", "GET", "/manifests/", 1, with_status(429, {{"Retry-After", "soon"}})},
+      {"503 for a day", "GET", "/manifests/", kAlways, with_status(503, {{"Retry-After", "86400"}}), ErrorCode::network,
        "HTTP 503", 1},
-      {"404 page", "GET", "/manifests/", kAlways, status(404, {}, "<html>"), ErrorCode::not_found, "HTTP 404 Not Found",
-       1},
-      {"403 text", "GET", "/manifests/", kAlways, status(403, {}, "not \x1b[31myou"), ErrorCode::denied,
+      {"404 page", "GET", "/manifests/", kAlways, with_status(404, {}, "<html>"), ErrorCode::not_found,
+       "HTTP 404 Not Found", 1},
+      {"403 text", "GET", "/manifests/", kAlways, with_status(403, {}, "not \x1b[31myou"), ErrorCode::denied,
        "HTTP 403 not ", 1},
-      {"401 without challenge", "GET", "/manifests/", kAlways, status(401), ErrorCode::denied, "HTTP 401", 1},
+      {"401 without challenge", "GET", "/manifests/", kAlways, with_status(401), ErrorCode::denied, "HTTP 401", 1},
       {"401 with a scheme of its own", "GET", "/manifests/", kAlways,
-       status(401, {{"WWW-Authenticate", "Negotiate abc"}}), ErrorCode::denied, "HTTP 401", 1},
-      {"401 without a realm", "GET", "/manifests/", kAlways, status(401, {{"WWW-Authenticate", "Bearer"}}),
+       with_status(401, {{"WWW-Authenticate", "Negotiate abc"}}), ErrorCode::denied, "HTTP 401", 1},
+      {"401 without a realm", "GET", "/manifests/", kAlways, with_status(401, {{"WWW-Authenticate", "Bearer"}}),
        ErrorCode::denied, "HTTP 401", 1},
-      {"redirects for ever", "GET", "/manifests/", kAlways, status(307, {{"Location", "1"}}), ErrorCode::network,
+      {"redirects for ever", "GET", "/manifests/", kAlways, with_status(307, {{"Location", "1"}}), ErrorCode::network,
        "too many redirects", 11},
-      {"a redirect to nowhere", "GET", "/manifests/", kAlways, status(302), ErrorCode::network, "HTTP 302", 1},
-      {"a redirect to a file", "GET", "/manifests/", kAlways, status(302, {{"Location", "file:///etc/passwd"}}),
+      {"a redirect to nowhere", "GET", "/manifests/", kAlways, with_status(302), ErrorCode::network, "HTTP 302", 1},
+      {"a redirect to a file", "GET", "/manifests/", kAlways, with_status(302, {{"Location", "file:///etc/passwd"}}),
        ErrorCode::network, "no http URL", 1},
       {"a redirect into the cloud's own network", "GET", "/manifests/", kAlways,
-       status(302, {{"Location", "http://169.254.169.254/latest/"}}), ErrorCode::network, "inside this machine", 1},
-      {"204", "GET", "/manifests/", kAlways, status(204), ErrorCode::corrupt, "", 2},
+       with_status(302, {{"Location", "http://169.254.169.254/latest/"}}), ErrorCode::network, "inside this machine",
+       1},
+      {"204", "GET", "/manifests/", kAlways, with_status(204), ErrorCode::corrupt, "", 2},
       {"400 of a server that wants a certificate", "GET", "/manifests/", kAlways,
-       status(400, {}, "<center>No required SSL certificate was sent</center>"), ErrorCode::network, "client.cert", 1},
+       with_status(400, {}, "<center>No required SSL certificate was sent</center>"), ErrorCode::network, "client.cert",
+       1},
   };
   check(rows, manifest, [&](Client& c) { return c.manifest(ref).body; });
 }
@@ -242,8 +245,8 @@ TEST_CASE_FIXTURE(FaultFixture, "contents of a manifest") {
 
 TEST_CASE_FIXTURE(FaultFixture, "faults of HEAD") {
   const Row rows[] = {
-      {"405", "HEAD", "/manifests/", kAlways, status(405), kWorks, "", 1},
-      {"500", "HEAD", "/manifests/", kAlways, status(500), kWorks, "", 1},
+      {"405", "HEAD", "/manifests/", kAlways, with_status(405), kWorks, "", 1},
+      {"500", "HEAD", "/manifests/", kAlways, with_status(500), kWorks, "", 1},
       {"reset", "HEAD", "/manifests/", kAlways, kHangUp, kWorks, "", 2},
       {"no digest", "HEAD", "/manifests/", kAlways, kNoDigest, kWorks, "", 1},
       {"no length", "HEAD", "/manifests/", kAlways, [](FakeResponse& r) { r.no_length = true; }, kWorks, "", 1},
@@ -254,7 +257,7 @@ TEST_CASE_FIXTURE(FaultFixture, "faults of HEAD") {
 }
 
 TEST_CASE_FIXTURE(FaultFixture, "faults of a blob") {
-  const auto range = [](std::string text) { return both(status(206, {{"Content-Range", text}}), body("x")); };
+  const auto range = [](std::string text) { return both(with_status(206, {{"Content-Range", text}}), body("x")); };
   const Row rows[] = {
       {"reset once", "GET", "/blobs/", 1, kHangUp},
       {"cut four times", "GET", "/blobs/", 4, kCut},
@@ -273,10 +276,10 @@ TEST_CASE_FIXTURE(FaultFixture, "faults of a blob") {
       {"a page always", "GET", "/blobs/", kAlways, kPage, ErrorCode::corrupt, "the descriptor says 300000", 2},
       {"a range that was not asked for, once", "GET", "/blobs/", 1, range("bytes 5-5/300000")},
       {"a range without numbers, once", "GET", "/blobs/", 1, range("bytes */300000")},
-      {"416 always", "GET", "/blobs/", kAlways, status(416), ErrorCode::network, "Range", 5},
-      {"503 once", "GET", "/blobs/", 1, status(503)},
-      {"404", "GET", "/blobs/", kAlways, status(404), ErrorCode::not_found, "HTTP 404", 1},
-      {"a redirect to itself", "GET", "/blobs/", kAlways, status(307, {{"Location", "?"}}), ErrorCode::network,
+      {"416 always", "GET", "/blobs/", kAlways, with_status(416), ErrorCode::network, "Range", 5},
+      {"503 once", "GET", "/blobs/", 1, with_status(503)},
+      {"404", "GET", "/blobs/", kAlways, with_status(404), ErrorCode::not_found, "HTTP 404", 1},
+      {"a redirect to itself", "GET", "/blobs/", kAlways, with_status(307, {{"Location", "?"}}), ErrorCode::network,
        "too many redirects", 11},
   };
   const auto pull = [&](Client& c) {
@@ -314,22 +317,22 @@ TEST_CASE_FIXTURE(FaultFixture, "faults of a push") {
     r = error_response(404, "BLOB_UPLOAD_UNKNOWN", "x");
   };
   const Row rows[] = {
-      {"HEAD is unknown", "HEAD", "/blobs/", kAlways, status(405)},
-      {"HEAD fails", "HEAD", "/blobs/", kAlways, status(500)},
-      {"HEAD finds one of another size", "HEAD", "/blobs/", 1, status(200, {{"Content-Length", "5"}})},
-      {"no session once", "POST", "/uploads/", 1, status(503)},
-      {"no session", "POST", "/uploads/", kAlways, status(503), ErrorCode::network, "HTTP 503", 5},
+      {"HEAD is unknown", "HEAD", "/blobs/", kAlways, with_status(405)},
+      {"HEAD fails", "HEAD", "/blobs/", kAlways, with_status(500)},
+      {"HEAD finds one of another size", "HEAD", "/blobs/", 1, with_status(200, {{"Content-Length", "5"}})},
+      {"no session once", "POST", "/uploads/", 1, with_status(503)},
+      {"no session", "POST", "/uploads/", kAlways, with_status(503), ErrorCode::network, "HTTP 503", 5},
       {"reset once", "POST", "/uploads/", 1, kHangUp},
       {"no place to send it", "POST", "/uploads/", kAlways, header("Location", ""), ErrorCode::network,
        "names no place", 1},
-      {"it claims to have it", "POST", "/uploads/", kAlways, status(201), ErrorCode::network, "HTTP 201", 1},
+      {"it claims to have it", "POST", "/uploads/", kAlways, with_status(201), ErrorCode::network, "HTTP 201", 1},
       {"the session is lost once", "PUT", "/uploads/", 1, lost},
       {"the session is always lost", "PUT", "/uploads/", kAlways, lost, ErrorCode::not_found, "BLOB_UPLOAD_UNKNOWN", 5},
       {"the answer is lost", "PUT", "/uploads/", 1, kHangUp, kWorks, "", 2},
-      {"429 once", "PUT", "/uploads/", 1, status(429, {{"Retry-After", "0"}})},
-      {"413", "PUT", "/uploads/", kAlways, status(413, {}, "<html>"), ErrorCode::network, "HTTP 413 Content Too Large",
-       1},
-      {"read only", "PUT", "/uploads/", kAlways, status(403), ErrorCode::denied, "HTTP 403", 1},
+      {"429 once", "PUT", "/uploads/", 1, with_status(429, {{"Retry-After", "0"}})},
+      {"413", "PUT", "/uploads/", kAlways, with_status(413, {}, "<html>"), ErrorCode::network,
+       "HTTP 413 Content Too Large", 1},
+      {"read only", "PUT", "/uploads/", kAlways, with_status(403), ErrorCode::denied, "HTTP 403", 1},
       {"no digest in the answer", "PUT", "/uploads/", 1, kNoDigest, kWorks, "", 1},
       {"another digest in the answer", "PUT", "/uploads/", 1, header("Docker-Content-Digest", sha256("y").str()),
        ErrorCode::corrupt, "stored", 1},
@@ -346,10 +349,10 @@ TEST_CASE_FIXTURE(FaultFixture, "faults of a mount") {
   const Descriptor layer = put_blob(layout.blobs(), "mount me", std::string(media_type::kLayerGzip));
   registry.add_blob("base/os", "mount me");
   const Row rows[] = {
-      {"refused", "POST", "/uploads/", 1, status(405), kWorks, "", 2},
-      {"not found", "POST", "/uploads/", 1, status(404), kWorks, "", 2},
-      {"denied", "POST", "/uploads/", 1, status(403), kWorks, "", 2},
-      {"fails for a moment", "POST", "/uploads/", 1, status(503), kWorks, "", 2},
+      {"refused", "POST", "/uploads/", 1, with_status(405), kWorks, "", 2},
+      {"not found", "POST", "/uploads/", 1, with_status(404), kWorks, "", 2},
+      {"denied", "POST", "/uploads/", 1, with_status(403), kWorks, "", 2},
+      {"fails for a moment", "POST", "/uploads/", 1, with_status(503), kWorks, "", 2},
   };
   check(rows, "mount me", [&](Client& c) {
     registry.blobs.erase("team/app@" + layer.digest.str());
@@ -360,13 +363,13 @@ TEST_CASE_FIXTURE(FaultFixture, "faults of a mount") {
 
 TEST_CASE_FIXTURE(FaultFixture, "faults of a pushed manifest") {
   const Row rows[] = {
-      {"500 once", "PUT", "/manifests/", 1, status(500)},
+      {"500 once", "PUT", "/manifests/", 1, with_status(500)},
       {"reset once", "PUT", "/manifests/", 1, kHangUp},
-      {"429 once", "PUT", "/manifests/", 1, status(429, {{"Retry-After", "0"}})},
+      {"429 once", "PUT", "/manifests/", 1, with_status(429, {{"Retry-After", "0"}})},
       {"another digest", "PUT", "/manifests/", 1, header("Docker-Content-Digest", sha256("y").str()),
        ErrorCode::corrupt, "stored", 1},
       {"no digest", "PUT", "/manifests/", 1, kNoDigest, kWorks, "", 1},
-      {"refused", "PUT", "/manifests/", kAlways, status(400, {}, R"({"errors":[{"code":"MANIFEST_INVALID"}]})"),
+      {"refused", "PUT", "/manifests/", kAlways, with_status(400, {}, R"({"errors":[{"code":"MANIFEST_INVALID"}]})"),
        ErrorCode::network, "MANIFEST_INVALID", 1},
   };
   check(rows, sha256(manifest).str(),
@@ -379,20 +382,20 @@ TEST_CASE_FIXTURE(FaultFixture, "faults of a token server") {
   const auto expires = [](const char* in) { return [=](FakeResponse& r) { r.body = replace_all(r.body, "300", in); }; };
   const Row rows[] = {
       {"as access_token", "GET", "/token", kAlways, as_access_token, kWorks, "", 1},
-      {"503 once", "GET", "/token", 1, status(503), kWorks, "", 2},
+      {"503 once", "GET", "/token", 1, with_status(503), kWorks, "", 2},
       {"reset once", "GET", "/token", 1, kHangUp, kWorks, "", 2},
       {"garbage once", "GET", "/token", 1, raw(kGarbage), kWorks, "", 2},
-      {"503 always", "GET", "/token", kAlways, status(503), ErrorCode::network, "token for", 5},
+      {"503 always", "GET", "/token", kAlways, with_status(503), ErrorCode::network, "token for", 5},
       {"an empty token", "GET", "/token", kAlways, body(R"({"token":""})"), ErrorCode::denied, "no token", 1},
       {"a page", "GET", "/token", kAlways, kPage, ErrorCode::corrupt, "token answer", 1},
       {"a token with a line break", "GET", "/token", kAlways, body(R"({"token":"a\r\nX: y"})"), ErrorCode::input,
        "line break", 1},
       {"a huge token", "GET", "/token", kAlways, body(R"({"token":")" + kHuge + R"("})"), ErrorCode::network,
        "larger than", 1},
-      {"refused", "GET", "/token", kAlways, status(401), ErrorCode::denied, "token for", 1},
+      {"refused", "GET", "/token", kAlways, with_status(401), ErrorCode::denied, "token for", 1},
       {"ended before it begins", "GET", "/token", kAlways, expires("-5"), kWorks, "", 1},
       {"for ever", "GET", "/token", kAlways, expires("999999999999"), kWorks, "", 1},
-      {"redirects for ever", "GET", "/token", kAlways, status(302, {{"Location", "/token?service=fake"}}),
+      {"redirects for ever", "GET", "/token", kAlways, with_status(302, {{"Location", "/token?service=fake"}}),
        ErrorCode::network, "HTTP 302", 6},
   };
   check(rows, manifest, [&](Client& c) { return c.manifest(ref).body; });
