@@ -26,7 +26,7 @@ import switch
 
 FLAGS = ["-DBUILD_TESTING=ON", "-DCMAKE_CXX_FLAGS_RELWITHDEBINFO=-O1 -g0 -DNDEBUG"]
 # Whatever a mutation does: only the test's own directories ($1), which also stand for /tmp, /var/tmp and the work directories of the build ($2), and
-# the base images ($3) can be written.
+# the base images ($3) can be written. The device nodes are its own: modes and owners of the machine's would change through any mount of them.
 CAGE = """
 set -e
 mount --make-rprivate /
@@ -35,6 +35,17 @@ mount --bind "$1/var" /var/tmp
 mount --bind "$1/e2e" "$2/e2e"
 mount --bind "$1/differential" "$2/differential"
 mount --bind "$3" "$3"
+mount -t tmpfs -o mode=755 cage /dev
+mknod -m 666 /dev/null c 1 3; mknod -m 666 /dev/zero c 1 5; mknod -m 666 /dev/full c 1 7; mknod -m 666 /dev/random c 1 8
+mknod -m 666 /dev/urandom c 1 9; mknod -m 666 /dev/tty c 5 0; mknod -m 644 /dev/kmsg c 1 11; mknod -m 600 /dev/loop-control c 10 237
+for number in 0 1 2 3 4 5 6 7; do mknod -m 600 /dev/loop$number b 7 $number; done
+mkdir /dev/pts /dev/shm /dev/net
+mknod -m 666 /dev/net/tun c 10 200; mknod -m 600 /dev/fuse c 10 229
+mount -t devpts -o newinstance,ptmxmode=666,mode=620,gid=5 devpts /dev/pts
+mount -t tmpfs -o mode=1777 shm /dev/shm
+ln -s pts/ptmx /dev/ptmx; ln -s /proc/self/fd /dev/fd
+ln -s /proc/self/fd/0 /dev/stdin; ln -s /proc/self/fd/1 /dev/stdout; ln -s /proc/self/fd/2 /dev/stderr
+mount -o remount,bind,ro /sys
 mount -o remount,bind,ro /
 cd "$1/tmp"
 shift 3
@@ -79,7 +90,7 @@ class Tests:
             (own / place).chmod(0o1777)
         log = self.scratch / "logs" / str(number) / (name.replace("/", "-") + ".txt")
         log.parent.mkdir(parents=True, exist_ok=True)
-        argv = ["unshare", "--mount", "--pid", "--fork", "--kill-child", "--mount-proc", "sh", "-c", CAGE, "cage", str(own),
+        argv = ["unshare", "--mount", "--uts", "--ipc", "--pid", "--fork", "--kill-child", "--mount-proc", "sh", "-c", CAGE, "cage", str(own),
                 str(self.build), str(self.scratch / "bases"), *self.command(name, number)]
         with open(log, "wb") as out:
             process = subprocess.Popen(argv, env=environment(number, self.scratch), stdin=subprocess.DEVNULL, stdout=out, stderr=out,
