@@ -7,6 +7,7 @@
 
 #include "base/error.h"
 #include "base/text.h"
+#include "cache/reencode.h"
 #include "oci/layer_type.h"
 
 namespace cbuild::exporter {
@@ -75,6 +76,18 @@ void name_by_content(cache::Layer& layer, oci::BlobStore& blobs) {
   if (start.starts_with("\x28\xb5\x2f\xfd")) type = oci::media_type::kLayerZstd;
 }
 
+void force_compression(cache::Store& store, cache::Layer& layer, const ImageOptions& options,
+                       const cache::BlobFetcher& fetch) {
+  if (oci::oci_layer_type(layer.blob->media_type) == oci::layer::media_type(options.compression)) return;
+  if (!store.blobs().size(layer.blob->digest) && fetch) fetch(layer);
+  oci::layer::PackOptions pack;
+  pack.compression = options.compression;
+  pack.level = options.compression_level;
+  layer.blob = cache::reencode_layer(store, layer, pack);
+  layer.fetch_from.clear();
+  layer.has_blob = true;
+}
+
 }  // namespace
 
 oci::Descriptor layer_descriptor(const cache::Layer& layer, bool docker) {
@@ -87,13 +100,15 @@ oci::Descriptor layer_descriptor(const cache::Layer& layer, bool docker) {
   return descriptor;
 }
 
-BuiltImage build_image(cache::Store& store, cache::Packer& packer, ImageResult result, const ImageOptions& options) {
+BuiltImage build_image(cache::Store& store, cache::Packer& packer, ImageResult result, const ImageOptions& options,
+                       const cache::BlobFetcher& fetch) {
   BuiltImage image;
   if (!result.chain.empty()) image.layers = packer.finish(result.chain);
   const std::size_t base_layers = result.config.diff_ids.size();
   result.config.diff_ids.clear();
   for (cache::Layer& layer : image.layers) {
     name_by_content(layer, store.blobs());
+    if (options.force_compression) force_compression(store, layer, options, fetch);
     result.config.diff_ids.push_back(layer.diff_id);
     image.content.layers.push_back(layer_descriptor(layer, options.docker_media_types));
   }

@@ -8,6 +8,7 @@
 
 #include "cache/packer.h"
 #include "cache/store.h"
+#include "cache/unpacker.h"
 #include "oci/image_config.h"
 #include "oci/layer/compression.h"
 #include "oci/manifest.h"
@@ -29,7 +30,7 @@ struct ImageOptions {
   oci::layer::Compression compression = oci::layer::Compression::gzip;
   int compression_level = 0;
   bool docker_media_types = false;
-  bool force_compression = false;  ///< re-encode own layers that have another compression
+  bool force_compression = false;  ///< layers of the base, too, are put into `compression`
   bool rewrite_timestamp = false;  ///< times of files in own layers are lowered to ImageResult::file_epoch
 
   bool operator==(const ImageOptions&) const = default;
@@ -50,7 +51,8 @@ oci::Descriptor layer_descriptor(const cache::Layer& layer, bool docker);
 
 /// Packs what is not packed, completes the config (diff_ids, history times, created = the last layer's time or the
 /// epoch), writes config and manifest blobs. `packer` packs as `options` say. The same result and options give the same
-/// bytes.
-BuiltImage build_image(cache::Store& store, cache::Packer& packer, ImageResult result, const ImageOptions& options);
+/// bytes. `fetch` brings base layers that ImageOptions::force_compression needs.
+BuiltImage build_image(cache::Store& store, cache::Packer& packer, ImageResult result, const ImageOptions& options,
+                       const cache::BlobFetcher& fetch = nullptr);
 
 }  // namespace cbuild::exporter

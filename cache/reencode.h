@@ -1,0 +1,13 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include "cache/store.h"
+#include "oci/layer/pack.h"
+
+namespace cbuild::cache {
+
+/// The blob of a layer in another compression, made from the one it has, which must be here; what was made once is
+/// remembered. The layer itself keeps its blob. Throws Error; a damaged blob is forgotten first.
+oci::Descriptor reencode_layer(Store& store, const Layer& layer, const oci::layer::PackOptions& options);
+
+}  // namespace cbuild::cache
