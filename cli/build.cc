@@ -330,6 +330,8 @@ void Build::export_outputs() {
   }
   for (const TargetResult& target : targets)
     if (target.image) outcome_.image_digests.push_back(target.image->manifest.digest.str());
+  for (const TargetResult& target : targets)
+    if (target.image) outcome_.image_ids.push_back(target.id.str());
 }
 
 void Build::finish() {

@@ -17,6 +17,7 @@ struct BuildOutcome {
   std::string failure;  ///< what to tell the user at the end, lines; empty after a success
   unsigned steps_total = 0, steps_cached = 0;
   std::vector<std::string> image_digests;  ///< manifests of the images that were made, in the order of the targets
+  std::vector<std::string> image_ids;      ///< of the same images, TargetResult::id
   double lower_s = 0, solve_s = 0, export_s = 0;  ///< where the time went
 };
 

@@ -26,7 +26,7 @@ int build_command(Arguments arguments) {
   }
   std::cerr << outcome.failure;
   if (line->build.progress == ProgressMode::quiet && outcome.exit_code == 0)
-    for (const std::string& digest : outcome.image_digests) std::cout << digest << "\n";
+    for (const std::string& id : outcome.image_ids) std::cout << id << "\n";
   return outcome.exit_code;
 }
 

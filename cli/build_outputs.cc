@@ -20,19 +20,30 @@ bool writes_files(const exporter::Output& output) {
   return output.type == exporter::OutputType::local || output.type == exporter::OutputType::tar;
 }
 
-/// The image as one output wants it. Layers with lowered times are other blobs than those that were packed while the
-/// build ran.
-exporter::BuiltImage image_for(const exporter::Output& output, const exporter::ImageResult& result,
-                               const OutputServices& services) {
-  if (!output.image.rewrite_timestamp || !result.file_epoch)
-    return exporter::build_image(services.store, services.packer, result, output.image);
-  oci::layer::PackOptions pack;
+/// The image as one output wants it. Layers with lowered times, or in another compression, are other blobs than those
+/// that were packed while the build ran.
+exporter::BuiltImage image_for(const BuildOptions& options, const exporter::Output& output,
+                               const exporter::ImageResult& result, const OutputServices& services) {
+  const bool rewritten = output.image.rewrite_timestamp && result.file_epoch;
+  oci::layer::PackOptions pack = pack_options(options, services.cancel);
+  const bool packed_so =
+      pack.compression == output.image.compression && pack.level == output.image.compression_level && !rewritten;
+  if (packed_so)
+    return exporter::build_image(services.store, services.packer, result, output.image, services.remote.fetcher());
   pack.compression = output.image.compression;
   pack.level = output.image.compression_level;
-  pack.clamp_mtime_s = result.file_epoch;
-  pack.cancel = &services.cancel;
+  if (rewritten) pack.clamp_mtime_s = result.file_epoch;
   cache::Packer packer(services.store, pack);
-  return exporter::build_image(services.store, packer, result, output.image);
+  return exporter::build_image(services.store, packer, result, output.image, services.remote.fetcher());
+}
+
+/// Only a build that says the id asks the engine.
+Digest image_id(const BuildOptions& options, const TargetResult& target, const OutputServices& services) {
+  const bool asked = options.progress == ProgressMode::quiet || !options.iid_file.empty();
+  for (const exporter::Output& output : options.outputs)
+    if (asked && output.target == target.name && is_found_by_manifest(output, &services.cancel))
+      return target.image->manifest.digest;
+  return target.image->config.digest;
 }
 
 void write_target(const BuildOptions& options, TargetResult& target, const OutputServices& services, TaskId task) {
@@ -45,11 +56,15 @@ void write_target(const BuildOptions& options, TargetResult& target, const Outpu
     result.descriptor_annotations = annotations_of(output.annotations, exporter::AnnotationLevel::manifest_descriptor);
     exporter::apply_epoch(output, target.result.source_date_epoch, result);
     if (output.push) context.registry = &services.remote.registry();
-    if (exporter::makes_image(output)) target.image = image_for(output, result, services);
+    if (exporter::makes_image(output)) target.image = image_for(options, output, result, services);
+    if (!output.replaced_names.empty())
+      services.progress.on_event(
+          RunNote{Severity::note, cat("-t takes the place of name=", join(output.replaced_names, ","))});
     exporter::export_image(output, target.image.value_or(exporter::BuiltImage{}), result, context);
   }
   if (!target.image && wants_image(options, target.name))
     target.image = exporter::build_image(services.store, services.packer, target.result, {});
+  if (target.image) target.id = image_id(options, target, services);
 }
 
 /// write_target() as a task that is shown.
@@ -96,7 +111,7 @@ void write_metadata(const BuildOptions& options, const std::vector<TargetResult>
 void write_image_ids(const BuildOptions& options, const std::vector<TargetResult>& targets) {
   std::vector<std::string> ids;
   for (const TargetResult& target : targets) {
-    ids.push_back(target.image->config.digest.str());
+    ids.push_back(target.id.str());
     const std::string path = for_target(options.iid_file, target.name);
     if (path != options.iid_file) write_output_file(path, ids.back());
   }

@@ -20,6 +20,7 @@ struct TargetResult {
   std::string name;  ///< as BuildOptions::targets has it
   exporter::ImageResult result;
   std::optional<exporter::BuiltImage> image;  ///< set by write_outputs() where one was made
+  Digest id;  ///< with `image`: what engines and --iidfile know it by: of its config, or manifest in newer image stores
 };
 
 struct OutputServices {

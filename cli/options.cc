@@ -15,6 +15,7 @@
 #include "cli/step_limits.h"
 #include "cli/target_outputs.h"
 #include "exporter/destination.h"
+#include "oci/reference.h"
 
 namespace cbuild::cli {
 namespace {
@@ -81,7 +82,10 @@ void convert_outputs(const Raw& raw, BuildOptions& build) {
     if (makes_image(output))
       check_annotations(output.annotations, build.platform.value_or(oci::host_platform()), output.oci_media_types);
     for (const std::string& name : output.names) check_name(raw.tags.empty() ? "--output" : "-t", name);
-    if (!output.push || !output.names.empty()) continue;
+    if (output.insecure)
+      for (const std::string& name : output.names)
+        build.insecure_registries.push_back(oci::parse_reference(name).registry);
+    if (!output.push || !output.names.empty() || !output.dangling_prefix.empty()) continue;
     const std::string target = build.targets.size() > 1 ? cat(output.target, "=") : "";
     usage(target.empty() ? "a push needs a name" : cat("a push of target ", output.target, " needs a name"),
           cat("add -t ", target, "REGISTRY/REPOSITORY:TAG"));
@@ -105,6 +109,9 @@ void convert_caches(const Raw& raw, BuildOptions& build) {
   for (const std::string& text : cache_values(raw.cache_to)) build.cache_to.push_back(exporter::parse_cache_to(text));
   for (const std::string& text : cache_values(raw.cache_from))
     build.cache_from.push_back(exporter::parse_cache_from(text));
+  for (const auto* specs : {&build.cache_to, &build.cache_from})
+    for (const exporter::CacheSpec& spec : *specs)
+      if (spec.insecure) build.insecure_registries.push_back(oci::parse_reference(spec.ref).registry);
   // As the reference's client has it.
   const auto wanted = build.build_args.find("BUILDKIT_INLINE_CACHE");
   if (wanted != build.build_args.end() && (wanted->second == "1" || wanted->second == "true"))
@@ -238,7 +245,7 @@ void add_output_flags(CLI::App& app, BuildOptions& build, Raw& raw) {
                  "[LEVEL:]NAME=VALUE for the image: manifest (default), manifest-descriptor")
       ->allow_extra_args(false);
   app.add_option("--metadata-file", build.metadata_file, "Write digests and names of the result as JSON");
-  app.add_option("--iidfile", build.iid_file, "Write the image's config digest");
+  app.add_option("--iidfile", build.iid_file, "Write the id of the image: what docker run takes");
   app.add_option("--insecure-registry", build.insecure_registries, "HOST[:PORT] to reach without verified TLS")
       ->type_name("HOST")
       ->allow_extra_args(false);
@@ -247,7 +254,7 @@ void add_output_flags(CLI::App& app, BuildOptions& build, Raw& raw) {
       ->allow_extra_args(false);
   app.add_option("--authfile", build.auth_file, "Registry credentials instead of docker's and podman's files");
   app.add_option("--progress", raw.progress, "auto, tty, plain, quiet, rawjson");
-  app.add_flag("-q,--quiet", raw.quiet, "Print only the image's digest");
+  app.add_flag("-q,--quiet", raw.quiet, "Print only the id of the image, as --iidfile has it");
   app.add_flag("-D,--debug", build.debug, "Say more about what is done and why");
 }
 

@@ -61,7 +61,9 @@ Output output_for(Output output, const std::string& target, const std::vector<st
   output.dest = for_target(output.dest, target);
   if (shared && !placed && is_directory_output(output)) output.dest = cat(output.dest, '/', target);
   for (std::string& name : output.names) name = for_target(name, target);
-  if (output.names.empty()) output.names = names;
+  if (names.empty()) return output;
+  if (makes_image(output) && output.names != names) output.replaced_names = output.names;
+  output.names = names;
   return output;
 }
 

@@ -58,6 +58,14 @@ TEST_CASE("tags name targets") {
   CHECK(spread({"type=image,name=n-{target}"}, {}, {"a", "b"})[1].names == Names{"n-b"});
 }
 
+TEST_CASE("-t takes the place of name=, for the targets that have one") {
+  const auto outputs = spread({"type=image,name=n-{target}"}, {"a=r/x:1"}, {"a", "b"});
+  CHECK(outputs[0].names == Names{"r/x:1"});
+  CHECK(outputs[0].replaced_names == Names{"n-a"});
+  CHECK(outputs[1].names == Names{"n-b"});
+  CHECK(outputs[1].replaced_names.empty());
+}
+
 TEST_CASE("what cannot be told apart is refused") {
   struct Row {
     Names outputs, tags, targets;

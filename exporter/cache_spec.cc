@@ -40,11 +40,13 @@ CacheType parse_type(const Flag& flag, const std::string& name) {
   flag.bad(cat("unknown type '", name, "'"), "types: registry, local, inline");
 }
 
-/// What the reference has as a choice and is always so here.
-Setter always(const char* key, const char* what) {
-  return [key, what](CacheSpec&, const Flag& flag, const std::string& value) {
-    if (!flag.yes_or_no(key, value)) flag.bad(cat(key, "=false: ", what));
-  };
+/// What BuildKit has as a choice and what changes nothing here; the value is still to be one.
+Setter ignored_choice(const char* key) {
+  return [key](CacheSpec&, const Flag& flag, const std::string& value) { flag.yes_or_no(key, value); };
+}
+
+Setter ignored() {
+  return [](CacheSpec&, const Flag&, const std::string&) {};
 }
 
 const Setters& common_setters() {
@@ -52,6 +54,10 @@ const Setters& common_setters() {
       {"type", [](CacheSpec& s, const Flag& f, const std::string& v) { s.type = parse_type(f, v); }},
       {"ref", [](CacheSpec& s, const Flag&, const std::string& v) { s.ref = v; }},
       {"tag", [](CacheSpec& s, const Flag&, const std::string& v) { s.tag = v; }},
+      {"registry.insecure",
+       [](CacheSpec& s, const Flag& f, const std::string& v) { s.insecure = f.yes_or_no("registry.insecure", v); }},
+      {"image-manifest", ignored_choice("image-manifest")},  // the format is the same in either form
+      {"oci-mediatypes", ignored_choice("oci-mediatypes")},
   };
   return table;
 }
@@ -66,6 +72,11 @@ const Setters& from_setters() {
        }},
       {"timeout", [](CacheSpec& s, const Flag& f,
                      const std::string& v) { s.patience = std::chrono::seconds(f.number("timeout", v, 3600)); }},
+      {"mode", ignored()},  // what only an export has a meaning for: lines are shared between both flags
+      {"compression", ignored()},
+      {"compression-level", ignored()},
+      {"force-compression", ignored()},
+      {"ignore-error", ignored()},
   };
   return table;
 }
@@ -103,8 +114,8 @@ const Setters& to_setters() {
        [](CacheSpec& s, const Flag& f, const std::string& v) {
          s.keep_days = static_cast<unsigned>(f.number("keep", v.ends_with('d') ? v.substr(0, v.size() - 1) : v, 3650));
        }},
-      {"image-manifest", always("image-manifest", "the cache is always an image manifest")},
-      {"oci-mediatypes", always("oci-mediatypes", "the cache always has OCI media types")},
+      {"force-compression", ignored_choice("force-compression")},  // layers of bases are named where they lie
+      {"reset", ignored_choice("reset")},  // what a replaced cache alone needed is always removed
   };
   return table;
 }

@@ -26,6 +26,7 @@ struct CacheSpec {
   std::string directory;                       ///< local: dest= or src=
   std::string tag = "latest";                  ///< local: the entry of index.json
   std::optional<Digest> digest;                ///< local, from: the manifest, instead of the tag
+  bool insecure = false;                       ///< registry: need not have verified TLS
   std::chrono::milliseconds patience{15'000};  ///< from: how long a build waits for it
 
   bool all_steps = false;                              ///< to: mode=max

@@ -51,6 +51,19 @@ TEST_CASE("destinations of a cache") {
   CHECK(parse_cache_to("type=inline").type == CacheType::in_image);
 }
 
+TEST_CASE("what BuildKit takes is taken") {
+  CHECK(parse_cache_to("r/x:c").ref == "r/x:c");
+  CHECK(parse_cache_to("type=registry,ref=r/x,registry.insecure=true").insecure);
+  CHECK(parse_cache_from("type=registry,ref=r/x,registry.insecure=true").insecure);
+  CHECK_FALSE(parse_cache_from("type=registry,ref=r/x,registry.insecure=false").insecure);
+  CHECK(parse_cache_to("type=local,dest=d,force-compression=true") == parse_cache_to("type=local,dest=d"));
+  for (const char* same : {"type=registry,ref=r/x,image-manifest=false,oci-mediatypes=false", "type=registry,ref=r/x"})
+    CHECK(parse_cache_to(same) == parse_cache_to("r/x"));
+  CHECK(parse_cache_to("type=local,dest=d,reset=true") == parse_cache_to("type=local,dest=d"));
+  CHECK(parse_cache_from("type=registry,ref=r/x,mode=max,compression=zstd,ignore-error=true") ==
+        parse_cache_from("r/x"));
+}
+
 TEST_CASE("what is wrong with a cache flag is said") {
   CHECK(refusal(parse_cache_to, "ref=x") == "--cache-to: type is required");
   CHECK(refusal(parse_cache_to, "type=gha") == "--cache-to: unknown type 'gha'");
@@ -64,8 +77,9 @@ TEST_CASE("what is wrong with a cache flag is said") {
         "--cache-to: mounts-max 'much' is not a size");
   CHECK(refusal(parse_cache_to, "type=local,dest=x,keep=ever") ==
         "--cache-to: keep 'ever' is not a number from 0 to 3650");
-  CHECK(refusal(parse_cache_to, "type=registry,ref=x,image-manifest=false") ==
-        "--cache-to: image-manifest=false: the cache is always an image manifest");
+  CHECK(refusal(parse_cache_to, "type=registry,ref=x,image-manifest=perhaps") ==
+        "--cache-to: image-manifest takes true or false, not 'perhaps'");
+  CHECK(refusal(parse_cache_to, "") == "--cache-to: type=registry needs ref=");
   CHECK(refusal(parse_cache_to, "type=registry,\"ref=x") == "--cache-to: unbalanced quote in 'type=registry,\"ref=x'");
   CHECK(refusal(parse_cache_from, "") == "--cache-from: a reference is missing");
   CHECK(refusal(parse_cache_from, "type=local") == "--cache-from: type=local needs src=DIRECTORY");

@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
+#include <algorithm>
 #include <array>
 #include <functional>
 #include <map>
@@ -29,8 +30,8 @@ constexpr std::array kTypes = {TypeName{"local", OutputType::local},
 
 bool parse_bool(const std::string& key, const std::string& value) {
   const std::string lower = to_lower(value);
-  if (lower.empty() || lower == "true" || lower == "1") return true;
-  if (lower == "false" || lower == "0") return false;
+  if (lower.empty() || lower == "true" || lower == "t" || lower == "1") return true;
+  if (lower == "false" || lower == "f" || lower == "0") return false;
   bad(cat(key, " takes true or false, not '", value, "'"));
 }
 
@@ -43,6 +44,12 @@ OutputType parse_type(const std::string& name) {
   const auto near = suggest(name, known);
   bad(cat("unknown type '", name, "'"), near ? cat("did you mean ", *near, "?") : cat("types: ", join(known, ", ")));
 }
+
+/// What BuildKit's exporters know, or knew, and what changes nothing here: attestations, layers marked as not to be
+/// distributed, containerd's image store (layers are unpacked when they are used).
+constexpr std::array kIgnored = {"attestation-inline",    "buildinfo", "oci-artifact", "prefer-image-digest",
+                                 "prefer-nondist-layers", "unpack"};
+constexpr std::array kIgnoredText = {"attestation-prefix", "buildinfo-attrs"};
 
 using OutputSetter = std::function<void(Output&, const std::string& value)>;
 
@@ -78,6 +85,12 @@ const std::map<std::string, OutputSetter>& output_setters() {
          o.epoch = Output::Epoch{parse_int(v)};
          if (!v.empty() && !o.epoch->value) bad(cat("source-date-epoch '", v, "' is not a number of seconds"));
        }},
+      {"context", [](Output& o, const std::string& v) { o.engine_context = v; }},
+      {"store", [](Output& o, const std::string& v) { o.keep = parse_bool("store", v); }},
+      {"name-canonical", [](Output& o, const std::string& v) { o.name_canonical = parse_bool("name-canonical", v); }},
+      {"dangling-name-prefix", [](Output& o, const std::string& v) { o.dangling_prefix = v; }},
+      {"danging-name-empty-only",  // as BuildKit spells it
+       [](Output& o, const std::string& v) { o.dangling_only = parse_bool("danging-name-empty-only", v); }},
       {"platform-split", [](Output& o, const std::string& v) { o.platform_split = parse_bool("platform-split", v); }},
       {"mode",
        [](Output& o, const std::string& v) {
@@ -96,7 +109,10 @@ void set_key(Output& output, const std::string& key, const std::string& value) {
   }
   const auto setter = output_setters().find(key);
   if (setter != output_setters().end()) return setter->second(output, value);
-  std::vector<std::string> known;
+  if (std::find(kIgnoredText.begin(), kIgnoredText.end(), key) != kIgnoredText.end()) return;
+  if (std::find(kIgnored.begin(), kIgnored.end(), key) != kIgnored.end())
+    return static_cast<void>(parse_bool(key, value));
+  std::vector<std::string> known(kIgnored.begin(), kIgnored.end());
   for (const auto& [name, unused] : output_setters()) known.push_back(name);
   const auto near = suggest(key, known);
   bad(cat("unknown key '", key, "'"), near ? cat("did you mean ", *near, "?") : cat("keys: ", join(known, ", ")));

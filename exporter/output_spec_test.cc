@@ -25,6 +25,25 @@ TEST_CASE("an output is a path, a dash, or key=value pairs") {
   CHECK(parse_output("type=docker", false).dest.empty());
 }
 
+TEST_CASE("keys of BuildKit's exporters") {
+  const Output image = parse_output(
+      "type=image,store=false,name-canonical=true,dangling-name-prefix=p,danging-name-empty-only=true,"
+      "registry.insecure=true",
+      false);
+  CHECK_FALSE(image.keep);
+  CHECK(image.name_canonical);
+  CHECK(image.dangling_prefix == "p");
+  CHECK(image.dangling_only);
+  CHECK(image.insecure);
+  CHECK(parse_output("type=docker,context=remote", false).engine_context == "remote");
+  CHECK(parse_output("type=local,dest=d,platform-split=true", false).platform_split);
+  CHECK(parse_output("type=local,dest=d,mode= Delete ", false).delete_extra);
+  CHECK_FALSE(parse_output("type=local,dest=d,mode=", false).delete_extra);
+  CHECK(parse_output("type=image,unpack=true,oci-artifact=F,attestation-inline=,prefer-nondist-layers=1,buildinfo=true,"
+                     "buildinfo-attrs=x,attestation-prefix=y",
+                     false) == parse_output("type=image", false));
+}
+
 TEST_CASE("wrong outputs are refused with what is wrong") {
   struct Row {
     const char* text;
@@ -38,6 +57,9 @@ TEST_CASE("wrong outputs are refused with what is wrong") {
       {"type=local", false, "--output: type=local needs dest=DIRECTORY"},
       {"type=oci", true, "--output: refusing to write an archive to a terminal"},
       {"type=oci,tar=false", false, "--output: tar=false needs dest=DIRECTORY"},
+      {"type=image,unpack=maybe", false, "--output: unpack takes true or false, not 'maybe'"},
+      {"type=image,name-cannonical=true", false, "--output: unknown key 'name-cannonical'"},
+      {"type=local,dest=x,mode=mirror", false, "--output: mode 'mirror' is not copy or delete"},
       {"type=oci,tar=maybe", false, "--output: tar takes true or false, not 'maybe'"},
       {"type=oci,source-date-epoch=now", false, "--output: source-date-epoch 'now' is not a number of seconds"},
       {"type=oci,compression=lz4", false, "--output: unknown compression 'lz4'"},

@@ -6,6 +6,8 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <chrono>
+#include <utility>
 
 #include "base/error.h"
 #include "base/output_file.h"
@@ -64,14 +66,20 @@ void export_archive(const Output& output, const BuiltImage& image, ExportContext
   destination.publish();
 }
 
+std::vector<std::string> engine_client(const Output& output) {
+  if (output.engine_context.empty()) return {"docker"};
+  return {"docker", "--context", output.engine_context};
+}
+
 /// Streams the archive into `docker load`: every engine's client understands it, also for remote engines.
 void load_into_engine(const Output& output, const BuiltImage& image, ExportContext& context) {
   need_blobs(image, context);
   int ends[2];
   if (pipe2(ends, O_CLOEXEC) != 0) throw_errno(errno, "pipe");
   UniqueFd in(ends[0]), out(ends[1]);
-  Child engine =
-      Child::spawn({.argv = {"docker", "load", "--quiet"}, .stdin_fd = in.get(), .stderr_fd = STDERR_FILENO});
+  std::vector<std::string> argv = engine_client(output);
+  argv.insert(argv.end(), {"load", "--quiet"});
+  Child engine = Child::spawn({.argv = argv, .stdin_fd = in.get(), .stderr_fd = STDERR_FILENO});
   in.reset();
   try {
     write_image_archive(
@@ -108,15 +116,34 @@ void export_local(const Output& output, const ImageResult& result, ExportContext
 }
 
 void keep_image(const Output& output, const BuiltImage& image, ExportContext& context) {
-  for (const std::string& name : output.names) {
-    context.store.set_image({oci::parse_reference(name).str(), image.manifest.digest, sys::now_ns()});
+  std::vector<std::string> names = output.names;
+  if (!output.dangling_prefix.empty() && (names.empty() || !output.dangling_only))
+    names.push_back(cat(output.dangling_prefix, "@", image.manifest.digest.str()));
+  const auto keep = [&](const oci::Reference& name) {
+    if (output.keep) context.store.set_image({name.str(), image.manifest.digest, sys::now_ns()});
+  };
+  for (const std::string& name : names) {
+    oci::Reference reference = oci::parse_reference(name);
+    keep(reference);
     if (output.push) push_image(image, name, output.push_by_digest, context);
+    if (output.name_canonical && !std::exchange(reference.digest, image.manifest.digest)) keep(reference);
   }
-  if (output.push && output.names.empty())
+  if (output.push && names.empty())
     throw Error(ErrorCode::usage, "a push needs a name").with_hint("add -t REGISTRY/REPOSITORY:TAG");
 }
 
 }  // namespace
+
+bool is_found_by_manifest(const Output& output, const CancelSource* cancel) {
+  if (output.type != OutputType::docker || !output.dest.empty()) return false;
+  std::vector<std::string> argv = engine_client(output);
+  argv.insert(argv.end(), {"info", "--format", "{{json .DriverStatus}}"});
+  CommandOptions options;
+  options.timeout = std::chrono::seconds(30);
+  options.cancel = cancel;
+  const CommandResult info = run_command(argv, options);
+  return info.exit_code == 0 && info.out.find("io.containerd.snapshotter.v1") != std::string::npos;
+}
 
 bool makes_image(const Output& output) {
   return output.type != OutputType::local && output.type != OutputType::tar && output.type != OutputType::cacheonly;

@@ -24,8 +24,14 @@ struct Output {
   OutputType type = OutputType::image;
   std::string dest;
   std::string target;              ///< stage whose result it takes; empty: of the build's only target, or of each
-  std::vector<std::string> names;  ///< from name=; else the -t names of the build
+  std::vector<std::string> names;  ///< the -t names of the build; else from name=
+  std::vector<std::string> replaced_names;  ///< from name=, in the place of which -t came
   bool push = false, push_by_digest = false, insecure = false, as_tar = true, oci_media_types = true;
+  bool keep = true;             ///< store=: under its names in the store
+  bool name_canonical = false;  ///< also under NAME@DIGEST
+  std::string dangling_prefix;  ///< also under PREFIX@DIGEST
+  bool dangling_only = false;   ///< that only without another name
+  std::string engine_context;   ///< docker without dest: which engine, as docker's client names it
   ImageOptions image;
   bool delete_extra = false;    ///< local: mode=delete
   bool platform_split = false;  ///< local, tar: into a directory of the platform's name
@@ -39,6 +45,9 @@ struct Output {
 
   bool operator==(const Output&) const = default;
 };
+
+/// Whether the output goes into an engine that finds an image by its manifest's digest, and not by its config's.
+bool is_found_by_manifest(const Output& output, const CancelSource* cancel);
 
 /// Whether the output is an image, and not files or nothing.
 bool makes_image(const Output& output);

@@ -84,7 +84,7 @@ void push_image(const BuiltImage& image, const std::string& name, bool by_digest
   try {
     Pusher(image, target, context).run();
     if (by_digest) target.tag.clear();
-    target.digest = by_digest ? std::optional(image.manifest.digest) : std::nullopt;
+    target.digest = target.tag.empty() ? std::optional(image.manifest.digest) : std::nullopt;
     context.registry->push_manifest(target, image.manifest.media_type, image.manifest_json);
   } catch (Error& error) {
     error.add_context(cat("push ", name));
