@@ -1,0 +1,131 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "exporter/archive.h"
+
+#include <doctest/doctest.h>
+
+#include <algorithm>
+
+#include "exporter/test_support.h"
+#include "oci/layout.h"
+
+namespace cbuild::exporter {
+namespace {
+
+using namespace testing;
+using Texts = std::vector<std::string>;
+
+oci::layer::ByteSink into(std::string& out) {
+  return [&out](std::span<const std::byte> bytes) {
+    out.append(reinterpret_cast<const char*>(bytes.data()), bytes.size());
+  };
+}
+
+std::string archive(Workshop& shop, const BuiltImage& image, const Texts& names, bool docker) {
+  std::string out;
+  write_image_archive(shop.store, image, names, docker, into(out), nullptr);
+  return out;
+}
+
+std::string member(const std::string& tar, const std::string& name) {
+  for (const auto& [found, what] : tar_members(tar))
+    if (found == name) return what.content;
+  return "missing: " + name;
+}
+
+Texts image_names(const oci::Index& index) {
+  Texts out;
+  for (const oci::Descriptor& entry : index.manifests) {
+    const auto name = entry.annotations.find("io.containerd.image.name");
+    out.push_back(name == entry.annotations.end() ? "" : name->second);
+  }
+  return out;
+}
+
+}  // namespace
+
+TEST_CASE("equal layers of an image are in its archive once") {
+  Workshop shop;
+  const Digest below = shop.layer({}, "file", "same", kSecond);
+  const BuiltImage image =
+      build_image(shop.store, shop.packer, shop.result(shop.layer(below, "file", "same", kSecond)), {});
+  REQUIRE(image.content.layers[0].digest == image.content.layers[1].digest);
+  const std::string tar = archive(shop, image, {}, true);
+  const std::string blob = "blobs/sha256/" + image.content.layers[0].digest.hex();
+  const auto members = tar_members(tar);
+  CHECK(std::count_if(members.begin(), members.end(), [&](const auto& m) { return m.first == blob; }) == 1);
+  const std::string manifest = member(tar, "manifest.json");
+  CHECK(manifest.find(cat("\"Layers\":[\"", blob, "\",\"", blob, "\"]")) != std::string::npos);
+  CHECK(archive(shop, image, {}, true) == tar);
+}
+
+TEST_CASE("an archive names the image in index.json, for docker also in manifest.json") {
+  Workshop shop;
+  BuiltImage image = shop.image("x");
+  image.manifest.annotations["of"] = "descriptor";
+  const std::string tar = archive(shop, image, {"x:1", "r.test/y@" + image.manifest.digest.str()}, true);
+  const auto index = std::get<oci::Index>(oci::parse_manifest(member(tar, "index.json")));
+  REQUIRE(index.manifests.size() == 2);
+  CHECK(index.manifests[0].annotations == oci::Annotations{{"io.containerd.image.name", "docker.io/library/x:1"},
+                                                           {"of", "descriptor"},
+                                                           {"org.opencontainers.image.ref.name", "1"}});
+  CHECK_FALSE(index.manifests[1].annotations.contains("org.opencontainers.image.ref.name"));
+  CHECK(member(tar, "manifest.json").find("\"RepoTags\":[\"x:1\"]") != std::string::npos);
+  CHECK(member(tar, "oci-layout") == R"({"imageLayoutVersion":"1.0.0"})");
+  CHECK(member(archive(shop, image, {}, false), "manifest.json") == "missing: manifest.json");
+}
+
+TEST_CASE("a damaged blob does not get into an archive, and is forgotten") {
+  Workshop shop;
+  const BuiltImage image = shop.image("x");
+  const Digest blob = image.content.layers[0].digest;
+  const std::string path = cat(shop.temp.root, "/blobs/sha256/", blob.hex());
+  REQUIRE(::chmod(path.c_str(), 0644) == 0);
+  const UniqueFd file = sys::open_at(AT_FDCWD, path, O_WRONLY);
+  sys::pwrite_all(file.get(), "damage", 20);
+  CHECK(loses([&] { archive(shop, image, {}, false); }));
+  CHECK_FALSE(shop.store.blobs().size(blob));
+}
+
+TEST_CASE("a layout keeps one entry for a name, and those of other names") {
+  Workshop shop;
+  const std::string directory = shop.temp.dir.path() + "/layout";
+  const BuiltImage first = shop.image("first"), second = shop.image("second");
+  const auto index = [&] { return oci::ImageLayout::open(directory).index(); };
+  write_image_directory(shop.store, first, {"a:1", "a:2"}, directory);
+  CHECK(image_names(index()) == Texts{"docker.io/library/a:1", "docker.io/library/a:2"});
+  write_image_directory(shop.store, second, {"a:2"}, directory);
+  CHECK(image_names(index()) == Texts{"docker.io/library/a:1", "docker.io/library/a:2"});
+  CHECK(index().manifests[0].digest == first.manifest.digest);
+  CHECK(index().manifests[1].digest == second.manifest.digest);
+  write_image_directory(shop.store, first, {}, directory);
+  write_image_directory(shop.store, second, {}, directory);
+  CHECK(image_names(index()) == Texts{"docker.io/library/a:1", "docker.io/library/a:2", ""});
+  CHECK(index().manifests[2].digest == second.manifest.digest);
+  CHECK(oci::read_blob(oci::ImageLayout::open(directory).blobs(), first.manifest.digest) == first.manifest_json);
+}
+
+TEST_CASE("times of a root file system are lowered to the epoch, older ones stay") {
+  Workshop shop;
+  const Digest chain = add_layer(shop.store, {}, [](int tree) {
+                         for (const auto& [name, seconds] : {std::pair("old", 100), std::pair("young", 900)}) {
+                           write_file(tree, name, name);
+                           const timespec times[2] = {{seconds, 0}, {seconds, 0}};
+                           REQUIRE(::utimensat(tree, name, times, 0) == 0);
+                         }
+                       }).id;
+  const auto mtimes = [&](const RootfsOptions& options) {
+    std::string tar;
+    write_rootfs_tar(shop.store, options, into(tar));
+    std::map<std::string, std::int64_t> out;
+    for (const auto& [name, what] : tar_members(tar)) out[name] = what.mtime;
+    return out;
+  };
+  CHECK(mtimes({chain, {}, {}}) == std::map<std::string, std::int64_t>{{"old", 100}, {"young", 900}});
+  CHECK(mtimes({chain, 500, {}}) == std::map<std::string, std::int64_t>{{"old", 100}, {"young", 500}});
+  CHECK(mtimes({chain, 500, "linux_amd64"}) == std::map<std::string, std::int64_t>{{"linux_amd64/", 500},
+                                                                                   {"linux_amd64/old", 100},
+                                                                                   {"linux_amd64/young", 500}});
+  CHECK(mtimes({{}, {}, {}}).empty());
+}
+
+}  // namespace cbuild::exporter

@@ -1,0 +1,68 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "exporter/push.h"
+
+#include <doctest/doctest.h>
+
+#include "exporter/test_support.h"
+#include "oci/registry/fake_registry.h"
+
+namespace cbuild::exporter {
+namespace {
+
+using namespace testing;
+
+struct PushBench : Workshop {
+  oci::registry::FakeRegistry registry;
+  oci::registry::ClientFixture fixture;
+  ExportContext context{store, &fixture.client(), [](const cache::Layer&) { FAIL("fetched"); }, nullptr, 0, nullptr};
+
+  std::string name(const std::string& rest) const { return registry.reference(rest).str(); }
+  std::string tagged(const std::string& key) const {
+    const auto found = registry.manifests.find(key);
+    return found == registry.manifests.end() ? "" : found->second.second;
+  }
+};
+
+}  // namespace
+
+TEST_CASE("a push by tag moves the tag, one by digest does not") {
+  PushBench bench;
+  const BuiltImage first = bench.image("first"), second = bench.image("second"), third = bench.image("third");
+  push_image(first, bench.name("app:1"), false, bench.context);
+  CHECK(bench.tagged("app@1") == first.manifest_json);
+  push_image(second, bench.name("app:1"), true, bench.context);
+  CHECK(bench.tagged("app@1") == first.manifest_json);
+  CHECK(bench.tagged("app@" + second.manifest.digest.str()) == second.manifest_json);
+  push_image(third, bench.name("app:1"), false, bench.context);
+  CHECK(bench.tagged("app@1") == third.manifest_json);
+  CHECK(bench.registry.violations.empty());
+}
+
+TEST_CASE("a name with a digest only is a push by digest") {
+  PushBench bench;
+  const BuiltImage image = bench.image("x");
+  push_image(image, cat(oci::parse_reference(bench.name("app:1")).name(), "@", image.manifest.digest.str()), false,
+             bench.context);
+  CHECK(bench.tagged("app@" + image.manifest.digest.str()) == image.manifest_json);
+  CHECK(bench.tagged("app@latest").empty());
+}
+
+TEST_CASE("equal layers are pushed once, and what the registry has not at all") {
+  PushBench bench;
+  const Digest below = bench.layer({}, "file", "same", kSecond);
+  const BuiltImage image =
+      build_image(bench.store, bench.packer, bench.result(bench.layer(below, "file", "same", kSecond)), {});
+  push_image(image, bench.name("app:1"), false, bench.context);
+  CHECK(bench.registry.uploads_begun == 2);  // the layer, the config
+  push_image(image, bench.name("app:2"), false, bench.context);
+  CHECK(bench.registry.uploads_begun == 2);
+  CHECK(bench.tagged("app@2") == image.manifest_json);
+}
+
+TEST_CASE("where an image lies is told from a locator") {
+  CHECK(image_reference("docker-image://r.test/a:1")->str() == "r.test/a:1");
+  CHECK_FALSE(image_reference("oci-layout:///tmp/a"));
+  CHECK_FALSE(image_reference(""));
+}
+
+}  // namespace cbuild::exporter
