@@ -46,7 +46,7 @@ class Build {
         session_(session),
         progress_(progress),
         cancel_(cancel),
-        store_({.root = session.root, .user_xattr = session.unprivileged}),
+        store_({.root = session.root, .user_xattr = session.user_xattr}),
         remote_(store_, options, progress, cancel),
         ssh_(key_agents_.serve(options.ssh)),
         sources_(store_, make_secrets(options), ssh_, options.transfer_limits, progress, cancel),

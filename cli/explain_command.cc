@@ -93,7 +93,7 @@ int explain_command(Arguments arguments) {
   app.add_flag("--json", line.json, "Print JSON");
   if (!parse_flags(app, root, std::move(arguments))) return exit_code::kSuccess;
   const Session session = start_session(root);
-  cache::Store store({.root = session.root, .user_xattr = session.unprivileged});
+  cache::Store store({.root = session.root, .user_xattr = session.user_xattr});
   const BuildEntry build = find_build(store, line.build);
   const auto steps = line.step.empty() ? shown_steps(build) : find_steps(build, line.step);
   if (!line.json) {

@@ -87,7 +87,7 @@ int graph_command(Arguments arguments) {
   if (!line) return exit_code::kSuccess;
   if (!line->of_dockerfile) {
     const Session session = start_session(line->line.root);
-    cache::Store store({.root = session.root, .user_xattr = session.unprivileged});
+    cache::Store store({.root = session.root, .user_xattr = session.user_xattr});
     const BuildEntry build = find_build(store, line->build);
     std::cout << draw_graph(headline(build), build.steps, format_of(line->format));
     return exit_code::kSuccess;

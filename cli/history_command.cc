@@ -186,7 +186,7 @@ int history_command(Arguments arguments) {
   for (std::size_t i : {3u, 4u}) at(i)->add_flag("--all", line.all, "All builds");
   if (!parse_flags(app, root, std::move(arguments))) return exit_code::kSuccess;
   const Session session = start_session(root);
-  cache::Store store({.root = session.root, .user_xattr = session.unprivileged});
+  cache::Store store({.root = session.root, .user_xattr = session.user_xattr});
   for (const Subcommand& command : commands)
     if (command.app->parsed()) return command.run(store, line);
   return list(store, line);

@@ -35,7 +35,7 @@ struct InputServices::Impl {
         session(start_session(line.root)),
         interrupts(cancel),
         progress(make_progress_view(line.build.progress, STDERR_FILENO)),
-        store({.root = session.root, .user_xattr = session.unprivileged}),
+        store({.root = session.root, .user_xattr = session.user_xattr}),
         remote(store, options, *progress, cancel),
         sources(store, make_secrets(options), key_agents.serve(options.ssh), options.transfer_limits, *progress,
                 cancel),

@@ -1,13 +1,19 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "cli/session.h"
 
+#include <sched.h>
 #include <signal.h>
+#include <sys/mman.h>
+#include <sys/mount.h>
+#include <sys/xattr.h>
 #include <unistd.h>
 
 #include <array>
 #include <atomic>
+#include <cerrno>
 
 #include "base/error.h"
+#include "base/fd.h"
 #include "base/text.h"
 #include "cache/store.h"
 
@@ -28,6 +34,12 @@ void on_signal(int signal) {
   if (CancelSource* cancel = g_cancel.load()) cancel->cancel();
 }
 
+/// False for the root of a user namespace, whoever made it: these attributes are the machine's.
+bool can_set_trusted_attributes() {
+  const UniqueFd file(::memfd_create("cbuild", MFD_CLOEXEC));
+  return !file || ::fsetxattr(file.get(), "trusted.cbuild", "", 0, 0) == 0 || errno != EPERM;
+}
+
 }  // namespace
 
 Session start_session(const std::string& root) {
@@ -38,6 +50,11 @@ Session start_session(const std::string& root) {
     session.user_namespace = sandbox::enter_user_namespace();
     session.unprivileged = true;
   }
+  session.user_xattr = session.unprivileged || !can_set_trusted_attributes();
+  // Steps come back to the mount namespace they left, which has to be our own; where that is refused, probe() finds
+  // out.
+  if (session.user_xattr && !session.unprivileged && ::unshare(CLONE_NEWNS) == 0)
+    (void)::mount("none", "/", nullptr, MS_REC | MS_SLAVE, nullptr);
   session.zygote = std::make_unique<sandbox::Zygote>(sandbox::Zygote::start());
   return session;
 }

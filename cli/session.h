@@ -15,6 +15,7 @@ namespace cbuild::cli {
 struct Session {
   std::string root;                         ///< directory of the store
   bool unprivileged = false;                ///< runs in a user namespace of its own
+  bool user_xattr = false;                  ///< overlay marks are user.*: those of root cannot be set here
   std::string user_namespace;               ///< what was mapped, for the progress output
   std::unique_ptr<sandbox::Zygote> zygote;  ///< forked before any thread
 };

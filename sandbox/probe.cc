@@ -3,11 +3,13 @@
 #include <sched.h>
 #include <sys/mount.h>
 #include <sys/wait.h>
+#include <sys/xattr.h>
 #include <unistd.h>
 
 #include <cerrno>
 #include <cstring>
 #include <functional>
+#include <utility>
 
 #include "base/error.h"
 #include "base/fd.h"
@@ -48,13 +50,15 @@ Outcome in_child(const std::function<Outcome()>& trial) {
   return outcome;
 }
 
-int mount_detached(const char* type) {
+int mount_detached(const char* type, UniqueFd* mounted = nullptr) {
   const UniqueFd fs(kernel::fs_open(type));
   if (!fs) return errno;
   const int created = kernel::fs_create(fs.get());
   if (created < 0) return -created;
-  const UniqueFd tree(kernel::fs_mount(fs.get(), MOUNT_ATTR_NOSUID | MOUNT_ATTR_NODEV | MOUNT_ATTR_NOEXEC));
-  return tree ? 0 : errno;
+  UniqueFd tree(kernel::fs_mount(fs.get(), MOUNT_ATTR_NOSUID | MOUNT_ATTR_NODEV | MOUNT_ATTR_NOEXEC));
+  if (!tree) return errno;
+  if (mounted != nullptr) *mounted = std::move(tree);
+  return 0;
 }
 
 /// As init of a new pid namespace, with a mount namespace of its own.
@@ -67,10 +71,27 @@ Outcome try_mounts() {
   return {};
 }
 
-Outcome try_namespaces() {
-  if (::unshare(CLONE_NEWNS | CLONE_NEWPID | CLONE_NEWIPC | CLONE_NEWUTS) != 0) return {errno, "unshare namespaces"};
-  return in_child(try_mounts);
+/// What root alone may do: the root of a user namespace has every capability and still fails here, because layers are
+/// marked with attributes of the whole machine, and sysfs belongs to whom the network namespace belongs.
+Outcome try_mounts_as_root() {
+  if (const Outcome outcome = try_mounts(); !outcome.good()) return outcome;
+  if (const int error = mount_detached("sysfs")) return {error, "mount sysfs"};
+  UniqueFd tree;
+  if (const int error = mount_detached("tmpfs", &tree)) return {error, "mount tmpfs"};
+  const UniqueFd directory(::openat(tree.get(), ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC));
+  if (!directory) return {errno, "open a tmpfs"};
+  const int set = ::fsetxattr(directory.get(), "trusted.cbuild", "", 0, 0);
+  if (set != 0 && errno == EPERM) return {errno, "set a trusted attribute"};
+  return {};
 }
+
+Outcome try_namespaces_for(Outcome (*mounts)()) {
+  if (::unshare(CLONE_NEWNS | CLONE_NEWPID | CLONE_NEWIPC | CLONE_NEWUTS) != 0) return {errno, "unshare namespaces"};
+  return in_child(mounts);
+}
+
+Outcome try_as_root() { return try_namespaces_for(try_mounts_as_root); }
+Outcome try_namespaces() { return try_namespaces_for(try_mounts); }
 
 bool write_file(const char* path, const std::string& text) {
   const UniqueFd fd(::open(path, O_WRONLY | O_CLOEXEC));
@@ -101,12 +122,16 @@ void passed_over(std::string& why, Mode mode, const Outcome& outcome) {
 ProbeResult probe(bool in_user_namespace) {
   std::string why;
   const bool is_root = ::geteuid() == 0;
+  bool privileged = in_user_namespace;
   if (is_root && !in_user_namespace) {
-    const Outcome outcome = in_child(try_namespaces);
+    const Outcome outcome = in_child(try_as_root);
     if (outcome.good()) return {Mode::root, why};
     passed_over(why, Mode::root, outcome);
+    // Somebody else may have made the user namespace that this process is the root of.
+    const Outcome in_place = in_child(try_namespaces);
+    privileged = in_place.error == 0 || in_place.no_proc;
   }
-  const Outcome outcome = in_child(in_user_namespace ? try_namespaces : try_user_namespace);
+  const Outcome outcome = in_child(privileged ? try_namespaces : try_user_namespace);
   if (outcome.good()) return {Mode::user_namespace, why};
   passed_over(why, Mode::user_namespace, outcome);
   if (outcome.no_proc) return {Mode::masked_proc, why};

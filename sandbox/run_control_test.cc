@@ -1,11 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
 // Steps that are stopped, run into their time, daemonise, or lose the processes that hold them.
+#include <sched.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
 #include <doctest/doctest.h>
 
 #include <csignal>
+#include <fstream>
 
 #include "base/error.h"
 #include "base/sys.h"
@@ -235,6 +237,23 @@ TEST_CASE("a runner that goes away ends its steps first; a zygote may go before 
   }
   CHECK(step->wait().exit.code == 125);
   CHECK(all_gone(mark));
+}
+
+TEST_CASE("the root of somebody else's user namespace is no root") {
+  if (!can_run_as_root()) return;
+  for (const int namespaces :
+       {CLONE_NEWUSER, CLONE_NEWUSER | CLONE_NEWNS, CLONE_NEWUSER | CLONE_NEWNS | CLONE_NEWNET}) {
+    const std::string found = in_child([&]() -> std::string {
+      if (::unshare(namespaces) != 0) return "unshare failed";
+      std::ofstream("/proc/self/uid_map") << "0 0 1";
+      const ProbeResult result = probe(false);
+      return cat(to_string(result.mode), " ", result.why);
+    });
+    CAPTURE(namespaces);
+    const bool own_network = (namespaces & CLONE_NEWNET) != 0;
+    CHECK(found == cat("user-namespace root: ", own_network ? "set a trusted attribute" : "mount sysfs",
+                       ": Operation not permitted"));
+  }
 }
 
 TEST_CASE("probe finds a mode by trying and leaves nothing") {
