@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 // One file is a series of attempts that share a writer, each of them a chain of redirects. A conditional
 // request is a GET, not a HEAD: servers that know no validators answer HEAD as well as they answer GET, and
-// where the entity tag of the answer is a known one after all, the body is not read.
+// where the entity tag of the answer is a known one after all, the body is not read. No coding is asked for; where one
+// comes all the same, the file is what lies under it (RFC 9110, 8.4), and the request is made again to have it decoded.
 #include "oci/registry/download.h"
 
 #include <algorithm>
@@ -23,6 +24,19 @@ constexpr std::int64_t kRestSeconds = 2;  // a file may change twice in the seco
 
 /// Leaves the sink when the body need not come; what it says is in the transfer's state.
 struct BodyNotWanted {};
+/// Leaves the sink when the same answer is wanted again without its Content-Encoding.
+struct BodyIsEncoded {};
+
+/// Whether all of the codings are those that HTTP clients undo. Not "x-gzip", with which servers mark archives that are
+/// meant to arrive as they are, nor names that are none of HTTP's.
+bool is_content_coding(std::string_view value) {
+  if (trim(value).empty()) return false;
+  for (const std::string& coding : split(value, ',')) {
+    const std::string name = to_lower(trim(coding));
+    if (name != "gzip" && name != "deflate" && name != "br" && name != "zstd" && name != "identity") return false;
+  }
+  return to_lower(trim(value)) != "identity";
+}
 
 bool is_redirect(const HttpResponse& response) {
   if (response.failure) return false;
@@ -125,9 +139,14 @@ class FileTransfer {
     begun_ = false;
     for (unsigned hops = 0;; ++hops) {
       set_headers(request);
+      request.decode = decode_;
       HttpResponse response;
       try {
         response = impl_.pool.perform(request);
+      } catch (const BodyIsEncoded&) {
+        decode_ = true;
+        begun_ = false;
+        continue;
       } catch (const BodyNotWanted&) {
         response.status = unchanged_ ? 304 : 0;
         if (!unchanged_)
@@ -158,7 +177,7 @@ class FileTransfer {
 
   HttpResponse note_head(HttpResponse response) {
     if (response.failure) {
-      if (received_ > 0 && !is_strong(result_.etag)) restart();
+      if (received_ > 0 && (decode_ || !is_strong(result_.etag))) restart();
       return response;
     }
     if (response.status == 304 || (response.ok() && !begun_)) read_validators(response);
@@ -199,7 +218,9 @@ class FileTransfer {
       unchanged_ = true;
       throw BodyNotWanted{};
     }
-    const auto length = parse_int(head.header("content-length"));
+    const bool encoded = is_content_coding(head.header("content-encoding"));
+    if (encoded && !decode_) throw BodyIsEncoded{};
+    const auto length = encoded ? std::nullopt : parse_int(head.header("content-length"));
     total_ = length && *length > 0 ? static_cast<std::uint64_t>(*length) : 0;
     check_size(total_);
     writer_ = make_();
@@ -253,6 +274,7 @@ class FileTransfer {
   std::uint64_t received_ = 0, total_ = 0;
   bool begun_ = false;  ///< the running answer has brought bytes
   bool unchanged_ = false;
+  bool decode_ = false;  ///< the content comes with a Content-Encoding, which is undone; it cannot be continued
 };
 
 }  // namespace

@@ -167,6 +167,57 @@ TEST_CASE_FIXTURE(DownloadFixture, "a body over the limit is refused, whether it
   CHECK(server.log().size() == 1);
 }
 
+constexpr std::string_view kHelloGzip = "H4sIAAAAAAACA8tIzcnJBwCGphA2BQAAAA==";
+constexpr std::string_view kHelloDeflate = "eJzLSM3JyQcABiwCFQ==";
+/// 100,000 times x.
+constexpr std::string_view kLargeGzip =
+    "H4sIAAAAAAACA+"
+    "3BMQEAAADCoNqLbw0PoAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA"
+    "AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAIBXA3ERB/6ghgEA";
+
+FakeResponse encoded(std::string_view coding, std::string_view base64) {
+  return {.headers = {{"Content-Encoding", std::string(coding)}, {"ETag", "\"1\""}}, .body = *base64_decode(base64)};
+}
+
+TEST_CASE_FIXTURE(DownloadFixture, "a file is what lies under its Content-Encoding") {
+  for (const auto& [coding, body] : {std::pair{"gzip", kHelloGzip},
+                                     {"GZip", kHelloGzip},
+                                     {"deflate", kHelloDeflate},
+                                     {"identity, gzip", kHelloGzip}}) {
+    CAPTURE(coding);
+    FakeServer server(script({encoded(coding, body)}));
+    const DownloadResult got = get(server.url("/f"));
+    CHECK(got.content == sha256("hello"));
+    CHECK(got.size == 5);
+    CHECK(got.etag == "\"1\"");
+    CHECK(get(server.url("/f"), {.etags = {"\"1\""}}).unchanged);
+  }
+  // How servers mark archives that are files of their own, and what is no coding of HTTP.
+  for (const char* coding : {"x-gzip", "aws-chunked", "utf-8", "identity", ""}) {
+    CAPTURE(coding);
+    FakeServer server(script({encoded(coding, kHelloGzip)}));
+    CHECK(get(server.url("/f")).content == sha256(*base64_decode(kHelloGzip)));
+    CHECK(server.log().size() == 1);
+  }
+}
+
+TEST_CASE_FIXTURE(DownloadFixture, "an encoded file: through redirects, broken, false, too large") {
+  FakeResponse cut = encoded("gzip", kLargeGzip);
+  cut.reset_after = 60;
+  const FakeResponse whole = encoded("gzip", kLargeGzip);
+  FakeServer server(script({{.status = 302, .headers = {{"Location", "/g"}}}, cut, cut, whole}));
+  CHECK(get(server.url("/f")).content == sha256(std::string(100'000, 'x')));
+  for (const FakeRequest& request : server.log()) CHECK(request.header("range") == "");
+
+  FakeServer garbage(script({{.headers = {{"Content-Encoding", "gzip"}}, .body = "this is no gzip"}}));
+  options.max_attempts = 1;
+  CHECK(error(garbage.url("/f")).code() == ErrorCode::network);
+
+  options.max_bytes = 50'000;
+  FakeServer bomb(script({whole}));
+  CHECK(std::string(error(bomb.url("/f")).what()).find("larger than") != std::string::npos);
+}
+
 TEST_CASE_FIXTURE(DownloadFixture, "statuses") {
   const auto answer = [&](int status, std::string body) {
     FakeServer server(script({{.status = status, .body = std::move(body)}}));

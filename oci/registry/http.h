@@ -76,6 +76,7 @@ struct HttpRequest {
   std::function<void(std::uint64_t sent)> on_sent;
   BodySink sink;
   std::size_t limit = 1u << 20;  ///< of a buffered 2xx body; other bodies are cut at 64 KiB
+  bool decode = false;           ///< the body comes without its Content-Encoding; else as it is on the wire
   TlsConfig tls;
   TransferLimits limits;
   bool cancellable = true;

@@ -95,6 +95,7 @@ void Transfer::set_up() {
   (void)curl_.easy_setopt(easy_, CURLOPT_BUFFERSIZE, kBufferSize);
   (void)curl_.easy_setopt(easy_, CURLOPT_UPLOAD_BUFFERSIZE, kUploadBufferSize);
   set(CURLOPT_TCP_KEEPALIVE, 1L);
+  if (request_.decode) set(CURLOPT_ACCEPT_ENCODING, "identity");  // what comes encoded all the same is decoded
   set(CURLOPT_HEADERFUNCTION, &Transfer::on_header);
   set(CURLOPT_HEADERDATA, static_cast<void*>(this));
   set(CURLOPT_WRITEFUNCTION, &Transfer::on_body);
