@@ -271,7 +271,10 @@ TEST_CASE("steps leave no cgroup and no mount behind") {
 TEST_CASE("a step that runs out of its cgroup's memory says so") {
   if (!can_run_as_root()) return;
   const std::string parent = "/sys/fs/cgroup/memory/cbuild-oom-test";
-  if (!sys::try_stat_at(AT_FDCWD, "/sys/fs/cgroup/memory/memory.limit_in_bytes")) return;
+  if (!sys::try_stat_at(AT_FDCWD, "/sys/fs/cgroup/memory/memory.limit_in_bytes")) {
+    MESSAGE("skipped: this machine has unified control groups, which other cases cover");
+    return;
+  }
   Sandbox sandbox;
   TestImage image;
   sys::mkdir_at(AT_FDCWD, parent, 0755);

@@ -7,6 +7,7 @@
 
 #include "base/error.h"
 #include "base/sys.h"
+#include "base/test_skip.h"
 #include "base/text.h"
 #include "sandbox/run_fixture.h"
 
@@ -19,8 +20,7 @@ namespace {
 bool can_use_user_namespaces() {
   if (!can_run_as_root()) return false;
   const std::string mode = as_user(false, [] { return std::string(to_string(probe(false).mode)); });
-  if (mode != "user-namespace") MESSAGE("skipped: no user namespaces here");
-  return mode == "user-namespace";
+  return test::can_run(mode == "user-namespace", "user namespaces of ordinary users");
 }
 
 std::string show(const Outcome& outcome) {

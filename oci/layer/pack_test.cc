@@ -16,6 +16,7 @@
 #include "base/files.h"
 #include "base/subprocess.h"
 #include "base/sys.h"
+#include "base/test_skip.h"
 #include "base/text.h"
 #include "oci/layer/tar_reader.h"
 #include "oci/layer/test_support.h"
@@ -97,7 +98,7 @@ TEST_CASE("the walk is sorted, parents first, without the root") {
 }
 
 TEST_CASE("whiteouts stand where the deleted name would, opaque markers behind their directory") {
-  if (!is_root()) return;
+  if (!cbuild::test::can_run(is_root(), "root")) return;
   const TempDir dir = TempDir::in_tmp("cbuild-pack");
   TreeMaker(dir.fd()).whiteout("etc/gone").file("etc/a").file("etc/z").dir("new/sub").file("new/file");
   TreeMaker(dir.fd()).xattr("new", "trusted.overlay.opaque", "y").dir("user").xattr("user", "user.overlay.opaque", "y");
@@ -114,14 +115,14 @@ TEST_CASE("whiteouts stand where the deleted name would, opaque markers behind t
 }
 
 TEST_CASE("whiteouts that share an inode are all written") {
-  if (!is_root()) return;
+  if (!cbuild::test::can_run(is_root(), "root")) return;
   const TempDir dir = TempDir::in_tmp("cbuild-pack");
   TreeMaker(dir.fd()).whiteout("a").hardlink("b", "a");
   CHECK(list(pack_tar(dir.fd())) == Names{".wh.a", ".wh.b"});
 }
 
 TEST_CASE("uppers with overlay features that move content elsewhere are refused") {
-  if (!is_root()) return;
+  if (!cbuild::test::can_run(is_root(), "root")) return;
   const char* names[] = {"trusted.overlay.redirect", "trusted.overlay.metacopy", "user.overlay.redirect",
                          "user.overlay.metacopy", "trusted.overlay.whiteout"};
   for (const char* name : names) {
@@ -141,7 +142,7 @@ TEST_CASE("uppers with overlay features that move content elsewhere are refused"
 }
 
 TEST_CASE("of the xattrs capability and user.* are kept") {
-  if (!is_root()) return;
+  if (!cbuild::test::can_run(is_root(), "root")) return;
   const TempDir dir = TempDir::in_tmp("cbuild-pack");
   TreeMaker(dir.fd()).file("f").xattr("f", "security.capability", capability_value()).xattr("f", "user.note", "hi");
   TreeMaker(dir.fd())
@@ -157,7 +158,7 @@ TEST_CASE("of the xattrs capability and user.* are kept") {
 }
 
 TEST_CASE("a capability set in a user namespace becomes one for everybody") {
-  if (!is_root()) return;
+  if (!cbuild::test::can_run(is_root(), "root")) return;
   const TempDir dir = TempDir::in_tmp("cbuild-pack");
   std::string in_namespace = capability_value() + std::string("\xa0\x86\x01\x00", 4);  // rootid 100000
   in_namespace[3] = 3;
@@ -186,7 +187,7 @@ TEST_CASE("hard links: the first name is the file, the others link to it and kee
 }
 
 TEST_CASE("devices and pipes are kept, sockets are not") {
-  if (!is_root()) return;
+  if (!cbuild::test::can_run(is_root(), "root")) return;
   const TempDir dir = TempDir::in_tmp("cbuild-pack");
   TreeMaker(dir.fd())
       .node("null", S_IFCHR | 0666, 1, 3)
@@ -279,7 +280,7 @@ TEST_CASE("a large tree holds what GNU tar finds in it") {
 }
 
 TEST_CASE("errors name the path, also in trees read by many threads") {
-  if (!is_root()) return;
+  if (!cbuild::test::can_run(is_root(), "root")) return;
   const TempDir dir = TempDir::in_tmp("cbuild-pack");
   make_large_tree(dir.fd());
   TreeMaker(dir.fd()).file("dir30/bad").xattr("dir30/bad", "trusted.overlay.metacopy", "");
@@ -304,7 +305,7 @@ TEST_CASE("cancelling stops the work and publishes nothing") {
 }
 
 TEST_CASE("a plain tree tar knows no whiteouts and no overlay") {
-  if (!is_root()) return;
+  if (!cbuild::test::can_run(is_root(), "root")) return;
   const TempDir dir = TempDir::in_tmp("cbuild-pack");
   TreeMaker(dir.fd()).whiteout("dev").dir("o").xattr("o", "trusted.overlay.opaque", "y").file("m");
   TreeMaker(dir.fd()).xattr("m", "trusted.overlay.metacopy", "");

@@ -9,6 +9,7 @@
 
 #include "base/subprocess.h"
 #include "base/sys.h"
+#include "base/test_skip.h"
 #include "base/text.h"
 #include "oci/image_config.h"
 #include "oci/registry/fake_registry.h"
@@ -25,14 +26,7 @@ constexpr char kProgram[] = "/usr/bin/docker-registry";
 constexpr char kUser[] = "tester", kDockerPassword[] = "correct-horse";
 constexpr char kHtpasswd[] = "tester:$2b$05$abcdefghijklmnopqrstuuZ0Fx87Pb/Aqb0E90lfvCwzXnaFKUHpS\n";
 
-/// A test may go without the program on a developer's machine, not in CI.
-bool available(const char* program) {
-  if (::access(program, X_OK) == 0) return true;
-  const bool in_ci = std::getenv("CI") != nullptr;
-  if (in_ci) FAIL_CHECK("missing: " << program);
-  if (!in_ci) MESSAGE("skipped, missing: " << program);
-  return false;
-}
+bool available(const char* program) { return test::can_run(::access(program, X_OK) == 0, program); }
 
 /// Runs while it lives. The address is read from the log, so that the kernel can choose the port.
 class DockerRegistry {
