@@ -234,7 +234,8 @@ TEST_CASE("a damaged or oversized index is refused as corrupt") {
 
 TEST_CASE("a blob that the store lacks cannot be put") {
   Place place;
-  const oci::Descriptor missing{std::string(oci::media_type::kLayer), digest_of("missing"), 7};
+  const oci::Descriptor missing{
+      .media_type = std::string(oci::media_type::kLayer), .digest = digest_of("missing"), .sha512 = {}, .size = 7};
   CHECK(error_of([&] { place.end()->put_blob(missing, std::nullopt); }).code() == ErrorCode::not_found);
 }
 
