@@ -3,22 +3,25 @@
 #include "cache/build_history.h"
 
 #include <fcntl.h>
+#include <sys/file.h>
 
 #include <algorithm>
 
 #include "base/error.h"
 #include "base/sys.h"
+#include "base/text.h"
+#include "cache/gc_state.h"
+#include "cache/other_indexes.h"
 #include "cache/store_impl.h"
 
 namespace cbuild::cache {
 
 namespace {
 
-/// A build that runs now has a directory and no row yet.
-constexpr std::int64_t kMayBeRunning = std::int64_t{86'400} * 1'000'000'000;
+constexpr char kLogs[] = "logs";
 
 std::optional<UniqueFd> open_logs(Store& store) {
-  return sys::try_open_at(store.root_fd(), "logs", O_RDONLY | O_DIRECTORY);
+  return sys::try_open_at(store.root_fd(), kLogs, O_RDONLY | O_DIRECTORY);
 }
 
 void remove_logs(int logs, const std::string& name) noexcept {
@@ -31,15 +34,55 @@ void remove_logs(int logs, const std::string& name) noexcept {
 
 }  // namespace
 
+BuildLogs::BuildLogs(const Store& store, const std::string& id)
+    : root_fd_(store.root_fd()), name_(cat(kLogs, "/", id)), path_(cat(store.root(), "/", name_)) {}
+
+// A sweep may take the directory for that of a dead build between its creation and the lock; then it is made again.
+int BuildLogs::directory() {
+  const std::scoped_lock lock(mutex_);
+  while (!directory_) {
+    sys::mkdir_all(root_fd_, name_, 0700);
+    auto opened = sys::try_open_at(root_fd_, name_, O_RDONLY | O_DIRECTORY);
+    if (!opened || ::flock(opened->get(), LOCK_SH) != 0 || sys::stat_fd(opened->get()).st_nlink == 0) continue;
+    directory_ = std::move(*opened);
+  }
+  return directory_.get();
+}
+
+bool is_in_history(Store& store, const std::string& id) {
+  return store.impl().index.read(
+      [&](Database& db) { return db.query("SELECT 1 FROM builds WHERE id = ?", id).next(); });
+}
+
+std::optional<UniqueFd> lock_dead_logs(int logs, const std::string& id) {
+  auto directory = sys::try_open_at(logs, id, O_RDONLY | O_DIRECTORY | O_NOFOLLOW);
+  if (!directory) return UniqueFd();
+  if (::flock(directory->get(), LOCK_EX | LOCK_NB) != 0) return std::nullopt;
+  return directory;
+}
+
+bool remove_build_logs(Store& store, const std::string& id) {
+  const auto logs = open_logs(store);
+  if (!logs) return false;
+  const auto lock = lock_dead_logs(logs->get(), id);
+  if (!lock) return false;
+  remove_logs(logs->get(), id);
+  store.impl().index.write([&](Database& db) { db.run("DELETE FROM logs WHERE build = ?", id); });
+  return true;
+}
+
 void Store::add_build(const BuildSummary& build) {
+  const std::uint64_t log_bytes = tree_blocks(root_fd(), cat(kLogs, "/", build.id));
   impl_->index.write([&](Database& db) {
     db.run("INSERT OR REPLACE INTO builds VALUES(?, ?, ?, ?, ?, ?, ?, ?, ?, ?)", build.id, build.name, build.status,
            build.dockerfile, build.target, build.started_ns, build.finished_ns, build.steps_total, build.steps_cached,
            build.detail_json);
+    db.run("INSERT OR REPLACE INTO logs VALUES(?, ?)", build.id, log_bytes);
     db.run(
         "DELETE FROM builds WHERE started_ns < max(?1, ifnull((SELECT started_ns FROM builds ORDER BY"
         " started_ns DESC LIMIT 1 OFFSET ?2), 0))",
         build.started_ns - kKeptBuildsForNs, kKeptBuilds - 1);
+    db.run("DELETE FROM logs WHERE build NOT IN (SELECT id FROM builds)");
   });
 }
 
@@ -65,28 +108,29 @@ std::vector<Store::BuildSummary> Store::builds(unsigned limit) {
 }
 
 unsigned remove_builds(Store& store, const std::vector<std::string>& ids) {
-  const auto removed = store.impl().index.write([&](Database& db) {
+  if (const auto logs = open_logs(store)) {
+    for (const std::string& name : sys::list_dir(logs->get()))
+      if (std::find(ids.begin(), ids.end(), name) != ids.end()) remove_logs(logs->get(), name);
+  }
+  return static_cast<unsigned>(store.impl().index.write([&](Database& db) {
     std::int64_t count = 0;
-    for (const std::string& id : ids) count += db.run("DELETE FROM builds WHERE id = ?", id);
+    for (const std::string& id : ids) {
+      count += db.run("DELETE FROM builds WHERE id = ?", id);
+      db.run("DELETE FROM logs WHERE build = ?", id);
+    }
     return count;
-  });
-  const auto logs = open_logs(store);
-  if (!logs) return static_cast<unsigned>(removed);
-  for (const std::string& name : sys::list_dir(logs->get()))
-    if (std::find(ids.begin(), ids.end(), name) != ids.end()) remove_logs(logs->get(), name);
-  return static_cast<unsigned>(removed);
+  }));
 }
 
 void sweep_builds(Store& store) {
   const auto logs = open_logs(store);
   if (!logs) return;
-  const std::int64_t now = sys::now_ns();
+  OtherClaims others(store.impl());
   for (const std::string& name : sys::list_dir(logs->get())) {
-    const bool known = store.impl().index.read(
-        [&](Database& db) { return db.query("SELECT 1 FROM builds WHERE id = ?", name).next(); });
-    if (known) continue;
-    const auto st = sys::try_stat_at(logs->get(), name);
-    if (st && now - std::int64_t{st->st_mtim.tv_sec} * 1'000'000'000 > kMayBeRunning) remove_logs(logs->get(), name);
+    const auto lock = lock_dead_logs(logs->get(), name);
+    if (!lock) continue;
+    // Looked up after the lock was seen free: a build is in the history before it lets go.
+    if (!is_in_history(store, name) && !others.build(name)) remove_logs(logs->get(), name);
   }
 }
 

@@ -14,19 +14,24 @@ namespace cbuild::cache {
 /// What takes room. Sizes are real blocks.
 struct Usage {
   struct Item {
-    std::string kind;  ///< "layer", "blob", "cachemount", "scan" (what is remembered of a context), "log", "tmp"
+    /// "layer", "blob", "cachemount", "scan" (what is remembered of a context), "log" (what the steps of a build
+    /// printed), "index" (of another version of cbuild, or put aside), "tmp"
+    std::string kind;
     std::string id, description;
     std::uint64_t bytes = 0;
     std::int64_t created_ns = 0, last_used_ns = 0;
     bool in_use = false;     ///< a live build or another item in use needs it
     bool shared = false;     ///< a named image needs it
     bool fetchable = false;  ///< a registry has it: it comes back by itself when it is needed
-    std::string parent;      ///< of a layer: the one it stands on, if there is just one
-    std::string why;         ///< of a removed item: what rule took it
+    /// A prune without words leaves it: the log of a build in the history, which goes by age, by size or when its type
+    /// is asked for; the index of another version, which goes by age or when its type is asked for.
+    bool kept_apart = false;
+    std::string parent;  ///< of a layer: the one it stands on, if there is just one
+    std::string why;     ///< of a removed item: what rule took it
 
     bool is_mutable() const { return kind != "layer" && kind != "blob"; }
-    /// By a prune without more words; logs go with their build.
-    bool is_reclaimable() const { return !in_use && !shared && kind != "log"; }
+    /// By a prune without more words.
+    bool is_reclaimable() const { return !in_use && !shared && !kept_apart; }
   };
   std::vector<Item> items;
   std::uint64_t total_bytes = 0, reclaimable_bytes = 0;
@@ -45,7 +50,8 @@ struct PruneOptions {
 };
 /// Removes unleased items, least recently used first, children before parents, until the limits hold; leaves
 /// tombstones. Returns what was removed, with the reason. Takes nothing that a live build pinned, an ancestor of that,
-/// or a cache mount in use; without any limit, everything else.
+/// or a cache mount in use; without any limit, everything else. Works on a full disk: then files go before the index
+/// says so, which makes their results misses in between.
 std::vector<Usage::Item> prune(Store& store, const PruneOptions& options);
 
 /// The reference builder's default rules, to be given to prune() one after the other: throw-away things
@@ -57,8 +63,8 @@ std::vector<PruneOptions> default_limits(Store& store);
 /// default_limits() if they are due, and nothing else; for the end of a build that made something.
 std::vector<Usage::Item> collect_if_due(Store& store);
 
-/// Whether default_limits() should be applied now: the disk is short, the store is over its cap, or a day has
-/// passed; but not within a minute of the last time. One statvfs, one stat, one sum.
+/// Whether default_limits() should be applied now: the disk is short, the store (with its logs) is over its cap, or a
+/// day has passed; but not within a minute of the last time. One statvfs, one stat, one sum.
 bool gc_is_due(Store& store);
 
 /// Removes what dead processes left in tmp/ and leases/. Cheap; called once per build that runs something.

@@ -10,6 +10,9 @@
 #include "base/error.h"
 #include "base/sys.h"
 #include "base/text.h"
+#include "cache/build_history.h"
+#include "cache/gc_take.h"
+#include "cache/other_indexes.h"
 
 namespace cbuild::cache {
 
@@ -42,7 +45,10 @@ void list_mounts(Store::Impl& store, std::vector<Item>& out) {
   });
   for (Item& item : mounts) {
     item.bytes = tree_blocks(store.dir(Dir::mounts), item.id);
-    item.in_use = !FileLock::try_lock(store.dir(Dir::locks), "mount-" + item.id, FileLock::Mode::exclusive);
+    // Where no file can be made for the lock, nobody has one.
+    unless_full([&] {
+      item.in_use = !FileLock::try_lock(store.dir(Dir::locks), "mount-" + item.id, FileLock::Mode::exclusive);
+    });
     out.push_back(std::move(item));
   }
 }
@@ -91,19 +97,38 @@ std::string parent_layer(const GcState& state, const GcState::LayerInfo& layer) 
   return parent == state.chains.end() ? std::string() : parent->second.layer.hex();
 }
 
-/// Logs of builds that are in the history are its business: they go with their entry.
-void list_logs(Store::Impl& store, std::vector<Item>& out) {
-  const auto logs = sys::try_open_at(store.root_fd.get(), "logs", O_RDONLY | O_DIRECTORY);
+void list_logs(Store& store, std::vector<Item>& out) {
+  const auto logs = sys::try_open_at(store.root_fd(), "logs", O_RDONLY | O_DIRECTORY);
   if (!logs) return;
   const std::size_t first = out.size();
   list_files(logs->get(), "log", false, out);
-  for (std::size_t i = first; i < out.size(); ++i)
-    out[i].description = cat("what the steps of build ", out[i].id, " printed");
+  OtherClaims others(store.impl());
+  for (std::size_t i = first; i < out.size(); ++i) {
+    Item& item = out[i];
+    item.in_use = !lock_dead_logs(logs->get(), item.id);
+    item.kept_apart = is_in_history(store, item.id) || others.build(item.id);
+    item.description = cat("what the steps of build ", item.id, " printed",
+                           item.kept_apart ? "" : ", which was killed or is forgotten");
+  }
+}
+
+void list_other_indexes(Store::Impl& store, std::vector<Item>& out) {
+  for (const OtherIndex& index : other_indexes(store)) {
+    Item item;
+    item.kind = "index";
+    item.id = index.name;
+    item.description = index.broken ? "an index that could not be read" : "the index of another version of cbuild";
+    item.bytes = index.bytes;
+    item.created_ns = item.last_used_ns = index.last_used_ns;
+    item.kept_apart = !index.broken;
+    out.push_back(std::move(item));
+  }
 }
 
 }  // namespace
 
-std::vector<Item> list_items(Store::Impl& store, const GcState& state, const Kept& kept) {
+std::vector<Item> list_items(Store& handle, const GcState& state, const Kept& kept) {
+  Store::Impl& store = handle.impl();
   std::vector<Item> out;
   for (const auto& [id, layer] : state.layers) {
     out.push_back({"layer",
@@ -115,6 +140,7 @@ std::vector<Item> list_items(Store::Impl& store, const GcState& state, const Kep
                    kept.layers.contains(id),
                    state.in_image(layer),
                    layer.fetchable,
+                   false,
                    parent_layer(state, layer),
                    {}});
   }
@@ -128,18 +154,22 @@ std::vector<Item> list_items(Store::Impl& store, const GcState& state, const Kep
                    kept.blobs.contains(digest),
                    blob.in_image,
                    blob.fetchable,
+                   false,
                    {},
                    {}});
   }
   list_mounts(store, out);
   list_files(store.dir(Dir::scans), "scan", false, out);
-  list_logs(store, out);
+  list_logs(handle, out);
+  list_other_indexes(store, out);
   return out;
 }
 
 void sweep_orphans(Store::Impl& store) {
   const std::int64_t now = sys::now_ns();
+  OtherClaims others(store);
   sweep_directory(store, Dir::snapshots, "SELECT 1 FROM layers WHERE id = ? AND has_tree = 1", [&](const Digest& id) {
+    if (others.layer(id)) return true;
     const auto st = sys::try_stat_at(store.dir(Dir::snapshots), snapshot_name(id));
     if (!st || now - mtime_ns(*st) > kAdoptable) return false;
     const auto found = store.adoptable(id);
@@ -147,11 +177,13 @@ void sweep_orphans(Store::Impl& store) {
   });
   sweep_directory(store, Dir::blobs, "SELECT 1 FROM blobs WHERE digest = ?", [&](const Digest& digest) {
     const auto st = sys::try_stat_at(store.dir(Dir::blobs), digest.hex());
+    if (others.blob(digest)) return true;
     return st && now - mtime_ns(*st) < kAdoptable;
   });
   // Chains that differ by their identities only share one, which is named after none of them.
   sweep_directory(store, Dir::flats, "SELECT 1 FROM chains WHERE id = ?", [&](const Digest& chain) {
     const auto st = sys::try_stat_at(store.dir(Dir::flats), chain.hex());
+    if (others.chain(chain)) return true;
     return st && now - mtime_ns(*st) < kDay;
   });
 }
@@ -160,7 +192,7 @@ Usage disk_usage(Store& store) {
   Store::Impl& impl = store.impl();
   const GcState state = read_state(impl);
   Usage usage;
-  usage.items = list_items(impl, state, kept_by(read_leases(store.root_fd(), impl.index.generation()), state));
+  usage.items = list_items(store, state, kept_by(read_leases(store.root_fd(), impl.index.generation()), state));
   std::erase_if(usage.items, [](const Item& item) { return item.kind == "layer" && item.bytes == 0; });
   list_files(impl.dir(Dir::tmp), "tmp", true, usage.items);
   for (const Item& item : usage.items) {

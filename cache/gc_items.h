@@ -8,7 +8,7 @@
 namespace cbuild::cache {
 
 /// Everything that takes room, in no particular order.
-std::vector<Usage::Item> list_items(Store::Impl& store, const GcState& state, const Kept& kept);
+std::vector<Usage::Item> list_items(Store& store, const GcState& state, const Kept& kept);
 
 /// Removes directories and files that no row of the index claims, unless a fresh index may still take them
 /// over.

@@ -9,6 +9,7 @@
 
 #include "base/error.h"
 #include "base/sys.h"
+#include "cache/gc_take.h"
 #include "oci/manifest.h"
 
 namespace cbuild::cache {
@@ -120,8 +121,9 @@ void measure(Store::Impl& store, GcState& state) {
   for (auto& [id, layer] : state.layers) {
     if (!layer.has_tree || layer.bytes != 0) continue;
     layer.bytes = tree_blocks(store.dir(Dir::snapshots), snapshot_name(id));
-    store.index.write([&, layer_id = id](Database& db) {
-      db.run("UPDATE layers SET disk_bytes = ? WHERE id = ?", layer.bytes, layer_id);
+    unless_full([&, layer_id = id] {
+      store.index.write(
+          [&](Database& db) { db.run("UPDATE layers SET disk_bytes = ? WHERE id = ?", layer.bytes, layer_id); });
     });
   }
   for (auto& [digest, blob] : state.blobs) {

@@ -15,10 +15,12 @@ namespace {
 
 constexpr char kName[] = "index.db";
 
+std::string own_name() { return cat("index-v", kSchemaVersion, ".db"); }
+
 }  // namespace
 
 Index::Index(int root_fd, std::string root, std::vector<std::string>& notes, std::function<void(Database&)> fill)
-    : root_fd_(root_fd), root_(std::move(root)), path_(root_ + "/" + kName), notes_(notes), fill_(std::move(fill)) {
+    : root_fd_(root_fd), root_(std::move(root)), notes_(notes), fill_(std::move(fill)) {
   try {
     if (open_existing()) return;
   } catch (const IndexBroken&) {
@@ -27,17 +29,45 @@ Index::Index(int root_fd, std::string root, std::vector<std::string>& notes, std
   open_or_create();
 }
 
+std::string Index::name() {
+  std::scoped_lock lock(mutex_);
+  return name_;
+}
+
 std::string Index::generation() {
   std::scoped_lock lock(mutex_);
   return generation_;
 }
 
+void Index::use(const std::string& name) {
+  name_ = name;
+  path_ = cat(root_, "/", name);
+  inode_ = inode_on_disk();
+}
+
+/// The index of our version or of an older one; null if there is none.
+std::unique_ptr<Database> Index::open_ours() {
+  use(kName);
+  if (inode_ == 0) {
+    use(own_name());  // of the time when there was a newer one
+    if (inode_ != 0) return std::make_unique<Database>(path_, false);
+    use(kName);
+    return nullptr;
+  }
+  auto db = std::make_unique<Database>(path_, false);
+  if (const int version = schema_version(*db); version <= kSchemaVersion || version > kMaxSchemaVersion) return db;
+  db.reset();
+  use(own_name());
+  return inode_ == 0 ? nullptr : std::make_unique<Database>(path_, false);
+}
+
 // The whole cost of opening a store that is in use: one open, one integer, one row.
 bool Index::open_existing() {
-  inode_ = inode_on_disk();
-  if (inode_ == 0) return false;
-  auto db = std::make_unique<Database>(path_, false);
-  if (schema_version(*db) != kSchemaVersion) return false;
+  auto db = open_ours();
+  if (!db) return false;
+  const int version = schema_version(*db);
+  if (version <= 0 || version > kSchemaVersion) return false;
+  if (version < kSchemaVersion) migrate_schema(*db);
   bool same_boot = false;
   {
     Query query = db->query("SELECT boot, generation FROM meta");
@@ -75,7 +105,7 @@ void Index::open_or_create() {
 void Index::create() {
   if (inode_on_disk() == 0) {
     // A log of a file that is gone would be played into the new one.
-    for (const char* suffix : {"-wal", "-shm"}) ::unlinkat(root_fd_, cat(kName, suffix).c_str(), 0);
+    for (const char* suffix : {"-wal", "-shm"}) ::unlinkat(root_fd_, cat(name_, suffix).c_str(), 0);
   }
   generation_ = random_hex();
   db_ = std::make_unique<Database>(path_, true);
@@ -83,6 +113,8 @@ void Index::create() {
     throw IndexBroken(cat("index has format ", version, ", this program writes ", kSchemaVersion));
   }
   create_schema(*db_, generation_);
+  if (name_ != kName)
+    notes_.push_back(cat("store: ", kName, " is of a newer version of cbuild; this version begins its own, ", name_));
   if (fill_) fill_(*db_);
   inode_ = inode_on_disk();
 }
@@ -103,15 +135,15 @@ void Index::replace(const IndexBroken& error) {
 }
 
 void Index::put_aside(const std::string& why) {
-  const std::string aside = cat(kName, ".broken-", sys::now_ns() / 1'000'000'000);
+  const std::string aside = cat(name_, ".broken-", sys::now_ns() / 1'000'000'000);
   for (const char* suffix : {"", "-wal", "-shm"}) {
-    ::renameat(root_fd_, cat(kName, suffix).c_str(), root_fd_, (aside + suffix).c_str());
+    ::renameat(root_fd_, cat(name_, suffix).c_str(), root_fd_, (aside + suffix).c_str());
   }
   notes_.push_back(cat("store: ", why, "; put aside as ", aside, ", starting a fresh index"));
 }
 
 ino_t Index::inode_on_disk() const {
-  const auto st = sys::try_stat_at(root_fd_, kName);
+  const auto st = sys::try_stat_at(root_fd_, name_);
   return st ? st->st_ino : 0;
 }
 

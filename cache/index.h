@@ -16,7 +16,8 @@ namespace cbuild::cache {
 
 /// index.db of one store. Thread-safe: one connection, one caller at a time. An index that cannot be read is
 /// put aside as index.db.broken-<time> and a fresh one is begun, also in the middle of a build; the call that
-/// found it is done again.
+/// found it is done again. One of an older version is brought to ours, one of a newer version is left alone: then ours
+/// is index-v<version>.db beside it.
 class Index {
  public:
   /// Opens or makes the index below `root` (absolute). Lines about what was repaired are added to `notes`. A
@@ -53,10 +54,14 @@ class Index {
     });
   }
 
+  /// Name of its file below the root.
+  std::string name();
   /// Random name of this index, the same until it is replaced: tells leases of another index from our own.
   std::string generation();
 
  private:
+  void use(const std::string& name);
+  std::unique_ptr<Database> open_ours();
   bool open_existing();
   void open_or_create();
   void create();
@@ -65,7 +70,7 @@ class Index {
   ino_t inode_on_disk() const;
 
   int root_fd_;
-  std::string root_, path_;
+  std::string root_, name_, path_;
   std::vector<std::string>& notes_;
   std::function<void(Database&)> fill_;
   std::mutex mutex_;

@@ -8,6 +8,7 @@
 // `volatile` lists what was published since the last sync; after a reboot all it lists is forgotten.
 #include "cache/schema.h"
 
+#include <iterator>
 #include <vector>
 
 #include "base/sys.h"
@@ -17,6 +18,7 @@ namespace cbuild::cache {
 
 namespace {
 
+/// Version 1.
 constexpr char kTables[] = R"sql(
 CREATE TABLE meta(boot BLOB NOT NULL, generation BLOB NOT NULL);
 CREATE TABLE layers(id BLOB PRIMARY KEY, diff_id BLOB, media_type BLOB, blob BLOB, blob_size INTEGER, blob_extra BLOB,
@@ -46,6 +48,17 @@ CREATE TABLE builds(id BLOB PRIMARY KEY, name BLOB, status BLOB, dockerfile BLOB
   finished_ns INTEGER, steps_total INTEGER, steps_cached INTEGER, detail BLOB);
 CREATE INDEX builds_by_time ON builds(started_ns);
 )sql";
+
+/// What each later version adds.
+constexpr const char* kAdditions[] = {
+    "CREATE TABLE logs(build BLOB PRIMARY KEY, bytes INTEGER) WITHOUT ROWID",
+};
+static_assert(std::size(kAdditions) == kSchemaVersion - 1);
+
+void add_from(Database& db, int version) {
+  for (; version < kSchemaVersion; ++version) db.script(kAdditions[version - 1]);
+  db.script(cat("PRAGMA user_version=", kSchemaVersion).c_str());
+}
 
 std::vector<Digest> digests(Query query) {
   std::vector<Digest> out;
@@ -77,7 +90,13 @@ void create_schema(Database& db, const std::string& generation) {
   Transaction transaction(db);
   db.script(kTables);
   db.run("INSERT INTO meta VALUES(?, ?)", sys::boot_id(), generation);
-  db.script(cat("PRAGMA user_version=", kSchemaVersion).c_str());
+  add_from(db, 1);
+  transaction.commit();
+}
+
+void migrate_schema(Database& db) {
+  Transaction transaction(db);
+  if (const int version = schema_version(db); version < kSchemaVersion) add_from(db, version);
   transaction.commit();
 }
 

@@ -5,11 +5,16 @@
 
 namespace cbuild::cache {
 
-/// PRAGMA user_version of an index this program reads. An index of another version is put aside.
-inline constexpr int kSchemaVersion = 1;
+/// PRAGMA user_version of an index this program reads and writes.
+inline constexpr int kSchemaVersion = 2;
+/// A higher number than this is damage, not a newer version.
+inline constexpr int kMaxSchemaVersion = 9999;
 
 /// Version of an open index; 0 for an empty one.
 int schema_version(Database& db);
+/// Brings an index of an older version to this one, as one transaction. Versions only add tables, so a program of the
+/// older version that has the index open goes on.
+void migrate_schema(Database& db);
 /// Makes the tables of an empty index, as one transaction. `generation` names the new index.
 void create_schema(Database& db, const std::string& generation);
 

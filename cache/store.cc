@@ -12,6 +12,7 @@
 #include "base/sys.h"
 #include "base/text.h"
 #include "cache/random.h"
+#include "cache/reserve.h"
 #include "cache/schema.h"
 #include "cache/store_impl.h"
 
@@ -23,6 +24,9 @@ constexpr const char* kDirNames[kDirs] = {"tmp", "locks", "snapshots", "blobs/sh
 /// Use is remembered to the minute, so that a build with nothing to do writes nothing.
 constexpr std::int64_t kTouchResolution = 60'000'000'000;
 
+/// A build sets the reserve aside only where there is more than that.
+constexpr std::uint64_t kSpare = 8u << 20;
+
 std::string absolute(const std::string& path) {
   if (path.starts_with('/')) return clean_path(path);
   char buffer[4096];
@@ -30,12 +34,18 @@ std::string absolute(const std::string& path) {
   return join_path(buffer, path);
 }
 
-UniqueFd open_root(const std::string& root) {
+UniqueFd open_directory(const std::string& root) {
   constexpr int kFlags = O_RDONLY | O_DIRECTORY;
   if (auto fd = sys::try_open_at(AT_FDCWD, root, kFlags)) return std::move(*fd);
   sys::mkdir_all(AT_FDCWD, dir_name(root), 0755);
   sys::mkdir_at(AT_FDCWD, root, 0700);
   return sys::open_at(AT_FDCWD, root, kFlags);
+}
+
+UniqueFd open_root(const std::string& root, bool makes_room) {
+  UniqueFd fd = open_directory(root);
+  if (makes_room) use_reserve(fd.get());
+  return fd;
 }
 
 /// All named locks are bytes of one file.
@@ -61,8 +71,9 @@ std::string default_root() {
 
 Store::Impl::Impl(const StoreOptions& options)
     : root(absolute(options.root.empty() ? default_root() : options.root)),
-      root_fd(open_root(root)),
+      root_fd(open_root(root, options.makes_room)),
       user_xattr(options.user_xattr),
+      makes_room(options.makes_room),
       index(root_fd.get(), root, notes, [this](Database& db) { adopt_images(db, root); }),
       lease(root_fd.get(), index.generation()),
       blobs(*this) {
@@ -72,6 +83,7 @@ Store::Impl::Impl(const StoreOptions& options)
 Store::Impl::~Impl() {
   flush_touched();
   remove_leftovers();
+  if (makes_room) keep_reserve(root_fd.get(), 0);
   for (auto& fd : dirs_) {
     if (fd >= 0) ::close(fd);
   }
@@ -191,6 +203,7 @@ void Store::make_durable() {
   }
   impl_->index.write([&](Database& db) { db.run("DELETE FROM volatile WHERE seq <= ?", last); });
   impl_->index.read([](Database& db) { db.checkpoint(); });
+  keep_reserve(root_fd(), kSpare);
 }
 
 }  // namespace cbuild::cache

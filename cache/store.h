@@ -64,6 +64,7 @@ struct Image {
 struct StoreOptions {
   std::string root;         ///< empty: $CBUILD_ROOT or the default of the user
   bool user_xattr = false;  ///< overlay xattrs are user.*: the store of an unprivileged user
+  bool makes_room = false;  ///< opened to remove something: on a full disk the reserve is given up for it
 };
 
 /// A directory under construction: tmp/<random>, removed unless published.

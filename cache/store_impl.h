@@ -100,7 +100,7 @@ struct Store::Impl {
 
   std::string root;
   UniqueFd root_fd;
-  bool user_xattr = false;
+  bool user_xattr = false, makes_room = false;
   std::vector<std::string> notes;
   Index index;
   Lease lease;

@@ -96,6 +96,7 @@ void Store::publish(const Record& record) {
       while (query.next()) {
       }
     }
+    if (id == 0) throw IndexBroken("index: the table of records is damaged");  // its text: rows are not numbered
     db.run("INSERT OR REPLACE INTO keys(key, record) VALUES(?, ?)", key, id);
     if (!record.definition_key.empty() && record.definition_key != key) {
       db.run("INSERT OR REPLACE INTO keys(key, record) VALUES(?, ?)", record.definition_key, id);

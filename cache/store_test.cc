@@ -366,23 +366,6 @@ TEST_CASE("the store's secret is random, private and stays") {
   CHECK((sys::try_stat_at(store.root_fd(), "secret-key")->st_mode & 07777) == 0600);
 }
 
-TEST_CASE("the logs of a build go with it; those of one that may still run stay") {
-  TempStore temp;
-  Store store(temp.options());
-  const std::int64_t now = sys::now_ns();
-  for (const char* id : {"kept", "gone", "running", "stale"}) sys::mkdir_all(store.root_fd(), cat("logs/", id), 0700);
-  store.add_build({"kept", "name", "ok", "", "", now, now, 0, 0, ""});
-  store.add_build({"gone", "name", "ok", "", "", now, now, 0, 0, ""});
-  const timespec old[2] = {{1, 0}, {1, 0}};
-  REQUIRE(::utimensat(store.root_fd(), "logs/stale", old, 0) == 0);
-  REQUIRE(::utimensat(store.root_fd(), "logs/kept", old, 0) == 0);
-  CHECK(remove_builds(store, {"gone", "unknown"}) == 1);
-  sweep_builds(store);
-  std::vector<std::string> left = sys::list_dir(sys::open_at(store.root_fd(), "logs", O_RDONLY | O_DIRECTORY).get());
-  std::sort(left.begin(), left.end());
-  CHECK(left == std::vector<std::string>{"kept", "running"});
-}
-
 TEST_CASE("locks exclude and name anything") {
   TempStore temp;
   Store store(temp.options()), other(temp.options());

@@ -99,6 +99,7 @@ int logs(cache::Store& store, const HistoryLine& line) {
       print({{"id", step->id}, {"name", step->name}, {"log", text}});
       continue;
     }
+    if (text.empty() && !step->log.empty()) text = "[cbuild: the log was removed to make room]\n";
     if (text.empty() && line.step.empty()) continue;
     if (!text.empty() && !text.ends_with('\n')) text += '\n';
     std::cout << "#" << step->id << " " << sanitize_for_terminal(step->name) << '\n'
@@ -186,7 +187,7 @@ int history_command(Arguments arguments) {
   for (std::size_t i : {3u, 4u}) at(i)->add_flag("--all", line.all, "All builds");
   if (!parse_flags(app, root, std::move(arguments))) return exit_code::kSuccess;
   const Session session = start_session(root);
-  cache::Store store({.root = session.root, .user_xattr = session.user_xattr});
+  cache::Store store({.root = session.root, .user_xattr = session.user_xattr, .makes_room = at(4)->parsed()});
   for (const Subcommand& command : commands)
     if (command.app->parsed()) return command.run(store, line);
   return list(store, line);

@@ -70,7 +70,7 @@ int images_command(Arguments arguments) {
   remove->add_option("NAME", names, "Names as cbuild images prints them, or as they were given with -t")->required();
   if (!parse_flags(app, root, std::move(arguments))) return exit_code::kSuccess;
   const Session session = start_session(root);
-  cache::Store store({.root = session.root, .user_xattr = session.user_xattr});
+  cache::Store store({.root = session.root, .user_xattr = session.user_xattr, .makes_room = remove->parsed()});
   if (remove->parsed()) return remove_names(store, names);
   const std::vector<cache::Image> images = store.images();
   json ? print_json(images) : print_table(images);

@@ -63,7 +63,7 @@ std::vector<cache::PruneOptions> rules(const PruneLine& line, cache::Store& stor
   options.all = line.all;
   options.dry_run = line.dry_run;
   options.wanted = filters.matches;
-  if (filters.by_type) options.kinds = {"layer", "blob", "cachemount", "scan", "log"};
+  if (filters.by_type) options.kinds = {"layer", "blob", "cachemount", "scan", "log", "index"};
   options.unused_for_ns = filters.unused_for_ns;
   if (!line.age.empty()) options.unused_for_ns = parse_age("--until", line.age);
   options.max_used_bytes = size_of("--max-used-space", line.max_used);
@@ -106,12 +106,13 @@ int prune_command(Arguments arguments) {
   describe(app, line);
   if (!parse_flags(app, line.root, std::move(arguments))) return exit_code::kSuccess;
   const Session session = start_session(line.root);
-  cache::Store store({.root = session.root, .user_xattr = session.user_xattr});
+  cache::Store store({.root = session.root, .user_xattr = session.user_xattr, .makes_room = !line.dry_run});
   const std::vector<cache::PruneOptions> wanted = rules(line, store);
   if (!line.force && !line.dry_run && !line.json && !confirm(question(line))) return exit_code::kSuccess;
   std::vector<cache::Usage::Item> removed;
   for (const cache::PruneOptions& rule : wanted)
     for (cache::Usage::Item& item : cache::prune(store, rule)) removed.push_back(std::move(item));
+  for (const std::string& note : store.notes()) std::cerr << sanitize_for_terminal(note) << '\n';
   report(line, removed);
   return exit_code::kSuccess;
 }

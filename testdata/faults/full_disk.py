@@ -7,6 +7,7 @@
 The store lies on a file system of its own that is made smaller step by step: bytes on tmpfs, inodes on tmpfs, bytes on ext4 (if loop devices can
 be had), from an empty store and from a warm one in which an edit makes steps run. Wherever the space ends, the build ends with exit code 1 or 3 and
 says that there is no space and where; no output file is left, whole or in part; and with more space the next build is right.
+What removes something works without any space: prune, history rm, images rm.
 """
 import os
 import re
@@ -83,7 +84,7 @@ class Ext4(Disk):
         return (st.f_blocks - st.f_bfree) * st.f_frsize
 
     def leave(self, amount):
-        filler = self.path.parent / "store" / ".filler"
+        filler = self.filler = self.path / ".filler"
         filler.unlink(missing_ok=True)
         os.sync()
         if amount is None:
@@ -149,6 +150,50 @@ def one_point(the, make_disk, warm, amount):
         shutil.rmtree(store, ignore_errors=True)
 
 
+def tool(the, store, *words):
+    return the.run(store, argv=[str(the.cbuild), *words])
+
+
+def removal(the, name, make_disk, amount, reserve):
+    """What removes something works on a disk that is full, and makes room; with `reserve` False in a store that has used its reserve up."""
+    disk = make_disk()
+    store = the.store("store")
+    try:
+        prepare(the, store)
+        the.set_stamp(rig.STAMP)
+        code, text = the.run(store, "-t", "kept:1")
+        check(code == 0, text)
+        if not reserve:
+            shutil.rmtree(store / "reserve")
+        before = disk.used()
+        for words in (("history", "rm", "^1"), ("images", "rm", "kept:1"), ("prune", "--force", "--all"), ("history", "rm", "--all")):
+            if not reserve and words[0] != "prune":
+                continue  # only the index would change, which may need a page
+            disk.leave(amount)
+            code, text = tool(the, store, *words)
+            check(code == 0, f"{' '.join(words)}: exit code {code}\n{text}")
+            check("removed: " in text or "Total: " in text, text)
+        if hasattr(disk, "filler"):
+            disk.leave(None)
+        check(disk.used() < before, f"prune made no room: {before} before, {disk.used()} after\n{text}")
+        check(not os.listdir(store / "snapshots"), f"prune left {os.listdir(store / 'snapshots')}")
+        disk.leave(None)
+        the.check_result(store)
+        the.check_nothing_left(store)
+    except support.Failure as failure:
+        raise support.Failure(f"removal, {name}, {amount} left, {'with' if reserve else 'without'} a reserve: {failure}")
+    finally:
+        disk.unmount()
+        shutil.rmtree(store, ignore_errors=True)
+
+
+def removals(the, name, make_disk, unit):
+    for reserve in (True, False):
+        for amount in (0, unit, 3 * unit):
+            removal(the, name, make_disk, amount, reserve)
+    print(f"{name}: prune, history rm and images rm work without space")
+
+
 def sweep(the, name, make_disk, points):
     for warm in (False, True):
         need = need_of(the, make_disk, warm)
@@ -165,6 +210,12 @@ def sweep(the, name, make_disk, points):
 
 def run(the, options):
     store = the.store("store")
+    removals(the, "tmpfs bytes", lambda: Tmpfs(store), 4096)
+    removals(the, "tmpfs inodes", lambda: Tmpfs(store, "nr_inodes"), 1)
+    if shutil.which("mkfs.ext4"):
+        removals(the, "ext4 bytes", lambda: Ext4(store), 4096)
+    if options.removals:
+        return
     sweep(the, "tmpfs bytes", lambda: Tmpfs(store), options.points)
     sweep(the, "tmpfs inodes", lambda: Tmpfs(store, "nr_inodes"), options.points // 2)
     if shutil.which("mkfs.ext4") is None:
@@ -181,5 +232,6 @@ def run(the, options):
 if __name__ == "__main__":
     parser = rig.arguments(__doc__)
     parser.add_argument("--points", type=int, default=60)
+    parser.add_argument("--removals", action="store_true", help="only what removes something")
     arguments = parser.parse_args()
     sys.exit(rig.main("full-disk", arguments, run))
