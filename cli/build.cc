@@ -5,6 +5,7 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <cstdlib>
 #include <optional>
 #include <unordered_set>
 #include <utility>
@@ -55,8 +56,6 @@ class Build {
   /// What goes wrong before there are steps is thrown, after it has been written into the history.
   BuildOutcome run() {
     began_ns_ = sys::monotonic_ns();
-    started_ns_ = sys::now_ns();
-    id_ = new_build_id(started_ns_);
     try {
       carry_out();
     } catch (const std::exception& error) {
@@ -105,14 +104,16 @@ class Build {
   std::mutex runner_mutex_;
   std::unique_ptr<sandbox::Runner> runner_;
   frontend::LoweredTargets lowered_;
-  std::string dockerfile_name_, log_directory_, context_;
-  std::string id_;       ///< in the history
+  std::string dockerfile_name_, context_;
+  const std::int64_t started_ns_ = sys::now_ns();
+  const std::string id_ = new_build_id(started_ns_);  ///< in the history
+  cache::BuildLogs logs_{store_, id_};
   std::string project_;  ///< tells this Dockerfile from others of the same look, for explanations
   solver::SolveReport report_;
   std::vector<Digest> keys_;  ///< definition keys, when the steps are to be exported
   BuildOutcome outcome_;
   bool swept_ = false;
-  std::int64_t started_ns_ = 0, began_ns_ = 0;
+  std::int64_t began_ns_ = 0;
   std::vector<std::string> losses_;  ///< what was found lost, a line for each attempt it ended
   bool lost_something_ = false;      ///< in this attempt
 };
@@ -205,14 +206,15 @@ sandbox::Runner& Build::runner() {
 }
 
 solver::ops::BuildServices Build::services() {
-  log_directory_ = cat(store_.root(), "/logs/", id_);
   solver::ops::BuildServices services{
       .store = store_, .runner = [this]() -> sandbox::Runner& { return runner(); }, .fetch_blob = remote_.fetcher()};
   services.progress = &progress_;
   services.cancel = &cancel_;
   services.secrets = make_secrets(options_);
   for (const SshOption& ssh : ssh_) services.ssh_agents.push_back({ssh.id, ssh.socket});
-  services.log_directory = log_directory_;
+  services.logs = &logs_;
+  services.log_limits =
+      solver::ops::log_limits_of(std::getenv("BUILDKIT_STEP_LOG_MAX_SIZE"), std::getenv("BUILDKIT_STEP_LOG_MAX_SPEED"));
   services.dns = options_.dns;
   sources_.offer_to(services);
   services.allow = options_.allow;
@@ -375,7 +377,7 @@ void Build::record(const std::string& error) noexcept {
     entry.finished_ns = started_ns_ + (sys::monotonic_ns() - began_ns_);
     entry.steps_total = outcome_.steps_total;
     entry.steps_cached = outcome_.steps_cached;
-    entry.steps = step_entries(lowered_.graph, results(), report_, {began_ns_, store_.root(), log_directory_});
+    entry.steps = step_entries(lowered_.graph, results(), report_, {began_ns_, store_.root(), logs_.path()});
     store_.add_build(to_summary(entry));
     if (outcome_.steps_cached != outcome_.steps_total) cache::sweep_builds(store_);
   } catch (const std::exception& failed) {

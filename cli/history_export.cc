@@ -1,20 +1,16 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "cli/history_export.h"
 
-#include <fcntl.h>
-
 #include <nlohmann/json.hpp>
 
-#include "base/sys.h"
 #include "base/text.h"
 #include "cache/record_search.h"
+#include "cli/step_log_text.h"
 
 namespace cbuild::cli {
 namespace {
 
 using Json = nlohmann::ordered_json;
-
-constexpr std::size_t kMaxLog = 1u << 30;
 
 bool is_confidential(const std::string& label) {
   return label.starts_with("argument ") || label.starts_with("variable ") || label.starts_with("secret ");
@@ -33,8 +29,7 @@ bool is_utf8(const std::string& text) {
 
 std::string read_log(cache::Store& store, const StepEntry& step) {
   if (step.log.empty() || clean_path(step.log) != step.log || !step.log.starts_with("logs/")) return {};
-  const auto file = sys::try_open_at(store.root_fd(), step.log, O_RDONLY);
-  return file ? sys::read_all(file->get(), kMaxLog) : std::string();
+  return kept_log(store.root_fd(), step.log);
 }
 
 Json key_parts(cache::Store& store, const StepEntry& step) {

@@ -10,6 +10,8 @@
 namespace cbuild::cli {
 namespace {
 
+/// What has no line end by then is shown as a line, so that a stream without any takes no memory.
+constexpr std::size_t kLongLine = 64u << 10;
 constexpr std::uint64_t kCounterStep = 32u << 20;  // a log wants a line now and then, not each block
 
 std::string log_seconds(std::int64_t ns) {
@@ -102,6 +104,9 @@ void PlainProgress::handle(const TaskLog& event) {
     begin = end + 1;
   }
   partial.erase(0, begin);
+  if (partial.size() < kLongLine) return;
+  line(task, cat(stamp, ' ', sanitize_for_terminal(partial)));
+  partial.clear();
 }
 
 void PlainProgress::flush_partial(Task& task) {

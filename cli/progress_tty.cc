@@ -254,11 +254,13 @@ void TtyProgress::handle(const TaskFinished& event) {
 void TtyProgress::handle(const TaskLog& event) {
   TaskView& view = task(event.id);
   view.partial += event.data;
-  for (std::size_t end = view.partial.find('\n'); end != std::string::npos; end = view.partial.find('\n')) {
-    view.tail.push_back(sanitize_for_terminal(view.partial.substr(0, end)));
+  std::size_t begin = 0;
+  for (std::size_t end = view.partial.find('\n'); end != std::string::npos; end = view.partial.find('\n', begin)) {
+    view.tail.push_back(sanitize_for_terminal(view.partial.substr(begin, end - begin)));
     if (view.tail.size() > tail_lines()) view.tail.pop_front();
-    view.partial.erase(0, end + 1);
+    begin = end + 1;
   }
+  view.partial.erase(0, begin);
   if (view.partial.size() > 4096) view.partial.erase(0, view.partial.size() - 4096);
 }
 

@@ -136,7 +136,10 @@ ExecStep::ExecStep(StepContext& context, const ExecuteRequest& request, Completi
       request_(request),
       op_(std::get<ExecOp>(request.vertex->op)),
       done_(std::move(done)),
-      attempts_left_(op_.retries) {}
+      attempts_left_(op_.retries),
+      log_(
+          context.services.log_limits, sys::monotonic_ns(), [this] { return open_log(); },
+          [this](LogStream stream, std::string_view data) { show(stream, data); }) {}
 
 ExecStep::~ExecStep() = default;
 
@@ -203,21 +206,20 @@ void ExecStep::stop() {
   if (running_) running_->stop(kGrace);
 }
 
-std::string ExecStep::log_path() const { return cat(context_.services.log_directory, "/", request_.id, ".log"); }
+std::string ExecStep::log_name() const { return cat(request_.id, ".log"); }
 
-void ExecStep::on_output(LogStream stream, std::string_view data) {
-  try {
-    if (!log_ && !context_.services.log_directory.empty()) {
-      sys::mkdir_all(AT_FDCWD, context_.services.log_directory, 0700);
-      log_ = sys::open_at(AT_FDCWD, log_path(), O_WRONLY | O_CREAT | O_APPEND, 0600);
-    }
-    if (log_) sys::write_all(log_.get(), data);
-  } catch (const Error&) {
-    log_.reset();  // a full disk must not end the step; the screen still has the text
-  }
+UniqueFd ExecStep::open_log() const {
+  cache::BuildLogs* logs = context_.services.logs;
+  return logs == nullptr ? UniqueFd()
+                         : sys::open_at(logs->directory(), log_name(), O_WRONLY | O_CREAT | O_APPEND, 0600);
+}
+
+void ExecStep::show(LogStream stream, std::string_view data) const {
   if (context_.services.progress)
     context_.services.progress->on_event(TaskLog{request_.id, sys::monotonic_ns(), stream, data});
 }
+
+void ExecStep::on_output(LogStream stream, std::string_view data) { log_.write(stream, data, sys::monotonic_ns()); }
 
 void ExecStep::finish(const sandbox::Exit& exit) {
   {
@@ -243,6 +245,7 @@ void ExecStep::finish(const sandbox::Exit& exit) {
       if (op_.retries > 0) text += cat(", ", op_.retries + 1, " tries");
       return fail(Error(ErrorCode::step_failed, text), exit.code);
     }
+    log_.close();
     const Result result = publish();
     inputs_.reset();
     std::exchange(done_, nullptr)(result);
@@ -272,8 +275,8 @@ Result ExecStep::publish() {
 void ExecStep::fail(Error error, int exit_code) {
   staging_.reset();
   inputs_.reset();
-  const std::string log = log_ ? log_path() : std::string();
-  log_.reset();
+  log_.close();
+  const std::string log = log_.is_kept() ? cat(context_.services.logs->path(), "/", log_name()) : std::string();
   std::exchange(done_, nullptr)(StepFailure{std::move(error), exit_code, log});
 }
 

@@ -18,6 +18,7 @@
 #include "solver/ops/planned_tree.h"
 #include "solver/ops/skeleton.h"
 #include "solver/ops/sources.h"
+#include "solver/ops/step_log.h"
 #include "solver/ops/work_pool.h"
 
 namespace cbuild::solver::ops {
@@ -70,7 +71,9 @@ class ExecStep : public std::enable_shared_from_this<ExecStep> {
   Result publish();
   void fail(Error error, int exit_code);
   void on_output(LogStream stream, std::string_view data);
-  std::string log_path() const;
+  UniqueFd open_log() const;
+  void show(LogStream stream, std::string_view data) const;
+  std::string log_name() const;
 
   StepContext& context_;
   const ExecuteRequest request_;
@@ -83,7 +86,7 @@ class ExecStep : public std::enable_shared_from_this<ExecStep> {
   std::int64_t began_ns_ = 0;  ///< the attempt that runs
   std::optional<cache::Staging> staging_;
   std::unique_ptr<Inputs> inputs_;
-  UniqueFd log_;
+  StepLog log_;
 };
 
 }  // namespace cbuild::solver::ops

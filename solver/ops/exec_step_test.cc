@@ -111,7 +111,7 @@ TEST_CASE("a command that fails says how, and its log is kept") {
   CHECK(failure.exit_code == 3);
   CHECK(failure.error.code() == ErrorCode::step_failed);
   CHECK(failure.error.message() == "process \"/bin/sh -c make\" did not complete successfully: exit code: 3");
-  CHECK(failure.log_path == world.executor().log_path(7));
+  CHECK(failure.log_path == world.logs.path() + "/7.log");
   CHECK(sys::read_file_at(AT_FDCWD, failure.log_path, 100) == "some text\n");
 }
 

@@ -351,8 +351,4 @@ void StoreExecutor::cancel() {
 
 void StoreExecutor::save_scans() noexcept { impl_->context.local_trees.save(); }
 
-std::string StoreExecutor::log_path(VertexId id) const {
-  return cat(impl_->context.services.log_directory, "/", id, ".log");
-}
-
 }  // namespace cbuild::solver::ops

@@ -11,12 +11,14 @@
 
 #include "base/cancel.h"
 #include "base/progress.h"
+#include "cache/build_history.h"
 #include "cache/packer.h"
 #include "cache/store.h"
 #include "cache/unpacker.h"
 #include "sandbox/runner.h"
 #include "solver/executor.h"
 #include "solver/ops/git_source.h"
+#include "solver/ops/step_log.h"
 #include "solver/ops/url_source.h"
 
 namespace cbuild::cache {
@@ -45,7 +47,8 @@ struct BuildServices {
   const CancelSource* cancel = nullptr;
   std::vector<Secret> secrets;
   std::vector<SshAgent> ssh_agents;
-  std::string log_directory;       ///< full log of every step as <vertex>.log
+  cache::BuildLogs* logs = nullptr;  ///< where each step's log is kept as <vertex>.log; null: not kept
+  LogLimits log_limits;
   std::vector<std::string> dns;    ///< overrides resolv.conf
   UrlSources* urls = nullptr;      ///< needed by graphs with HttpSource ops
   GitSources* git = nullptr;       ///< needed by graphs with GitSource ops
@@ -71,8 +74,6 @@ class StoreExecutor final : public Executor {
   void cancel() override;
   /// Writes what local scans learnt back to the store.
   void save_scans() noexcept;
-  /// Where the log of a step lies.
-  std::string log_path(VertexId id) const;
 
   struct Impl;
 

@@ -73,13 +73,14 @@ inline FakeRunner::Step writes(const std::string& path, const std::string& conte
 struct World {
   cache::testing::TempStore temp;
   cache::Store store{temp.options()};
+  cache::BuildLogs logs{store, "build"};
   TempDir context = TempDir::in_tmp("cbuild-ops-context-");
   Graph graph;
   FakeRunner runner;  ///< before the executor, whose threads may still end a step
   BuildServices services{.store = store,
                          .runner = [this]() -> sandbox::Runner& { return runner; },
                          .fetch_blob = nullptr,
-                         .log_directory = temp.dir.path() + "/logs",
+                         .logs = &logs,
                          .graph = &graph};
   std::unique_ptr<StoreExecutor> made;
 
