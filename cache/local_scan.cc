@@ -29,13 +29,6 @@ namespace {
 constexpr std::size_t kSerialEntries = 2'000;
 constexpr std::size_t kPiece = 256;
 constexpr std::size_t kSmallFile = 64u << 10;
-constexpr std::int64_t kClockStep = 20'000'000;  ///< file times are stamped by the timer tick, at worst every 10 ms
-constexpr std::int64_t kCoarseClockStep = 2'000'000'000;  ///< where file times have no fraction (FAT: 2 s)
-
-bool is_old_enough(const StatId& id, std::int64_t now) {
-  const bool coarse = id.ctime_ns % 1'000'000'000 == 0;
-  return id.ctime_ns + (coarse ? kCoarseClockStep : kClockStep) < now;
-}
 
 void set_metadata(ContentEntry& entry, const struct stat& st) {
   entry.mode = st.st_mode;
@@ -73,10 +66,10 @@ bool learn(int parent, ContentEntry& entry) {
     set_metadata(entry, sys::stat_fd(file->get()));
     if (S_ISREG(entry.mode)) entry.content = hash_file(file->get(), entry.id.size);
     entry.xattrs = xattr_digest(sys::list_xattrs(file->get()));
-    entry.learnt = entry.fresh = stat_id(sys::stat_fd(file->get())) == entry.id && is_old_enough(entry.id, before);
+    entry.learnt = entry.fresh = stat_id(sys::stat_fd(file->get())) == entry.id && is_settled(entry.id, before);
     return true;
   }
-  entry.learnt = entry.fresh = is_old_enough(entry.id, before);
+  entry.learnt = entry.fresh = is_settled(entry.id, before);
   return true;
 }
 

@@ -18,6 +18,8 @@ namespace {
 
 constexpr std::uint64_t kMagic = 0x3130746174736263;  // "cbstat01"
 constexpr std::uint16_t kHasXattrs = 1;
+constexpr std::int64_t kClockStep = 20'000'000;  ///< file times are stamped by the timer tick, at worst every 10 ms
+constexpr std::int64_t kCoarseClockStep = 2'000'000'000;  ///< where file times have no fraction (FAT: 2 s)
 
 struct Header {
   std::uint64_t magic, file_size, directories, index_end, index_sum;
@@ -107,6 +109,11 @@ std::int64_t to_ns(const struct timespec& time) { return std::int64_t{time.tv_se
 
 StatId stat_id(const struct stat& st) {
   return {st.st_dev, st.st_ino, static_cast<std::uint64_t>(st.st_size), to_ns(st.st_mtim), to_ns(st.st_ctim)};
+}
+
+bool is_settled(const StatId& id, std::int64_t now_ns) {
+  const bool coarse = id.ctime_ns % 1'000'000'000 == 0;
+  return id.ctime_ns + (coarse ? kCoarseClockStep : kClockStep) < now_ns;
 }
 
 struct StatTable::Mapping {

@@ -25,6 +25,11 @@ struct StatId {
 };
 StatId stat_id(const struct stat& st);
 
+/// Whether a file that has this id and is read at `now_ns` or later cannot be changed afterwards and keep the id: its
+/// ctime lies further back than the clock is coarse that stamps files. A ctime without a fraction is of a file system
+/// that has none.
+bool is_settled(const StatId& id, std::int64_t now_ns);
+
 /// What was learnt of a file, a symlink or a directory while it had this id.
 struct Learnt {
   StatId id;

@@ -28,6 +28,10 @@ TEST_CASE("what changes a digest") {
        }},
       {"mode", [](int d) { ::fchmodat(d, "src/main.c", 0755, 0); }},
       {"mode of a directory", [](int d) { ::fchmodat(d, "src/lib", 0700, 0); }},
+      {"setuid bit", [](int d) { ::fchmodat(d, "src/main.c", 04644, 0); }},
+      {"setgid bit", [](int d) { ::fchmodat(d, "src/main.c", 02644, 0); }},
+      {"setgid bit of a directory", [](int d) { ::fchmodat(d, "src/lib", 02755, 0); }},
+      {"sticky bit of a directory", [](int d) { ::fchmodat(d, "src/lib", 01755, 0); }},
       {"rename", [](int d) { ::renameat(d, "src/lib/a.c", d, "src/lib/c.c"); }},
       {"added", [](int d) { write_file(d, "src/new", ""); }},
       {"removed", [](int d) { ::unlinkat(d, "README", 0); }},
@@ -81,6 +85,23 @@ TEST_CASE("what changes a digest") {
     row.change(context.fd());
     CHECK(context.digest(all_of()) != before);
   }
+}
+
+TEST_CASE("a device's numbers and kind are its content") {
+  const auto digest_with = [](mode_t kind, unsigned major, unsigned minor) -> std::optional<Digest> {
+    Context context;
+    if (::mknodat(context.fd(), "node", kind | 0600, makedev(major, minor)) != 0) return std::nullopt;
+    return context.digest(all_of());
+  };
+  const auto node = digest_with(S_IFCHR, 240, 1);
+  if (!node) {
+    MESSAGE("skipped: device nodes cannot be made here");
+    return;
+  }
+  CHECK(digest_with(S_IFCHR, 240, 1) == node);
+  CHECK(digest_with(S_IFCHR, 240, 2) != node);
+  CHECK(digest_with(S_IFCHR, 241, 1) != node);
+  CHECK(digest_with(S_IFBLK, 240, 1) != node);
 }
 
 TEST_CASE("what does not change a digest") {
