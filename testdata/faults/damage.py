@@ -45,23 +45,52 @@ def checkpoint(store):
         db.execute("PRAGMA wal_checkpoint(TRUNCATE)")
 
 
-def reboot(store, synced):
-    """As if the machine had been started since: the index was written by another boot. What was not synced may be anything."""
+def reboot(store):
+    """As if the machine had been started since: the index and the trees were written by another boot."""
+    other = b"00000000-0000-0000-0000-000000000000"
     with contextlib.closing(sqlite3.connect(store / "index.db")) as db:
-        db.execute("UPDATE meta SET boot = ?", (b"00000000-0000-0000-0000-000000000000",))
-        if not synced:
-            db.execute("INSERT INTO volatile(kind, id) SELECT 1, id FROM layers WHERE has_tree = 1")
-            db.execute("INSERT INTO volatile(kind, id) SELECT 2, digest FROM blobs")
+        db.execute("UPDATE meta SET boot = ?", (other,))
         db.commit()
     this_boot = pathlib.Path("/proc/sys/kernel/random/boot_id").read_bytes().strip()
     for meta in [*store.glob("snapshots/*/meta"), *store.glob("snapshots/*/synced")]:
-        meta.write_bytes(meta.read_bytes().replace(this_boot, b"00000000-0000-0000-0000-000000000000"))
-        meta.rename(meta.with_name("synced" if synced else "meta"))
-    if synced:
-        return
-    for path in [*store.glob("snapshots/*/fs/**/*"), *store.glob("blobs/sha256/*")]:  # sizes survived, data did not
+        meta.write_bytes(meta.read_bytes().replace(this_boot, other))
+
+
+def lose_unsynced(store):
+    """Nothing of the store was synced: sizes survived, data did not."""
+    for path in [*store.glob("snapshots/*/fs/**/*"), *store.glob("blobs/sha256/*")]:
         if path.is_file() and not path.is_symlink():
             path.write_bytes(b"\0" * path.stat().st_size)
+
+
+def replace(store, other):
+    shutil.rmtree(store)
+    subprocess.run(["cp", "-a", "--reflink=auto", other, store], check=True)
+
+
+def fill_unsynced(the, store):
+    """A store whose only build was killed when all its steps but an endless one were done: no sync was ever made, and what is not on
+    disk is what cbuild itself has marked so."""
+    dockerfile = the.context / "Dockerfile"
+    whole = dockerfile.read_text()
+    dockerfile.write_text(whole + "\nFROM base AS endless\nCOPY --from=made /out /out\nCOPY --from=made /more /more\n"
+                          "COPY --from=tools /work/all /all\nRUN echo waiting; sleep 1000\n")
+    with subprocess.Popen(the.argv("-o", f"type=oci,dest={store}.tar"), env=the.environment(store), stdin=subprocess.DEVNULL,
+                          stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True, start_new_session=True) as build:
+        for line in build.stderr:
+            if line.endswith(" waiting\n"):
+                break
+        build.kill()
+    dockerfile.write_text(whole)
+    rig.wait_for_death(store)
+    with contextlib.closing(sqlite3.connect(store / "index.db")) as db:
+        kinds = dict(db.execute("SELECT kind, count(*) FROM volatile GROUP BY kind"))
+    check(kinds.get(1, 0) >= 5, f"unsynced layers and blobs: {kinds}")
+
+
+def set_version(store, version, change=""):
+    with contextlib.closing(sqlite3.connect(store / "index.db")) as db:
+        db.executescript(f"{change}; PRAGMA user_version={version};")
 
 
 def index_cases(options):
@@ -87,8 +116,8 @@ def index_cases(options):
     yield "index.json is garbage", lambda s: (s / "index.json").write_text("{")
 
 
-def object_cases(store):
-    """`store` is the filled store: a case for each of its objects."""
+def object_cases(store, unsynced):
+    """`store` is the filled store: a case for each of its objects. `unsynced` is one that no sync was made of."""
     for blob in sorted(os.listdir(store / "blobs" / "sha256")):
         short = f"blob {blob[:8]}"
         yield f"{short}: flip", lambda s, b=blob: flip(s / "blobs" / "sha256" / b, random.Random(b))
@@ -111,9 +140,15 @@ def object_cases(store):
     yield "scans flipped", lambda s: [flip(p, random.Random(3), 3) for p in (s / "scans").iterdir()]
     yield "scans cut", lambda s: [truncate(p, p.stat().st_size // 2) for p in (s / "scans").iterdir()]
     yield "litter everywhere", lambda s: [(s / d / "litter").write_text("x") for d in ("snapshots", "blobs/sha256", "mounts", "scans", "leases", "locks")]
-    yield "another boot, all synced", lambda s: reboot(s, True)
-    yield "another boot, nothing synced", lambda s: reboot(s, False)
-    yield "another boot, nothing synced, index lost", lambda s: (reboot(s, False), [p.unlink() for p in s.glob("index.db*")])
+    yield "another boot, all synced", reboot
+    yield "another boot, all synced, index lost", lambda s: (reboot(s), [p.unlink() for p in s.glob("index.db*")])
+    yield "killed before the sync", lambda s: replace(s, unsynced)
+    yield "killed before the sync, another boot", lambda s: (replace(s, unsynced), reboot(s), lose_unsynced(s))
+    yield "killed before the sync, another boot, index lost", lambda s: (replace(s, unsynced), reboot(s), lose_unsynced(s),
+                                                                        [p.unlink() for p in s.glob("index.db*")])
+    yield "a newer index", lambda s: set_version(s, 99)
+    yield "a newer index, removed", lambda s: (set_version(s, 99), (s / "index.db").unlink())
+    yield "an older index", lambda s: (set_version(s, 1, "DROP TABLE logs"))
 
 
 def one_case(the, filled, number, harm):
@@ -139,7 +174,9 @@ def run(the, options):
     the.check_result(filled)
     code, text = the.run(filled, "-t", "kept:1")
     check(code == 0, text)
-    cases = [*index_cases(options), *object_cases(filled)]
+    unsynced = the.store("unsynced")
+    fill_unsynced(the, unsynced)
+    cases = [*index_cases(options), *object_cases(filled, unsynced)]
     cases = [case for case in cases if options.case in case[0]]
 
     def one(numbered):

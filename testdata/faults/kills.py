@@ -4,11 +4,14 @@
 
     kills.py CBUILD [--kills 1000] [--check-every 5]
 
-Every kill hits a build that has steps to run (its context is new). Builds whose process group dies and builds of which only the main process dies
-take turns. After each --check-every kills the same context is built to its end: it must succeed without a word of repair, give what an undisturbed
-build gives, and leave no mount or process; temporary files of the dead are gone after gc.
+Every kill hits a build that has steps to run (its context is new). Builds whose process group dies, builds of which only the main process dies, and
+builds that die together with the process that holds their sandboxes take turns. After each --check-every kills the same context is built to its end: it must succeed without a word of repair, give what an undisturbed
+build gives, and leave no mount or process; temporary files and logs of the dead are gone after gc, their control groups and session keyrings after
+the next build.
 """
+import json
 import os
+import pathlib
 import random
 import signal
 import subprocess
@@ -20,28 +23,48 @@ import support
 from support import check
 
 
-def kill_once(the, store, delay, whole_group):
+def children_of(pid):
+    """A process that has ended meanwhile has none."""
+    found = []
+    for stat in pathlib.Path("/proc").glob("[0-9]*/stat"):
+        try:
+            fields = stat.read_text().rpartition(")")[2].split()
+        except OSError:
+            continue
+        if int(fields[1]) == pid:
+            found.append(int(stat.parent.name))
+    return found
+
+
+def end_group(pid):
+    os.killpg(pid, signal.SIGKILL)
+
+
+def end_builder(pid):
+    os.kill(pid, signal.SIGKILL)
+
+
+def end_zygote(pid):
+    """The process that cleans up after a dead builder dies first."""
+    for child in children_of(pid):
+        os.kill(child, signal.SIGKILL)
+    os.kill(pid, signal.SIGKILL)
+
+
+DEATHS = (end_group, end_builder, end_zygote)
+
+
+def kill_once(the, store, delay, death, group):
     """False if the build was faster."""
-    process = the.start(store, start_new_session=True, stderr=subprocess.DEVNULL)
+    process = the.start(store, start_new_session=True, stderr=subprocess.DEVNULL, preexec_fn=group.enter)
     time.sleep(delay)
     hit = process.poll() is None
     try:
-        if whole_group:
-            os.killpg(process.pid, signal.SIGKILL)
-        else:
-            process.kill()
+        death(process.pid)
     except ProcessLookupError:
         pass
     process.wait()
     return hit
-
-
-def wait_for_death(store):
-    """Children of a killed builder die with it, but the kernel takes its time."""
-    deadline = time.monotonic() + 10
-    while support.processes_of(store):
-        check(time.monotonic() < deadline, f"processes outlive their builder: {support.processes_of(store)}")
-        time.sleep(0.005)
 
 
 def measure(the, store):
@@ -50,6 +73,12 @@ def measure(the, store):
     code, text = the.run(store)
     check(code == 0, text)
     return time.monotonic() - begin
+
+
+def count_keyrings():
+    """Session keyrings of the machine; those that steps join have no name of their own."""
+    keys = pathlib.Path("/proc/keys")
+    return sum(1 for line in keys.read_text().splitlines() if " _ses" in line) if keys.exists() else 0
 
 
 def disk_entries(store):
@@ -62,15 +91,35 @@ def sweep(the, store):
     check(code == 0, text)
 
 
+def check_logs(the, store):
+    """Only builds that ended have logs."""
+    code, text = the.run(store, argv=[str(the.cbuild), "history", "ls", "--json"])
+    check(code == 0, text)
+    known = {build["id"] for build in json.loads(text)}
+    logs = store / "logs"
+    unknown = set(os.listdir(logs)) - known if logs.is_dir() else set()
+    check(not unknown, f"logs of killed builds: {unknown}")
+
+
 def run(the, options):
+    group = rig.ControlGroup()
+    print(f"control groups are {'below ' + ', '.join(map(str, group.directories)) if group.directories else 'not looked at: none can be made'}")
+    try:
+        kill_all(the, options, group)
+    finally:
+        group.remove()
+
+
+def kill_all(the, options, group):
     rng = random.Random(options.seed)
     store = the.store("store")
     span = measure(the, store)
     killed = missed = checks = 0
+    keyrings = count_keyrings()
     while killed < options.kills:
         stamp = f"STAMP-{rng.randrange(10 ** 8):08}"
         the.set_stamp(stamp)
-        if not kill_once(the, store, rng.uniform(0, span), killed % 2 == 0):
+        if not kill_once(the, store, rng.uniform(0, span), DEATHS[killed % len(DEATHS)], group):
             missed += 1
             check(missed < 10 * options.kills, "the builds are faster than the kills")
             span *= 0.95  # the machine is quicker than it was
@@ -79,12 +128,15 @@ def run(the, options):
         killed += 1
         if killed % options.check_every and killed != options.kills:
             continue
-        wait_for_death(store)
-        the.check_result(store, stamp)
+        rig.wait_for_death(store)
+        the.check_result(store, stamp, preexec_fn=group.enter)
         checks += 1
         check("put aside" not in the.last_text and "the steps that made it are run" not in the.last_text, f"a kill damaged the store:\n{the.last_text}")
         sweep(the, store)
         the.check_nothing_left(store)
+        check(not group.left(), f"control groups left: {group.left()}")
+        check_logs(the, store)
+    check(count_keyrings() - keyrings < max(20, killed // 4), f"{count_keyrings()} session keyrings, {keyrings} before {killed} kills")
     print(f"{killed} kills within {span * 1000:.0f} ms (and {missed} that came too late), {checks} checked builds; left {disk_entries(store)}")
 
 

@@ -9,6 +9,7 @@ import shutil
 import subprocess
 import sys
 import tempfile
+import time
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent.parent))
 import support  # noqa: E402
@@ -75,16 +76,16 @@ class Rig:
     def start(self, store, *more, **how):
         return subprocess.Popen(self.argv(*more), env=self.environment(store), stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, **how)
 
-    def run(self, store, *more, argv=None, timeout=120):
+    def run(self, store, *more, argv=None, timeout=120, **how):
         """Exit code and what was printed."""
         done = subprocess.run(argv or self.argv(*more), env=self.environment(store), stdin=subprocess.DEVNULL, capture_output=True, text=True,
-                              errors="replace", timeout=timeout)
+                              errors="replace", timeout=timeout, **how)
         return done.returncode, done.stdout + done.stderr
 
-    def result(self, store, output_dir=None):
+    def result(self, store, output_dir=None, **how):
         """Builds to the end and returns the files and the config of the image."""
         out = pathlib.Path(tempfile.mkdtemp(dir=output_dir or self.work))
-        code, text = self.run(store, "-o", f"type=tar,dest={out}/root.tar", "-o", f"type=oci,tar=false,dest={out}/layout")
+        code, text = self.run(store, "-o", f"type=tar,dest={out}/root.tar", "-o", f"type=oci,tar=false,dest={out}/layout", **how)
         check(code == 0, f"exit code {code}\n{text}")
         self.last_text = text
         tree = support.tree_of(out / "root.tar")
@@ -99,8 +100,8 @@ class Rig:
         for blob in (layout / "blobs" / "sha256").iterdir():
             check(hashlib.sha256(blob.read_bytes()).hexdigest() == blob.name, f"{blob} does not match its digest")
 
-    def check_result(self, store, stamp=STAMP, output_dir=None):
-        tree, config = self.result(store, output_dir)
+    def check_result(self, store, stamp=STAMP, output_dir=None, **how):
+        tree, config = self.result(store, output_dir, **how)
         want_tree, want_config = self.expected
         want_tree = {name: (*entry[:-1], entry[-1].replace(STAMP.encode(), stamp.encode()) if isinstance(entry[-1], bytes) else entry[-1])
                      for name, entry in want_tree.items()}
@@ -115,6 +116,47 @@ class Rig:
         tmp = store / "tmp"
         left = os.listdir(tmp) if tmp.is_dir() else []
         check(not left, f"left in tmp: {left}")
+
+
+def wait_for_death(store):
+    """Children of a killed builder die with it, but the kernel takes its time."""
+    deadline = time.monotonic() + 30
+    while support.processes_of(store):
+        check(time.monotonic() < deadline, f"processes outlive their builder: {support.processes_of(store)}")
+        time.sleep(0.005)
+
+
+class ControlGroup:
+    """A place of its own in the hierarchies where cbuild makes control groups, so that what is left there is ours. Empty where none can be made."""
+
+    def __init__(self):
+        self.directories = []
+        for line in pathlib.Path("/proc/self/cgroup").read_text().splitlines():
+            _, controllers, path = line.split(":", 2)
+            if controllers not in ("", "devices"):
+                continue
+            for mount in ("/sys/fs/cgroup/unified", "/sys/fs/cgroup") if controllers == "" else ("/sys/fs/cgroup/devices",):
+                directory = pathlib.Path(mount + path.rstrip("/")) / f"test-{os.getpid()}-{os.urandom(4).hex()}"
+                try:
+                    if (directory.parent / "cgroup.procs").exists():
+                        directory.mkdir()
+                        self.directories.append(directory)
+                        break
+                except OSError:
+                    continue
+
+    def enter(self):
+        for directory in self.directories:
+            (directory / "cgroup.procs").write_text(str(os.getpid()))
+
+    def left(self):
+        return [str(group) for directory in self.directories for group in directory.iterdir() if group.is_dir()]
+
+    def remove(self):
+        for group in self.left():
+            os.rmdir(group)
+        for directory in self.directories:
+            directory.rmdir()
 
 
 def arguments(about):
