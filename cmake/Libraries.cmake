@@ -2,7 +2,17 @@
 # Third-party libraries, all from Debian packages (see cmake/packages.txt). What Debian ships as a static library
 # is linked statically, because every shared object costs start-up time in a warm build.
 # Headers are SYSTEM, so that their warnings stay theirs.
+# With CBUILD_STATIC all of them are: what Debian ships no fitting archive of comes from packaging/static-libraries.sh.
 find_package(Threads REQUIRED)
+if(CBUILD_STATIC)
+  if(NOT EXISTS "${CBUILD_STATIC_LIBRARIES}/libraries.tsv")
+    message(FATAL_ERROR "CBUILD_STATIC: run packaging/static-libraries.sh ${CBUILD_STATIC_LIBRARIES} first")
+  endif()
+  list(PREPEND CMAKE_LIBRARY_PATH "${CBUILD_STATIC_LIBRARIES}/lib")
+  set(CBUILD_SHARED_SUFFIX .a)
+else()
+  set(CBUILD_SHARED_SUFFIX .so)
+endif()
 
 # cbuild_library(NAME STATIC|SHARED LIBS... [INCLUDE dir])
 function(cbuild_library name)
@@ -26,9 +36,9 @@ cbuild_library(doctest)
 cbuild_library(cli11)
 cbuild_library(crypto LIBS libcrypto.a)
 target_link_libraries(lib::crypto INTERFACE Threads::Threads ${CMAKE_DL_LIBS})
-cbuild_library(tbb LIBS libtbb.so)
+cbuild_library(tbb LIBS libtbb${CBUILD_SHARED_SUFFIX})
 cbuild_library(zstd LIBS libzstd.a)
-cbuild_library(isal LIBS libisal.so)
+cbuild_library(isal LIBS libisal${CBUILD_SHARED_SUFFIX})
 cbuild_library(deflate LIBS libdeflate.a)
 cbuild_library(archive LIBS libarchive.a libz.a libbz2.a liblzma.a libzstd.a)
 cbuild_library(sqlite LIBS libsqlite3.a)
@@ -36,5 +46,10 @@ target_link_libraries(lib::sqlite INTERFACE Threads::Threads ${CMAKE_DL_LIBS} m)
 cbuild_library(seccomp LIBS libseccomp.a)
 cbuild_library(yaml LIBS libyaml.a)
 # libcurl is opened with dlopen on first use: a cached local build never pays for its 36 shared objects.
-cbuild_library(curl_headers)
-target_link_libraries(lib::curl_headers INTERFACE ${CMAKE_DL_LIBS})
+# A static program cannot do that and need not: what it does not use costs it nothing.
+if(CBUILD_STATIC)
+  cbuild_library(curl LIBS libcurl.a libnghttp2.a libssl.a libcrypto.a libz.a)
+else()
+  cbuild_library(curl)
+endif()
+target_link_libraries(lib::curl INTERFACE Threads::Threads ${CMAKE_DL_LIBS})

@@ -8,6 +8,9 @@
 add_library(cbuild_doctest_main OBJECT EXCLUDE_FROM_ALL "${CMAKE_CURRENT_LIST_DIR}/doctest_main.cc")
 target_link_libraries(cbuild_doctest_main PRIVATE cbuild_options lib::doctest)
 
+# The modules whose sources look at CBUILD_STATIC. All others are the same objects in both programs, which ccache knows.
+set(CBUILD_KNOWS_STATIC base oci/registry)
+
 add_custom_target(cbuild_unit_tests)
 add_custom_target(cbuild_fuzzers)
 
@@ -54,6 +57,10 @@ function(cbuild_module name)
 
   add_library(cbuild_${id} STATIC ${arg_SOURCES})
   target_link_libraries(cbuild_${id} PUBLIC cbuild_options ${deps} PRIVATE ${arg_PRIVATE_LIBS})
+
+  if(CBUILD_STATIC AND name IN_LIST CBUILD_KNOWS_STATIC)
+    target_compile_definitions(cbuild_${id} PRIVATE CBUILD_STATIC)
+  endif()
 
   if(BUILD_TESTING AND arg_TESTS)
     add_executable(${id}_test ${arg_TESTS})

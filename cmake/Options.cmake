@@ -2,6 +2,8 @@
 # Warnings, sanitizers and fuzzing as INTERFACE targets that every module links.
 option(CBUILD_WERROR "Treat warnings as errors" ON)
 set(CBUILD_SANITIZE "" CACHE STRING "Sanitizers to build with: address,undefined or thread")
+option(CBUILD_STATIC "Link the program fully static (docs/packages.md)" OFF)
+set(CBUILD_STATIC_LIBRARIES "${CMAKE_SOURCE_DIR}/build/static-libraries" CACHE PATH "Made by packaging/static-libraries.sh")
 option(CBUILD_BENCH "Build the micro-benchmarks" OFF)
 option(CBUILD_FUZZ "Build the libFuzzer harnesses (clang only)" OFF)
 set(CBUILD_FUZZ_SECONDS 5 CACHE STRING "How long the test of each harness runs")

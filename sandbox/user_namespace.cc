@@ -16,6 +16,7 @@
 #include <span>
 
 #include "base/error.h"
+#include "base/name_services.h"
 #include "base/subprocess.h"
 #include "base/sys.h"
 #include "base/text.h"
@@ -35,6 +36,7 @@ std::string own_name(uid_t uid) {
     const auto fields = split(line, ':');
     if (fields.size() > 2 && parse_int(fields[2]) == static_cast<std::int64_t>(uid)) return fields[0];
   }
+  use_builtin_name_services();
   passwd entry{};
   passwd* found = nullptr;
   std::array<char, 4096> buffer;

@@ -4,12 +4,21 @@
 #include <dlfcn.h>
 
 #include "base/error.h"
+#include "base/name_services.h"
 #include "base/text.h"
 
 namespace cbuild::oci::registry {
 
 namespace {
 
+#ifdef CBUILD_STATIC
+void* open_library() {
+  use_builtin_name_services();
+  return nullptr;
+}
+
+#define CBUILD_CURL_BIND(name) name = &::curl_##name
+#else
 /// libcurl and its TLS library register exit handlers, so it is never unloaded.
 constexpr int kOpenFlags = RTLD_NOW | RTLD_LOCAL | RTLD_NODELETE;
 
@@ -32,35 +41,39 @@ void bind(void* handle, const char* name, Function& function) {
   function = reinterpret_cast<Function>(symbol);
 }
 
+#define CBUILD_CURL_BIND(name) bind(handle_, "curl_" #name, name)
+#endif
+
 }  // namespace
 
 CurlLibrary::CurlLibrary() : handle_(open_library()) {
-  bind(handle_, "curl_global_init", global_init);
-  bind(handle_, "curl_global_cleanup", global_cleanup);
-  bind(handle_, "curl_version_info", version_info);
-  bind(handle_, "curl_easy_init", easy_init);
-  bind(handle_, "curl_easy_cleanup", easy_cleanup);
-  bind(handle_, "curl_easy_reset", easy_reset);
-  bind(handle_, "curl_easy_setopt", easy_setopt);
-  bind(handle_, "curl_easy_strerror", easy_strerror);
-  bind(handle_, "curl_multi_init", multi_init);
-  bind(handle_, "curl_multi_cleanup", multi_cleanup);
-  bind(handle_, "curl_multi_setopt", multi_setopt);
-  bind(handle_, "curl_multi_add_handle", multi_add_handle);
-  bind(handle_, "curl_multi_remove_handle", multi_remove_handle);
-  bind(handle_, "curl_multi_perform", multi_perform);
-  bind(handle_, "curl_multi_poll", multi_poll);
-  bind(handle_, "curl_multi_info_read", multi_info_read);
-  bind(handle_, "curl_multi_strerror", multi_strerror);
-  bind(handle_, "curl_share_init", share_init);
-  bind(handle_, "curl_share_setopt", share_setopt);
-  bind(handle_, "curl_share_cleanup", share_cleanup);
-  bind(handle_, "curl_slist_append", slist_append);
-  bind(handle_, "curl_slist_free_all", slist_free_all);
+  CBUILD_CURL_BIND(global_init);
+  CBUILD_CURL_BIND(global_cleanup);
+  CBUILD_CURL_BIND(version_info);
+  CBUILD_CURL_BIND(easy_init);
+  CBUILD_CURL_BIND(easy_cleanup);
+  CBUILD_CURL_BIND(easy_reset);
+  CBUILD_CURL_BIND(easy_setopt);
+  CBUILD_CURL_BIND(easy_strerror);
+  CBUILD_CURL_BIND(multi_init);
+  CBUILD_CURL_BIND(multi_cleanup);
+  CBUILD_CURL_BIND(multi_setopt);
+  CBUILD_CURL_BIND(multi_add_handle);
+  CBUILD_CURL_BIND(multi_remove_handle);
+  CBUILD_CURL_BIND(multi_perform);
+  CBUILD_CURL_BIND(multi_poll);
+  CBUILD_CURL_BIND(multi_info_read);
+  CBUILD_CURL_BIND(multi_strerror);
+  CBUILD_CURL_BIND(share_init);
+  CBUILD_CURL_BIND(share_setopt);
+  CBUILD_CURL_BIND(share_cleanup);
+  CBUILD_CURL_BIND(slist_append);
+  CBUILD_CURL_BIND(slist_free_all);
   if (const CURLcode code = global_init(CURL_GLOBAL_DEFAULT); code != CURLE_OK) {
     throw Error(ErrorCode::unsupported, cat("libcurl does not start: ", easy_strerror(code)));
   }
 }
+#undef CBUILD_CURL_BIND
 
 CurlLibrary::~CurlLibrary() { global_cleanup(); }
 

@@ -6,7 +6,8 @@
 
 #include <mutex>
 
-/// libcurl, opened with dlopen: linking it would make every start of the program load some 36 shared objects.
+/// libcurl, opened with dlopen: linking it would make every start of the program load some 36 shared objects. In the
+/// static program (CBUILD_STATIC) it is linked in.
 /// Included by the sources that wrap the library only.
 namespace cbuild::oci::registry {
 
@@ -41,7 +42,7 @@ struct CurlLibrary {
   decltype(&::curl_slist_free_all) slist_free_all;
 
  private:
-  void* handle_ = nullptr;
+  [[maybe_unused]] void* handle_ = nullptr;
 };
 
 /// DNS answers and TLS sessions shared by all handles. Connections are not: libcurl does not support that
