@@ -33,20 +33,25 @@ std::string variable(const char* name) {
   return value == nullptr ? std::string() : value;
 }
 
-/// The certificates the system trusts, as one PEM text; needed only where some are added to them.
-std::string system_bundle(const CurlLibrary& curl) {
-  std::vector<std::string> candidates = {variable("SSL_CERT_FILE")};
+/// The file with the certificates the system trusts; empty if there is none. A libcurl that is linked in knows none,
+/// because each distribution has another one.
+std::string system_bundle_file(const CurlLibrary& curl) {
+  if (std::string wanted = variable("SSL_CERT_FILE"); !wanted.empty()) return wanted;
+  std::vector<std::string> candidates;
   const curl_version_info_data* info = curl.version_info(CURLVERSION_NOW);
   if (info->age >= CURLVERSION_SEVENTH && info->cainfo != nullptr) candidates.emplace_back(info->cainfo);
   for (const char* known : {"/etc/ssl/certs/ca-certificates.crt", "/etc/pki/tls/certs/ca-bundle.crt",
                             "/etc/ssl/ca-bundle.pem", "/etc/ssl/cert.pem"}) {
     candidates.emplace_back(known);
   }
-  for (const std::string& path : candidates) {
-    if (path.empty()) continue;
-    if (auto bundle = sys::try_read_plain(AT_FDCWD, path, 16u << 20)) return std::move(*bundle);
-  }
+  for (const std::string& path : candidates)
+    if (::access(path.c_str(), R_OK) == 0) return path;
   return {};
+}
+
+/// Those certificates as one PEM text; needed only where some are added to them.
+std::string system_bundle(const CurlLibrary& curl) {
+  return sys::try_read_plain(AT_FDCWD, system_bundle_file(curl), 16u << 20).value_or("");
 }
 
 int limit_unsent(void*, curl_socket_t socket, curlsocktype) {
@@ -167,7 +172,7 @@ void Transfer::set_tls() {
     ca_bundle_ = system_bundle(curl_) + "\n" + tls.extra_ca;
     curl_blob blob{ca_bundle_.data(), ca_bundle_.size(), CURL_BLOB_NOCOPY};
     set(CURLOPT_CAINFO_BLOB, &blob);
-  } else if (const std::string file = variable("SSL_CERT_FILE"); !file.empty()) {
+  } else if (const std::string file = system_bundle_file(curl_); !file.empty()) {
     set(CURLOPT_CAINFO, file.c_str());
   }
 }
