@@ -40,13 +40,21 @@ bool can_set_trusted_attributes() {
   return !file || ::fsetxattr(file.get(), "trusted.cbuild", "", 0, 0) == 0 || errno != EPERM;
 }
 
+/// Root of a container that may not mount can do so in a user namespace, where the container allows one.
+bool needs_user_namespace() {
+  if (geteuid() != 0) return true;
+  if (sandbox::may_mount()) return false;
+  const sandbox::Mode mode = sandbox::probe(false).mode;
+  return mode == sandbox::Mode::user_namespace || mode == sandbox::Mode::masked_proc;
+}
+
 }  // namespace
 
 Session start_session(const std::string& root) {
   Session session;
   session.root = root.empty() ? cache::default_root() : root;
   signal(SIGPIPE, SIG_IGN);
-  if (geteuid() != 0) {
+  if (needs_user_namespace()) {
     session.user_namespace = sandbox::enter_user_namespace();
     session.unprivileged = true;
   }

@@ -20,8 +20,8 @@ struct Session {
   std::unique_ptr<sandbox::Zygote> zygote;  ///< forked before any thread
 };
 
-/// Must run before any thread exists: enters a user namespace for ordinary users and forks the zygote. An empty `root`
-/// means the user's default store.
+/// Must run before any thread exists: enters a user namespace for ordinary users, and for root that may not mount, and
+/// forks the zygote. An empty `root` means the user's default store.
 Session start_session(const std::string& root);
 
 /// The mode of that name, or the best one that works here if there is none of it; says which with `tell` or if it is

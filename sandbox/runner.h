@@ -80,6 +80,9 @@ class Zygote {
 /// steps.
 std::unique_ptr<Runner> make_namespace_runner(Zygote& zygote, Mode mode);
 
+/// Whether this process has CAP_SYS_ADMIN, which root in most containers lacks.
+bool may_mount();
+
 /// What this machine allows, found out by doing it in a forked child. `why` explains each better mode that was passed
 /// over.
 struct ProbeResult {
