@@ -11,6 +11,7 @@
 #include "base/text.h"
 #include "cli/bench_command.h"
 #include "cli/build_command.h"
+#include "cli/completion_command.h"
 #include "cli/du_command.h"
 #include "cli/exit_codes.h"
 #include "cli/explain_command.h"
@@ -26,6 +27,7 @@ namespace {
 constexpr Command kCommands[] = {
     {"build", "Build an image from a Dockerfile (the default)", build_command},
     {"bench", "Measure cold, no-op and one-file-edit builds of a Dockerfile", bench_command},
+    {"completion", "Print a completion script for bash, zsh or fish", completion_command},
     {"du", "Show what takes room in the store", du_command},
     {"explain", "Why the steps of a build ran, or were taken from the cache", explain_command},
     {"graph", "Draw the steps of a build as DOT, Mermaid or JSON", graph_command},
@@ -37,7 +39,7 @@ constexpr Command kCommands[] = {
 int print_commands() {
   std::cout << "cbuild turns a Dockerfile into an OCI image, without a daemon.\n\nCommands:\n" << std::left;
   for (const Command& command : kCommands)
-    std::cout << "  " << std::setw(10) << command.name << command.summary << "\n";
+    std::cout << "  " << std::setw(12) << command.name << command.summary << "\n";
   std::cout << "\ncbuild COMMAND --help says more about each.\n";
   return exit_code::kSuccess;
 }
@@ -54,6 +56,8 @@ void check_first_word(const std::string& word) {
 }
 
 }  // namespace
+
+std::span<const Command> all_commands() { return kCommands; }
 
 int run_command(Arguments words) {
   const std::string first = words.empty() ? "" : words.front();

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
+#include <span>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -16,6 +17,9 @@ struct Command {
   std::string_view name, summary;
   int (*run)(Arguments arguments);
 };
+
+/// All commands, sorted by name but for the default one, which is the first.
+std::span<const Command> all_commands();
 
 /// What `words` (the program's arguments) ask for: carries out the command that the first word names, else a build.
 int run_command(Arguments words);
