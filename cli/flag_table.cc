@@ -26,7 +26,7 @@ struct Hint {
 };
 
 constexpr Hint kHints[] = {
-    {"--allow", Completion::choice, "network.host security.insecure device"},
+    {"--allow", Completion::choice, "network.host security.insecure device buildx.local.delete"},
     {"--arg-keys", Completion::choice, "all used"},
     {"--authfile", Completion::file, ""},
     {"--call", Completion::choice, "build check outline targets"},
@@ -71,12 +71,14 @@ constexpr CommandExample kExamples[] = {
     {"cbuild prune", {"cbuild prune --until 7d --max-used-space 20GB", "Remove what is old until 20 GB are left"}},
 };
 
-/// The library's name of a type, with what it appends for checks: "TEXT", "UINT:INT in [0 - 100]", "TEXT:{a,b}".
+/// docker's word for a value. `type` is the library's name of it, with what it appends for checks: "TEXT", "SIZE",
+/// "UINT:INT in [0 - 100]", "TEXT:{a,b}".
 std::string value_name(const std::string& type, bool repeated) {
   const std::string name = type.substr(0, type.find(':'));
-  if (name == "TEXT") return repeated ? "stringArray" : "string";
   if (name == "INT" || name == "UINT") return "int";
-  return name;
+  if (name == "SIZE") return "bytes";
+  if (name == "DURATION") return "duration";
+  return repeated ? "stringArray" : "string";
 }
 
 std::vector<std::string> choices_of(const std::string& type) {
@@ -107,6 +109,7 @@ FlagRow row_of(const CLI::Option& option) {
   const std::string type = option.get_type_name();
   if (option.get_expected_max() > 0) row.value = value_name(type, row.is_repeated);
   row.choices = choices_of(type);
+  row.is_value_optional = !row.value.empty() && option.get_expected_min() == 0;
   row.group = row.is_argument ? "Arguments" : option.get_group();
   if (row.group == "Options" || row.group == "OPTIONS") row.group = "Flags";
   add_hint(row);
@@ -126,12 +129,12 @@ std::vector<FlagRow> grouped(const std::vector<FlagRow>& rows) {
   return out;
 }
 
-/// "-f, --file string"; without a short name as far to the right as with one.
+/// "-f, --file string", "--pull[=string]"; without a short name as far to the right as with one.
 std::string flag_label(const FlagRow& row) {
   std::string label = row.is_argument || row.names.front().size() == 2 ? "" : "    ";
   for (std::size_t i = 0; i < row.names.size(); ++i) label += (i == 0 ? "" : ", ") + row.names[i];
   if (row.is_argument || row.value.empty()) return label;
-  return cat(label, " ", row.value);
+  return row.is_value_optional ? cat(label, "[=", row.value, "]") : cat(label, " ", row.value);
 }
 
 /// `text` in lines that end at kColumns, all but the first indented by `indent`.

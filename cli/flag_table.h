@@ -22,6 +22,7 @@ struct FlagRow {
   std::vector<std::string> choices;  ///< the values it takes, where they can be listed
   Completion completion = Completion::none;
   bool is_argument = false, is_repeated = false, is_required = false;
+  bool is_value_optional = false;  ///< the value follows "=" or is left out
 };
 
 /// A line to try, and what it does.

@@ -24,6 +24,9 @@ constexpr std::pair<std::string_view, std::string_view> kEnvironment[] = {
     {"REGISTRY_AUTH_FILE", "Registry credentials as podman writes them."},
     {"SSL_CERT_FILE, SSL_CERT_DIR", "Certificates that TLS servers are verified with instead of the system's."},
     {"HTTP_PROXY, HTTPS_PROXY, NO_PROXY", "Proxies for registries and other sources."},
+    {"DOCKER_DEFAULT_PLATFORM", "Platform of the result where --platform is not given."},
+    {"BUILDKIT_PROGRESS, BUILDKIT_COLORS", "Way to show progress where --progress is not given, and its colours."},
+    {"SOURCE_DATE_EPOCH", "Latest time in the image, as the build argument of that name."},
     {"SSH_AUTH_SOCK", "Socket of the agent that --ssh default passes on."},
 };
 constexpr std::pair<std::string_view, std::string_view> kFiles[] = {
@@ -68,7 +71,9 @@ void print_flag(std::ostream& out, const FlagRow& row) {
   out << ".TP\n";
   for (std::size_t i = 0; i < row.names.size(); ++i)
     out << (i == 0 ? "" : ", ") << bold(row.is_argument ? to_upper(row.names[i]) : row.names[i]);
-  if (!row.is_argument && !row.value.empty()) out << " \\fI" << roff(row.value) << "\\fR";
+  const bool in_brackets = row.is_value_optional;
+  if (!row.is_argument && !row.value.empty())
+    out << (in_brackets ? "[=" : " ") << "\\fI" << roff(row.value) << "\\fR" << (in_brackets ? "]" : "");
   out << '\n' << roff(row.summary) << '\n';
 }
 

@@ -246,6 +246,15 @@ void add_output_flags(CLI::App& app, BuildOptions& build, Raw& raw) {
       ->allow_extra_args(false);
   app.add_option("--metadata-file", build.metadata_file, "Write digests and names of the result as JSON");
   app.add_option("--iidfile", build.iid_file, "Write the id of the image: what docker run takes");
+}
+
+void add_progress_flags(CLI::App& app, BuildOptions& build, Raw& raw) {
+  app.add_option("--progress", raw.progress, "Way to show progress: auto, tty, plain, quiet, rawjson");
+  app.add_flag("-q,--quiet", raw.quiet, "Print only the id of the image, as --iidfile has it");
+  app.add_flag("-D,--debug", build.debug, "Say more about what is done and why");
+}
+
+void add_registry_flags(CLI::App& app, BuildOptions& build, Raw& raw) {
   app.add_option("--insecure-registry", build.insecure_registries, "HOST[:PORT] to reach without verified TLS")
       ->type_name("HOST")
       ->allow_extra_args(false);
@@ -253,9 +262,6 @@ void add_output_flags(CLI::App& app, BuildOptions& build, Raw& raw) {
                  "connect=TIME,answer=TIME,window=TIME,rate=BYTES: how slow registries and servers may be")
       ->allow_extra_args(false);
   app.add_option("--authfile", build.auth_file, "Registry credentials instead of docker's and podman's files");
-  app.add_option("--progress", raw.progress, "auto, tty, plain, quiet, rawjson");
-  app.add_flag("-q,--quiet", raw.quiet, "Print only the id of the image, as --iidfile has it");
-  app.add_flag("-D,--debug", build.debug, "Say more about what is done and why");
 }
 
 /// The last one wins, whichever it is.
@@ -282,12 +288,22 @@ void add_attestation_flags(CLI::App& app, Raw& raw) {
   app.add_option("--provenance", raw.provenance, "false: attestations are not made")->group("");
 }
 
+/// In the groups and the order of --help.
 void add_build_flags(CLI::App& app, BuildOptions& build, Raw& raw) {
+  app.option_defaults()->group("Input");
   add_input_flags(app, build, raw);
-  add_step_flags(app, build, raw);
-  add_cache_flags(app, build, raw);
-  add_output_flags(app, build, raw);
   add_call_flags(app, raw);
+  app.option_defaults()->group("Output");
+  add_output_flags(app, build, raw);
+  app.option_defaults()->group("Cache");
+  add_cache_flags(app, build, raw);
+  app.option_defaults()->group("Steps");
+  add_step_flags(app, build, raw);
+  app.option_defaults()->group("Progress");
+  add_progress_flags(app, build, raw);
+  app.option_defaults()->group("Global");
+  add_registry_flags(app, build, raw);
+  app.option_defaults()->group("Flags");
   add_attestation_flags(app, raw);
   raw.legacy.add_to(app);
 }

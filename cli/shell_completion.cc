@@ -18,7 +18,7 @@ namespace {
 constexpr std::string_view kBashStart = R"(# bash completion for cbuild, made by `cbuild completion bash`
 
 _cbuild() {
-  local current=${COMP_WORDS[COMP_CWORD]} flag= word command=build path i
+  local current=${COMP_WORDS[COMP_CWORD]} flag= joined= word command=build path i
   local commands= flags= argument= words= completes= choices=
   [[ ${COMP_WORDS[1]} == @(@COMMANDS@) && $COMP_CWORD -gt 1 ]] && command=${COMP_WORDS[1]}
   path=${command//-/_}
@@ -34,12 +34,12 @@ _cbuild() {
   if ((COMP_CWORD > 1)); then
     flag=${COMP_WORDS[COMP_CWORD - 1]}
     if [[ $current == = ]]; then
-      current=
+      current= joined=1
     elif [[ $flag == = ]]; then
-      flag=${COMP_WORDS[COMP_CWORD - 2]}
+      joined=1 flag=${COMP_WORDS[COMP_CWORD - 2]}
     fi
   fi
-  if [[ $flag == -* ]] && "_cbuild_${path}_value" "$flag"; then
+  if [[ $flag == -* ]] && "_cbuild_${path}_value" "$flag" "$joined"; then
     completes=${completes:-none}
   elif [[ $current == -* ]]; then
     completes=choice choices=$flags
@@ -134,7 +134,8 @@ std::string_view word_of(Completion completion) {
 
 void print_bash_value(std::ostream& out, const FlagRow& row) {
   if (row.is_argument || row.value.empty()) return;
-  out << "    " << join(row.names, " | ") << ") completes=" << word_of(row.completion);
+  out << "    " << join(row.names, " | ") << ") " << (row.is_value_optional ? "[[ -n $2 ]] || return 1; " : "")
+      << "completes=" << word_of(row.completion);
   if (!row.choices.empty()) out << " choices=" << single_quoted(join(row.choices, " "));
   out << " ;;\n";
 }
@@ -176,7 +177,8 @@ std::string zsh_action(const FlagRow& row) {
 }
 
 void print_zsh_row(std::ostream& out, const FlagRow& row) {
-  const std::string value = cat(":", row.value.empty() ? row.names.front() : row.value, ":", zsh_action(row));
+  const std::string value =
+      cat(row.is_value_optional ? "::" : ":", row.value.empty() ? row.names.front() : row.value, ":", zsh_action(row));
   if (row.is_argument) {
     out << "    " << single_quoted(cat(row.is_repeated ? "*" : "", value)) << '\n';
     return;
@@ -220,7 +222,7 @@ std::string fish_values(const FlagRow& row) {
     case Completion::directory:
       return " -x -a '(__fish_complete_directories)'";
     case Completion::choice:
-      return cat(" -x -a ", single_quoted(join(row.choices, " ")));
+      return cat(row.is_value_optional ? " -a " : " -x -a ", single_quoted(join(row.choices, " ")));
   }
   return "";
 }

@@ -10,7 +10,7 @@ import tempfile
 
 from support import Failure, check
 
-DECLARED = re.compile(r'add_(?:option|flag)\(\s*"(-[^"]+)"')
+DECLARED = re.compile(r'add_(?:option|flag)(?:_function)?(?:<[^(]*>)?\(\s*"(-[^"]+)"([^;]*);')
 FLAG = re.compile(r"(?<![\w-])--[a-z][a-z-]*")
 GROUPS = ["Arguments", "Input", "Output", "Cache", "Steps", "Progress", "Global"]
 # Words typed so far, the last one not yet whole -> what bash offers.
@@ -28,6 +28,8 @@ BASH = [
     (["cbuild", "-f", "Dock"], {"Dockerfile"}),
     (["cbuild", "--tag", "x", "su"], {"sub"}),
     (["cbuild", "--tag", "su"], set()),
+    (["cbuild", "--pull", "=", "al"], {"always"}),
+    (["cbuild", "--pull", "su"], {"sub"}),
     (["cbuild", "-t", "x", "--root", "su"], {"sub"}),
 ]
 FISH = [("cbuild pru", "prune"), ("cbuild prune --al", "--all"), ("cbuild build --progress pl", "plain"),
@@ -49,7 +51,9 @@ class Pages:
         self.commands = (work / "commands").read_text().split()
         self.declared = set()
         for source in sorted((sources / "cli").glob("*.cc")):
-            for names in DECLARED.findall(source.read_text()):
+            for names, rest in DECLARED.findall(source.read_text()):
+                if '->group("")' in rest:  # taken, but not shown
+                    continue
                 self.declared |= {name for name in names.split(",") if name.startswith("--")}
         self.helps = {(name,): output([cbuild, name, "--help"]) for name in self.commands}
         for name in self.commands:
