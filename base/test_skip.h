@@ -8,8 +8,8 @@
 
 namespace cbuild::test {
 
-/// For test cases that need something of the machine: gives `possible`, and says `missing` where it is false. In CI (the
-/// variable CI is set and not empty) that fails the case.
+/// For test cases that need something of the machine: gives `possible`, and says `missing` where it is false. In CI
+/// (the variable CI is set and not empty) that fails the case.
 inline bool can_run(bool possible, const std::string& missing) {
   if (possible) return true;
   const char* ci = std::getenv("CI");

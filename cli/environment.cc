@@ -33,7 +33,8 @@ std::string variable_text(const char* name) {
 bool is_set(const char* name) { return frontend::parse_bool(variable_text(name)).value_or(false); }
 
 std::string config_path() {
-  if (const std::string docker = variable_text("DOCKER_CONFIG"); !docker.empty()) return join_path(docker, "config.json");
+  if (const std::string docker = variable_text("DOCKER_CONFIG"); !docker.empty())
+    return join_path(docker, "config.json");
   const std::string home = variable_text("HOME");
   return home.empty() ? home : join_path(home, ".docker/config.json");
 }
@@ -43,8 +44,8 @@ Json proxies_of(const Json& config) {
   const auto all = config.find("proxies");
   if (all == config.end() || !all->is_object()) return Json::object();
   const std::string given = variable_text("DOCKER_HOST");
-  for (const std::string& host : {given.empty() ? std::string("unix:///var/run/docker.sock") : given,
-                                  std::string("default")})
+  for (const std::string& host :
+       {given.empty() ? std::string("unix:///var/run/docker.sock") : given, std::string("default")})
     if (const auto entry = all->find(host); entry != all->end() && entry->is_object()) return *entry;
   return Json::object();
 }
@@ -111,8 +112,7 @@ void add_git_labels(BuildOptions& build) {
   const std::string url = ask_git(directory, {"config", "--get", cat("remote.", remote, ".url")});
   if (!url.empty()) build.labels["org.opencontainers.image.source"] = without_user(url);
   const std::string file = build.file.empty() ? cat(directory, "/Dockerfile") : real_path_of(build.file);
-  if (file.starts_with(root + "/"))
-    build.labels["com.docker.image.source.entrypoint"] = file.substr(root.size() + 1);
+  if (file.starts_with(root + "/")) build.labels["com.docker.image.source.entrypoint"] = file.substr(root.size() + 1);
 }
 
 }  // namespace
@@ -129,8 +129,8 @@ std::string progress_or_default(const std::string& given) {
 
 void apply_environment(BuildOptions& build) {
   if (const std::string policy = variable_text("EXPERIMENTAL_BUILDKIT_SOURCE_POLICY"); !policy.empty())
-    throw Error(ErrorCode::unsupported, cat("EXPERIMENTAL_BUILDKIT_SOURCE_POLICY=", policy,
-                                            ": source policies are not supported"))
+    throw Error(ErrorCode::unsupported,
+                cat("EXPERIMENTAL_BUILDKIT_SOURCE_POLICY=", policy, ": source policies are not supported"))
         .with_hint("unset the variable");
   if (const std::string epoch = variable_text(kEpoch); !epoch.empty()) build.build_args.emplace(kEpoch, epoch);
   try {

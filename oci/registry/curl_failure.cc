@@ -10,7 +10,7 @@ namespace cbuild::oci::registry {
 
 namespace {
 
-using Kind = TransportFailure::Kind;
+using FailureKind = TransportFailure::Kind;
 
 bool says(const std::string& text, std::initializer_list<std::string_view> parts) {
   return std::any_of(parts.begin(), parts.end(),
@@ -24,44 +24,44 @@ bool wants_our_certificate(const std::string& text) {
 }
 
 /// How a handshake failed: by the connection, or by what the other side said.
-Kind handshake_kind(const std::string& text) {
-  if (wants_our_certificate(text)) return Kind::client_certificate;
+FailureKind handshake_kind(const std::string& text) {
+  if (wants_our_certificate(text)) return FailureKind::client_certificate;
   if (says(text, {"SSL_ERROR_SYSCALL", "reset by peer", "unexpected eof", "Broken pipe", "SSL_ERROR_ZERO_RETURN",
                   "non-properly terminated", "Error in the pull function"})) {
-    return Kind::broken;
+    return FailureKind::broken;
   }
-  return Kind::tls;
+  return FailureKind::tls;
 }
 
-Kind kind_of(CURLcode code, const std::string& text) {
+FailureKind kind_of(CURLcode code, const std::string& text) {
   switch (code) {
     case CURLE_COULDNT_RESOLVE_HOST:
     case CURLE_COULDNT_RESOLVE_PROXY:
-      return Kind::resolve;
+      return FailureKind::resolve;
     case CURLE_COULDNT_CONNECT:
     case CURLE_OPERATION_TIMEDOUT:  // only the connection has a time limit in libcurl
-      return Kind::connect;
+      return FailureKind::connect;
     case CURLE_SSL_CONNECT_ERROR:
       return handshake_kind(text);
     case CURLE_PEER_FAILED_VERIFICATION:
     case CURLE_SSL_ISSUER_ERROR:
-      return Kind::certificate;
+      return FailureKind::certificate;
     case CURLE_SSL_CACERT_BADFILE:
-      return Kind::no_authorities;
+      return FailureKind::no_authorities;
     case CURLE_SSL_CERTPROBLEM:
-      return Kind::own_certificate;
+      return FailureKind::own_certificate;
     case CURLE_SEND_ERROR:
     case CURLE_RECV_ERROR:
-      return wants_our_certificate(text) ? Kind::client_certificate : Kind::broken;
+      return wants_our_certificate(text) ? FailureKind::client_certificate : FailureKind::broken;
     case CURLE_PARTIAL_FILE:
     case CURLE_GOT_NOTHING:
     case CURLE_HTTP2:
     case CURLE_HTTP2_STREAM:
     case CURLE_WEIRD_SERVER_REPLY:
     case CURLE_UNSUPPORTED_PROTOCOL:  // an answer without a status line
-      return Kind::broken;
+      return FailureKind::broken;
     default:
-      return Kind::other;
+      return FailureKind::other;
   }
 }
 

@@ -13,7 +13,7 @@ namespace cbuild::oci::registry {
 
 namespace {
 
-using Kind = TransportFailure::Kind;
+using FailureKind = TransportFailure::Kind;
 constexpr std::size_t kMostCertificates = 1u << 20;
 constexpr std::chrono::milliseconds kProbeHandshake{10'000};
 
@@ -56,15 +56,15 @@ void read_directory(const std::string& path, TlsConfig& tls) {
 /// Whether there is a TLS server, though perhaps one that we do not trust or that does not trust us.
 bool speaks_tls(const HttpResponse& response) {
   if (!response.failure) return true;
-  const Kind kind = response.failure->kind;
-  return kind != Kind::tls && kind != Kind::connect && kind != Kind::broken && kind != Kind::resolve &&
-         kind != Kind::no_authorities && kind != Kind::stalled;
+  const FailureKind kind = response.failure->kind;
+  return kind != FailureKind::tls && kind != FailureKind::connect && kind != FailureKind::broken &&
+         kind != FailureKind::resolve && kind != FailureKind::no_authorities && kind != FailureKind::stalled;
 }
 
 /// Of two answers that are none: whether the one to plain http shows better why.
 bool is_more_telling(const HttpResponse& by_http, const HttpResponse& by_tls) {
-  if (!by_http.failure || by_tls.failure->kind == Kind::no_authorities) return false;
-  return by_tls.failure->kind == Kind::tls || by_http.failure->kind != Kind::connect;
+  if (!by_http.failure || by_tls.failure->kind == FailureKind::no_authorities) return false;
+  return by_tls.failure->kind == FailureKind::tls || by_http.failure->kind != FailureKind::connect;
 }
 
 }  // namespace
@@ -98,7 +98,7 @@ Url Hosts::find_out(const Url& secure, const Url& plain, std::string_view doing)
     const HttpResponse by_tls = ping(secure);
     if (speaks_tls(by_tls)) return secure;
     const HttpResponse by_http = ping(plain);
-    const bool tls_is_refused = by_tls.failure->kind == Kind::tls;
+    const bool tls_is_refused = by_tls.failure->kind == FailureKind::tls;
     // 400 is what TLS servers say to plain http.
     if (!by_http.failure && (by_http.status != 400 || tls_is_refused)) return plain;
     const HttpResponse& telling = is_more_telling(by_http, by_tls) ? by_http : by_tls;

@@ -8,7 +8,7 @@
 using namespace cbuild;
 using namespace cbuild::oci::registry;
 using namespace std::chrono_literals;
-using Kind = TransportFailure::Kind;
+using FailureKind = TransportFailure::Kind;
 
 namespace {
 
@@ -34,13 +34,13 @@ TEST_CASE("each phase of an exchange has a limit of its own") {
   CHECK_FALSE(pace.over());
   pace.waited(1s);
   REQUIRE(pace.over());
-  CHECK(pace.over()->kind == Kind::connect);
+  CHECK(pace.over()->kind == FailureKind::connect);
   CHECK(pace.over()->text == "no connection within 20 s");
   pace.connected();
   CHECK_FALSE(pace.over());
   CHECK(pace.left() == 45s);
   pace.waited(45s);
-  CHECK(pace.over()->kind == Kind::stalled);
+  CHECK(pace.over()->kind == FailureKind::stalled);
   CHECK(pace.over()->text == "no answer within 45 s");
 }
 
@@ -55,7 +55,7 @@ TEST_CASE("a drip is too slow, however long it goes on") {
   CHECK_FALSE(pace.over());
   pace.waited(1s);
   REQUIRE(pace.over());
-  CHECK(pace.over()->kind == Kind::slow);
+  CHECK(pace.over()->kind == FailureKind::slow);
   CHECK(pace.over()->text == "only 229 bytes in 30 s, the least is 1024 bytes/s");
 }
 
@@ -68,7 +68,7 @@ TEST_CASE("a body that is just fast enough goes on; each window counts anew") {
     CHECK_FALSE(pace.over());
   }
   pace.waited(30s);
-  CHECK(pace.over()->kind == Kind::stalled);
+  CHECK(pace.over()->kind == FailureKind::stalled);
   CHECK(pace.over()->text == "no data for 30 s");
 }
 
@@ -81,7 +81,7 @@ TEST_CASE("without a rate only silence ends a body") {
   pace.waited(30s);
   CHECK_FALSE(pace.over());
   pace.waited(30s);
-  CHECK(pace.over()->kind == Kind::stalled);
+  CHECK(pace.over()->kind == FailureKind::stalled);
 }
 
 TEST_CASE("an upload: what lies in the kernel has time to leave, then the answer has its own") {
@@ -93,7 +93,7 @@ TEST_CASE("an upload: what lies in the kernel has time to leave, then the answer
   pace.waited(1s);
   CHECK_FALSE(pace.over());  // 1 KiB/s is the least
   pace.waited(128s);
-  CHECK(pace.over()->kind == Kind::stalled);
+  CHECK(pace.over()->kind == FailureKind::stalled);
   CHECK(pace.over()->text == "no data taken for 128 s");
   pace.sent(10u << 20);
   CHECK_FALSE(pace.over());
