@@ -138,8 +138,8 @@ void exercise(ClientFixture& fixture, const std::string& address) {
   CHECK(what.find("MANIFEST_BLOB_UNKNOWN") != std::string::npos);
 }
 
-/// Makes a CA and a server certificate for `name` signed by it.
-void make_certificates(const std::string& dir, const std::string& name = "IP:127.0.0.1") {
+/// Makes a CA and a server certificate for `name` signed by it, valid for so many days (-1: until yesterday).
+void make_certificates(const std::string& dir, const std::string& name = "IP:127.0.0.1", int days = 2) {
   const std::string script =
       "set -e; cd \"$0\"; "
       "openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -keyout ca.key -out ca.crt -days "
@@ -147,12 +147,12 @@ void make_certificates(const std::string& dir, const std::string& name = "IP:127
       "openssl req -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -keyout server.key -out server.csr "
       "-subj /CN=127.0.0.1; "
       "printf 'subjectAltName=%s' \"$1\" > san; "
-      "openssl x509 -req -in server.csr -CA ca.crt -CAkey ca.key -CAcreateserial -days 2 -extfile san -out "
+      "openssl x509 -req -in server.csr -CA ca.crt -CAkey ca.key -CAcreateserial -days $2 -extfile san -out "
       "server.crt; "
       "openssl req -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -keyout client.key -out client.csr "
       "-subj /CN=client; "
       "openssl x509 -req -in client.csr -CA ca.crt -CAkey ca.key -CAcreateserial -days 2 -out client.crt";
-  const CommandResult made = run_command({"/bin/sh", "-c", script, dir, name});
+  const CommandResult made = run_command({"/bin/sh", "-c", script, dir, name, std::to_string(days)});
   REQUIRE_MESSAGE(made.exit_code == 0, made.err);
 }
 
@@ -235,6 +235,19 @@ TEST_CASE_FIXTURE(DockerRegistryFixture, "a certificate that is valid for anothe
   CHECK(code_of([&] { client().resolve(parse_reference(registry.address() + "/a")); }, &what) == ErrorCode::network);
   CHECK(what.find("is for another host") != std::string::npos);
   CHECK_FALSE(client().resolve(parse_reference("localhost" + port + "/a")));  // the name that it is for
+  options.insecure = {registry.address()};
+  CHECK_FALSE(Client(options).resolve(parse_reference(registry.address() + "/a")));
+}
+
+TEST_CASE_FIXTURE(DockerRegistryFixture, "a certificate that has expired is called that") {
+  if (!available(kProgram) || !available("/usr/bin/openssl")) return;
+  make_certificates(dir.path(), "IP:127.0.0.1", -1);
+  const DockerRegistry registry(dir, tls_section(dir.path()));
+  trust(registry.address());
+  std::string what;
+  CHECK(code_of([&] { client().resolve(parse_reference(registry.address() + "/a")); }, &what) == ErrorCode::network);
+  CHECK(what.find("renew the registry's certificate, or set this machine's clock") != std::string::npos);
+  CHECK(what.find("plain http") == std::string::npos);
   options.insecure = {registry.address()};
   CHECK_FALSE(Client(options).resolve(parse_reference(registry.address() + "/a")));
 }

@@ -57,6 +57,21 @@ TEST_CASE("secrets do not appear, plain or in base64") {
   CHECK(secrets.redact("Basic " + base64_encode("hunter22")) == "Basic ***");
 }
 
+TEST_CASE("each way in which a certificate fails has a hint of its own") {
+  const auto hint = [](const char* text) {
+    HttpResponse failed;
+    failed.failure = TransportFailure{TransportFailure::Kind::certificate, text};
+    try {
+      throw_failure(failed, "pull of x", Secrets{});
+    } catch (const Error& e) {
+      return e.hint();
+    }
+  };
+  CHECK(hint("SSL certificate problem: certificate has expired").find("set this machine's clock") != std::string::npos);
+  CHECK(hint("SSL: no alternative certificate subject name matches").find("for another host") != std::string::npos);
+  CHECK(hint("SSL certificate problem: unable to get local issuer certificate").find("ca.crt") != std::string::npos);
+}
+
 TEST_CASE("codes of errors") {
   CHECK(thrown(answer(404, "")) == ErrorCode::not_found);
   CHECK(thrown(answer(401, "")) == ErrorCode::denied);

@@ -1,130 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
-// Odd registries as a table. A row says what is done, which of its requests get which fault, and what has to come of
-// it: success in spite of the fault, or an error of a code and with words that name the cause, after a bounded number
-// of requests.
-#include <span>
-
-#include "oci/registry/http.h"
-#include "oci/registry/pull_fixture.h"
+// What a registry or token server may do to a client that reads (fault_table.h).
+#include "oci/registry/fault_table.h"
 
 using namespace cbuild;
 using namespace cbuild::oci;
 using namespace cbuild::oci::registry;
 
-namespace {
-
-using Change = std::function<void(FakeResponse&)>;
-constexpr ErrorCode kWorks = ErrorCode::internal;  // what code_of() gives without an error
-constexpr unsigned kAlways = 1000;
-
-struct Row {
-  const char* name;
-  const char* method;
-  const char* path;  ///< part of the path of the requests that are meant
-  unsigned times;    ///< how many of them get the fault
-  Change fault;
-  ErrorCode code = kWorks;
-  const char* text = "";
-  unsigned most = kAlways;  ///< of these requests
-};
-
-Change with_status(int code, HeaderList headers = {}, std::string body = {}) {
-  return [=](FakeResponse& r) { r = {.status = code, .headers = headers, .body = body}; };
-}
-Change raw(std::string bytes) {
-  return [=](FakeResponse& r) { r.raw = bytes; };
-}
-Change header(std::string name, std::string value) {
-  return [=](FakeResponse& r) {
-    std::erase_if(r.headers, [&](const auto& h) { return h.first == name; });
-    if (!value.empty()) r.headers.emplace_back(name, value);
-  };
-}
-Change body(std::string text) {
-  return [=](FakeResponse& r) { r.body = text; };
-}
-Change both(Change a, Change b) {
-  return [=](FakeResponse& r) {
-    a(r);
-    b(r);
-  };
-}
-
-const Change kHangUp = [](FakeResponse& r) { r.hang_up = true; };
-const Change kSilent = [](FakeResponse& r) { r.silent = true; };
-const Change kCut = [](FakeResponse& r) { r.reset_after = r.body.size() / 2; };
-const Change kShort = [](FakeResponse& r) {
-  r.stated_length = r.body.size();
-  r.body.resize(r.body.size() / 2);
-};
-const Change kChunked = [](FakeResponse& r) { r.chunked = true; };
-const Change kDrip = [](FakeResponse& r) { r.drip_ms = 200; };
-const Change kDamage = [](FakeResponse& r) {
-  if (!r.body.empty()) r.body[r.body.size() / 2] ^= 1;
-};
-const Change kNoDigest = header("Docker-Content-Digest", "");
-const Change kPage = with_status(200, {{"Content-Type", "text/html; charset=utf-8"}}, "<html>log in</html>");
-const std::string kGarbage = "\x15\x03\x01 what is this\r\n\r\n";
-const std::string kHuge(3u << 20, 'h');
-
-std::string whole_answer(const std::string& line_end, const std::string& body_text) {
-  return cat("Content-Type: ", media_type::kManifest, line_end, "Content-Length: ", body_text.size(), line_end,
-             line_end, body_text);
-}
-
-bool is_meant(const std::string& path, std::string_view part) {
-  return part == "/v2/" ? path == part : path.find(part) != std::string::npos;
-}
-
-struct FaultFixture : PullFixture {
-  /// Gives the first `times` of the requests of a row the fault.
-  void inject(const Row& row) {
-    left_ = row.times;
-    meant_ = 0;
-    registry.alter = [this, &row](const FakeRequest& request, FakeResponse& response) {
-      if (request.method != row.method || !is_meant(request.path, row.path)) return;
-      ++meant_;
-      if (left_ == 0) return;
-      --left_;
-      row.fault(response);
-    };
-  }
-
-  /// `action` gives what has come; with success it has to be `wanted`.
-  template <typename Action>
-  void check(std::span<const Row> rows, const std::string& wanted, Action action) {
-    for (const Row& row : rows) {
-      const std::string name = row.name;
-      CAPTURE(name);
-      inject(row);
-      Client fresh(options);
-      std::string what, got;
-      const ErrorCode code = code_of([&] { got = action(fresh); }, &what);
-      CAPTURE(what);
-      CHECK(code == row.code);
-      if (code == kWorks) CHECK(got == wanted);
-      CHECK(what.find(row.text) != std::string::npos);
-      CHECK(meant_ >= 1);
-      CHECK(meant_ <= row.most);
-      CHECK(what.find("plain http") == std::string::npos);  // none of these servers is asked the wrong way
-    }
-    registry.alter = nullptr;
-  }
-
-  /// For what has to be noticed by its slowness.
-  void be_impatient() {
-    options.limits.answer = options.limits.window = std::chrono::milliseconds(1500);
-    options.limits.rate = 100;
-  }
-
- private:
-  unsigned left_ = 0, meant_ = 0;
-};
-
-}  // namespace
-
 TEST_CASE_FIXTURE(FaultFixture, "faults of the first request, which finds out how a loopback registry is spoken to") {
-  const Row rows[] = {
+  const FaultRow rows[] = {
       {"reset once", "GET", "/v2/", 1, kHangUp},
       {"reset three times", "GET", "/v2/", 3, kHangUp},
       {"cut once", "GET", "/v2/", 1, both(body("0123456789"), kCut)},
@@ -138,14 +21,14 @@ TEST_CASE_FIXTURE(FaultFixture, "faults of the first request, which finds out ho
   };
   check(rows, manifest, [&](Client& c) { return c.manifest(ref).body; });
   be_impatient();
-  const Row silent[] = {
+  const FaultRow silent[] = {
       {"silent", "GET", "/v2/", kAlways, kSilent, ErrorCode::network, "no answer within 1500 ms", 2},
   };
   check(silent, manifest, [&](Client& c) { return c.manifest(ref).body; });
 }
 
 TEST_CASE_FIXTURE(FaultFixture, "faults of a manifest's transfer") {
-  const Row rows[] = {
+  const FaultRow rows[] = {
       {"reset once", "GET", "/manifests/", 1, kHangUp},
       {"reset always", "GET", "/manifests/", kAlways, kHangUp, ErrorCode::network, "", 6},  // libcurl asks twice
       {"cut once", "GET", "/manifests/", 1, kCut},
@@ -173,7 +56,7 @@ TEST_CASE_FIXTURE(FaultFixture, "faults of a manifest's transfer") {
   };
   check(rows, manifest, [&](Client& c) { return c.manifest(ref).body; });
   be_impatient();
-  const Row slow[] = {
+  const FaultRow slow[] = {
       {"silent always", "GET", "/manifests/", kAlways, kSilent, ErrorCode::network, "no answer within", 2},
       {"a drip", "GET", "/manifests/", kAlways, kDrip, ErrorCode::network, "the least is 100 bytes/s", 3},
   };
@@ -181,7 +64,7 @@ TEST_CASE_FIXTURE(FaultFixture, "faults of a manifest's transfer") {
 }
 
 TEST_CASE_FIXTURE(FaultFixture, "statuses of a manifest") {
-  const Row rows[] = {
+  const FaultRow rows[] = {
       {"500 once", "GET", "/manifests/", 1, with_status(500)},
       {"502 page once", "GET", "/manifests/", 1, with_status(502, {}, "<html>bad gateway</html>")},
       {"504 always", "GET", "/manifests/", kAlways, with_status(504), ErrorCode::network, "HTTP 504 Gateway Timeout",
@@ -218,7 +101,7 @@ TEST_CASE_FIXTURE(FaultFixture, "statuses of a manifest") {
 
 TEST_CASE_FIXTURE(FaultFixture, "contents of a manifest") {
   const std::string other = sha256("other").str();
-  const Row rows[] = {
+  const FaultRow rows[] = {
       {"damaged once", "GET", "/manifests/", 1, kDamage},
       {"damaged always", "GET", "/manifests/", kAlways, kDamage, ErrorCode::corrupt, "instead of", 2},
       {"damaged once, without a digest to tell", "GET", "/manifests/", 1, both(kNoDigest, body("{\"schemaVers"))},
@@ -243,8 +126,48 @@ TEST_CASE_FIXTURE(FaultFixture, "contents of a manifest") {
   check(rows, manifest, [&](Client& c) { return c.manifest(ref).body; });
 }
 
+TEST_CASE_FIXTURE(FaultFixture, "faults of an index that an index lists") {
+  const auto index_of = [&](const std::string& listed, std::string_view type) {
+    Index out;
+    out.manifests = {descriptor_of(listed)};
+    out.manifests[0].media_type = type;
+    return to_json(out);
+  };
+  const std::string inner = index_of(manifest, media_type::kManifest), outer = index_of(inner, media_type::kIndex);
+  const std::string index_type(media_type::kIndex);
+  registry.add_manifest("team/app", "nested", outer, index_type);
+  registry.add_manifest("team/app", "", inner, index_type);
+  const std::string path = cat("/manifests/", sha256(inner).str());
+  const char* in = path.c_str();
+  const FaultRow rows[] = {
+      {"as it is", "GET", in, 1, kChunked, kWorks, "", 1},
+      {"reset once", "GET", in, 1, kHangUp},
+      {"503 once", "GET", in, 1, with_status(503)},
+      {"cut once", "GET", in, 1, kCut},
+      {"damaged once", "GET", in, 1, kDamage},
+      {"damaged always", "GET", in, kAlways, kDamage, ErrorCode::corrupt, "instead of", 2},
+      {"another digest in the header", "GET", in, kAlways, header("Docker-Content-Digest", sha256(outer).str()), kWorks,
+       "", 1},
+      {"another document", "GET", in, kAlways, both(kNoDigest, body(outer)), ErrorCode::corrupt, "instead of", 2},
+      {"a page always", "GET", in, kAlways, kPage, ErrorCode::corrupt, "HTML page instead of a manifest", 2},
+      {"the type of a manifest", "GET", in, kAlways, header("Content-Type", std::string(media_type::kManifest)),
+       ErrorCode::corrupt, "", 2},
+      {"404", "GET", in, kAlways, with_status(404), ErrorCode::not_found, "HTTP 404", 1},
+  };
+  check(rows, manifest, [&](Client& c) {
+    Reference next = registry.reference("team/app:nested");
+    for (;;) {
+      const FetchedManifest found = c.manifest(next);
+      const auto document = parse_manifest(found.body, found.media_type);
+      if (std::holds_alternative<Manifest>(document)) return found.body;
+      next.tag.clear();
+      next.digest = std::get<Index>(document).manifests.at(0).digest;
+    }
+  });
+}
+
 TEST_CASE_FIXTURE(FaultFixture, "faults of HEAD") {
-  const Row rows[] = {
+  const FaultRow rows[] = {
       {"405", "HEAD", "/manifests/", kAlways, with_status(405), kWorks, "", 1},
       {"500", "HEAD", "/manifests/", kAlways, with_status(500), kWorks, "", 1},
       {"reset", "HEAD", "/manifests/", kAlways, kHangUp, kWorks, "", 2},
@@ -258,7 +181,7 @@ TEST_CASE_FIXTURE(FaultFixture, "faults of HEAD") {
 
 TEST_CASE_FIXTURE(FaultFixture, "faults of a blob") {
   const auto range = [](std::string text) { return both(with_status(206, {{"Content-Range", text}}), body("x")); };
-  const Row rows[] = {
+  const FaultRow rows[] = {
       {"reset once", "GET", "/blobs/", 1, kHangUp},
       {"cut four times", "GET", "/blobs/", 4, kCut},
       {"shorter than said, once", "GET", "/blobs/", 1, kShort},
@@ -290,7 +213,7 @@ TEST_CASE_FIXTURE(FaultFixture, "faults of a blob") {
   };
   check(rows, blob, pull);
   be_impatient();
-  const Row slow[] = {
+  const FaultRow slow[] = {
       {"silent once", "GET", "/blobs/", 1, kSilent},
       {"a drip once", "GET", "/blobs/", 1, kDrip},
       {"a drip always", "GET", "/blobs/", kAlways, kDrip, ErrorCode::network, "the least is", 3},
@@ -298,9 +221,31 @@ TEST_CASE_FIXTURE(FaultFixture, "faults of a blob") {
   check(slow, blob, pull);
 }
 
+TEST_CASE_FIXTURE(FaultFixture, "faults of a zstd layer that docker's type calls gzip") {
+  const std::string frame = "\x28\xb5\x2f\xfd" + varied_content(100'000);
+  registry.add_blob("team/app", frame);
+  Descriptor layer = descriptor_of(frame);
+  layer.media_type = media_type::kDockerLayerGzip;
+  const std::string old_type(media_type::kDockerLayerGzip);
+  const FaultRow rows[] = {
+      {"its type as the content's", "GET", "/blobs/", kAlways, header("Content-Type", old_type), kWorks, "", 1},
+      {"an encoding that is its own", "GET", "/blobs/", kAlways, header("Content-Encoding", "zstd"), kWorks, "", 1},
+      {"an encoding that it does not have", "GET", "/blobs/", kAlways, header("Content-Encoding", "gzip"), kWorks, "",
+       1},
+      {"cut once", "GET", "/blobs/", 1, both(header("Content-Encoding", "zstd"), kCut), kWorks, "", 3},
+      {"damaged always", "GET", "/blobs/", kAlways, kDamage, ErrorCode::corrupt, "instead of", 2},
+  };
+  check(rows, frame, [&](Client& c) {
+    const TempDir place = TempDir::in_tmp("fault");
+    ImageLayout empty = ImageLayout::create(place.path() + "/store");
+    c.fetch_blob(ref, layer, empty.blobs());
+    return read_blob(empty.blobs(), layer.digest);
+  });
+}
+
 TEST_CASE_FIXTURE(FaultFixture, "faults of a config") {
   registry.add_blob("team/app", config);
-  const Row rows[] = {
+  const FaultRow rows[] = {
       {"damaged once", "GET", "/blobs/", 1, kDamage},
       {"damaged always", "GET", "/blobs/", kAlways, kDamage, ErrorCode::corrupt, "instead of", 2},
       {"shorter, once", "GET", "/blobs/", 1, kShort},
@@ -309,78 +254,11 @@ TEST_CASE_FIXTURE(FaultFixture, "faults of a config") {
   check(rows, config, [&](Client& c) { return c.fetch_small_blob(ref, descriptor_of(config)); });
 }
 
-TEST_CASE_FIXTURE(FaultFixture, "faults of a push") {
-  const std::string content = varied_content(200'000) + "end";
-  const Descriptor layer = put_blob(layout.blobs(), content, std::string(media_type::kLayerGzip));
-  const Change lost = [&](FakeResponse& r) {
-    registry.blobs.erase("team/app@" + layer.digest.str());
-    r = error_response(404, "BLOB_UPLOAD_UNKNOWN", "x");
-  };
-  const Row rows[] = {
-      {"HEAD is unknown", "HEAD", "/blobs/", kAlways, with_status(405)},
-      {"HEAD fails", "HEAD", "/blobs/", kAlways, with_status(500)},
-      {"HEAD finds one of another size", "HEAD", "/blobs/", 1, with_status(200, {{"Content-Length", "5"}})},
-      {"no session once", "POST", "/uploads/", 1, with_status(503)},
-      {"no session", "POST", "/uploads/", kAlways, with_status(503), ErrorCode::network, "HTTP 503", 5},
-      {"reset once", "POST", "/uploads/", 1, kHangUp},
-      {"no place to send it", "POST", "/uploads/", kAlways, header("Location", ""), ErrorCode::network,
-       "names no place", 1},
-      {"it claims to have it", "POST", "/uploads/", kAlways, with_status(201), ErrorCode::network, "HTTP 201", 1},
-      {"the session is lost once", "PUT", "/uploads/", 1, lost},
-      {"the session is always lost", "PUT", "/uploads/", kAlways, lost, ErrorCode::not_found, "BLOB_UPLOAD_UNKNOWN", 5},
-      {"the answer is lost", "PUT", "/uploads/", 1, kHangUp, kWorks, "", 2},
-      {"429 once", "PUT", "/uploads/", 1, with_status(429, {{"Retry-After", "0"}})},
-      {"413", "PUT", "/uploads/", kAlways, with_status(413, {}, "<html>"), ErrorCode::network,
-       "HTTP 413 Content Too Large", 1},
-      {"read only", "PUT", "/uploads/", kAlways, with_status(403), ErrorCode::denied, "HTTP 403", 1},
-      {"no digest in the answer", "PUT", "/uploads/", 1, kNoDigest, kWorks, "", 1},
-      {"another digest in the answer", "PUT", "/uploads/", 1, header("Docker-Content-Digest", sha256("y").str()),
-       ErrorCode::corrupt, "stored", 1},
-  };
-  const auto push = [&](Client& c) {
-    registry.blobs.erase("team/app@" + layer.digest.str());
-    c.push_blob(ref, layer, layout.blobs(), std::nullopt);
-    return registry.blobs.at("team/app@" + layer.digest.str());
-  };
-  check(rows, content, push);
-}
-
-TEST_CASE_FIXTURE(FaultFixture, "faults of a mount") {
-  const Descriptor layer = put_blob(layout.blobs(), "mount me", std::string(media_type::kLayerGzip));
-  registry.add_blob("base/os", "mount me");
-  const Row rows[] = {
-      {"refused", "POST", "/uploads/", 1, with_status(405), kWorks, "", 2},
-      {"not found", "POST", "/uploads/", 1, with_status(404), kWorks, "", 2},
-      {"denied", "POST", "/uploads/", 1, with_status(403), kWorks, "", 2},
-      {"fails for a moment", "POST", "/uploads/", 1, with_status(503), kWorks, "", 2},
-  };
-  check(rows, "mount me", [&](Client& c) {
-    registry.blobs.erase("team/app@" + layer.digest.str());
-    c.push_blob(ref, layer, layout.blobs(), registry.reference("base/os"));
-    return registry.blobs.at("team/app@" + layer.digest.str());
-  });
-}
-
-TEST_CASE_FIXTURE(FaultFixture, "faults of a pushed manifest") {
-  const Row rows[] = {
-      {"500 once", "PUT", "/manifests/", 1, with_status(500)},
-      {"reset once", "PUT", "/manifests/", 1, kHangUp},
-      {"429 once", "PUT", "/manifests/", 1, with_status(429, {{"Retry-After", "0"}})},
-      {"another digest", "PUT", "/manifests/", 1, header("Docker-Content-Digest", sha256("y").str()),
-       ErrorCode::corrupt, "stored", 1},
-      {"no digest", "PUT", "/manifests/", 1, kNoDigest, kWorks, "", 1},
-      {"refused", "PUT", "/manifests/", kAlways, with_status(400, {}, R"({"errors":[{"code":"MANIFEST_INVALID"}]})"),
-       ErrorCode::network, "MANIFEST_INVALID", 1},
-  };
-  check(rows, sha256(manifest).str(),
-        [&](Client& c) { return c.push_manifest(ref, media_type::kManifest, manifest).str(); });
-}
-
 TEST_CASE_FIXTURE(FaultFixture, "faults of a token server") {
   registry.wants_token = true;
   const auto as_access_token = [](FakeResponse& r) { r.body = replace_all(r.body, R"("token")", R"("access_token")"); };
   const auto expires = [](const char* in) { return [=](FakeResponse& r) { r.body = replace_all(r.body, "300", in); }; };
-  const Row rows[] = {
+  const FaultRow rows[] = {
       {"as access_token", "GET", "/token", kAlways, as_access_token, kWorks, "", 1},
       {"503 once", "GET", "/token", 1, with_status(503), kWorks, "", 2},
       {"reset once", "GET", "/token", 1, kHangUp, kWorks, "", 2},
@@ -400,7 +278,7 @@ TEST_CASE_FIXTURE(FaultFixture, "faults of a token server") {
   };
   check(rows, manifest, [&](Client& c) { return c.manifest(ref).body; });
   be_impatient();
-  const Row slow[] = {
+  const FaultRow slow[] = {
       {"silent", "GET", "/token", kAlways, kSilent, ErrorCode::network, "no answer within", 2},
       {"a drip", "GET", "/token", kAlways, kDrip, ErrorCode::network, "the least is", 3},
   };
