@@ -156,15 +156,23 @@ class Collector {
 
 /// Reads both pipes until the child has ended; false at the timeout. Pipes that a process left behind by the child
 /// keeps open are not waited for.
-bool collect_until_exit(int pidfd, Collector& out, Collector& err, steady_clock::time_point deadline,
-                        const CancelSource* cancel) {
+bool collect_until_exit(const Child& child, Collector& out, Collector& err, steady_clock::time_point deadline,
+                        const CommandOptions& options) {
+  const CancelSource* cancel = options.cancel;
   const int cancel_fd = cancel == nullptr ? -1 : cancel->event_fd();
+  auto next_watch = options.watch ? steady_clock::now() + options.watch_every : steady_clock::time_point::max();
   for (;;) {
-    const auto left = std::chrono::ceil<milliseconds>(deadline - steady_clock::now()).count();
-    if (left <= 0) return false;
-    std::array<pollfd, 4> fds = {pollfd{pidfd, POLLIN, 0}, pollfd{out.fd(), POLLIN, 0}, pollfd{err.fd(), POLLIN, 0},
-                                 pollfd{cancel_fd, POLLIN, 0}};
-    const int ready = ::poll(fds.data(), fds.size(), static_cast<int>(std::min<decltype(left)>(left, 1 << 30)));
+    if (steady_clock::now() >= next_watch) {
+      options.watch(child.pid());
+      next_watch = steady_clock::now() + options.watch_every;
+    }
+    const auto now = steady_clock::now();
+    if (now >= deadline) return false;
+    const auto left =
+        std::max<std::int64_t>(0, std::chrono::ceil<milliseconds>(std::min(deadline, next_watch) - now).count());
+    std::array<pollfd, 4> fds = {pollfd{child.pidfd(), POLLIN, 0}, pollfd{out.fd(), POLLIN, 0},
+                                 pollfd{err.fd(), POLLIN, 0}, pollfd{cancel_fd, POLLIN, 0}};
+    const int ready = ::poll(fds.data(), fds.size(), static_cast<int>(std::min<std::int64_t>(left, 1 << 30)));
     if (ready < 0 && errno != EINTR) throw_errno(errno, "poll");
     if (ready <= 0) continue;
     if (cancel != nullptr) cancel->check();
@@ -254,7 +262,7 @@ CommandResult run_command(const std::vector<std::string>& argv, const CommandOpt
   out.write.reset();
   err.write.reset();
   Collector out_text(std::move(out.read), options.limit), err_text(std::move(err.read), options.limit);
-  if (!collect_until_exit(child.pidfd(), out_text, err_text, deadline, options.cancel))
+  if (!collect_until_exit(child, out_text, err_text, deadline, options))
     throw Error(ErrorCode::io,
                 cat(argv[0], " did not end within ", format_go_duration(options.timeout.count() * 1'000'000)));
   return {child.wait(), out_text.take(), err_text.take()};

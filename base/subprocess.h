@@ -4,6 +4,7 @@
 #include <sys/types.h>
 
 #include <chrono>
+#include <functional>
 #include <optional>
 #include <string>
 #include <vector>
@@ -57,6 +58,10 @@ struct CommandOptions {
   std::optional<std::vector<std::string>> environment = {};  ///< "K=V"; nullopt inherits
   std::string directory = {};                                ///< empty: inherit
   const CancelSource* cancel = nullptr;
+  /// Called every `watch_every` while the program runs, with the id of its process group. What it throws ends the
+  /// program, and is thrown.
+  std::function<void(pid_t)> watch = {};
+  std::chrono::milliseconds watch_every{1000};
 };
 
 /// Runs a program to its end, collecting stdout and stderr. Kills it and throws Error{io} at the timeout,

@@ -64,6 +64,26 @@ TEST_CASE("run_command in a directory, and cancelled") {
   CHECK(steady_clock::now() - start < std::chrono::seconds(30));
 }
 
+TEST_CASE("run_command asks a watcher while the program runs, and ends it when that throws") {
+  pid_t group = 0;
+  const auto end_it = [&](pid_t pid) {
+    group = pid;
+    throw Error(ErrorCode::network, "too slow");
+  };
+  const CommandOptions slow{.watch = end_it, .watch_every = std::chrono::milliseconds(10)};
+  CHECK_THROWS_WITH_AS(run_command({"sleep", "600"}, slow), "too slow", Error);
+  CHECK(group > 0);
+  CHECK(::kill(-group, 0) != 0);
+
+  int calls = 0;
+  const auto twice = [&](pid_t pid) {
+    if (++calls == 2) ::kill(pid, SIGTERM);
+  };
+  const CommandOptions watched{.watch = twice, .watch_every = std::chrono::milliseconds(10)};
+  CHECK(run_command({"sleep", "600"}, watched).exit_code == 128 + SIGTERM);
+  CHECK(calls >= 2);
+}
+
 TEST_CASE("run_command gives input and takes much output") {
   const std::string large(3'000'000, 'x');
   CHECK(run_command({"cat"}, large).out == large);

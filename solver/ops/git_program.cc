@@ -6,6 +6,7 @@
 
 #include "base/error.h"
 #include "base/text.h"
+#include "solver/ops/git_pace.h"
 
 namespace cbuild::solver::ops {
 
@@ -49,6 +50,9 @@ constexpr const char* kInherited[] = {"PATH",
 /// A server that packs a large repository sends a few bytes of progress a second meanwhile.
 constexpr std::uint64_t kMostGitRate = 10;
 constexpr int kGitWindows = 4;
+/// After git's own limit, whose message says more.
+constexpr int kWatchedWindows = 5;
+constexpr const char* kOwnLimits[] = {"GIT_HTTP_LOW_SPEED_LIMIT", "GIT_HTTP_LOW_SPEED_TIME"};
 
 /// Of what git said, the lines that matter.
 std::string said(const CommandResult& result) {
@@ -62,6 +66,13 @@ std::string said(const CommandResult& result) {
   return out;
 }
 
+/// Commands that talk to a server.
+bool is_watched(const std::vector<std::string>& arguments) {
+  static constexpr std::string_view kCommands[] = {"fetch", "ls-remote", "submodule"};
+  const bool talks = !arguments.empty() && std::ranges::find(kCommands, arguments.front()) != std::end(kCommands);
+  return talks && std::ranges::none_of(kOwnLimits, [](const char* name) { return std::getenv(name) != nullptr; });
+}
+
 bool has(const std::string& text, std::initializer_list<std::string_view> parts) {
   return std::any_of(parts.begin(), parts.end(),
                      [&](std::string_view part) { return text.find(part) != std::string::npos; });
@@ -71,10 +82,11 @@ bool has(const std::string& text, std::initializer_list<std::string_view> parts)
 
 GitProgram::GitProgram(const CancelSource* cancel, const oci::registry::TransferLimits& limits)
     : cancel_(cancel),
-      connect_(std::max(std::chrono::seconds(1), std::chrono::ceil<std::chrono::seconds>(limits.connect))) {
-  const auto window = std::chrono::ceil<std::chrono::seconds>(limits.window * kGitWindows);
-  configure("http.lowSpeedLimit", std::to_string(std::clamp<std::uint64_t>(limits.rate, 1, kMostGitRate)));
-  configure("http.lowSpeedTime", std::to_string(window.count()));
+      connect_(std::max(std::chrono::seconds(1), std::chrono::ceil<std::chrono::seconds>(limits.connect))),
+      rate_(std::clamp<std::uint64_t>(limits.rate, 1, kMostGitRate)),
+      window_(std::chrono::ceil<std::chrono::seconds>(limits.window)) {
+  configure("http.lowSpeedLimit", std::to_string(rate_));
+  configure("http.lowSpeedTime", std::to_string((window_ * kGitWindows).count()));
 }
 
 void GitProgram::authorize(const std::string& scope, const std::string& header) {
@@ -132,13 +144,20 @@ CommandResult GitProgram::try_run(const std::vector<std::string>& arguments, con
   if (!place.git_dir.empty()) argv.push_back(cat("--git-dir=", place.git_dir));
   if (!place.work_tree.empty()) argv.push_back(cat("--work-tree=", place.work_tree));
   argv.insert(argv.end(), arguments.begin(), arguments.end());
+  CommandOptions options{.timeout = kTimeout,
+                         .limit = kMaxOutput,
+                         .environment = environment(),
+                         .directory = place.work_tree.empty() ? "/" : place.work_tree,
+                         .cancel = cancel_};
+  GitPace pace(window_ * kWatchedWindows, rate_);
+  if (is_watched(arguments)) {
+    options.watch = [&](pid_t group) { pace.look(group); };
+    options.watch_every = pace.interval();
+  }
   try {
-    return run_command(argv, CommandOptions{.timeout = kTimeout,
-                                            .limit = kMaxOutput,
-                                            .environment = environment(),
-                                            .directory = place.work_tree.empty() ? "/" : place.work_tree,
-                                            .cancel = cancel_});
+    return run_command(argv, options);
   } catch (Error& error) {
+    if (error.code() == ErrorCode::network) error.add_context(cat("git ", arguments.front()));
     if (error.code() == ErrorCode::not_found) error.with_hint("git sources need the git program; install it");
     throw;
   }

@@ -21,7 +21,8 @@ class GitProgram {
     std::string work_tree;  ///< also the working directory; empty: none
   };
 
-  /// Over http(s), what is slower than `limits` allow ends; ssh gives up on a host that does not answer.
+  /// What is slower than `limits` allow ends, over any transport (git_pace.h); the variables of git about slow
+  /// transfers beat them. ssh gives up on a host that does not answer.
   GitProgram(const CancelSource* cancel, const oci::registry::TransferLimits& limits);
 
   /// One more "key = value" for every command.
@@ -34,7 +35,7 @@ class GitProgram {
   void use_ssh(std::string agent_socket, std::string known_hosts);
 
   /// Never throws for what git says; Error{not_found} with a hint when there is no git, {cancelled}, {io} at the
-  /// timeout.
+  /// timeout, {network} for a server that is too slow.
   CommandResult try_run(const std::vector<std::string>& arguments, const Place& place) const;
   /// stdout; throws Error for an exit code other than 0, with what git said and no credential.
   std::string run(const std::vector<std::string>& arguments, const Place& place) const;
@@ -47,6 +48,8 @@ class GitProgram {
 
   const CancelSource* cancel_;
   const std::chrono::seconds connect_;
+  const std::uint64_t rate_;
+  const std::chrono::seconds window_;
   std::vector<std::pair<std::string, std::string>> config_;
   std::vector<std::string> secrets_;
   std::string agent_socket_, known_hosts_;

@@ -1,4 +1,5 @@
-"""Runs a command while two servers on loopback take connections: ${DEAF} never says a word, ${DRIP} answers with a byte every 0.2 s. Exits with the command's code."""
+"""Runs a command while servers on loopback take connections: ${DEAF} never says a word, ${DRIP} answers over HTTP with a byte every 0.2 s, ${PACK} does so over the
+git protocol. Exits with the command's code."""
 import os
 import socket
 import subprocess
@@ -7,16 +8,19 @@ import threading
 import time
 
 
-def drip(listener):
+HEADS = {"DRIP": b"HTTP/1.1 200 OK\r\nContent-Length: 100000\r\n\r\n", "PACK": b"f000"}
+
+
+def drip(listener, head):
     while True:
         connection, _ = listener.accept()
-        threading.Thread(target=feed, args=(connection,), daemon=True).start()
+        threading.Thread(target=feed, args=(connection, head), daemon=True).start()
 
 
-def feed(connection):
+def feed(connection, head):
     with connection:
         try:
-            connection.sendall(b"HTTP/1.1 200 OK\r\nContent-Length: 100000\r\n\r\n")
+            connection.sendall(head)
             while True:
                 connection.sendall(b"x")
                 time.sleep(0.2)
@@ -24,8 +28,11 @@ def feed(connection):
             return  # the client has gone
 
 
-listeners = [socket.create_server(("127.0.0.1", 0)) for _ in range(2)]
-threading.Thread(target=drip, args=(listeners[1],), daemon=True).start()
-names = {name: f"127.0.0.1:{one.getsockname()[1]}" for name, one in zip(("DEAF", "DRIP"), listeners)}
-command = [word.replace("DEAF", names["DEAF"]).replace("DRIP", names["DRIP"]) for word in sys.argv[1:]]
+listeners = {name: socket.create_server(("127.0.0.1", 0)) for name in ("DEAF", *HEADS)}
+for name, head in HEADS.items():
+    threading.Thread(target=drip, args=(listeners[name], head), daemon=True).start()
+names = {name: f"127.0.0.1:{one.getsockname()[1]}" for name, one in listeners.items()}
+command = sys.argv[1:]
+for name, address in names.items():
+    command = [word.replace(name, address) for word in command]
 sys.exit(subprocess.run(command, env={**os.environ, **names}, check=False).returncode)
