@@ -43,7 +43,7 @@ TEST_CASE("of long lines the last ones are shown, from the beginning of one") {
   std::string text;
   for (char c = 'a'; c <= 'z'; ++c) text += std::string(9'999, c) + "\n";
   const std::string tail = Log(text).tail();
-  CHECK(tail.starts_with("[200 kB above are in the full log]\nuuuu"));
+  CHECK(tail.starts_with("[200.0 kB above are in the full log]\nuuuu"));
   CHECK(tail.ends_with("zzzz\n"));
   const std::string endless = Log(std::string(100'000, 'x')).tail();
   CHECK(endless.size() < 70'000);
