@@ -5,6 +5,7 @@
 
 #include <algorithm>
 
+#include "base/test_skip.h"
 #include "exporter/test_support.h"
 #include "oci/layout.h"
 
@@ -39,6 +40,20 @@ Texts image_names(const oci::Index& index) {
     out.push_back(name == entry.annotations.end() ? "" : name->second);
   }
   return out;
+}
+
+/// A root file system as a tar.
+std::string rootfs(Workshop& shop, const Digest& chain) {
+  std::string out;
+  write_rootfs_tar(shop.store, {chain, {}, {}}, into(out));
+  return out;
+}
+
+/// The member of this name; an empty one where there is none.
+TarMember found(const std::string& tar, const std::string& name) {
+  for (auto& [path, what] : tar_members(tar))
+    if (path == name) return what;
+  return {};
 }
 
 }  // namespace
@@ -126,6 +141,66 @@ TEST_CASE("times of a root file system are lowered to the epoch, older ones stay
                                                                                    {"linux_amd64/old", 100},
                                                                                    {"linux_amd64/young", 500}});
   CHECK(mtimes({{}, {}, {}}).empty());
+}
+
+TEST_CASE("hard links of a root file system stay links, copies stay copies") {
+  Workshop shop;
+  const std::string tar = rootfs(shop, add_layer(shop.store, {}, [](int tree) {
+                                         for (const char* name : {"a", "copy", "other"}) write_file(tree, name, "text");
+                                         REQUIRE(::linkat(tree, "a", tree, "link", 0) == 0);
+                                         REQUIRE(::linkat(tree, "copy", tree, "one more", 0) == 0);
+                                       }).id);
+  CHECK(found(tar, "a").content == "text");
+  CHECK(found(tar, "copy").content == "text");
+  CHECK(found(tar, "other").content == "text");
+  CHECK(found(tar, "link").type == '1');
+  CHECK(found(tar, "link").link == "a");
+  CHECK(found(tar, "link").content.empty());
+  CHECK(found(tar, "one more").link == "copy");
+}
+
+TEST_CASE("a socket is not in the tar of a root file system, a pipe is, and so are xattrs") {
+  Workshop shop;
+  const std::string tar = rootfs(shop, add_layer(shop.store, {}, [](int tree) {
+                                         REQUIRE(::mknodat(tree, "socket", S_IFSOCK | 0644, 0) == 0);
+                                         REQUIRE(::mknodat(tree, "pipe", S_IFIFO | 0644, 0) == 0);
+                                         write_file(tree, "marked", "text");
+                                         REQUIRE(sys::set_xattr_at(tree, "marked", {"user.color", "red"}));
+                                       }).id);
+  CHECK(found(tar, "socket").type == 0);
+  CHECK(found(tar, "pipe").type == '6');
+  CHECK(found(tar, "marked").content == "text");
+  CHECK(tar.find("SCHILY.xattr.user.color=red\n") != std::string::npos);
+}
+
+TEST_CASE("device nodes have their numbers in the tar of a root file system") {
+  Workshop shop;
+  bool made = false;
+  const Digest chain = add_layer(shop.store, {}, [&](int tree) {
+                         made = ::mknodat(tree, "disk", S_IFBLK | 0600, makedev(7, 21)) == 0 &&
+                                ::mknodat(tree, "full", S_IFCHR | 0600, makedev(1, 7)) == 0;
+                       }).id;
+  if (!test::can_run(made, "device nodes")) return;
+  const TarMember disk = found(rootfs(shop, chain), "disk"), full = found(rootfs(shop, chain), "full");
+  CHECK(disk.type == '4');
+  CHECK(disk.device_major == 7);
+  CHECK(disk.device_minor == 21);
+  CHECK(full.type == '3');
+  CHECK(full.device_major == 1);
+  CHECK(full.device_minor == 7);
+}
+
+TEST_CASE("a damaged blob does not get into a layout") {
+  Workshop shop;
+  const BuiltImage image = shop.image("x");
+  const Digest blob = image.content.layers[0].digest;
+  const std::string path = cat(shop.temp.root, "/blobs/sha256/", blob.hex());
+  REQUIRE(::chmod(path.c_str(), 0644) == 0);
+  sys::pwrite_all(sys::open_at(AT_FDCWD, path, O_WRONLY).get(), "damage", 20);
+  const std::string directory = shop.temp.dir.path() + "/layout";
+  CHECK(loses([&] { write_image_directory(shop.store, image, {"a:1"}, directory); }));
+  CHECK_FALSE(shop.store.blobs().size(blob));
+  CHECK_FALSE(sys::try_stat_at(AT_FDCWD, cat(directory, "/blobs/sha256/", blob.hex())));
 }
 
 }  // namespace cbuild::exporter

@@ -84,6 +84,7 @@ TEST_CASE("diff ids and layers agree, and the same result gives the same bytes")
   CHECK(config.diff_ids[0] != config.diff_ids[1]);
   CHECK(image.manifest == again.manifest);
   CHECK(image.manifest.digest == sha256(image.manifest_json));
+  CHECK(image.manifest.platform == oci::parse_platform("linux/amd64"));
   CHECK(oci::read_blob(shop.store.blobs(), image.config.digest) == image.config_json);
 }
 

@@ -3,6 +3,7 @@
 
 #include <doctest/doctest.h>
 
+#include "base/test_skip.h"
 #include "exporter/test_support.h"
 
 namespace cbuild::exporter {
@@ -88,6 +89,35 @@ TEST_CASE("an image is kept under the names that its keys ask for") {
   bench.run("type=image,dangling-name-prefix=r.test/none");
   CHECK(bench.names() == Texts{"r.test/none@" + digest});
   CHECK_THROWS_WITH_AS(bench.run("type=image,push=true"), "a push needs a name", Error);
+}
+
+TEST_CASE("type=local gives the caller what others own in the image") {
+  Bench bench;
+  bool owned = false;
+  bench.built = bench.result(add_layer(bench.store, {}, [&](int tree) {
+                               write_file(tree, "theirs", "text");
+                               owned = ::fchownat(tree, "theirs", 4321, 4322, 0) == 0;
+                             }).id);
+  if (!test::can_run(owned, "root")) return;
+  bench.run("type=local,dest=" + bench.at("out"));
+  const struct stat st = sys::stat_at(bench.dir.fd(), "out/theirs");
+  CHECK(st.st_uid == ::geteuid());
+  CHECK(st.st_gid == ::getegid());
+}
+
+TEST_CASE("an output's epoch takes the place of the build's for files, and only lowers it for the config") {
+  const auto epochs = [](const std::string& text, std::optional<std::int64_t> build) {
+    ImageResult result;
+    apply_epoch(parse_output("type=oci,dest=x" + text, false), build, result);
+    return std::pair(result.source_date_epoch, result.file_epoch);
+  };
+  using Epoch = std::optional<std::int64_t>;
+  CHECK(epochs("", {}) == std::pair(Epoch(), Epoch()));
+  CHECK(epochs("", 50) == std::pair(Epoch(50), Epoch(50)));
+  CHECK(epochs(",source-date-epoch=70", {}) == std::pair(Epoch(70), Epoch(70)));
+  CHECK(epochs(",source-date-epoch=70", 50) == std::pair(Epoch(50), Epoch(70)));
+  CHECK(epochs(",source-date-epoch=30", 50) == std::pair(Epoch(30), Epoch(30)));
+  CHECK(epochs(",source-date-epoch=", 50) == std::pair(Epoch(50), Epoch()));
 }
 
 }  // namespace cbuild::exporter

@@ -59,6 +59,25 @@ TEST_CASE("equal layers are pushed once, and what the registry has not at all") 
   CHECK(bench.tagged("app@2") == image.manifest_json);
 }
 
+TEST_CASE("a base layer that the registry has in another repository is not sent again") {
+  PushBench bench;
+  const Digest base = bench.layer({}, "base", "base", kSecond);
+  cache::Layer lazy;
+  const cache::Layer packed = bench.packer.finish(base).at(0);
+  lazy.id = lazy.diff_id = packed.diff_id;
+  lazy.blob = packed.blob;
+  lazy.fetch_from = cat("docker-image://", bench.name("base:1"));
+  bench.store.add_lazy_layer(lazy);
+  bench.registry.add_blob("base", oci::read_blob(bench.store.blobs(), packed.blob->digest));
+  const Digest chain = bench.store.extend({}, lazy.id, {}).id;
+  const ImageResult built = bench.result(bench.layer(chain, "own", "own", kSecond), 1);
+  const BuiltImage image = build_image(bench.store, bench.packer, built, {});
+  push_image(image, bench.name("app:1"), false, bench.context);
+  CHECK(bench.registry.uploads_begun == 2);  // the own layer, the config
+  CHECK(bench.registry.blobs.contains(cat("app@", packed.blob->digest.str())));
+  CHECK(bench.tagged("app@1") == image.manifest_json);
+}
+
 TEST_CASE("where an image lies is told from a locator") {
   CHECK(image_reference("docker-image://r.test/a:1")->str() == "r.test/a:1");
   CHECK_FALSE(image_reference("oci-layout:///tmp/a"));

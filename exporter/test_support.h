@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
+#include <cstdlib>
 #include <map>
 #include <string>
 #include <vector>
@@ -59,15 +60,26 @@ struct Workshop {
 struct TarMember {
   std::string content;
   std::int64_t mtime = 0;
+  char type = 0;     ///< as in the header: '0' file, '1' hard link, '3' character device, ...
+  std::string link;  ///< of a link
+  long long device_major = 0, device_minor = 0;
 };
 
 /// The members of a tar in their order; names are short.
 inline std::vector<std::pair<std::string, TarMember>> tar_members(const std::string& tar) {
   std::vector<std::pair<std::string, TarMember>> out;
   for (std::size_t at = 0; at + 512 <= tar.size() && tar[at] != '\0';) {
-    const auto number = [&](std::size_t offset) { return std::stoll(tar.substr(at + offset, 11), nullptr, 8); };
+    const auto number = [&](std::size_t offset, std::size_t length = 11) {
+      return std::strtoll(tar.substr(at + offset, length).c_str(), nullptr, 8);
+    };
     const auto size = static_cast<std::size_t>(number(124));
-    out.push_back({std::string(tar.c_str() + at), {tar.substr(at + 512, size), number(136)}});
+    out.push_back({std::string(tar.c_str() + at),
+                   {.content = tar.substr(at + 512, size),
+                    .mtime = number(136),
+                    .type = tar[at + 156],
+                    .link = std::string(tar.substr(at + 157, 100).c_str()),
+                    .device_major = number(329, 7),
+                    .device_minor = number(337, 7)}});
     at += 512 + (size + 511) / 512 * 512;
   }
   return out;
