@@ -14,7 +14,7 @@ using namespace cbuild::cache::testing;
 
 namespace {
 
-std::string db_path(const TempStore& temp) { return temp.root + "/index.db"; }
+std::string index_file(const TempStore& temp) { return temp.root + "/index.db"; }
 
 std::string text_of(char c) { return std::string(64u << 10, c); }
 
@@ -35,7 +35,7 @@ TEST_CASE("what gc has doomed is a miss for who has not pinned it, and a maker t
     store.publish(record_of(digest_of("key"), chain.id));
   }
   for (const char* table : {"layers", "chains", "blobs"})
-    Database(db_path(temp), false).script(cat("UPDATE ", table, " SET doomed = 1").c_str());
+    Database(index_file(temp), false).script(cat("UPDATE ", table, " SET doomed = 1").c_str());
   {
     Store store(temp.options());
     CHECK_FALSE(store.find(digest_of("key")));
@@ -56,7 +56,7 @@ TEST_CASE("a build that works with an index that was put aside keeps gc away") {
   TempStore temp;
   auto user = std::make_unique<Store>(temp.options());
   const Chain chain = add_file_layer(*user, {}, "f", "x");
-  for (const char* suffix : {"", "-wal", "-shm"}) ::unlink((db_path(temp) + suffix).c_str());
+  for (const char* suffix : {"", "-wal", "-shm"}) ::unlink((index_file(temp) + suffix).c_str());
   {
     Store store(temp.options());
     CHECK(prune(store, {}).empty());
@@ -103,7 +103,7 @@ TEST_CASE("use is remembered: what was found last goes last") {
     }
   }
   {
-    Database db(db_path(temp), false);
+    Database db(index_file(temp), false);
     for (const char* table : {"layers", "chains", "records"})
       db.script(cat("UPDATE ", table, " SET last_used_ns = 1").c_str());
   }
@@ -146,7 +146,7 @@ TEST_CASE("after a restart, an unsynced tree of a layer that can be fetched cost
     store.add_tree(base, std::move(staging));
     CHECK(store.layer(base.id)->has_tree);
   }
-  Database(db_path(temp), false).run("UPDATE meta SET boot = ?", std::string_view("another boot"));
+  Database(index_file(temp), false).run("UPDATE meta SET boot = ?", std::string_view("another boot"));
   Store store(temp.options());
   CHECK(store.find(digest_of("key")));
   REQUIRE(store.layer(base.id));
