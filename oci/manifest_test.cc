@@ -162,6 +162,8 @@ TEST_CASE("a document without media type is known by the header, then by its mem
 TEST_CASE("documents that could be read in two ways are refused") {
   CHECK(manifest_code(cat(R"({"schemaVersion":2,"manifests":[],"config":)", kConfig, "}")) == ErrorCode::corrupt);
   CHECK(manifest_code(R"({"schemaVersion":2,"manifests":[],"layers":null})") == ErrorCode::corrupt);
+  CHECK_THROWS_WITH(parse_manifest(R"({"schemaVersion":2,"manifests":[],"layers":[]})"),
+                    doctest::Contains(R"(both "manifests" and "layers")"));
   CHECK(manifest_code(kManifest, media_type::kDockerManifest) == ErrorCode::corrupt);
   CHECK(manifest_code(kIndex, media_type::kManifest) == ErrorCode::corrupt);
   CHECK(manifest_code(R"({"schemaVersion":2,"manifests":[]})", media_type::kManifest) == ErrorCode::corrupt);
