@@ -201,6 +201,26 @@ TEST_CASE_FIXTURE(AuthFixture, "a token of one repository is not sent to another
   CHECK(registry.misused_tokens == 0);
 }
 
+TEST_CASE_FIXTURE(AuthFixture, "a token of one account is not sent where another account holds") {
+  registry.wants_token = true;
+  const std::string host = registry.server->authority();
+  const auto entry = [](const char* user) {
+    return cat(R"({"auth":")", base64_encode(cat(user, ":", kPassword)), "\"}");
+  };
+  write_auth(cat(R"({"auths":{")", host, R"(/team":)", entry("one"), R"(,")", host, R"(/base":)", entry("two"), "}}"));
+  registry.add_blob("base/os", "mount me");
+  registry.add_manifest("base/os", "1", manifest);
+  const Descriptor layer = put_blob(layout.blobs(), "mount me", std::string(media_type::kLayer));
+  client().push_blob(ref, layer, layout.blobs(), registry.reference("base/os"));
+  const std::vector<FakeRequest> pushing = requests("/token");
+  REQUIRE(pushing.size() == 1);  // it covers a pull of base/os, for the mount
+  CHECK(client().manifest(registry.reference("base/os:1")).body == manifest);
+  const std::vector<FakeRequest> all = requests("/token");
+  REQUIRE(all.size() == 2);
+  CHECK(all[0].header("authorization") == "Basic " + base64_encode("one:" + kPassword));
+  CHECK(all[1].header("authorization") == "Basic " + base64_encode("two:" + kPassword));
+}
+
 TEST_CASE_FIXTURE(AuthFixture, "threads wait for one token") {
   registry.wants_token = true;
   client();
