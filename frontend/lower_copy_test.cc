@@ -240,6 +240,9 @@ TEST_CASE("checksums of URLs") {
   CHECK(build.message("FROM a\nADD --checksum=md5:7e55db001d319a94b0b713529a756623 https://h/x /\n") ==
         "unsupported digest algorithm");
   CHECK(build.message("FROM a\nADD --checksum=sha256:12 https://h/x /\n") == "invalid checksum digest length");
+  const std::string zeros = cat("sha256:", std::string(64, '0'));
+  CHECK(build.message(cat("FROM a\nADD --checksum=", zeros, " https://h/x /\n")) ==
+        cat("digest mismatch: nothing has the checksum ", zeros));
   CHECK(build.message(cat("FROM a\nADD --checksum=", good, " x /\n")) == "checksum requires HTTP(S) or Git sources");
   CHECK(build.message(cat("FROM a\nADD --checksum=", good, " https://h/x https://h/y /\n")) ==
         "checksum can't be specified for multiple sources");

@@ -60,6 +60,9 @@ Digest parse_checksum(const std::string& checksum) {
   const std::optional<Digest> parsed = Digest::parse(checksum);
   if (parsed) return *parsed;
   const bool sha256 = checksum.starts_with("sha256:");
+  // The one well-formed digest that is not parsed: nothing is known to have it.
+  if (sha256 && Digest::from_hex(checksum.substr(7)))
+    throw Error(ErrorCode::input, cat("digest mismatch: nothing has the checksum ", checksum));
   throw Error(ErrorCode::input, sha256 ? "invalid checksum digest length" : "unsupported digest algorithm")
       .with_hint("only sha256:<64 hexadecimal digits> can be checked");
 }
