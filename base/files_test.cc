@@ -4,12 +4,15 @@
 #include <doctest/doctest.h>
 #include <sys/file.h>
 #include <sys/mount.h>
+#include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
 #include <atomic>
 #include <cerrno>
+#include <functional>
 #include <thread>
+#include <utility>
 
 #include "base/error.h"
 #include "base/sys.h"
@@ -20,6 +23,9 @@ namespace cbuild {
 namespace {
 
 constexpr auto kShared = FileLock::Mode::shared, kExclusive = FileLock::Mode::exclusive;
+
+/// What others do between the next opening of a lock's file and its locking.
+thread_local std::function<void()> before_flock;
 
 bool exists(int dirfd, const std::string& path) { return sys::try_stat_at(dirfd, path).has_value(); }
 
@@ -34,6 +40,12 @@ void nest(int dirfd, int depth) {
 }
 
 }  // namespace
+
+/// Stands in for the C library's.
+extern "C" int flock(int fd, int operation) noexcept {
+  if (const auto act = std::exchange(before_flock, nullptr)) act();
+  return static_cast<int>(::syscall(SYS_flock, fd, operation));
+}
 
 TEST_CASE("scope exit runs once unless dismissed") {
   int runs = 0;
@@ -228,6 +240,20 @@ TEST_CASE("a lock is gone with its holder even if a child inherited the descript
   ::close(ends[1]);
   ::close(ends[0]);
   ::waitpid(pid, nullptr, 0);
+}
+
+TEST_CASE("a lock on a file that went or was replaced before it was locked does not count") {
+  for (const bool replaced : {false, true}) {
+    TempDir dir = TempDir::in_tmp("files-");
+    before_flock = [&] {
+      sys::unlink_at(dir.fd(), "l");
+      if (replaced) sys::open_at(dir.fd(), "l", O_RDWR | O_CREAT | O_EXCL, 0644);
+    };
+    const auto lock = FileLock::try_lock(dir.fd(), "l", kExclusive);
+    CHECK(lock.has_value());
+    CHECK(exists(dir.fd(), "l"));
+    CHECK_FALSE(FileLock::try_lock(dir.fd(), "l", kExclusive).has_value());
+  }
 }
 
 TEST_CASE("a lock on an unlinked file does not count") {

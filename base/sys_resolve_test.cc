@@ -117,6 +117,21 @@ TEST_CASE("the walk for old kernels answers as the kernel does") {
       }
 }
 
+TEST_CASE("the walk follows as many links as the kernel, and no more") {
+  const TempDir dir = TempDir::in_tmp("resolve-");
+  write_file_at(dir.fd(), "0", "end");
+  for (int i = 1; i <= 60; ++i)
+    REQUIRE(::symlinkat(std::to_string(i - 1).c_str(), dir.fd(), std::to_string(i).c_str()) == 0);
+  std::size_t followed = 0;
+  for (int i = 0; i <= 60; ++i) {
+    CAPTURE(i);
+    const Opened kernel = by_kernel(dir.fd(), std::to_string(i).c_str(), O_RDONLY, detail::Escape::contain);
+    CHECK(result_of(detail::walk(dir.fd(), std::to_string(i), O_RDONLY, detail::Escape::contain)) == kernel);
+    followed += kernel.err == 0;
+  }
+  CHECK(followed == 41);  // none to 40
+}
+
 TEST_CASE("the walk leaves magic links as the text they are") {
   const UniqueFd proc = open_at(AT_FDCWD, "/proc/self", O_RDONLY | O_DIRECTORY);
   CHECK(detail::walk(proc.get(), "exe", O_RDONLY, detail::Escape::refuse) == -1);

@@ -116,3 +116,28 @@ TEST_CASE("every field of an id tells a file from another") {
                               StatId{1, 2, 3, 9, 5}, StatId{1, 2, 3, 4, 9}})
     CHECK_FALSE(other == id);
 }
+
+TEST_CASE("a table with a flipped bit gives what it was told, or nothing") {
+  Context context;
+  const UniqueFd dir = sys::open_at(AT_FDCWD, context.temp.dir.path(), O_RDONLY | O_DIRECTORY);
+  const StatId id{1, 2, 3, 4, 5};
+  StatTable::Directories directories;
+  directories["d"] = {{"a", {id, digest_of("a"), {}}}, {"b", {id, digest_of("b"), digest_of("xattrs")}}};
+  StatTable::write(dir.get(), "table", directories);
+  const std::string whole = sys::read_file_at(dir.get(), "table", 1 << 20);
+  std::size_t lost = 0;
+  for (std::size_t at = 0; at < whole.size(); ++at) {
+    CAPTURE(at);
+    std::string damaged = whole;
+    damaged[at] = static_cast<char>(damaged[at] ^ 0x41);
+    sys::write_file_at(dir.get(), "table", damaged);
+    const StatTable table = StatTable::load(dir.get(), "table");
+    for (const auto& [name, learnt] : directories["d"]) {
+      std::size_t hint = 0;
+      const auto found = table.directory("d").find(name, hint);
+      lost += !found;
+      CHECK((!found || (found->id == learnt.id && found->content == learnt.content && found->xattrs == learnt.xattrs)));
+    }
+  }
+  CHECK(lost > whole.size());  // padding aside, each byte is told from what it was
+}

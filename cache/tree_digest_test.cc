@@ -160,6 +160,23 @@ TEST_CASE("ownership counts in results, not in a context") {
   CHECK(digest_tree(context.view(), no_owner, {}) == context.local(no_owner));
 }
 
+TEST_CASE("owner and group count each by itself, of a file and of a directory") {
+  for (const char* path : {"README", "src/lib"}) {
+    CAPTURE(path);
+    Context context;
+    context.base();
+    const auto digest_owned = [&](uid_t uid, gid_t gid) {
+      REQUIRE(::fchownat(context.fd(), path, uid, gid, 0) == 0);
+      return digest_tree(context.view(), all_of(), {});
+    };
+    const Digest before = digest_owned(12, 34), owner = digest_owned(13, 34), group = digest_owned(12, 35);
+    CHECK(owner != before);
+    CHECK(group != before);
+    CHECK(owner != group);
+    CHECK(digest_owned(12, 34) == before);
+  }
+}
+
 TEST_CASE("ignore_mode leaves modes out") {
   Context context;
   context.base();
@@ -170,6 +187,20 @@ TEST_CASE("ignore_mode leaves modes out") {
   CHECK(context.digest(no_mode) == before);
   write_file(context.fd(), "src/main.c", "other", 0777);
   CHECK(context.digest(no_mode) != before);
+}
+
+TEST_CASE("steps that take the modes and steps that set them share a context, and no digest") {
+  Context context;
+  context.base();
+  Selection no_mode = all_of();
+  no_mode.ignore_mode = true;
+  const Digest with = context.local(all_of()), without = context.local(no_mode);
+  CHECK(with != without);
+  LocalTree first(context.store, context.path, {}), second(context.store, context.path, {});
+  CHECK(first.digest(all_of()) == with);
+  CHECK(first.digest(no_mode) == without);
+  CHECK(second.digest(no_mode) == without);
+  CHECK(second.digest(all_of()) == with);
 }
 
 TEST_CASE("the name of a plainly selected thing does not count, a wildcard's does") {
