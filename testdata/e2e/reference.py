@@ -44,13 +44,18 @@ def listens(process, port):
 
 
 @contextlib.contextmanager
-def registry(work: pathlib.Path):
-    """docker-registry on a free loopback port; yields host:port. Another process may take the port first, then it is started again."""
+def registry(work: pathlib.Path, account=None):
+    """docker-registry on a free loopback port; yields host:port. Another process may take the port first, then it is started again.
+    It takes anybody, or only `account` ("user:password")."""
     config = work / "registry.yml"
+    auth = ""
+    if account:
+        (work / "htpasswd").write_bytes(subprocess.run(["htpasswd", "-bnB", *account.split(":")], check=True, capture_output=True).stdout)
+        auth = f"auth: {{htpasswd: {{realm: tests, path: {work}/htpasswd}}}}\n"
     for _ in range(5):
         port = free_port()
         config.write_text(f"version: 0.1\nlog: {{level: error}}\nstorage: {{filesystem: {{rootdirectory: {work}/registry}}}}\n"
-                          f"http: {{addr: 127.0.0.1:{port}}}\n")
+                          f"http: {{addr: 127.0.0.1:{port}}}\n{auth}")
         process = subprocess.Popen(["docker-registry", "serve", config], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
         try:
             wait_for(lambda: process.poll() is not None or listens(process, port), "docker-registry")

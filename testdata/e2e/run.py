@@ -6,7 +6,8 @@
 
 The folder is copied, a store of its own is made, and the steps of case.json run in order:
 
-  {"build": [arguments], "stdin": "file", "exit": 0, "stderr": [regex...], "no_stderr": [regex...], "ran": [...], "cached": [...]}
+  {"build": [arguments], "stdin": "file", "exit": 0, "stderr": [regex...], "no_stderr": [regex...], "ran": [...], "cached": [...],
+   "env": {"NAME": "value"}}
        runs cbuild with --progress plain; "ran" and "cached" are parts of step names and must match exactly the RUN, COPY, ADD
        and WORKDIR steps ("ran": [] says that nothing ran).
   {"write": {"path": "content"}}, {"chmod": {"path": "755"}}, {"remove": ["path"]}, {"touch": ["path"]}
@@ -23,7 +24,7 @@ The folder is copied, a store of its own is made, and the steps of case.json run
 
 "http": true starts two HTTP servers (servers.py) at ${HTTP} and ${HTTP2}, "git_daemon": true a git daemon at ${GIT}, "ssh": true an
 ssh server at ${SSH} and an agent with the key to it at the socket ${AGENT}.
-"registry": true starts a docker-registry for the case; its address is ${REGISTRY}. ${BASES} in arguments is the folder of base images (OCI layouts: busybox, debian). "as_user": true runs the whole case as an ordinary
+"registry": true starts a docker-registry for the case; its address is ${REGISTRY}; "registry_account": "user:password" is its only account. ${BASES} in arguments is the folder of base images (OCI layouts: busybox, debian). "as_user": true runs the whole case as an ordinary
 user. After the last step no mount, process or temporary file of the case may be left.
 """
 import contextlib
@@ -91,7 +92,7 @@ class Case:
     def services(self):
         with contextlib.ExitStack() as stack:
             if self.spec.get("registry"):
-                self.names["REGISTRY"] = stack.enter_context(reference.registry(self.work))
+                self.names["REGISTRY"] = stack.enter_context(reference.registry(self.work, self.spec.get("registry_account")))
             if self.spec.get("http"):
                 self.http = stack.enter_context(servers.http_servers(self.context))
                 for name, server in zip(("HTTP", "HTTP2"), self.http):
@@ -105,16 +106,17 @@ class Case:
                 self.names["SSH"] = f"ssh://root@127.0.0.1:{port}"
             yield
 
-    def command(self, argv):
+    def command(self, argv, names):
         if self.user:
             return ["setpriv", f"--reuid={self.user.pw_uid}", f"--regid={self.user.pw_gid}", "--init-groups", "--reset-env", "env",
-                    *[f"{k}={v}" for k, v in self.names.items()], *argv]
+                    *[f"{k}={v}" for k, v in names.items()], *argv]
         return argv
 
-    def run(self, argv, stdin=os.devnull, **more):
-        env = {**os.environ, **self.names}
+    def run(self, argv, stdin=os.devnull, variables=None, **more):
+        names = {**self.names, **(variables or {})}
+        env = {**os.environ, **names}
         with open(self.context / stdin, "rb") as source:
-            return subprocess.run(self.command(argv), cwd=self.context, env=env, stdin=source, capture_output=True, text=True,
+            return subprocess.run(self.command(argv, names), cwd=self.context, env=env, stdin=source, capture_output=True, text=True,
                                   errors="replace", timeout=self.spec.get("timeout", 600), **more)
 
     def expand(self, text):
@@ -124,7 +126,7 @@ class Case:
 
     def build(self, step):
         argv = [self.names["CBUILD"], "--progress", "plain", *[self.expand(a) for a in step["build"]]]
-        done = self.run(argv, self.expand(step.get("stdin", os.devnull)))
+        done = self.run(argv, self.expand(step.get("stdin", os.devnull)), {k: self.expand(v) for k, v in step.get("env", {}).items()})
         shown = f"$ {' '.join(argv)}\n{done.stdout}{done.stderr}"
         check(done.returncode == step.get("exit", 0), f"exit code {done.returncode}, expected {step.get('exit', 0)}\n{shown}")
         for pattern in step.get("stderr", []):
