@@ -130,6 +130,21 @@ TEST_CASE("a prune of blobs leaves those of layers that a live build uses") {
   CHECK(store.find(packed.key));
 }
 
+TEST_CASE("a prune of blobs leaves those of the layers below what a live build uses") {
+  TempStore temp;
+  const Packed below = make_packed(temp);
+  {
+    Store store(temp.options());
+    store.publish(record_of(digest_of("top"), add_file_layer(store, below.chain, "b", "b").id));
+  }
+  PruneOptions blobs;
+  blobs.kinds = {"blob"};
+  const Builder builder(temp, [&](Store& store) { REQUIRE(store.find(digest_of("top"))); });
+  Store store(temp.options());
+  CHECK(prune(store, blobs).empty());
+  CHECK(has_file(temp, cat("blobs/sha256/", below.blob.hex())));
+}
+
 TEST_CASE("what lies under construction in a live process stays, and goes with it") {
   TempStore temp;
   const auto tmp_entries = [&] {
