@@ -170,3 +170,63 @@ TEST_CASE("a child of a chain goes with it, a sibling does not") {
   CHECK_FALSE(store.find(child.id));
   CHECK(store.find(sibling.id));
 }
+
+TEST_CASE("a layer on which another was built while gc chose stays") {
+  TempStore temp;
+  Chain below, child;
+  {
+    Store store(temp.options());
+    below = add_file_layer(store, {}, "below", "1");
+  }
+  Store store(temp.options());
+  PruneOptions options;
+  options.wanted = [&](const Usage::Item& item) {
+    if (item.id != below.layer.hex()) return false;
+    Store other(temp.options());
+    child = add_file_layer(other, below.id, "child", "2");
+    return true;
+  };
+  CHECK(prune(store, options).empty());
+  Store reader(temp.options());
+  CHECK(reader.chain(below.id));
+  CHECK(reader.chain(child.id));
+  CHECK(reader.layer(below.layer));
+}
+
+TEST_CASE("a cache mount that a step took while gc chose stays") {
+  TempStore temp;
+  { CHECK(Store(temp.options()).try_cache_mount("id", {}, kShared, 0)); }
+  Store store(temp.options()), other(temp.options());
+  std::optional<Store::CacheMountDir> used;
+  PruneOptions options;
+  options.kinds = {"cachemount"};
+  options.wanted = [&](const Usage::Item&) {
+    used = other.try_cache_mount("id", {}, kShared, 0);
+    write_file(used.value().dir.get(), "kept", "x");
+    return true;
+  };
+  CHECK(prune(store, options).empty());
+  used.reset();
+  const auto again = store.try_cache_mount("id", {}, kShared, 0);
+  CHECK_FALSE(again.value().fresh);
+}
+
+TEST_CASE("an age is counted from the last use, not from the making") {
+  TempStore temp;
+  Digest id;
+  {
+    Store store(temp.options());
+    Staging staging = store.stage("test");
+    write_file(staging.tree_fd(), "f", "x");
+    Layer layer;
+    layer.id = id = random_layer_id();
+    layer.created_ns = 1;
+    store.add_tree(layer, std::move(staging));
+    store.extend({}, id, {});
+  }
+  Store store(temp.options());
+  PruneOptions options;
+  options.unused_for_ns = 3'600'000'000'000;
+  CHECK(prune(store, options).empty());
+  CHECK(store.layer(id));
+}
