@@ -147,15 +147,10 @@ Digest LocalTree::digest(const Selection& selection, std::vector<KeyPart>* parts
     return LocalScan(impl_->root.get(), impl_->known_table(), impl_->ignore, nullptr, impl_->learnt)
         .read_header(impl_->view.resolve(at).value_or(at));
   };
-  try {
-    const std::vector<Selected> selected = select(impl_->view, selection, impl_->ignore);
-    return digest_selection(
-        selected, selection, [this](const std::string& at) -> const ContentEntry& { return impl_->content(at); },
-        header, parts);
-  } catch (Error& error) {
-    error.add_context(impl_->path);
-    throw;
-  }
+  const std::vector<Selected> selected = select(impl_->view, selection, impl_->ignore);
+  return digest_selection(
+      selected, selection, [this](const std::string& at) -> const ContentEntry& { return impl_->content(at); }, header,
+      parts);
 }
 
 void LocalTree::save() noexcept {

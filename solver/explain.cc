@@ -10,6 +10,7 @@
 #include <variant>
 
 #include "base/text.h"
+#include "solver/keys.h"
 
 namespace cbuild::solver {
 
@@ -282,7 +283,7 @@ void drop_implied_by_directories(std::vector<Difference>& found, const Parts& a,
   }
 }
 
-constexpr std::string_view kFiles = "files ", kContext = "the build context";
+constexpr std::string_view kFiles = "files ", kContext = kBuildContext;
 
 bool is_from(const std::string& path, const std::string& origin, const Parts& parts) {
   if (origin != kContext) return path.starts_with(cat(origin, ":/"));

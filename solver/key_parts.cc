@@ -104,4 +104,10 @@ std::string origin_name(const Vertex& input) {
   return input.stage.empty() ? std::string(without_position(input.name)) : cat("stage ", input.stage);
 }
 
+std::string shown_origin(const Vertex& input) {
+  // A remote context is fetched by a step of its own, which has this name whatever it is called.
+  const std::string name = input.name.starts_with("[internal] load ") ? std::string() : origin_name(input);
+  return name.empty() ? std::string(kBuildContext) : name;
+}
+
 }  // namespace cbuild::solver

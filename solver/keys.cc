@@ -22,6 +22,17 @@ CanonicalWriter begin_key(const char* kind, const Vertex& vertex) {
   return writer;
 }
 
+/// A failure to read `input` says which one it was.
+template <typename Read>
+Digest read_from(const Vertex& input, const Read& read) {
+  try {
+    return read();
+  } catch (Error& error) {
+    if (error.code() != ErrorCode::cancelled) error.add_context(shown_origin(input));
+    throw;
+  }
+}
+
 }  // namespace
 
 LocalSelections::Key LocalSelections::key(VertexId reader, std::size_t index) const {
@@ -32,7 +43,9 @@ LocalSelections::Key LocalSelections::key(VertexId reader, std::size_t index) co
 const Digest& LocalSelections::add(VertexId reader, std::size_t index) {
   Key wanted = key(reader, index);
   if (const auto found = entries_.find(wanted); found != entries_.end()) return found->second;
-  const Digest digest = executor_.digest_local(graph_[wanted.first], local_selector(graph_[reader].op, index), nullptr);
+  const Vertex& source = graph_[wanted.first];
+  const Digest digest = read_from(
+      source, [&] { return executor_.digest_local(source, local_selector(graph_[reader].op, index), nullptr); });
   return entries_.emplace(std::move(wanted), digest).first->second;
 }
 
@@ -80,13 +93,13 @@ ContentKey content_key(const Graph& graph, VertexId id, const std::vector<Result
     Digest digest;
     if (is_local_input(graph, id, i)) {
       digest = locals.at(id, i);
-      (void)executor.digest_local(input, local_selector(vertex.op, i), &read);
+      (void)read_from(input, [&] { return executor.digest_local(input, local_selector(vertex.op, i), &read); });
       writer.tag(kLocal);
     } else if (wanted.kind == Selector::Kind::whole) {
       digest = inputs[i].identity;
       writer.tag(kWhole);
     } else {
-      digest = executor.digest_result(inputs[i], wanted, &read);
+      digest = read_from(input, [&] { return executor.digest_result(inputs[i], wanted, &read); });
       writer.tag(kSelected);
     }
     writer.digest(digest);

@@ -278,7 +278,7 @@ TEST_CASE("a missing file of the context fails its reader before anything runs")
   CHECK(report.vertices[copied].state == VertexState::failed);
   CHECK(report.vertices[base].state == VertexState::cancelled);
   CHECK(executor.started().empty());
-  CHECK(progress.lines("finished") == Lines{"finished 2 failed \"/missing\": not found"});
+  CHECK(progress.lines("finished") == Lines{"finished 2 failed the build context: \"/missing\": not found"});
 }
 
 TEST_CASE("a missing file of another step fails its reader") {
