@@ -341,6 +341,38 @@ TEST_CASE("select: wildcards before a pivot") {
   CHECK_THROWS_WITH(names("t/k1/./none"), "\"/t/k1/none\": not found");
 }
 
+TEST_CASE("with parents, links behind the pivot are taken as links, and lead nowhere") {
+  Context context;
+  write_file(context.fd(), "t/real/b", "1");
+  write_file(context.fd(), "t/k/m", "2");
+  REQUIRE(::symlinkat("../real", context.fd(), "t/k/lm") == 0);
+  REQUIRE(::symlinkat("none", context.fd(), "t/k/ln") == 0);
+  REQUIRE(::symlinkat("k", context.fd(), "t/kl") == 0);
+  const auto names = [&](const std::string& asked) {
+    Selection selection = all_of({asked});
+    selection.parents = true;
+    std::string out;
+    for (const Selected& one : select(context.view(), selection, {})) out += cat(one.path, "=", one.as, " ");
+    return out;
+  };
+  CHECK(names("t/k/./l*") == "t/k/lm=t/k/./lm t/k/ln=t/k/./ln ");
+  CHECK(names("t/k/./lm") == "t/k/lm=t/k/./lm ");
+  CHECK(names("t/k/ln") == "t/k/ln=t/k/ln ");
+  CHECK(names("t/kl/./lm") == "t/k/lm=t/kl/./lm ");  // before it they are followed
+  CHECK(names("t/k*/./lm") == "t/k/lm=t/k/./lm t/k/lm=t/kl/./lm ");
+  CHECK_THROWS_WITH(names("t/k/./lm/b"), "\"/t/k/lm/b\": not found");
+  CHECK_THROWS_WITH(names("t/k/lm/b"), "\"/t/k/lm/b\": not found");
+
+  Selection selection = all_of({"t/k/./l*"});
+  selection.parents = true;
+  const Digest before = context.digest(selection);
+  write_file(context.fd(), "t/real/b", "changed");
+  CHECK(context.digest(selection) == before);
+  REQUIRE(::unlinkat(context.fd(), "t/k/lm", 0) == 0);
+  REQUIRE(::symlinkat("../other", context.fd(), "t/k/lm") == 0);
+  CHECK(context.digest(selection) != before);
+}
+
 TEST_CASE("with parents, what lies beside the pivots does not count, and the pivots themselves do") {
   Context context;
   write_file(context.fd(), "t/k1/m/q", "1");

@@ -59,10 +59,11 @@ class Expansion {
     const auto entry = tree_.lookup(pivot.path);
     if (!entry || !S_ISDIR(entry->st.st_mode)) return out_.push_back(pivot);
     Expansion below(tree_, ignore_, false);
+    below.follow_ = false;
     if (has_glob(rest))
       below.deep_wildcard(pivot.as, pivot.path, PathGlob(rest), "");
     else
-      below.plain(child_of_real(pivot.path, rest), with_pivot(pivot.as, rest));
+      below.as_it_is(pivot.path, rest, pivot.as);
     for (Selected& one : below.out_) one.kind = Kind::below_pivot;
     if (below.out_.empty()) below.out_.push_back({pivot.path, with_pivot(pivot.as, ""), true, Kind::pivot_alone});
     out_.insert(out_.end(), below.out_.begin(), below.out_.end());
@@ -71,7 +72,10 @@ class Expansion {
   /// With --parents: `bases` stands before the pivot and is read as any other source, `rest` behind it.
   void parents(const std::string& bases, const std::string& rest) {
     if (!has_glob(bases) && !has_glob(rest)) {
-      plain(child_path(bases, rest), with_pivot(bases, rest), Kind::below_pivot);
+      const auto real = tree_.resolve(bases);
+      if (!real || !as_it_is(*real, rest, bases))
+        throw Error(ErrorCode::not_found, cat("\"/", child_path(bases, rest), "\": not found"));
+      out_.back().kind = Kind::below_pivot;
       return;
     }
     Expansion pivots(tree_, ignore_, true);
@@ -80,6 +84,14 @@ class Expansion {
     else
       pivots.plain(bases, bases);
     for (const Selected& pivot : pivots.out_) below_pivot(pivot, rest);
+  }
+
+  /// With --parents a path behind the pivot is taken as it lies there: a link is copied as one, and leads nowhere.
+  bool as_it_is(const std::string& real_base, const std::string& rest, const std::string& base) {
+    std::string path = child_of_real(real_base, rest);
+    if (!tree_.lookup(path) || !is_visible(path)) return false;
+    out_.push_back({std::move(path), with_pivot(base, rest), false});
+    return true;
   }
 
   std::vector<Selected> take() { return std::move(out_); }
@@ -110,7 +122,7 @@ class Expansion {
 
   void add_match(const std::string& path, std::string as, const TreeView::Entry& entry) {
     if (!is_visible(path)) return;
-    auto real = S_ISLNK(entry.st.st_mode) ? tree_.resolve(path) : path;
+    auto real = S_ISLNK(entry.st.st_mode) && follow_ ? tree_.resolve(path) : path;
     if (!real || !is_visible(*real))
       throw Error(ErrorCode::not_found, cat("\"/", path, "\": the symlink leads nowhere"));
     out_.push_back({std::move(*real), std::move(as), true});
@@ -135,6 +147,7 @@ class Expansion {
   const TreeView& tree_;
   const PathPatternList& ignore_;
   bool required_;
+  bool follow_ = true;  ///< matches that are links
   std::vector<Selected> out_;
 };
 
