@@ -81,14 +81,16 @@ mode_t permission_bits(const Action& action, mode_t old_mode, mode_t before, boo
 }
 
 /// As the reference does, which follows BSD's chmod(1): "=" takes the setuid and setgid bits of its classes away, of
-/// directories too, and leaves the sticky bit unless it is named. `before` is the mode before all actions.
+/// directories too, except where it copies another class ("u=g"), and leaves the sticky bit unless it is named.
+/// `before` is the mode before all actions.
 mode_t apply(const Action& action, mode_t mode, mode_t before, bool directory) {
   const mode_t bits = permission_bits(action, mode, before, directory);
   const bool special = action.permissions.find('s') != std::string::npos;
   const bool sticky = (action.user || action.group) && action.permissions.find('t') != std::string::npos;
   mode_t value = 0, mask = 0;
-  if (action.user) value |= bits << 6 | (special ? 04000u : 0u), mask |= 04700;
-  if (action.group) value |= bits << 3 | (special ? 02000u : 0u), mask |= 02070;
+  const bool copies = !action.permissions.empty() && action.permissions.find_first_not_of("ugo") == std::string::npos;
+  if (action.user) value |= bits << 6 | (special ? 04000u : 0u), mask |= copies ? 00700 : 04700;
+  if (action.group) value |= bits << 3 | (special ? 02000u : 0u), mask |= copies ? 00070 : 02070;
   if (action.other) value |= bits, mask |= 00007;
   if (sticky) value |= 01000;
   if (sticky) mask |= 01000;

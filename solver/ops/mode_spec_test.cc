@@ -21,6 +21,7 @@ TEST_CASE("chmod parameters change modes as chmod(1) does") {
       {"g=u", 0740, false, 0770},        {"u+s", 0755, false, 04755},         {"+t", 0777, true, 01777},
       {"go=", 0777, false, 0700},        {"u=rw,g+w,o-r", 0744, false, 0660}, {"u=rwx", 02755, true, 02755},
       {"g=rx", 02775, true, 0755},       {"g=rx", 02775, false, 0755},        {"g=rxs", 0775, true, 02755},
+      {"u=g", 04711, false, 04111},      {"g=u", 02711, true, 02771},         {"u=g+w", 04711, false, 04311},
       {"u=rx", 06755, true, 02555},      {"u=rx", 06755, false, 02555},       {"g-s", 02755, true, 0755},
       {"a=rx", 07777, true, 01555},      {"=rx", 07777, false, 01555},        {"g+w", 06755, true, 06775},
       {"u=rxt", 0777, true, 01577},      {"o+t", 0777, true, 0777},           {"o=rx", 07777, true, 07775},
