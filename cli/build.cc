@@ -22,6 +22,7 @@
 #include "cli/error_text.h"
 #include "cli/exit_codes.h"
 #include "cli/failure_text.h"
+#include "cli/foreign_steps.h"
 #include "cli/history_record.h"
 #include "cli/inputs.h"
 #include "cli/network_sources.h"
@@ -72,6 +73,7 @@ class Build {
 
   void carry_out();
   void lower_dockerfile();
+  void tell_about_all_steps();
   Attempt attempt();
   bool is_worth_another_attempt(const Error& error);
   bool solve();
@@ -153,6 +155,7 @@ void Build::carry_out() {
   const std::int64_t begin = sys::monotonic_ns();
   lower_dockerfile();
   outcome_.lower_s = seconds_since(begin);
+  tell_about_all_steps();
   while (attempt() == Attempt::lost_something) continue;
   finish();
 }
@@ -187,6 +190,13 @@ void Build::lower_dockerfile() {
   lower.checks = &checks;
   lowered_ = frontend::lower_targets(dockerfile, lower, options_.targets, images);
   for (const std::string& note : lowered_.notes) progress_.on_event(RunNote{Severity::note, note});
+}
+
+/// What would otherwise stand under each of them, or be found only when one of them fails.
+void Build::tell_about_all_steps() {
+  if (options_.no_cache) progress_.on_event(RunNote{Severity::note, "every step runs: --no-cache"});
+  for (const std::string& note : foreign_step_notes(lowered_.graph, results()))
+    progress_.on_event(RunNote{Severity::warning, note});
 }
 
 /// What killed builds left, before the space is needed or at the end of a build that ran something.
@@ -267,6 +277,7 @@ bool Build::solve() {
   solver::ops::StoreExecutor executor(std::move(shared));
   solver::ops::CacheResultStore records(store_, project_, remote_cache_.importer());
   solver::SolveOptions solve_options;
+  if (options_.no_cache) solve_options.told = solver::Reason::Kind::no_cache;
   solve_options.max_running_steps = options_.jobs;
   solve_options.cancel = &cancel_;
   StepEvents steps(progress_, lowered_.graph, !losses_.empty());

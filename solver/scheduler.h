@@ -18,6 +18,8 @@ struct SolveOptions {
   unsigned max_running_steps = 0;  ///< steps that execute at once; 0 = 4 per core, at least 16
   const CancelSource* cancel = nullptr;
   ProgressSink* progress = nullptr;  ///< TaskId = VertexId
+  /// A reason that holds for every step and that the caller has told: the events of steps do not repeat it, reports do.
+  Reason::Kind told = Reason::Kind::none;
   /// Called once for each vertex that has a result, from any thread, before its dependents start; lets layers be packed
   /// while later steps run.
   std::function<void(VertexId, const Result&, bool cached)> on_result;

@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "base/cancel.h"
+#include "base/text.h"
 #include "solver/fakes.h"
 #include "solver/scheduler.h"
 
@@ -200,6 +201,27 @@ TEST_CASE("ignore_cache: never looked up, nor by definition anything above it; c
   const Build fourth = world.build(normal);
   CHECK(fourth.ran.empty());
   CHECK(fourth.report.vertices[normal.test].result == third.report.vertices[forced.test].result);
+}
+
+TEST_CASE("a reason that the caller has told is in the report, not in the events; others are in both") {
+  World world;
+  world.build(Pipeline("make"));
+  world.generated["x"] = "new";
+  const Pipeline forced("make", true);
+  FakeExecutor executor;
+  executor.outputs["generate"] = world.generated;
+  RecordedProgress progress;
+  SolveOptions options;
+  options.progress = &progress;
+  options.told = Reason::Kind::no_cache;
+  const SolveReport report = solve(forced.graph, {forced.test}, executor, world.store, options);
+  const Reason& told = report.vertices[forced.generate].reason;
+  const Reason& other = report.vertices[forced.copied].reason;
+  CHECK(told.kind == Reason::Kind::no_cache);
+  CHECK_FALSE(told.text.empty());
+  CHECK(progress.lines("started 1") == Lines{"started 1 "});
+  CHECK_FALSE(other.text.empty());
+  CHECK(progress.lines("started 2") == Lines{cat("started 2 ", other.text)});
 }
 
 TEST_CASE("a record carries its first making through later hits") {

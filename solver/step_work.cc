@@ -104,7 +104,8 @@ Next StepWork::have_claim(VertexId id) {
 Next StepWork::run(VertexId id) {
   if (stopping_.load(std::memory_order_acquire)) return cancel(id);
   reports_[id].reason = miss_reason(id);
-  announce(id, reports_[id].reason.text);
+  const Reason& reason = reports_[id].reason;
+  announce(id, reason.kind == services_.options.told ? std::string() : reason.text);
   steps_[id].run_began_ns = sys::monotonic_ns();
   execute(id);
   return Next::executing;

@@ -15,6 +15,7 @@
 #include "base/text.h"
 #include "cache/step_layer.h"
 #include "cache/unpacker.h"
+#include "oci/platform.h"
 #include "sandbox/users.h"
 #include "solver/ops/exec_devices.h"
 #include "solver/ops/exec_mounts.h"
@@ -122,6 +123,20 @@ ErrorCode code_of(sandbox::SetupFault fault) {
 
 Error setup_failure(const sandbox::Exit& exit) {
   return {code_of(exit.setup_fault), cat("cannot start the step: ", exit.setup_error)};
+}
+
+/// A program that could not be started, on a platform whose programs this machine does not start.
+std::string foreign_hint(const ExecOp& op, const sandbox::Exit& exit, const std::string& binfmt_directory) {
+  constexpr int kNotStarted = 126, kNotFound = 127;
+  const std::optional<oci::Platform> platform = oci::parse_platform(op.platform);
+  const std::string host = oci::host_platform().architecture;
+  if (!platform || !sandbox::is_foreign(platform->architecture, host)) return {};
+  const sandbox::Interpreter found = sandbox::find_interpreter(platform->architecture, binfmt_directory);
+  const bool by_path = found == sandbox::Interpreter::inside && (exit.code == kNotFound || exit.code == kNotStarted);
+  if (found == sandbox::Interpreter::present || (exit.code != kNotStarted && !by_path)) return {};
+  return cat(by_path ? "the interpreter registered for " : "this machine does not start programs of ", op.platform,
+             by_path ? " has no flag F and may not lie in the image: " : ": ",
+             sandbox::interpreter_advice(platform->architecture));
 }
 
 std::string how_it_ended(const ExecOp& op, const sandbox::Exit& exit) {
@@ -243,7 +258,8 @@ void ExecStep::finish(const sandbox::Exit& exit) {
       std::string text =
           cat("process ", go_quote(join(op_.argv, " ")), " did not complete successfully: ", how_it_ended(op_, exit));
       if (op_.retries > 0) text += cat(", ", op_.retries + 1, " tries");
-      return fail(Error(ErrorCode::step_failed, text), exit.code);
+      const std::string hint = foreign_hint(op_, exit, context_.services.binfmt_directory);
+      return fail(Error(ErrorCode::step_failed, text).with_hint(hint), exit.code);
     }
     log_.close();
     const Result result = publish();

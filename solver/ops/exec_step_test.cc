@@ -4,7 +4,10 @@
 #include <doctest/doctest.h>
 
 #include <algorithm>
+#include <map>
 
+#include "base/files.h"
+#include "oci/platform.h"
 #include "solver/ops/ops_fixture.h"
 
 namespace cbuild::solver::ops {
@@ -113,6 +116,46 @@ TEST_CASE("a command that fails says how, and its log is kept") {
   CHECK(failure.error.message() == "process \"/bin/sh -c make\" did not complete successfully: exit code: 3");
   CHECK(failure.log_path == world.logs.path() + "/7.log");
   CHECK(sys::read_file_at(AT_FDCWD, failure.log_path, 100) == "some text\n");
+}
+
+/// How a command of `platform` fails with `code` on a machine with these registrations.
+std::string hint_of(const std::string& platform, int code, const std::map<std::string, std::string>& binfmt) {
+  World world;
+  const TempDir registered = TempDir::in_tmp("cbuild-ops-binfmt-");
+  for (const auto& [name, text] : binfmt) sys::write_file_at(AT_FDCWD, cat(registered.path(), "/", name), text);
+  world.services.binfmt_directory = registered.path();
+  world.runner.steps = {exits(code)};
+  Vertex vertex = command("make");
+  std::get<ExecOp>(vertex.op).platform = platform;
+  const StepFailure failure = world.failed(vertex, {Result{}});
+  CHECK(failure.error.code() == ErrorCode::step_failed);
+  return failure.error.hint();
+}
+
+TEST_CASE("a foreign program that cannot be started says what to install") {
+  const std::string foreign = oci::host_platform().architecture == "s390x" ? "linux/riscv64" : "linux/s390x";
+  const std::string architecture = foreign.substr(foreign.find('/') + 1);
+  const std::string hint = hint_of(foreign, 126, {{"status", "enabled\n"}});
+  CHECK(hint.starts_with(cat("this machine does not start programs of ", foreign, ": install qemu-user-static")));
+  CHECK(hint.find(cat("--install ", architecture)) != std::string::npos);
+  CHECK(hint_of(foreign, 126, {}) == hint);  // nothing can be seen, but it did not start
+  CHECK(hint_of(foreign, 127, {{"status", "enabled\n"}}).empty());
+  CHECK(hint_of(foreign, 1, {{"status", "enabled\n"}}).empty());
+  CHECK(hint_of(oci::host_platform().str(), 126, {{"status", "enabled\n"}}).empty());
+  CHECK(hint_of("", 126, {{"status", "enabled\n"}}).empty());
+}
+
+TEST_CASE("an interpreter that is registered by its path may be missing in the image") {
+  if (oci::host_platform().architecture == "s390x") return;
+  const auto registered = [](const char* flags) {
+    return std::map<std::string, std::string>{
+        {"status", "enabled\n"},
+        {"x", cat("enabled\ninterpreter /q\nflags: ", flags, "\noffset 0\nmagic 7f454c46020201000000000000000000",
+                  "00020016\n")}};
+  };
+  CHECK(hint_of("linux/s390x", 127, registered("")).find("no flag F") != std::string::npos);
+  CHECK(hint_of("linux/s390x", 127, registered("F")).empty());
+  CHECK(hint_of("linux/s390x", 126, registered("F")).empty());
 }
 
 TEST_CASE("a command is tried again as often as it may be, each time from its base") {

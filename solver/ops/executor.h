@@ -15,6 +15,7 @@
 #include "cache/packer.h"
 #include "cache/store.h"
 #include "cache/unpacker.h"
+#include "sandbox/binfmt.h"
 #include "sandbox/runner.h"
 #include "solver/executor.h"
 #include "solver/ops/git_source.h"
@@ -55,8 +56,9 @@ struct BuildServices {
   std::vector<std::string> allow;  ///< entitlements; those for devices are checked here, the others before the build
   std::vector<std::string> cdi_directories;  ///< where descriptions of devices lie; empty: the usual places
   sandbox::Resources resources;              ///< limits of each step
-  const Graph* graph = nullptr;              ///< the graph being solved: how an op finds its sources
-  cache::Packer* packer = nullptr;           ///< needed with `only_packed`
+  std::string binfmt_directory = sandbox::kBinfmtDirectory;
+  const Graph* graph = nullptr;     ///< the graph being solved: how an op finds its sources
+  cache::Packer* packer = nullptr;  ///< needed with `only_packed`
   /// Copies whose tree no step reads: they are packed from where the files lie, and no tree is made of them.
   std::unordered_set<VertexId> only_packed;
 };
