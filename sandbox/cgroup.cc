@@ -9,10 +9,13 @@
 #include <sys/file.h>
 #include <sys/random.h>
 #include <sys/syscall.h>
+#include <sys/xattr.h>
 #include <unistd.h>
 
 #include <algorithm>
 #include <array>
+#include <cerrno>
+#include <iterator>
 
 #include "base/error.h"
 #include "base/sys.h"
@@ -87,9 +90,35 @@ std::string parent_of(const CgroupHierarchy& hierarchy, const Spec& spec) {
   return hierarchy.unified ? "/" : hierarchy.own_directory.substr(hierarchy.mount_point.size());
 }
 
+/// Marks a directory that a build made on the way to a step's own group: any build that is done below may remove it.
+constexpr const char* kMarks[] = {"trusted.cbuild.made", "user.cbuild.made"};
+
+void make_on_the_way(const std::string& directory) {
+  if (::mkdir(directory.c_str(), 0755) != 0) {
+    if (errno != EEXIST) throw_errno(errno, cat("mkdir ", directory));
+    return;
+  }
+  for (const char* mark : kMarks)
+    if (::setxattr(directory.c_str(), mark, "", 0, 0) == 0) return;
+}
+
+bool is_marked(const std::string& directory) {
+  return std::any_of(std::begin(kMarks), std::end(kMarks),
+                     [&](const char* mark) { return ::getxattr(directory.c_str(), mark, nullptr, 0) >= 0; });
+}
+
+/// Removes a step's own group, and those above it that builds made and that nobody else is in.
+void remove_with_parents(std::string directory) {
+  for (;;) {
+    if (::rmdir(directory.c_str()) != 0 && errno != ENOENT) return;
+    directory = dir_name(directory);
+    if (::access(directory.c_str(), F_OK) == 0 && !is_marked(directory)) return;
+  }
+}
+
 /// In v2 every directory on the way hands `controllers` down.
-void make_below(const CgroupHierarchy& hierarchy, const std::string& path,
-                const std::vector<std::string_view>& controllers) {
+void make_way(const CgroupHierarchy& hierarchy, const std::string& path,
+              const std::vector<std::string_view>& controllers) {
   const bool has_cpuset =
       std::find(hierarchy.controllers.begin(), hierarchy.controllers.end(), "cpuset") != hierarchy.controllers.end();
   std::string directory = hierarchy.mount_point;
@@ -97,8 +126,21 @@ void make_below(const CgroupHierarchy& hierarchy, const std::string& path,
     if (part.empty()) continue;
     if (hierarchy.unified && !controllers.empty()) hand_down(directory, controllers);
     directory = cat(directory, "/", part);
-    sys::mkdir_at(AT_FDCWD, directory, 0755);
+    make_on_the_way(directory);
     if (has_cpuset) inherit_cpuset(directory);
+  }
+}
+
+/// Another build may remove what is on the way until the last part is there.
+void make_below(const CgroupHierarchy& hierarchy, const std::string& path,
+                const std::vector<std::string_view>& controllers) {
+  constexpr int kTries = 100;
+  for (int i = 1;; ++i) {
+    try {
+      return make_way(hierarchy, path, controllers);
+    } catch (const Error& error) {
+      if (error.code() != ErrorCode::not_found || i == kTries) throw;
+    }
   }
 }
 
@@ -225,8 +267,8 @@ void CgroupPlacer::place_in_own_group(const Spec& spec, const std::string& name,
     if (!hierarchy.unified && hierarchy.controllers.size() == 1 && hierarchy.controllers[0].rfind("name=", 0) == 0)
       continue;
     const std::string path = clean_path(cat("/", parent_of(hierarchy, spec), "/", name));
-    make_below(hierarchy, path, unlimited);
     placement.directories.push_back(cat(hierarchy.mount_point, path));
+    make_below(hierarchy, path, unlimited);
     UniqueFd directory = sys::open_at(AT_FDCWD, placement.directories.back(), O_RDONLY | O_DIRECTORY);
     const bool devices = hierarchy.unified || &hierarchy == with_controller("devices");
     if (!controlled && devices)
@@ -279,7 +321,7 @@ CgroupPlacer::Placement CgroupPlacer::place(const Spec& spec, std::uint64_t step
     try {
       place_in_own_group(spec, cat(kPrefix, unique_, "-", step_id), placement);
     } catch (Error& error) {
-      for (const std::string& directory : placement.directories) ::rmdir(directory.c_str());
+      for (const std::string& directory : placement.directories) remove_with_parents(directory);
       throw error.add_context(spec.cgroup_parent.empty() ? "resource limits"
                                                          : cat("cgroup parent ", spec.cgroup_parent));
     }
@@ -296,7 +338,7 @@ CgroupPlacer::Placement CgroupPlacer::place(const Spec& spec, std::uint64_t step
 
 bool CgroupPlacer::release(Placement placement) {
   const bool killed = oom_kills(placement.oom_file.get()) > placement.oom_kills;
-  for (const std::string& directory : placement.directories) ::rmdir(directory.c_str());
+  for (const std::string& directory : placement.directories) remove_with_parents(directory);
   return killed;
 }
 

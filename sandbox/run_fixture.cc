@@ -64,6 +64,16 @@ void list_tree(int dirfd, const std::string& prefix, std::vector<std::string>& o
   }
 }
 
+/// For a user who may have no way into TMPDIR, which belongs to whoever runs the tests.
+void use_reachable_tmp() {
+  for (const char* place : {static_cast<const char*>(std::getenv("TMPDIR")), "/tmp", "/var/tmp", "/dev/shm"})
+    if (place != nullptr && *place != '\0' && ::access(place, W_OK | X_OK) == 0) {
+      ::setenv("TMPDIR", place, 1);
+      return;
+    }
+  throw Error(ErrorCode::denied, "no directory for temporary files");
+}
+
 }  // namespace
 
 TestImage::TestImage() : dir_(TempDir::in_tmp("sandbox-test")) {
@@ -219,6 +229,7 @@ std::string as_user(bool subids, const std::function<std::string()>& body) {
         ::setresuid(kNobody, kNobody, kNobody) != 0)
       throw_errno(errno, "become nobody");
     ::prctl(PR_SET_DUMPABLE, 1);  // as after an exec
+    use_reachable_tmp();
     return body();
   });
 }

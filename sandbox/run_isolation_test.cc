@@ -1,10 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
 // What a step may not do, and what insecure ones may.
 #include <fcntl.h>
+#include <linux/keyctl.h>
 #include <sched.h>
 #include <sys/mount.h>
 #include <sys/resource.h>
 #include <sys/stat.h>
+#include <sys/syscall.h>
 #include <unistd.h>
 
 #include <doctest/doctest.h>
@@ -12,6 +14,7 @@
 #include <algorithm>
 
 #include "base/sys.h"
+#include "base/test_skip.h"
 #include "base/text.h"
 #include "sandbox/run_fixture.h"
 
@@ -28,12 +31,30 @@ std::string status_field(const std::string& status, const std::string& name) {
   return "missing";
 }
 
-/// The parents that a test named; builds leave these alone.
+/// The control group `name` of each hierarchy, where it is there.
+std::vector<std::string> cgroups_named(const std::string& name) {
+  const UniqueFd top = sys::open_at(AT_FDCWD, "/sys/fs/cgroup", O_RDONLY | O_DIRECTORY);
+  std::vector<std::string> places = {"/sys/fs/cgroup"}, found;
+  for (const std::string& hierarchy : sys::list_dir(top.get())) places.push_back(cat("/sys/fs/cgroup/", hierarchy));
+  for (const std::string& place : places)
+    if (sys::try_stat_at(AT_FDCWD, cat(place, "/", name))) found.push_back(cat(place, "/", name));
+  return found;
+}
+
+/// A name that no other run has.
+std::string own_name(std::string_view what) { return cat("sandbox-", what, "-", ::getpid()); }
+
+/// Groups that a test has made itself; builds leave these alone.
 void remove_cgroups(const std::string& name) {
-  ::rmdir(cat("/sys/fs/cgroup/", name).c_str());
-  for (const std::string& hierarchy :
-       sys::list_dir(sys::open_at(AT_FDCWD, "/sys/fs/cgroup", O_RDONLY | O_DIRECTORY).get()))
-    ::rmdir(cat("/sys/fs/cgroup/", hierarchy, "/", name).c_str());
+  for (const std::string& group : cgroups_named(name)) ::rmdir(group.c_str());
+}
+
+/// Adds a key that only its possessors see to a session keyring of this process's own; false where the kernel has none.
+bool join_keyring_with(const char* key) {
+  constexpr unsigned kPossessorOnly = 0x3f000000;
+  if (::syscall(SYS_keyctl, KEYCTL_JOIN_SESSION_KEYRING, "sandbox-test") < 0) return false;
+  const long id = ::syscall(SYS_add_key, "user", key, "secret", 6, KEY_SPEC_SESSION_KEYRING);
+  return id >= 0 && ::syscall(SYS_keyctl, KEYCTL_SETPERM, id, kPossessorOnly) == 0;
 }
 
 wire::Configure with(wire::DeviceControl control) {
@@ -248,7 +269,7 @@ TEST_CASE("steps leave no cgroup and no mount behind") {
     for (const auto control : {wire::DeviceControl::automatic, wire::DeviceControl::cgroup_v1}) {
       Sandbox sandbox(with(control));
       TestImage image;
-      for (const char* parent : {"", "sandbox-test-parent"}) {
+      for (const std::string& parent : {std::string(), own_name("parent"), own_name("parent") + "/deep/er"}) {
         Spec spec = image.spec("true");
         spec.cgroup_parent = parent;
         const Exit exit = sandbox.run(spec).exit;
@@ -265,12 +286,74 @@ TEST_CASE("steps leave no cgroup and no mount behind") {
     return report;
   });
   CHECK(result == "");
-  remove_cgroups("sandbox-test-parent");
+}
+
+TEST_CASE("a cgroup parent that was missing goes with the last step below it, one that was there stays") {
+  if (!can_run_as_root()) return;
+  Sandbox sandbox;
+  TestImage first, second;
+  const std::string name = own_name("parent");
+  Spec waits = first.spec("echo up; sleep 600");
+  waits.cgroup_parent = cat(name, "/a/b");
+  Running step(sandbox.runner(), waits);
+  step.wait_for("up");
+  const std::vector<std::string> made = cgroups_named(name);
+  REQUIRE_FALSE(made.empty());
+  const auto run_below = [&](const std::string& parent) {
+    Spec spec = second.spec("exit 7");
+    spec.cgroup_parent = parent;
+    const Exit exit = sandbox.run(spec).exit;
+    CHECK_MESSAGE(exit.code == 7, exit.setup_error);
+  };
+  for (const char* below : {"/a/b", "/a", "/c/d", ""}) {
+    run_below(name + below);
+    CHECK(cgroups_named(name) == made);
+    CHECK(cgroups_named(name + "/c").empty());
+  }
+  step.step().stop(std::chrono::milliseconds(0));
+  step.wait();
+  CHECK(cgroups_named(name).empty());
+
+  for (const std::string& group : made) REQUIRE(::mkdir(group.c_str(), 0755) == 0);
+  run_below(name + "/a");
+  CHECK(cgroups_named(name) == made);
+  CHECK(cgroups_named(name + "/a").empty());
+  remove_cgroups(name);
+}
+
+TEST_CASE("a step has no part in the session keyring of whoever builds") {
+  if (!can_run_as_root()) return;
+  const std::string seen = in_child([]() -> std::string {
+    if (!join_keyring_with("sandbox-test-key")) return "no keyrings";
+    std::string report;
+    if (!holds(sys::read_file_at(AT_FDCWD, "/proc/keys", 1u << 20), "sandbox-test-key")) report = "not here\n";
+    Sandbox sandbox;
+    TestImage image;
+    Spec spec = image.exec({"cat", "/proc/keys"});  // which shows what the reader possesses
+    spec.insecure = true;
+    const Outcome outcome = sandbox.run(spec);
+    if (outcome.exit.code != 0) report += cat("code ", outcome.exit.code, " ", outcome.exit.setup_error, "\n");
+    return report + (holds(outcome.out, "sandbox-test-key") ? "the step has it\n" : "");
+  });
+  if (!test::can_run(seen != "no keyrings", "kernel keyrings")) return;
+  CHECK(seen == "");
+}
+
+TEST_CASE("the limit of open files is the caller's, whatever the builder raised it to for itself") {
+  if (!can_run_as_root()) return;
+  const std::string limits = in_child([]() -> std::string {
+    const rlimit low{300, 600};
+    if (::setrlimit(RLIMIT_NOFILE, &low) != 0) return "setrlimit";
+    Sandbox sandbox;
+    TestImage image;
+    return sandbox.run(image.spec("ulimit -n; ulimit -Hn")).out;
+  });
+  CHECK(limits == "300\n600\n");
 }
 
 TEST_CASE("a step that runs out of its cgroup's memory says so") {
   if (!can_run_as_root()) return;
-  const std::string parent = "/sys/fs/cgroup/memory/cbuild-oom-test";
+  const std::string name = own_name("oom"), parent = cat("/sys/fs/cgroup/memory/", name);
   if (!sys::try_stat_at(AT_FDCWD, "/sys/fs/cgroup/memory/memory.limit_in_bytes")) {
     MESSAGE("skipped: this machine has unified control groups, which other cases cover");
     return;
@@ -281,13 +364,13 @@ TEST_CASE("a step that runs out of its cgroup's memory says so") {
   const UniqueFd limit = sys::open_at(AT_FDCWD, cat(parent, "/memory.limit_in_bytes"), O_WRONLY);
   sys::write_all(limit.get(), "33554432");
   Spec spec = image.spec("tail /dev/zero");
-  spec.cgroup_parent = "cbuild-oom-test";
+  spec.cgroup_parent = name;
   const Outcome outcome = sandbox.run(spec);
   CHECK(outcome.exit.setup_error == "");
   CHECK(outcome.exit.code == 137);
   CHECK(outcome.exit.oom_killed);
   spec = image.spec("sh -c 'kill -9 $$'; exit 137");
-  spec.cgroup_parent = "cbuild-oom-test";
+  spec.cgroup_parent = name;
   CHECK_FALSE(sandbox.run(spec).exit.oom_killed);
-  remove_cgroups("cbuild-oom-test");
+  remove_cgroups(name);
 }
