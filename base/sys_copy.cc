@@ -42,8 +42,7 @@ off_t copy_in_kernel(int from, int to, off_t begin, off_t end) {
     off_t in = begin, out = begin;
     const std::size_t count = std::min(static_cast<std::size_t>(end - begin), kMaxChunk);
     const ssize_t done = detail::retry([&] { return ::copy_file_range(from, &in, to, &out, count, 0); });
-    if (done < 0 && (errno == ENOSPC || errno == EDQUOT || errno == EIO || errno == EFBIG))
-      throw_errno(errno, "copy file data");
+    if (done < 0 && (errno == ENOSPC || errno == EDQUOT || errno == EIO)) throw_errno(errno, "copy file data");
     if (done <= 0) return begin;
     start_writeback(to, begin, done);
     begin += done;

@@ -1,11 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
 #include <dirent.h>
+#include <limits.h>
 #include <sys/random.h>
 #include <sys/syscall.h>
 #include <time.h>
 #include <unistd.h>
 
 #include <algorithm>
+#include <array>
 #include <cerrno>
 #include <cstring>
 
@@ -107,10 +109,22 @@ std::string read_file_at(int dirfd, const std::string& path, std::size_t limit) 
   throw_errno(ENOENT, path);
 }
 
+namespace {
+
+/// Names the file where it is the file's own size that is refused.
+[[noreturn]] void fail_write(int err, int fd, std::string_view call) {
+  std::array<char, PATH_MAX> name;
+  const ssize_t size = err == EFBIG ? ::readlink(fd_path(fd).c_str(), name.data(), name.size()) : -1;
+  if (size <= 0) throw_errno(err, call);
+  throw_errno(err, cat(call, " ", std::string_view(name.data(), static_cast<std::size_t>(size))));
+}
+
+}  // namespace
+
 void write_all(int fd, std::string_view data) {
   while (!data.empty()) {
     const ssize_t size = detail::retry([&] { return ::write(fd, data.data(), data.size()); });
-    if (size < 0) throw_errno(errno, "write");
+    if (size < 0) fail_write(errno, fd, "write");
     data.remove_prefix(static_cast<std::size_t>(size));
   }
 }
@@ -118,7 +132,7 @@ void write_all(int fd, std::string_view data) {
 void pwrite_all(int fd, std::string_view data, off_t offset) {
   while (!data.empty()) {
     const ssize_t size = detail::retry([&] { return ::pwrite(fd, data.data(), data.size(), offset); });
-    if (size < 0) throw_errno(errno, "pwrite");
+    if (size < 0) fail_write(errno, fd, "pwrite");
     data.remove_prefix(static_cast<std::size_t>(size));
     offset += size;
   }

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "cache/database.h"
 
+#include <fcntl.h>
 #include <sqlite3.h>
 #include <sys/statvfs.h>
 #include <unistd.h>
@@ -9,6 +10,7 @@
 #include <cerrno>
 #include <cstring>
 
+#include "base/sys.h"
 #include "base/text.h"
 
 namespace cbuild::cache {
@@ -61,6 +63,7 @@ std::string file_of(sqlite3* handle) {
       throw Error(ErrorCode::denied, text).with_errno(EACCES);
     case SQLITE_IOERR:
       if (sys == ENOSPC || sys == EDQUOT) throw_errno(sys, text);
+      if (sys == EFBIG) throw_errno(sys, cat("index: write ", file_of(handle)));
       throw Error(ErrorCode::io, text).with_errno(sys);
     default:
       throw Error(ErrorCode::io, text).with_errno(sys);
@@ -113,10 +116,39 @@ void Query::bind(int index, const Digest& digest) {
   check(statement_, sqlite3_bind_blob64(statement_, index, digest.bytes.data(), size, SQLITE_TRANSIENT));
 }
 
+namespace {
+
+constexpr std::size_t kLongestName = 400;  // SQLite takes 512 bytes, with its suffixes
+
+/// SQLite's own file system, except that it takes names as they are: it would follow the links of one that stands for a
+/// long path, and refuse what it finds.
+const char* vfs_of_short_names() {
+  static sqlite3_vfs vfs = [] {
+    sqlite3_vfs copy = *sqlite3_vfs_find(nullptr);
+    copy.zName = "cbuild-short-names";
+    copy.xFullPathname = [](sqlite3_vfs*, const char* name, int size, char* out) {
+      if (std::strlen(name) >= static_cast<std::size_t>(size)) return SQLITE_CANTOPEN;
+      std::strcpy(out, name);
+      return SQLITE_OK;
+    };
+    return copy;
+  }();
+  static const bool registered = sqlite3_vfs_register(&vfs, 0) == SQLITE_OK;
+  return registered ? vfs.zName : nullptr;
+}
+
+}  // namespace
+
 Database::Database(const std::string& path, bool create) {
   const int flags =
       SQLITE_OPEN_READWRITE | SQLITE_OPEN_NOMUTEX | SQLITE_OPEN_EXRESCODE | (create ? SQLITE_OPEN_CREATE : 0);
-  const int code = sqlite3_open_v2(path.c_str(), &handle_, flags, nullptr);
+  std::string name = path;
+  const bool is_long = path.size() > kLongestName;
+  if (is_long) {
+    directory_ = sys::open_at(AT_FDCWD, dir_name(path), O_PATH | O_DIRECTORY);
+    name = cat(sys::fd_path(directory_.get()), "/", path.substr(path.rfind('/') + 1));
+  }
+  const int code = sqlite3_open_v2(name.c_str(), &handle_, flags, is_long ? vfs_of_short_names() : nullptr);
   try {
     if ((code & 0xff) == SQLITE_CANTOPEN && is_disk_full(path)) throw_errno(ENOSPC, cat("index: cannot make ", path));
     if (code != SQLITE_OK) fail(handle_, code);

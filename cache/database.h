@@ -11,6 +11,7 @@
 
 #include "base/digest.h"
 #include "base/error.h"
+#include "base/fd.h"
 
 struct sqlite3;
 struct sqlite3_stmt;
@@ -94,6 +95,7 @@ class Database {
     bind_all(query, index + 1, rest...);
   }
 
+  UniqueFd directory_;  ///< of a file with a long path, which is opened through it
   sqlite3* handle_ = nullptr;
   std::unordered_map<std::string_view, sqlite3_stmt*> statements_;
 };

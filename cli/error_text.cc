@@ -2,6 +2,7 @@
 #include "cli/error_text.h"
 
 #include "base/disk_space.h"
+#include "base/process_limits.h"
 #include "base/suggestion.h"
 #include "base/text.h"
 #include "cli/exit_codes.h"
@@ -34,6 +35,7 @@ int exit_code_of(const Error& error) {
 std::string error_text(const Error& error, const std::string& store_root) {
   std::string hint = error.hint();
   if (hint.empty() && error.code() == ErrorCode::no_space && !store_root.empty()) hint = full_disk_hint(store_root);
+  if (hint.empty()) hint = limit_hint(error.sys_errno());
   std::string what = with_suggestion(error.what(), hint);
   if (error.code() == ErrorCode::usage) what = replace_all(what, "\n", "^J");  // it quotes a word of the command line
   std::string text = cat("ERROR: ", sanitize_for_terminal(what), "\n");

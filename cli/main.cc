@@ -1,5 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
+#include <csignal>
 #include <iostream>
+#include <system_error>
 
 #include "base/error.h"
 #include "base/standard_fds.h"
@@ -10,11 +12,15 @@
 int main(int argc, char** argv) {
   using namespace cbuild;
   open_standard_fds();
+  std::signal(SIGXFSZ, SIG_IGN);  // a write over the limit of file sizes fails then, and says which file it was
   try {
     return cli::run_command({argv + 1, argv + argc});
   } catch (const Error& error) {
     std::cerr << cli::error_text(error, {});
     return cli::exit_code_of(error);
+  } catch (const std::system_error& error) {  // a thread that could not be started
+    std::cerr << cli::error_text(Error(ErrorCode::unsupported, error.what()).with_errno(error.code().value()), {});
+    return cli::exit_code::kInternal;
   } catch (const std::exception& error) {
     std::cerr << "ERROR: internal: " << error.what() << "\n";
     return cli::exit_code::kInternal;

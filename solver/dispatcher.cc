@@ -8,6 +8,7 @@
 #include <variant>
 
 #include "base/lost.h"
+#include "base/process_limits.h"
 #include "base/text.h"
 
 // A vertex goes idle -> queued -> working -> (executing | awaiting_claim | queued) ... -> over. Ready
@@ -22,6 +23,9 @@ namespace {
 constexpr std::chrono::milliseconds kCancelPoll{20};
 
 unsigned default_slots() { return std::max(16u, 4 * std::thread::hardware_concurrency()); }
+
+/// Pipes, directories of the layers and locks of one step, about.
+constexpr unsigned kFilesOfAStep = 8;
 
 }  // namespace
 
@@ -172,7 +176,10 @@ std::optional<VertexId> Dispatcher::take() {
 
 /// Sees to it that there is an idle drainer for each vertex that can go on now, as far as there are workers.
 void Dispatcher::wake() {
-  if (slots_ == 0) slots_ = services_.options.max_running_steps ? services_.options.max_running_steps : default_slots();
+  if (slots_ == 0) {
+    const unsigned wanted = services_.options.max_running_steps;
+    slots_ = jobs_within_open_files(wanted != 0 ? wanted : default_slots(), kFilesOfAStep);
+  }
   const std::size_t with_slot = std::min<std::size_t>(ready_for_slot_.size(), slots_ - slots_in_use_);
   const std::size_t takeable = ready_.size() + with_slot;
   if (takeable == 0) return;

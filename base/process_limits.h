@@ -1,0 +1,16 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include <string>
+
+namespace cbuild {
+
+/// Where `err` is how a limit of this process shows (open files, the size of a file, processes and threads): which
+/// limit that is, its value, and how it is raised. Empty for other errors and where there is no such limit.
+std::string limit_hint(int err);
+
+/// How many of `wanted` jobs at once, each with about `files_each` descriptors, the limit of open files leaves room
+/// for; at least 1. The soft limit is taken as what it can be raised to.
+unsigned jobs_within_open_files(unsigned wanted, unsigned files_each);
+
+}  // namespace cbuild
