@@ -20,6 +20,22 @@ bool has(const std::vector<std::string>& list, const std::string& entry) {
   return std::find(list.begin(), list.end(), entry) != list.end();
 }
 
+bool has_gid(const sandbox::Spec& spec, gid_t gid) {
+  const auto& gids = spec.additional_gids;
+  return std::find(gids.begin(), gids.end(), gid) != gids.end();
+}
+
+/// A command with mounts.
+Vertex mounting(std::vector<ExecMount> mounts) {
+  Vertex vertex = command();
+  std::get<ExecOp>(vertex.op).mounts = std::move(mounts);
+  return vertex;
+}
+
+int mounted(const sandbox::Spec& spec, std::size_t index) {
+  return std::get<sandbox::BindSource>(spec.mounts.at(index).source).fd;
+}
+
 Vertex retried(unsigned retries) {
   Vertex vertex = command();
   std::get<ExecOp>(vertex.op).retries = retries;
@@ -40,6 +56,7 @@ TEST_CASE("what a command wrote is a layer on its base") {
   World world;
   const Result base = world.base([](int tree) {
     write_file(tree, "etc/passwd", "root:x:0:0::/root:/bin/sh\nada:x:7:8::/home/ada:/bin/sh\n");
+    write_file(tree, "etc/group", "ada:x:8:\nbuild:x:90:ada\nother:x:91:root\n");
     fchmod(tree, 0711);
     fchown(tree, 3, 4);
   });
@@ -69,6 +86,8 @@ TEST_CASE("what a command wrote is a layer on its base") {
   CHECK(spec.argv == op.argv);
   CHECK(spec.uid == 7);
   CHECK(spec.gid == 8);
+  CHECK(has_gid(spec, 90));
+  CHECK_FALSE(has_gid(spec, 91));
   for (const char* entry : {"A=1", "B=2", "http_proxy=p", "HOME=/home/ada"}) CHECK(has(spec.environment, entry));
   CHECK(spec.working_dir == "/");
   CHECK(spec.hostname == "box");
@@ -116,6 +135,7 @@ TEST_CASE("a command that fails says how, and its log is kept") {
   CHECK(failure.error.message() == "process \"/bin/sh -c make\" did not complete successfully: exit code: 3");
   CHECK(failure.log_path == world.logs.path() + "/7.log");
   CHECK(sys::read_file_at(AT_FDCWD, failure.log_path, 100) == "some text\n");
+  CHECK((sys::stat_at(AT_FDCWD, failure.log_path).st_mode & 07777) == 0600);
 }
 
 /// How a command of `platform` fails with `code` on a machine with these registrations.
@@ -264,6 +284,7 @@ TEST_CASE("mounts become what the sandbox is told") {
     CHECK(own.st_uid == 5);
     CHECK(sys::read_file_at(std::get<sandbox::BindSource>(spec.mounts[3].source).fd, "dir/file", 10) == "x");
     CHECK(std::get<sandbox::TmpfsSource>(spec.mounts[4].source).size_bytes == 4096);
+    CHECK(std::get<sandbox::TmpfsSource>(spec.mounts[4].source).mode == 01777);
     const auto& secret = std::get<sandbox::ContentSource>(spec.mounts[5].source);
     CHECK(secret.content == "value");
     CHECK(secret.mode == 0440);
@@ -275,6 +296,48 @@ TEST_CASE("mounts become what the sandbox is told") {
     return sandbox::Exit{};
   }};
   world.done(vertex, {Result{}, from});
+}
+
+TEST_CASE("cache mounts of one id are apart where owner or mode differ, and one where they do not") {
+  World world;
+  const CacheMount mine{.id = "c", .mode = 0700, .uid = 5}, theirs{.id = "c", .mode = 0700, .uid = 6},
+      open{.id = "c", .mode = 0755, .uid = 5};
+  world.runner.steps = {[&](const sandbox::Spec& spec, const sandbox::RunCallbacks&) {
+    const auto inode = [&](std::size_t index) { return sys::stat_fd(mounted(spec, index)).st_ino; };
+    CHECK(inode(0) != inode(1));
+    CHECK(inode(0) != inode(2));
+    CHECK(inode(1) != inode(2));
+    CHECK(inode(0) == inode(3));
+    return sandbox::Exit{};
+  }};
+  world.done(mounting({{"/mine", mine}, {"/theirs", theirs}, {"/open", open}, {"/again", mine}}), {Result{}});
+}
+
+TEST_CASE("a step that must not use what was cached begins with empty cache mounts, once in a build") {
+  World world;
+  const auto leaves = [](const std::string& name) {
+    return [name](const sandbox::Spec& spec, const sandbox::RunCallbacks&) {
+      write_file(mounted(spec, 0), name, "x");
+      return sandbox::Exit{};
+    };
+  };
+  std::vector<std::string> seen;
+  const auto looks = [&](const sandbox::Spec& spec, const sandbox::RunCallbacks&) {
+    seen = sys::list_dir(mounted(spec, 0));
+    return sandbox::Exit{};
+  };
+  const auto look = [&](bool ignore_cache) {
+    Vertex vertex = mounting({{"/cache", CacheMount{.id = "c"}}});
+    vertex.ignore_cache = ignore_cache;
+    world.done(vertex, {Result{}});
+    return seen;
+  };
+  world.runner.steps = {leaves("old"), looks, looks, leaves("new"), looks};
+  look(false);
+  CHECK(look(false) == std::vector<std::string>{"old"});
+  CHECK(look(true).empty());
+  look(false);
+  CHECK(look(true) == std::vector<std::string>{"new"});
 }
 
 TEST_CASE("mounts that cannot be given fail the step before it runs") {

@@ -131,8 +131,9 @@ TEST_CASE("owners of what is copied") {
 
 TEST_CASE("what a directory replaces") {
   Copies copies;
-  copies.source().file("d/x", "new");
   copies.below().file("d", "a file");
+  SUBCASE("a file, not even with nothing") { copies.source().dir("d"); }
+  SUBCASE("a file") { copies.source().file("d/x", "new"); }
   try {
     copies.run({.sources = {"d"}, .destination = "/d"});
     FAIL("copied onto a file");
