@@ -52,7 +52,9 @@ class Build {
         remote_(store_, options, progress, cancel),
         ssh_(key_agents_.serve(options.ssh)),
         sources_(store_, make_secrets(options), ssh_, options.transfer_limits, progress, cancel),
-        remote_cache_(store_, remote_, options, progress, cancel) {}
+        remote_cache_(store_, remote_, options, progress, cancel) {
+    sources_.obey(options.source_policy);
+  }
 
   /// What goes wrong before there are steps is thrown, after it has been written into the history.
   BuildOutcome run() {
@@ -106,6 +108,7 @@ class Build {
   std::mutex runner_mutex_;
   std::unique_ptr<sandbox::Runner> runner_;
   frontend::LoweredTargets lowered_;
+  std::vector<Diagnostic> findings_;  ///< of the checks
   std::string dockerfile_name_, context_;
   const std::int64_t started_ns_ = sys::now_ns();
   const std::string id_ = new_build_id(started_ns_);  ///< in the history
@@ -189,6 +192,7 @@ void Build::lower_dockerfile() {
   lower.secret_hashes = secret_hashes(options_, store_);
   lower.checks = &checks;
   lowered_ = frontend::lower_targets(dockerfile, lower, options_.targets, images);
+  findings_ = checks.findings();
   for (const std::string& note : lowered_.notes) progress_.on_event(RunNote{Severity::note, note});
 }
 
@@ -331,7 +335,14 @@ void Build::export_outputs() {
   try {
     const exporter::CacheContent cached = cache_content(targets);
     for (TargetResult& target : targets) remote_cache_.put_inline(cached, *packer_, target.result);
-    write_outputs(options_, targets, {store_, *packer_, remote_, progress_, cancel_, lowered_.graph.size()});
+    write_outputs(options_, targets,
+                  {store_,
+                   *packer_,
+                   remote_,
+                   progress_,
+                   cancel_,
+                   lowered_.graph.size(),
+                   {options_.in_history ? id_ : std::string(), findings_}});
     remote_cache_.export_all(cached, *packer_, lowered_.graph.size() + targets.size());
   } catch (const Error& error) {
     if (is_worth_another_attempt(error)) return;

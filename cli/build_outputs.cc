@@ -2,7 +2,6 @@
 #include "cli/build_outputs.h"
 
 #include <algorithm>
-#include <nlohmann/json.hpp>
 
 #include "base/error.h"
 #include "base/output_file.h"
@@ -13,8 +12,6 @@
 
 namespace cbuild::cli {
 namespace {
-
-using Json = nlohmann::ordered_json;
 
 bool writes_files(const exporter::Output& output) {
   return output.type == exporter::OutputType::local || output.type == exporter::OutputType::tar;
@@ -84,29 +81,6 @@ void show_target(const BuildOptions& options, TargetResult& target, const Output
   }
 }
 
-Json metadata(const BuildOptions& options, const TargetResult& target) {
-  const exporter::BuiltImage& image = *target.image;
-  Json json = Json::object();
-  json["containerimage.config.digest"] = image.config.digest.str();
-  json["containerimage.descriptor"] = Json::parse(oci::to_json(image.manifest));
-  json["containerimage.digest"] = image.manifest.digest.str();
-  std::vector<std::string> names;
-  for (const exporter::Output& output : options.outputs)
-    if (output.target == target.name) names.insert(names.end(), output.names.begin(), output.names.end());
-  if (!names.empty()) json["image.name"] = join(names, ",");
-  return json;
-}
-
-void write_metadata(const BuildOptions& options, const std::vector<TargetResult>& targets) {
-  Json json = Json::object();
-  if (targets.size() == 1) {
-    json = metadata(options, targets.front());
-  } else {
-    for (const TargetResult& target : targets) json[target.name] = metadata(options, target);
-  }
-  write_output_file(options.metadata_file, json.dump(2) + "\n");
-}
-
 /// One file with a line for each target, or with the placeholder in its name a file for each.
 void write_image_ids(const BuildOptions& options, const std::vector<TargetResult>& targets) {
   std::vector<std::string> ids;
@@ -152,7 +126,8 @@ oci::layer::PackOptions pack_options(const BuildOptions& options, const CancelSo
 void write_outputs(const BuildOptions& options, std::vector<TargetResult>& targets, const OutputServices& services) {
   for (std::size_t i = 0; i < targets.size(); ++i) show_target(options, targets[i], services, services.first_task + i);
   if (!options.iid_file.empty()) write_image_ids(options, targets);
-  if (!options.metadata_file.empty()) write_metadata(options, targets);
+  if (!options.metadata_file.empty())
+    write_output_file(options.metadata_file, metadata_json(options, targets, services.facts));
 }
 
 }  // namespace cbuild::cli

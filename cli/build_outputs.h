@@ -9,19 +9,12 @@
 #include "base/progress.h"
 #include "cache/packer.h"
 #include "cache/store.h"
+#include "cli/metadata.h"
 #include "cli/options.h"
 #include "cli/remote.h"
 #include "exporter/image_builder.h"
 
 namespace cbuild::cli {
-
-/// One target after its steps are done, and what became of it.
-struct TargetResult {
-  std::string name;  ///< as BuildOptions::targets has it
-  exporter::ImageResult result;
-  std::optional<exporter::BuiltImage> image;  ///< set by write_outputs() where one was made
-  Digest id;  ///< with `image`: what engines and --iidfile know it by: of its config, or manifest in newer image stores
-};
 
 struct OutputServices {
   cache::Store& store;
@@ -30,6 +23,7 @@ struct OutputServices {
   ProgressSink& progress;
   const CancelSource& cancel;
   TaskId first_task = 0;  ///< each target is shown as one task, with ids from here on
+  MetadataFacts facts;    ///< for --metadata-file
 };
 
 /// Whether a target's layers have to be packed: for an output, or for --iidfile and --metadata-file.

@@ -115,6 +115,18 @@ void add_git_labels(BuildOptions& build) {
   if (file.starts_with(root + "/")) build.labels["com.docker.image.source.entrypoint"] = file.substr(root.size() + 1);
 }
 
+void read_source_policy(BuildOptions& build) {
+  const std::string path = variable_text("EXPERIMENTAL_BUILDKIT_SOURCE_POLICY");
+  if (path.empty()) return;
+  try {
+    const auto text = sys::try_read_plain(AT_FDCWD, path, kMaxConfig, sys::Pipes::taken);
+    if (!text) throw Error(ErrorCode::usage, cat(path, " does not exist"));
+    build.source_policy = std::make_shared<const SourcePolicy>(SourcePolicy::parse(*text));
+  } catch (const Error& error) {
+    throw Error(ErrorCode::usage, cat("EXPERIMENTAL_BUILDKIT_SOURCE_POLICY: ", error.message()));
+  }
+}
+
 }  // namespace
 
 std::vector<std::string> platforms_or_default(const std::vector<std::string>& given) {
@@ -128,10 +140,8 @@ std::string progress_or_default(const std::string& given) {
 }
 
 void apply_environment(BuildOptions& build) {
-  if (const std::string policy = variable_text("EXPERIMENTAL_BUILDKIT_SOURCE_POLICY"); !policy.empty())
-    throw Error(ErrorCode::unsupported,
-                cat("EXPERIMENTAL_BUILDKIT_SOURCE_POLICY=", policy, ": source policies are not supported"))
-        .with_hint("unset the variable");
+  read_source_policy(build);
+  build.metadata_warnings = is_set("BUILDX_METADATA_WARNINGS");
   if (const std::string epoch = variable_text(kEpoch); !epoch.empty()) build.build_args.emplace(kEpoch, epoch);
   try {
     add_proxies(build);

@@ -18,7 +18,8 @@ std::string progress_or_default(const std::string& given);
 
 /// SOURCE_DATE_EPOCH and the proxies of config.json become build arguments, where none of that name was given;
 /// BUILDX_GIT_LABELS adds labels with the commit, the remote and the Dockerfile of a context in a work tree. What
-/// cannot be read is a note. Throws Error{unsupported} for a source policy, which must not go unheeded.
+/// cannot be read is a note. EXPERIMENTAL_BUILDKIT_SOURCE_POLICY becomes the source policy; throws Error{usage} for one
+/// that cannot be read, as it must not go unheeded.
 void apply_environment(BuildOptions& build);
 
 }  // namespace cbuild::cli

@@ -40,7 +40,9 @@ struct InputServices::Impl {
         sources(store, make_secrets(options), key_agents.serve(options.ssh), options.transfer_limits, *progress,
                 cancel),
         contexts(store, sources, [this](const solver::Op& source) { return bring_source(services(), source); }),
-        images(store, remote, options.pull) {}
+        images(store, remote, options.pull) {
+    sources.obey(options.source_policy);
+  }
 
   solver::ops::BuildServices services() {
     solver::ops::BuildServices out{.store = store, .runner = nullptr, .fetch_blob = remote.fetcher()};

@@ -14,6 +14,7 @@
 #include "base/plain_file.h"
 #include "base/sys.h"
 #include "base/text.h"
+#include "cli/source_redirect.h"
 #include "frontend/ignore_file.h"
 #include "frontend/lower_remote.h"
 
@@ -163,7 +164,7 @@ void read_ignore_files(const BuildOptions& options, BuildInputs& inputs) {
 }
 
 /// `name=value` contexts: local directories become "local:/absolute", layouts get absolute paths.
-std::string resolve_context(const std::string& name, const std::string& value) {
+std::string resolve_context(const std::string& name, const std::string& value, const SourcePolicy* policy) {
   if (value.starts_with(kLayoutScheme)) {
     const std::string rest = value.substr(kLayoutScheme.size());
     std::size_t end = rest.rfind('@');
@@ -178,6 +179,7 @@ std::string resolve_context(const std::string& name, const std::string& value) {
       absolute(value.starts_with("local:") ? value.substr(6) : value, cat("build context ", name, ":"));
   if (!is_directory(path))
     throw Error(ErrorCode::usage, cat("build context ", name, ": ", path, " is not a directory"));
+  if (policy != nullptr) permit_local(*policy, name);
   return cat("local:", path);
 }
 
@@ -186,6 +188,8 @@ std::string resolve_context(const std::string& name, const std::string& value) {
 BuildInputs read_inputs(const BuildOptions& options, const ContextSource& remote) {
   BuildInputs inputs;
   read_context(options, remote, inputs);
+  if (options.source_policy && !inputs.context_source)
+    for (const char* name : {"context", "dockerfile"}) permit_local(*options.source_policy, name);
   if (inputs.dockerfile) {
     // came with the context
   } else if (options.file == "-") {
@@ -231,7 +235,8 @@ frontend::LowerOptions lower_options(const BuildOptions& options, const BuildInp
   frontend::LowerOptions lower;
   lower.build_args = options.build_args;
   lower.labels = options.labels;
-  for (const auto& [name, value] : options.build_contexts) lower.named_contexts[name] = resolve_context(name, value);
+  for (const auto& [name, value] : options.build_contexts)
+    lower.named_contexts[name] = resolve_context(name, value, options.source_policy.get());
   lower.context_path = inputs.context_path;
   lower.context_ignore = inputs.ignore;
   if (!inputs.dockerfile_path.empty() && !inputs.context_path.empty())

@@ -5,6 +5,8 @@
 #include <atomic>
 #include <memory>
 
+#include "cli/source_redirect.h"
+
 namespace cbuild::cli {
 
 namespace {
@@ -34,6 +36,14 @@ NetworkSources::NetworkSources(cache::Store& store, std::vector<solver::ops::Sec
     : NetworkSources(access_to(store, std::move(secrets), ssh, limits, progress, cancel)) {}
 NetworkSources::NetworkSources(const solver::ops::SourceAccess& access) : urls_(access), git_(access) {}
 NetworkSources::~NetworkSources() = default;
+
+void NetworkSources::redirect_url(std::string& url, Digest& expected) {
+  if (policy_) cli::redirect_url(*policy_, url, expected);
+}
+
+void NetworkSources::redirect_git(frontend::GitRef& ref) {
+  if (policy_) cli::redirect_git(*policy_, ref);
+}
 
 frontend::PinnedFile NetworkSources::pin_url(const std::string& url, const Digest& expected) {
   const solver::ops::UrlContent found = urls_.pin(url, expected);

@@ -21,7 +21,11 @@ class NetworkSources final : public frontend::SourcePinner {
   NetworkSources(cache::Store& store, std::vector<solver::ops::Secret> secrets, const std::vector<SshOption>& ssh,
                  const oci::registry::TransferLimits& limits, ProgressSink& progress, const CancelSource& cancel);
   ~NetworkSources() override;
+  /// Every source that is pinned from now on is what the policy makes of it; null for none.
+  void obey(std::shared_ptr<const SourcePolicy> policy) { policy_ = std::move(policy); }
 
+  void redirect_url(std::string& url, Digest& expected) override;
+  void redirect_git(frontend::GitRef& ref) override;
   frontend::PinnedFile pin_url(const std::string& url, const Digest& expected) override;
   frontend::PinnedCommit pin_git(const std::string& remote, const std::string& ref) override;
 
@@ -35,6 +39,7 @@ class NetworkSources final : public frontend::SourcePinner {
  private:
   explicit NetworkSources(const solver::ops::SourceAccess& access);
 
+  std::shared_ptr<const SourcePolicy> policy_;
   solver::ops::UrlSources urls_;
   solver::ops::GitSources git_;
 };

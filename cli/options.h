@@ -3,12 +3,14 @@
 
 #include <cstdint>
 #include <map>
+#include <memory>
 #include <optional>
 #include <string>
 #include <vector>
 
 #include "cli/call_options.h"
 #include "cli/command.h"
+#include "cli/source_policy.h"
 #include "exporter/cache_spec.h"
 #include "exporter/outputs.h"
 #include "oci/platform.h"
@@ -67,9 +69,11 @@ struct BuildOptions {
   std::vector<std::string> insecure_registries;
   oci::registry::TransferLimits transfer_limits;
   std::optional<std::string> auth_file;
-  std::optional<CallOptions> call;  ///< answer this instead of building
-  std::vector<std::string> notes;   ///< what the command line has without effect, to be shown
-  bool in_history = true;           ///< cbuild history keeps it
+  std::optional<CallOptions> call;                    ///< answer this instead of building
+  std::vector<std::string> notes;                     ///< what the command line has without effect, to be shown
+  bool in_history = true;                             ///< cbuild history keeps it
+  std::shared_ptr<const SourcePolicy> source_policy;  ///< null: every source is taken as it is written
+  bool metadata_warnings = false;                     ///< --metadata-file has the findings of the checks
 };
 
 /// A build as the command line has it.

@@ -301,7 +301,8 @@ TEST_CASE("the environment stands for flags that are not given") {
   CHECK(given.progress == ProgressMode::tty);
   setenv("SOURCE_DATE_EPOCH", "", 1);
   CHECK_FALSE(parse({"."}).build.build_args.contains("SOURCE_DATE_EPOCH"));
-  setenv("EXPERIMENTAL_BUILDKIT_SOURCE_POLICY", "p.json", 1);
+  CHECK(parse({"."}).build.source_policy == nullptr);
+  setenv("EXPERIMENTAL_BUILDKIT_SOURCE_POLICY", "/nonexistent", 1);
   CHECK_THROWS_AS(parse({"."}), Error);
   for (const char* name :
        {"SOURCE_DATE_EPOCH", "DOCKER_DEFAULT_PLATFORM", "BUILDKIT_PROGRESS", "EXPERIMENTAL_BUILDKIT_SOURCE_POLICY"})

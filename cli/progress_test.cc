@@ -80,6 +80,45 @@ TEST_CASE("the picture never exceeds the window") {
   }
 }
 
+TEST_CASE("the environment gives the picture its colours and the length of its tails") {
+  const auto set = [](const char* colors, const char* none, const char* lines) {
+    setenv("BUILDKIT_COLORS", colors, 1);
+    setenv("NO_COLOR", none, 1);
+    setenv("BUILDKIT_TTY_LOG_LINES", lines, 1);
+  };
+  const ScopeExit restore([] {
+    for (const char* name : {"BUILDKIT_COLORS", "NO_COLOR", "BUILDKIT_TTY_LOG_LINES"}) unsetenv(name);
+  });
+  Picture picture;
+  picture.tasks = {finished("a", TaskState::ok, 1), finished("b", TaskState::failed, 1),
+                   finished("c", TaskState::cancelled, 1)};
+  TaskView running;
+  running.phase = TaskView::Phase::running;
+  running.name = "d";
+  running.tail = {"1", "2", "3", "4", "5", "6", "7", "8"};
+  picture.tasks.push_back(running);
+  picture.notes = {"note"};
+  set("", "", "");
+  std::vector<std::string> lines = draw(picture, 20, 0, true);
+  REQUIRE(lines.size() == 12);
+  CHECK(lines[1].starts_with("\x1b[33mnote\x1b[0m"));
+  CHECK(lines[2].starts_with("\x1b[34m => a"));
+  CHECK(lines[3].starts_with("\x1b[31m => ERROR b"));
+  CHECK(lines[6] == "\x1b[2m => => # 3\x1b[0m");
+  set("run=light-green:ERROR=255,0,0:cancel=Cyan:warning=nocolor:none:=", "", "2");
+  lines = draw(picture, 20, 0, true);
+  REQUIRE(lines.size() == 8);
+  CHECK(lines[1].starts_with("\x1b[33mnote"));
+  CHECK(lines[2].starts_with("\x1b[92m => a"));
+  CHECK(lines[3].starts_with("\x1b[38;5;196m => ERROR b"));
+  CHECK(lines[4].starts_with("\x1b[36m => CANCELED c"));
+  CHECK(lines[6] == "\x1b[2m => => # 7\x1b[0m");
+  set("run=green", "1", "-1");
+  lines = draw(picture, 20, 0, true);
+  REQUIRE(lines.size() == 12);
+  CHECK(lines == draw(picture, 20, 0, false));
+}
+
 TEST_CASE("plain progress writes numbered lines and closes what is cut") {
   const TempDir dir = TempDir::in_tmp("progress-");
   const UniqueFd file = sys::open_at(dir.fd(), "log", O_RDWR | O_CREAT, 0600);

@@ -25,16 +25,12 @@ constexpr auto kFrame = std::chrono::milliseconds(100);
 struct Colors {
   std::string run, error, cancel, warning, dim, reset;
 };
-const Colors kPlain{};
 
 /// Shown of a step's output; BUILDKIT_TTY_LOG_LINES, as BuildKit has it.
 std::size_t tail_lines() {
-  static const std::size_t lines = [] {
-    const char* text = std::getenv("BUILDKIT_TTY_LOG_LINES");
-    const auto value = text == nullptr ? std::nullopt : parse_int(text);
-    return static_cast<std::size_t>(value && *value > 0 && *value < 10'000 ? *value : 6);
-  }();
-  return lines;
+  const char* text = std::getenv("BUILDKIT_TTY_LOG_LINES");
+  const auto value = text == nullptr ? std::nullopt : parse_int(text);
+  return static_cast<std::size_t>(value && *value > 0 && *value < 10'000 ? *value : 6);
 }
 
 /// A colour's name or "R,G,B"; empty for anything else.
@@ -170,8 +166,7 @@ bool visible(const TaskView& task) { return task.phase != TaskView::Phase::waiti
 }  // namespace
 
 std::vector<std::string> draw(const Picture& picture, std::size_t width, std::size_t height, bool color) {
-  static const Colors colors = colors_of_environment();
-  const Colors& c = color ? colors : kPlain;
+  const Colors c = color ? colors_of_environment() : Colors{};
   std::vector<const TaskView*> shown;
   std::size_t done = 0, running = 0;
   for (const TaskView& task : picture.tasks) {

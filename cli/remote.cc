@@ -7,6 +7,7 @@
 #include "base/text.h"
 #include "cache/cached_layers.h"
 #include "cache/facts.h"
+#include "cli/source_redirect.h"
 #include "exporter/cache_end.h"
 #include "oci/image_config.h"
 #include "oci/layout.h"
@@ -242,6 +243,11 @@ frontend::ResolvedImage StoreImageResolver::from_registry(const oci::Reference& 
 }
 
 frontend::ResolvedImage StoreImageResolver::resolve(const std::string& text, const oci::Platform& platform) {
+  const SourcePolicy* policy = remote_.policy();
+  return find(policy == nullptr ? text : redirect_image(*policy, text), platform);
+}
+
+frontend::ResolvedImage StoreImageResolver::find(const std::string& text, const oci::Platform& platform) {
   if (text.starts_with(kOciLayoutScheme)) return from_layout(text, platform);
   const oci::Reference reference =
       oci::parse_reference(text.starts_with(kImageScheme) ? text.substr(kImageScheme.size()) : text);

@@ -31,6 +31,8 @@ class Remote {
   ~Remote();
 
   oci::registry::Client& registry();
+  /// The build's; null for none.
+  const SourcePolicy* policy() const { return options_.source_policy.get(); }
   /// Another client with the same settings, for work that ends by itself.
   std::unique_ptr<oci::registry::Client> new_client(const CancelSource& cancel, unsigned max_attempts);
   /// Brings the blob of a layer into the store, from where its locator says; shown as a task of its own. A layer that
@@ -63,6 +65,7 @@ class StoreImageResolver final : public frontend::ImageResolver {
   frontend::ResolvedImage resolve(const std::string& reference, const oci::Platform& platform) override;
 
  private:
+  frontend::ResolvedImage find(const std::string& text, const oci::Platform& platform);
   frontend::ResolvedImage from_layout(const std::string& locator, const oci::Platform& platform);
   frontend::ResolvedImage from_registry(const oci::Reference& reference, const oci::Platform& platform);
   std::optional<std::string> read_document(const Digest& digest);

@@ -60,10 +60,10 @@ solver::Op RemoteContexts::by_url(const std::string& url, bool keep_git_dir) {
   if (const auto ref = frontend::parse_git_ref(url, true)) {
     return frontend::pin_git_source(*ref, keep_git_dir || ref->keep_git_dir.value_or(false), &sources_);
   }
-  const frontend::PinnedFile file = sources_.pin_url(url, {});
-  sources_.fetch_url(url, file.content);
-  const bool unpack = oci::layer::is_archive(store_.blobs().open(file.content).get());
-  return solver::HttpSource{url, kFileName, file.content, file.last_modified_s.value_or(0), unpack};
+  solver::HttpSource file = frontend::pin_http_source(url, kFileName, "", &sources_);
+  sources_.fetch_url(file.url, file.content);
+  file.unpack = oci::layer::is_archive(store_.blobs().open(file.content).get());
+  return file;
 }
 
 std::optional<solver::Op> RemoteContexts::from_stdin(std::string& text, std::size_t limit) {
@@ -85,8 +85,8 @@ std::optional<std::string> RemoteContexts::read(const solver::Op& context, const
 }
 
 std::string RemoteContexts::read_url(const std::string& url, std::size_t limit) {
-  const frontend::PinnedFile file = sources_.pin_url(url, {});
-  sources_.fetch_url(url, file.content);
+  const solver::HttpSource file = frontend::pin_http_source(url, kFileName, "", &sources_);
+  sources_.fetch_url(file.url, file.content);
   return sys::read_all(store_.blobs().open(file.content).get(), limit);
 }
 

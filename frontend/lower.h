@@ -48,11 +48,18 @@ struct PinnedCommit {
   std::string ref;         ///< full name of the ref ("refs/heads/main"); may be empty
 };
 
+struct GitRef;
+
 /// Ties remote sources (ADD of URLs and repositories, named contexts) to content before anything is built, so that they
 /// have a cache key. Seam; the real one asks the network.
 class SourcePinner {
  public:
   virtual ~SourcePinner() = default;
+  /// What a source policy makes of a URL, and of the digest that its content must have (empty: any), before it is
+  /// pinned. Throws Error{denied}.
+  virtual void redirect_url(std::string& /*url*/, Digest& /*expected*/) {}
+  /// The same of a repository, also where the commit is known and nothing is asked.
+  virtual void redirect_git(GitRef& /*ref*/) {}
   /// `expected` (empty: unknown) is what the user says the content is: when that content is at hand no request is
   /// needed. Throws Error.
   virtual PinnedFile pin_url(const std::string& url, const Digest& expected) = 0;

@@ -70,25 +70,30 @@ Digest parse_checksum(const std::string& checksum) {
 }  // namespace
 
 solver::GitSource pin_git_source(const GitRef& ref, bool keep_git_dir, SourcePinner* pinner) {
-  const PinnedCommit pinned = pin(ref, pinner);
-  return {ref.remote,
+  GitRef wanted = ref;
+  if (pinner != nullptr) pinner->redirect_git(wanted);
+  const PinnedCommit pinned = pin(wanted, pinner);
+  return {wanted.remote,
           pinned.commit,
           pinned.ref,
-          ref.subdir,
+          wanted.subdir,
           keep_git_dir,
-          ref.submodules.value_or(true),
-          ref.mtime != "checkout"};
+          wanted.submodules.value_or(true),
+          wanted.mtime != "checkout"};
 }
 
 solver::HttpSource pin_http_source(const std::string& url, const std::string& file_name, const std::string& checksum,
                                    SourcePinner* pinner) {
-  const Digest expected = parse_checksum(checksum);
-  const PinnedFile pinned = need(pinner, url).pin_url(url, expected);
-  if (!checksum.empty() && pinned.content != expected) {
+  Digest expected = parse_checksum(checksum);
+  std::string where = url;
+  SourcePinner& network = need(pinner, url);
+  network.redirect_url(where, expected);
+  const PinnedFile pinned = network.pin_url(where, expected);
+  if (!expected.empty() && pinned.content != expected) {
     throw Error(ErrorCode::input,
-                cat("digest mismatch for ", url, ": ", pinned.content.str(), " (expected: ", expected.str(), ")"));
+                cat("digest mismatch for ", where, ": ", pinned.content.str(), " (expected: ", expected.str(), ")"));
   }
-  return {url, file_name, pinned.content, pinned.last_modified_s.value_or(0), false};
+  return {where, file_name, pinned.content, pinned.last_modified_s.value_or(0), false};
 }
 
 }  // namespace cbuild::frontend

@@ -1,0 +1,71 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "cli/metadata.h"
+
+#include <nlohmann/json.hpp>
+
+#include "base/digest.h"
+#include "base/text.h"
+#include "frontend/check.h"
+
+namespace cbuild::cli {
+
+namespace {
+
+using MetadataObject = nlohmann::ordered_json;
+
+MetadataObject target_metadata(const BuildOptions& options, const TargetResult& target, const std::string& build_id) {
+  const exporter::BuiltImage& image = *target.image;
+  MetadataObject json = MetadataObject::object();
+  if (!build_id.empty()) json["buildx.build.ref"] = cat("cbuild/cbuild/", build_id);
+  json["containerimage.config.digest"] = image.config.digest.str();
+  json["containerimage.descriptor"] = MetadataObject::parse(oci::to_json(image.manifest));
+  json["containerimage.digest"] = image.manifest.digest.str();
+  std::vector<std::string> names;
+  for (const exporter::Output& output : options.outputs)
+    if (output.target == target.name) names.insert(names.end(), output.names.begin(), output.names.end());
+  if (!names.empty()) json["image.name"] = join(names, ",");
+  return json;
+}
+
+MetadataObject place_of(const Span& span, std::size_t offset) { return {{"line", span.source->position(offset).line}}; }
+
+/// As Go writes BuildKit's warning of a vertex: texts are bytes, so they are in base64.
+MetadataObject warning_json(const Diagnostic& finding) {
+  MetadataObject json = MetadataObject::object();
+  const frontend::CheckRule* rule = frontend::find_rule(finding.rule);
+  if (finding.span) json["vertex"] = sha256(finding.span.source->text()).str();
+  json["level"] = 1;
+  json["short"] = base64_encode(frontend::finding_line(finding));
+  if (rule != nullptr) {
+    json["detail"] = MetadataObject::array({base64_encode(rule->description)});
+    if (!rule->url().empty()) json["url"] = rule->url();
+  }
+  if (!finding.span) return json;
+  const SourceText& source = *finding.span.source;
+  json["sourceInfo"] = {
+      {"filename", source.name()}, {"data", base64_encode(source.text())}, {"language", "Dockerfile"}};
+  const std::size_t last = finding.span.end > finding.span.begin ? finding.span.end - 1 : finding.span.begin;
+  json["range"] = MetadataObject::array();
+  json["range"].push_back(
+      {{"start", place_of(finding.span, finding.span.begin)}, {"end", place_of(finding.span, last)}});
+  return json;
+}
+
+}  // namespace
+
+std::string metadata_json(const BuildOptions& options, const std::vector<TargetResult>& targets,
+                          const MetadataFacts& facts) {
+  MetadataObject json = MetadataObject::object();
+  if (targets.size() == 1) {
+    json = target_metadata(options, targets.front(), facts.build_id);
+  } else {
+    for (const TargetResult& target : targets) json[target.name] = target_metadata(options, target, facts.build_id);
+  }
+  if (options.metadata_warnings && !facts.findings.empty()) {
+    MetadataObject& warnings = json["buildx.build.warnings"] = MetadataObject::array();
+    for (const Diagnostic& finding : facts.findings) warnings.push_back(warning_json(finding));
+  }
+  return json.dump(2, ' ', false, MetadataObject::error_handler_t::replace) + "\n";
+}
+
+}  // namespace cbuild::cli
