@@ -20,7 +20,7 @@
 namespace cbuild::cli {
 namespace {
 
-using Json = nlohmann::json;
+using EnvironmentJson = nlohmann::json;
 
 constexpr char kEpoch[] = "SOURCE_DATE_EPOCH";
 constexpr std::size_t kMaxConfig = 4u << 20;
@@ -40,14 +40,14 @@ std::string config_path() {
 }
 
 /// The entry of the docker host, else the one called "default".
-Json proxies_of(const Json& config) {
+EnvironmentJson proxies_of(const EnvironmentJson& config) {
   const auto all = config.find("proxies");
-  if (all == config.end() || !all->is_object()) return Json::object();
+  if (all == config.end() || !all->is_object()) return EnvironmentJson::object();
   const std::string given = variable_text("DOCKER_HOST");
   for (const std::string& host :
        {given.empty() ? std::string("unix:///var/run/docker.sock") : given, std::string("default")})
     if (const auto entry = all->find(host); entry != all->end() && entry->is_object()) return *entry;
-  return Json::object();
+  return EnvironmentJson::object();
 }
 
 bool has_argument(const BuildOptions& build, const std::string& name) {
@@ -64,12 +64,12 @@ void add_proxies(BuildOptions& build) {
   const std::string path = config_path();
   const auto text = path.empty() ? std::nullopt : sys::try_read_plain(AT_FDCWD, path, kMaxConfig);
   if (!text || text->find("\"proxies\"") == std::string::npos) return;
-  const Json config = Json::parse(*text, nullptr, false);
+  const EnvironmentJson config = EnvironmentJson::parse(*text, nullptr, false);
   if (!config.is_object()) {
     build.notes.push_back(cat(path, " is not JSON; its proxies are not used"));
     return;
   }
-  const Json proxies = proxies_of(config);
+  const EnvironmentJson proxies = proxies_of(config);
   for (const auto& [key, name] : kNames) {
     const auto value = proxies.find(key);
     if (value == proxies.end() || !value->is_string() || value->get<std::string>().empty()) continue;

@@ -11,13 +11,13 @@ namespace cbuild::cli {
 
 namespace {
 
-using Json = nlohmann::json;
+using PolicyJson = nlohmann::json;
 
 [[noreturn]] void refuse_policy(const std::string& message) {
   throw Error(ErrorCode::input, cat("source policy: ", message));
 }
 
-std::string text_of(const Json& object, const char* key) {
+std::string text_of(const PolicyJson& object, const char* key) {
   const auto value = object.find(key);
   if (value == object.end() || value->is_null()) return {};
   if (!value->is_string()) refuse_policy(cat(key, " is not a string"));
@@ -25,7 +25,7 @@ std::string text_of(const Json& object, const char* key) {
 }
 
 /// An enumeration by name or number; the first name where it is missing.
-std::size_t choice_of(const Json& object, const char* key, const std::vector<std::string>& names) {
+std::size_t choice_of(const PolicyJson& object, const char* key, const std::vector<std::string>& names) {
   const auto value = object.find(key);
   if (value == object.end() || value->is_null()) return 0;
   for (std::size_t i = 0; i < names.size(); ++i)
@@ -88,7 +88,7 @@ std::string expand_groups(const std::string& format, const std::smatch& groups) 
 }  // namespace
 
 struct PolicyReader {
-  static SourcePolicy::Rule rule(const Json& json) {
+  static SourcePolicy::Rule rule(const PolicyJson& json) {
     SourcePolicy::Rule out;
     const auto selector = json.find("selector");
     if (selector == json.end() || !selector->is_object()) refuse_policy("a rule has no selector");
@@ -100,7 +100,7 @@ struct PolicyReader {
     if (out.match == SourcePolicy::Match::regex) out.expression = out.identifier;
     compile(out.expression);
     if (const auto list = selector->find("constraints"); list != selector->end() && list->is_array())
-      for (const Json& entry : *list) out.constraints.push_back(constraint(entry));
+      for (const PolicyJson& entry : *list) out.constraints.push_back(constraint(entry));
     const auto updates = json.find("updates");
     out.has_update = updates != json.end() && updates->is_object();
     if (!out.has_update) {
@@ -114,7 +114,7 @@ struct PolicyReader {
     return out;
   }
 
-  static SourcePolicy::Constraint constraint(const Json& json) {
+  static SourcePolicy::Constraint constraint(const PolicyJson& json) {
     if (!json.is_object()) refuse_policy("a constraint is not an object");
     const auto condition =
         static_cast<SourcePolicy::Condition>(choice_of(json, "condition", {"EQUAL", "NOTEQUAL", "MATCHES"}));
@@ -124,13 +124,13 @@ struct PolicyReader {
 };
 
 SourcePolicy SourcePolicy::parse(std::string_view json) {
-  const Json document = Json::parse(json, nullptr, false);
+  const PolicyJson document = PolicyJson::parse(json, nullptr, false);
   if (!document.is_object()) refuse_policy("it is not a JSON object");
   SourcePolicy policy;
   const auto rules = document.find("rules");
   if (rules == document.end() || rules->is_null()) return policy;
   if (!rules->is_array()) refuse_policy("rules is not a list");
-  for (const Json& rule : *rules) policy.rules_.push_back(PolicyReader::rule(rule));
+  for (const PolicyJson& rule : *rules) policy.rules_.push_back(PolicyReader::rule(rule));
   return policy;
 }
 

@@ -42,14 +42,12 @@ TEST_CASE("a source is converted, and the rules start over") {
   CHECK(outcome(R"({"action": "CONVERT", "selector": {"identifier": "^https://host/(.*)$", "match_type": "REGEX"},
                     "updates": {"identifier": "https://mirror/$1"}})",
                 "https://host/f") == "https://mirror/f");
-  CHECK(outcome(R"({"action": "CONVERT", "selector": {"identifier": "x([0-9])", "matchType": "REGEX"
-}
-, "updates" : { "identifier" : "y$1" }
-})",
+  CHECK(outcome(R"json({"action": "CONVERT", "selector": {"identifier": "x([0-9])", "matchType": "REGEX"},
+                    "updates": {"identifier": "y$1"}})json",
                 "x1/x2/x") == "y1/y2/x");
-CHECK(outcome(R"({"action": "CONVERT", "selector": {"identifier": "a.c", "match_type": "EXACT"},
+  CHECK(outcome(R"({"action": "CONVERT", "selector": {"identifier": "a.c", "match_type": "EXACT"},
                     "updates": {"identifier": "b$1"}})",
-              "a.c") == "b$1");
+                "a.c") == "b$1");
 }
 
 TEST_CASE("constraints look at attributes, updates set them") {
