@@ -204,12 +204,12 @@ TEST_CASE("words are taken as docker takes them") {
 }
 
 TEST_CASE("the last of --call, --check and --print wins") {
-  using Question = CallOptions::Question;
-  CHECK(parse({"--check", "--call=targets", "."}).build.call->question == Question::targets);
-  CHECK(parse({"--call=targets", "--check", "."}).build.call->question == Question::check);
-  CHECK(parse({"--print", "outline", "."}).build.call->question == Question::outline);
+  using Asked = CallOptions::Question;
+  CHECK(parse({"--check", "--call=targets", "."}).build.call->question == Asked::targets);
+  CHECK(parse({"--call=targets", "--check", "."}).build.call->question == Asked::check);
+  CHECK(parse({"--print", "outline", "."}).build.call->question == Asked::outline);
   CHECK_FALSE(parse({"--check", "--call=build", "."}).build.call.has_value());
-  CHECK(parse({"--call=targets", "--check=false", "."}).build.call->question == Question::targets);
+  CHECK(parse({"--call=targets", "--check=false", "."}).build.call->question == Asked::targets);
 }
 
 TEST_CASE("a secret of type env takes the variable from src") {
