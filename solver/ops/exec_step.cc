@@ -277,8 +277,11 @@ Result ExecStep::publish() {
   const Result& root = request_.inputs.at(0);
   CanonicalWriter identity;
   std::optional<cache::TreeView> base;
-  if (!root.id.empty()) base.emplace(cache::open_view(context_.services.store, root.id));
-  const RunTimes times{began_ns_, sys::now_ns(), base ? &*base : nullptr};
+  const RunTimes times{began_ns_, sys::now_ns(), [&]() -> const cache::TreeView* {
+                         if (root.id.empty()) return nullptr;
+                         if (!base) base.emplace(cache::open_view(context_.services.store, root.id));
+                         return &*base;
+                       }};
   const auto changes = layer_identity(staging_->tree_fd(), times, kIdentityMaxBytes, kIdentityMaxEntries);
   identity.tag('r').digest(root.identity);
   if (changes)

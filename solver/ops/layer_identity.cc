@@ -57,7 +57,8 @@ class Walk {
   }
 
   bool is_base_time(const std::string& path, const struct stat& st) const {
-    const auto below = times_.base == nullptr ? std::nullopt : times_.base->lookup(path);
+    const cache::TreeView* const base = times_.base ? times_.base() : nullptr;
+    const auto below = base == nullptr ? std::nullopt : base->lookup(path);
     return below && nanoseconds(below->st.st_mtim) == nanoseconds(st.st_mtim);
   }
 

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <cstdint>
+#include <functional>
 #include <optional>
 
 #include "base/digest.h"
@@ -12,7 +13,8 @@ namespace cbuild::solver::ops {
 /// When a step ran, and on what.
 struct RunTimes {
   std::int64_t began_ns = 0, ended_ns = 0;
-  const cache::TreeView* base = nullptr;  ///< nullptr: on nothing
+  /// Gives what it ran on, or nullptr for nothing. Asked only for a time outside of the run; not set: on nothing.
+  std::function<const cache::TreeView*()> base = {};
 };
 
 /// Content digest of the raw changes in an overlay upper directory, its root included: names, types, modes, owners,

@@ -20,7 +20,7 @@ using oci::layer::test::TreeMaker;
 namespace {
 
 /// All times are of the run: what differs is not when something was made.
-constexpr RunTimes kAnyTime{0, std::numeric_limits<std::int64_t>::max(), nullptr};
+const RunTimes kAnyTime{0, std::numeric_limits<std::int64_t>::max()};
 
 std::optional<Digest> identity_of(const std::function<void(TreeMaker&)>& make_tree, std::uint64_t max_bytes = 1000,
                                   std::uint64_t max_entries = 10) {
@@ -44,7 +44,7 @@ Digest identity_now(const std::function<void(TreeMaker&)>& make_tree, const cach
   const std::int64_t began = sys::now_ns();
   TreeMaker make(tree.fd());
   make_tree(make);
-  const auto identity = layer_identity(tree.fd(), {began, sys::now_ns(), base}, 1000, 10);
+  const auto identity = layer_identity(tree.fd(), {began, sys::now_ns(), [base] { return base; }}, 1000, 10);
   REQUIRE(identity);
   return *identity;
 }
