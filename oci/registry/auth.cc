@@ -60,8 +60,14 @@ void check_realm(const Endpoint& endpoint, const Url& realm) {
 }
 
 Authenticator::Authenticator(HttpPool& pool, Hosts& hosts, CredentialStore& store, Secrets& secrets, RetryPolicy& retry,
-                             const TransferLimits& limits)
-    : pool_(pool), hosts_(hosts), store_(store), secrets_(secrets), retry_(retry), limits_(limits) {}
+                             const Options& options)
+    : pool_(pool),
+      hosts_(hosts),
+      store_(store),
+      secrets_(secrets),
+      retry_(retry),
+      limits_(options.limits),
+      clock_ns_(options.clock_ns ? options.clock_ns : sys::monotonic_ns) {}
 
 std::string Authenticator::first(Attempt& attempt) {
   Challenge challenge;
@@ -140,11 +146,11 @@ std::string Authenticator::bearer(const Challenge& challenge, Attempt& attempt, 
   const std::shared_ptr<Slot> slot = slot_for(key, attempt.scopes);
   const std::lock_guard lock(slot->mutex);
   const bool refused = attempt.sent == "Bearer " + slot->token;
-  if (!slot->token.empty() && !refused && sys::monotonic_ns() < slot->expires_ns) return slot->token;
+  if (!slot->token.empty() && !refused && clock_ns_() < slot->expires_ns) return slot->token;
   const Grant grant = fetch(challenge, attempt, slot->scopes, account);
   secrets_.add(grant.token);
   slot->token = grant.token;
-  slot->expires_ns = sys::monotonic_ns() + grant.lifetime_s * 900'000'000;  // renewed at 90 %
+  slot->expires_ns = clock_ns_() + grant.lifetime_s * 900'000'000;  // renewed at 90 %
   slot->granted = true;
   return slot->token;
 }

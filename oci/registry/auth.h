@@ -3,6 +3,7 @@
 
 #include <atomic>
 #include <cstdint>
+#include <functional>
 #include <map>
 #include <memory>
 #include <mutex>
@@ -11,6 +12,7 @@
 #include <vector>
 
 #include "oci/registry/challenge.h"
+#include "oci/registry/client.h"
 #include "oci/registry/credentials.h"
 #include "oci/registry/hosts.h"
 #include "oci/registry/http.h"
@@ -24,7 +26,7 @@ namespace cbuild::oci::registry {
 class Authenticator {
  public:
   Authenticator(HttpPool& pool, Hosts& hosts, CredentialStore& store, Secrets& secrets, RetryPolicy& retry,
-                const TransferLimits& limits);
+                const Options& options);
 
   /// One logical request and what it has shown so far.
   struct Attempt {
@@ -53,7 +55,7 @@ class Authenticator {
     std::atomic<bool> granted = false;
     std::mutex mutex;  // guards the rest; held while the token is fetched
     std::string token;
-    std::int64_t expires_ns = 0;  // monotonic
+    std::int64_t expires_ns = 0;  // by clock_ns_
   };
   struct Grant {
     std::string token;
@@ -77,6 +79,7 @@ class Authenticator {
   Secrets& secrets_;
   RetryPolicy& retry_;
   const TransferLimits limits_;
+  const std::function<std::int64_t()> clock_ns_;
   std::mutex mutex_;                                                 // guards the maps
   std::map<std::string, Challenge> challenges_;                      ///< by origin
   std::map<std::string, std::vector<std::shared_ptr<Slot>>> slots_;  ///< by registry, token server and account

@@ -30,6 +30,7 @@ struct Options {
   unsigned max_attempts = 5;
   std::chrono::milliseconds retry_delay{1000};  ///< before the second attempt; grows, with jitter
   TransferLimits limits;                        ///< what is slower is broken off and tried again
+  std::function<std::int64_t()> clock_ns;       ///< by which tokens expire; unset: the machine's monotonic clock
   const CancelSource* cancel = nullptr;
   std::function<void(const std::string&)> warn;  ///< Warning headers, retries; one line each
 };

@@ -138,6 +138,32 @@ TEST_CASE_FIXTURE(AuthFixture, "a token that has been revoked is replaced") {
   CHECK(token_requests() == 2);
 }
 
+TEST_CASE_FIXTURE(AuthFixture, "a token is renewed shortly before it expires, and not earlier") {
+  registry.wants_token = true;
+  std::int64_t now_ns = 0, lifetime_s = 60;  // that of the protocol, where the server says none
+  options.clock_ns = [&] { return now_ns; };
+  std::string stated;
+  SUBCASE("no lifetime is stated") {}
+  SUBCASE("five minutes") {
+    lifetime_s = 300;
+    stated = R"(,"expires_in":300)";
+  }
+  SUBCASE("less than the shortest") { stated = R"(,"expires_in":1)"; }
+  registry.alter = [&](const FakeRequest& r, FakeResponse& answer) {
+    if (r.path == "/token") answer.body = replace_all(answer.body, ",\"expires_in\":300", stated);
+  };
+  const auto pull_after = [&](std::int64_t seconds) {
+    now_ns += seconds * 1'000'000'000;
+    CHECK(client().manifest(ref).body == manifest);
+    return token_requests();
+  };
+  CHECK(pull_after(0) == 1);
+  CHECK(pull_after(lifetime_s / 2) == 1);
+  CHECK(pull_after(lifetime_s / 2) == 2);
+  CHECK(pull_after(lifetime_s / 2) == 2);
+  CHECK(requests("/manifests/").size() == 5);  // one 401 to learn of tokens, none for one that has expired
+}
+
 TEST_CASE_FIXTURE(AuthFixture, "a challenge for more scope is answered with the merged one") {
   registry.wants_token = true;
   registry.script = [&](const FakeRequest& r) -> std::optional<FakeResponse> {

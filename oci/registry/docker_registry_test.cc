@@ -239,6 +239,25 @@ TEST_CASE_FIXTURE(DockerRegistryFixture, "a certificate that is valid for anothe
   CHECK_FALSE(Client(options).resolve(parse_reference(registry.address() + "/a")));
 }
 
+TEST_CASE_FIXTURE(DockerRegistryFixture, "a redirect from TLS to plain http is refused") {
+  if (!available(kProgram) || !available("/usr/bin/openssl")) return;
+  make_certificates(dir.path());
+  FakeServer storage([](const FakeRequest&) { return FakeResponse{.body = "blob"}; });
+  const std::string redirect =
+      cat("middleware:\n  storage:\n    - name: redirect\n      options: {baseurl: \"", storage.url("/"), "\"}\n");
+  const DockerRegistry registry(dir, tls_section(dir.path()), redirect);
+  trust(registry.address());
+  const Reference ref = parse_reference(registry.address() + "/a");
+  const Descriptor blob = put_blob(layout.blobs(), "blob", std::string(media_type::kLayer));
+  client().push_blob(ref, blob, layout.blobs(), std::nullopt);
+  std::string what;
+  CHECK(code_of([&] { client().fetch_small_blob(ref, blob); }, &what) == ErrorCode::network);
+  CHECK(what.find("127.0.0.1 leads to plain http at 127.0.0.1") != std::string::npos);
+  CHECK(storage.log().empty());
+  options.insecure = {registry.address()};
+  CHECK(Client(options).fetch_small_blob(ref, blob) == "blob");
+}
+
 TEST_CASE_FIXTURE(DockerRegistryFixture, "a certificate that has expired is called that") {
   if (!available(kProgram) || !available("/usr/bin/openssl")) return;
   make_certificates(dir.path(), "IP:127.0.0.1", -1);

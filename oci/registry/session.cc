@@ -42,7 +42,7 @@ Session::Session(Options options)
       retry_({std::max(1u, options_.max_attempts), options_.retry_delay, options_.cancel, options_.warn}),
       hosts_(options_, pool_, secrets_, retry_),
       store_(CredentialStore::places(options_.auth_file), options_.warn),
-      auth_(pool_, hosts_, store_, secrets_, retry_, options_.limits) {}
+      auth_(pool_, hosts_, store_, secrets_, retry_, options_) {}
 
 Call Session::call(const Reference& reference, const std::string& rest, ScopeSet scopes, std::string doing) {
   Call out;
