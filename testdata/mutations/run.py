@@ -26,6 +26,7 @@ import switch
 FLAGS = ["-DBUILD_TESTING=ON", "-DCMAKE_CXX_FLAGS_RELWITHDEBINFO=-O1 -g0 -DNDEBUG"]
 # Whatever a mutation does: only the test's own directories ($1), which also stand for /tmp, /var/tmp and the work directories of the build ($2), and
 # the base images ($3) can be written. The device nodes are its own: modes and owners of the machine's would change through any mount of them.
+# The second mount of /sys, as it was, is for the kernel: while all that it sees are read-only, a user namespace may not mount one that is not.
 CAGE = """
 set -e
 mount --make-rprivate /
@@ -44,6 +45,7 @@ mount -t devpts -o newinstance,ptmxmode=666,mode=620,gid=5 devpts /dev/pts
 mount -t tmpfs -o mode=1777 shm /dev/shm
 ln -s pts/ptmx /dev/ptmx; ln -s /proc/self/fd /dev/fd
 ln -s /proc/self/fd/0 /dev/stdin; ln -s /proc/self/fd/1 /dev/stdout; ln -s /proc/self/fd/2 /dev/stderr
+mount --bind /sys "$1/sys"
 mount -o remount,bind,ro /sys
 mount -o remount,bind,ro /
 cd "$1/tmp"
@@ -52,7 +54,7 @@ set +e
 "$@"
 exit $?
 """
-OWN_PLACES = ("tmp", "var", "e2e", "differential")
+OWN_PLACES = ("tmp", "var", "e2e", "differential", "sys")
 
 
 def remove(place):
