@@ -12,6 +12,8 @@
 #include <doctest/doctest.h>
 
 #include <algorithm>
+#include <chrono>
+#include <csignal>
 
 #include "base/sys.h"
 #include "base/test_skip.h"
@@ -48,6 +50,45 @@ std::string own_name(std::string_view what) { return cat("sandbox-", what, "-", 
 void remove_cgroups(const std::string& name) {
   for (const std::string& group : cgroups_named(name)) ::rmdir(group.c_str());
 }
+
+/// Control groups below which this process and what it starts live, so that other builds of this machine are not seen.
+class OwnCgroups {
+ public:
+  OwnCgroups() {
+    for (const char* hierarchy : {"/sys/fs/cgroup", "/sys/fs/cgroup/unified", "/sys/fs/cgroup/devices"}) {
+      if (!sys::try_stat_at(AT_FDCWD, cat(hierarchy, "/cgroup.procs"))) continue;
+      directories_.push_back(cat(hierarchy, "/sandbox-test-", ::getpid()));
+      sys::mkdir_at(AT_FDCWD, directories_.back(), 0755);
+      enter(directories_.back());
+    }
+  }
+
+  /// The groups that are there now.
+  std::vector<std::string> below() const {
+    std::vector<std::string> out;
+    for (const std::string& directory : directories_)
+      for (const std::string& name : sys::list_dir(sys::open_at(AT_FDCWD, directory, O_RDONLY | O_DIRECTORY).get()))
+        if (S_ISDIR(sys::stat_at(AT_FDCWD, cat(directory, "/", name)).st_mode))
+          out.push_back(cat(directory, "/", name));
+    return out;
+  }
+
+  /// Removes them; says what did not work.
+  std::string leave() {
+    std::string report;
+    for (const std::string& directory : directories_) {
+      enter(cat(directory, "/.."));
+      if (::rmdir(directory.c_str()) != 0) report += cat("cannot remove ", directory, "\n");
+    }
+    return report;
+  }
+
+ private:
+  static void enter(const std::string& group) {
+    sys::write_all(sys::open_at(AT_FDCWD, cat(group, "/cgroup.procs"), O_WRONLY).get(), "0");
+  }
+  std::vector<std::string> directories_;
+};
 
 /// Adds a key that only its possessors see to a session keyring of this process's own; false where the kernel has none.
 bool join_keyring_with(const char* key) {
@@ -257,13 +298,7 @@ TEST_CASE("steps leave no cgroup and no mount behind") {
   const std::string result = in_child([]() -> std::string {
     if (::unshare(CLONE_NEWNS) != 0 || ::mount("none", "/", nullptr, MS_REC | MS_PRIVATE, nullptr) != 0)
       return "no mount namespace";
-    std::vector<std::string> own;
-    for (const char* hierarchy : {"/sys/fs/cgroup", "/sys/fs/cgroup/unified", "/sys/fs/cgroup/devices"}) {
-      if (!sys::try_stat_at(AT_FDCWD, cat(hierarchy, "/cgroup.procs"))) continue;
-      own.push_back(cat(hierarchy, "/sandbox-test-", ::getpid()));
-      sys::mkdir_at(AT_FDCWD, own.back(), 0755);
-      sys::write_all(sys::open_at(AT_FDCWD, cat(own.back(), "/cgroup.procs"), O_WRONLY).get(), "0");
-    }
+    OwnCgroups own;
     const std::string mounts = sys::read_file_at(AT_FDCWD, "/proc/self/mountinfo", 1u << 22);
     std::string report;
     for (const auto control : {wire::DeviceControl::automatic, wire::DeviceControl::cgroup_v1}) {
@@ -276,14 +311,46 @@ TEST_CASE("steps leave no cgroup and no mount behind") {
         if (exit.code != 0) report += cat("code ", exit.code, " ", exit.setup_error, "\n");
       }
     }
-    for (const std::string& directory : own) {
-      for (const std::string& name : sys::list_dir(sys::open_at(AT_FDCWD, directory, O_RDONLY | O_DIRECTORY).get()))
-        if (sys::stat_at(AT_FDCWD, cat(directory, "/", name)).st_mode & S_IFDIR) report += cat("left ", name, "\n");
-      sys::write_all(sys::open_at(AT_FDCWD, cat(directory, "/../cgroup.procs"), O_WRONLY).get(), "0");
-      if (::rmdir(directory.c_str()) != 0) report += cat("cannot remove ", directory, "\n");
-    }
+    for (const std::string& left : own.below()) report += cat("left ", left, "\n");
+    report += own.leave();
     if (sys::read_file_at(AT_FDCWD, "/proc/self/mountinfo", 1u << 22) != mounts) report += "mounts changed\n";
     return report;
+  });
+  CHECK(result == "");
+}
+
+TEST_CASE("the next build removes the cgroups of one that was killed, not those of one that runs") {
+  if (!can_run_as_root()) return;
+  const std::string mark = own_name("killed");
+  const std::string result = in_child([&]() -> std::string {
+    OwnCgroups own;
+    std::string report;
+    {
+      TestImage first, second, third;
+      Sandbox killed;
+      Running step(killed.runner(), first.exec({"/bin/sh", "-c", "echo up; sleep 1000; :", mark}));
+      step.wait_for("up");
+      const std::vector<std::string> of_killed = own.below();
+      ::kill(killed.zygote().impl().pid, SIGKILL);
+      step.wait();
+      if (!all_gone(mark)) report += "the step lives\n";
+      if (of_killed.empty() || own.below() != of_killed) report += "the killed one left nothing\n";
+      Sandbox alive;
+      Running other(alive.runner(), second.spec("echo up; sleep 1000"));
+      other.wait_for("up");
+      const std::vector<std::string> of_alive = own.below();
+      for (const std::string& group : of_killed)
+        if (std::find(of_alive.begin(), of_alive.end(), group) != of_alive.end()) report += cat("left ", group, "\n");
+      Sandbox last;
+      last.run(third.spec("true"));
+      const std::vector<std::string> both = own.below();
+      for (const std::string& group : of_alive)
+        if (std::find(both.begin(), both.end(), group) == both.end()) report += cat("took ", group, "\n");
+      other.step().stop(std::chrono::milliseconds(0));
+      other.wait();
+    }
+    for (const std::string& group : own.below()) report += cat("left at the end ", group, "\n");
+    return report + own.leave();
   });
   CHECK(result == "");
 }
