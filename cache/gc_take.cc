@@ -36,17 +36,18 @@ void lift_doom(Database& db) {
     db.script(cat("UPDATE ", table, " SET doomed = 0 WHERE doomed <> 0").c_str());
 }
 
-/// Victims and their blobs; a chain is doomed with its top layer.
+/// Victims and their blobs; a chain is doomed with its top layer. Not a chain that was made since `state` was read:
+/// whoever found it has pinned it, but the pin of a chain that `state` does not have keeps no layer (kept_by()).
 void doom(Store::Impl& store, const GcState& state, const std::vector<Item>& victims) {
   store.index.write([&](Database& db) {
     lift_doom(db);  // left by a gc that was killed
     for (const Item& item : victims) {
       if (item.kind == "layer") {
         const Digest id = *Digest::from_hex(item.id);
+        const GcState::LayerInfo& layer = state.layers.at(id);
         db.run("UPDATE layers SET doomed = 1 WHERE id = ?", id);
-        db.run("UPDATE chains SET doomed = 1 WHERE layer = ?", id);
-        for (const Digest& blob : state.layers.at(id).blobs)
-          db.run("UPDATE blobs SET doomed = 1 WHERE digest = ?", blob);
+        for (const Digest& chain : layer.chains) db.run("UPDATE chains SET doomed = 1 WHERE id = ?", chain);
+        for (const Digest& blob : layer.blobs) db.run("UPDATE blobs SET doomed = 1 WHERE digest = ?", blob);
       } else if (item.kind == "blob") {
         db.run("UPDATE blobs SET doomed = 1 WHERE digest = ?", *Digest::from_hex(item.id));
       }

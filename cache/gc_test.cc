@@ -7,6 +7,9 @@
 
 #include <algorithm>
 
+#include "cache/gc_state.h"
+#include "cache/gc_take.h"
+#include "cache/store_impl.h"
 #include "cache/test_support.h"
 #include "cache/tree_digest.h"
 #include "cache/unpacker.h"
@@ -335,6 +338,32 @@ TEST_CASE("orphans are removed, a gc that was killed is finished") {
   CHECK(prune(store, nothing).empty());
   CHECK(names_in(store, "snapshots").size() == 2);
   CHECK(store.find(built.top_key));
+}
+
+TEST_CASE("a chain that is made while gc chooses stays for who finds it") {
+  TempStore temp;
+  Layer base;
+  base.id = base.diff_id = digest_of("diff");
+  Store cleaner(temp.options());
+  {
+    Store store(temp.options());
+    Staging staging = store.stage("x");
+    write_file(staging.tree_fd(), "f", "1");
+    store.add_tree(base, std::move(staging));
+  }
+  const GcState state = read_state(cleaner.impl());
+  Usage::Item victim;
+  victim.kind = "layer";
+  victim.id = base.id.hex();
+  {
+    Store store(temp.options());
+    store.publish(record_of(digest_of("k"), store.extend({}, base.id, {}).id));
+  }
+  Store finder(temp.options());
+  const auto found = finder.find(digest_of("k"));
+  REQUIRE(found);
+  CHECK(take(cleaner, state, {victim}, {}).empty());
+  CHECK(open_view(finder, found->chain).read_file("f", 10) == "1");
 }
 
 TEST_CASE("builders and gc at the same time: nothing found is ever missing") {
