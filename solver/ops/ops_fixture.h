@@ -8,6 +8,7 @@
 #include <functional>
 #include <future>
 #include <memory>
+#include <mutex>
 #include <string>
 #include <thread>
 #include <utility>
@@ -37,10 +38,8 @@ class FakeRunner final : public sandbox::Runner {
   }
 
   std::shared_ptr<sandbox::RunningStep> run(const sandbox::Spec& spec, sandbox::RunCallbacks callbacks) override {
-    specs.push_back(spec);
-    if (steps.empty()) throw Error(ErrorCode::internal, "no step was expected");
-    const sandbox::Exit exit = steps.front()(spec, callbacks);
-    steps.pop_front();
+    const sandbox::Exit exit = next(spec)(spec, callbacks);
+    const std::lock_guard lock(mutex_);
     threads_.emplace_back([exit, done = std::move(callbacks.done)] { done(exit); });
     return std::make_shared<Handle>(*this);
   }
@@ -51,6 +50,16 @@ class FakeRunner final : public sandbox::Runner {
     void stop(std::chrono::milliseconds) override { ++runner.stops; }
     FakeRunner& runner;
   };
+  Step next(const sandbox::Spec& spec) {
+    const std::lock_guard lock(mutex_);
+    specs.push_back(spec);
+    if (steps.empty()) throw Error(ErrorCode::internal, "no step was expected");
+    Step step = std::move(steps.front());
+    steps.pop_front();
+    return step;
+  }
+
+  std::mutex mutex_;  ///< held in run(): a step that has ended may begin the next one before run() has returned
   std::vector<std::thread> threads_;
 };
 
