@@ -24,12 +24,16 @@ import rows as rows_of
 import switch
 
 FLAGS = ["-DBUILD_TESTING=ON", "-DCMAKE_CXX_FLAGS_RELWITHDEBINFO=-O1 -g0 -DNDEBUG"]
-# Whatever a mutation does: only the test's own directories ($1), which also stand for /tmp, /var/tmp and the work directories of the build ($2), and
-# the base images ($3) can be written. The device nodes are its own: modes and owners of the machine's would change through any mount of them.
-# The second mount of /sys, as it was, is for the kernel: while all that it sees are read-only, a user namespace may not mount one that is not.
+# Whatever a mutation does: only a tmpfs of the test's own (at $1), which also stands for /tmp, /var/tmp and the work directories of the build ($2), and
+# the base images ($3) can be written. In memory, tests do not wait for the syncs of what else runs. The device nodes are its own: modes and owners
+# of the machine's would change through any mount of them. The second mount of /sys, as it was, is for the kernel: while all that it sees are
+# read-only, a user namespace may not mount one that is not.
 CAGE = """
 set -e
 mount --make-rprivate /
+mount -t tmpfs -o mode=755 own "$1"
+mkdir "$1/sys"
+for name in tmp var e2e differential; do mkdir -m 1777 "$1/$name"; done
 mount --bind "$1/tmp" /tmp
 mount --bind "$1/var" /var/tmp
 mount --bind "$1/e2e" "$2/e2e"
@@ -54,12 +58,6 @@ set +e
 "$@"
 exit $?
 """
-OWN_PLACES = ("tmp", "var", "e2e", "differential", "sys")
-
-
-def remove(place):
-    """By a program, because a changed one leaves trees that are too deep for rmtree."""
-    subprocess.run(["rm", "-rf", "--one-file-system", place], check=False, stderr=subprocess.DEVNULL)
 
 
 def environment(number, scratch):
@@ -73,7 +71,10 @@ class Tests:
         self.scratch, self.build = scratch, scratch / "tree" / "build" / "gcc"
         shown = subprocess.run(["ctest", "--test-dir", self.build, "--show-only=json-v1"], check=True, capture_output=True, text=True)
         self.commands = {test["name"]: test["command"] for test in json.loads(shown.stdout)["tests"] if "command" in test}
-        self.seconds, self.guards = {}, {}
+        for command in self.commands.values():
+            if command[0].endswith("_test"):
+                command.append("--abort-after=1")  # one failure is enough
+        self.seconds, self.broken, self.guards = {}, set(), {}
         self.guard = threading.Lock()
         for place in (self.build / "e2e", self.build / "differential", scratch / "bases"):
             place.mkdir(exist_ok=True)
@@ -82,18 +83,17 @@ class Tests:
         """With a program that chooses the mutation itself, because some cases clear the environment."""
         cbuild = str(self.build / "cli" / "cbuild")
         chooser = self.scratch / "programs" / str(number) / "cbuild"
-        chooser.parent.mkdir(parents=True, exist_ok=True)
-        chooser.write_text(f'#!/bin/sh\nCBUILD_MUTANT={number} exec {cbuild} "$@"\n')
-        chooser.chmod(0o755)
+        with self.guard:
+            if not chooser.exists():  # not again while another test may run it
+                chooser.parent.mkdir(parents=True, exist_ok=True)
+                chooser.write_text(f'#!/bin/sh\nCBUILD_MUTANT={number} exec {cbuild} "$@"\n')
+                chooser.chmod(0o755)
         return [str(chooser) if word == cbuild else word for word in self.commands[name]]
 
     def run(self, name, number, timeout):
         """True if it passed."""
         own = self.scratch / "own" / f"{number}-{threading.get_ident()}"
-        remove(own)
-        for place in OWN_PLACES:
-            (own / place).mkdir(parents=True)
-            (own / place).chmod(0o1777)
+        own.mkdir(parents=True, exist_ok=True)
         log = self.scratch / "logs" / str(number) / (name.replace("/", "-") + ".txt")
         log.parent.mkdir(parents=True, exist_ok=True)
         argv = ["unshare", "--mount", "--uts", "--ipc", "--pid", "--fork", "--kill-child", "--mount-proc", "sh", "-c", CAGE, "cage", str(own),
@@ -109,18 +109,19 @@ class Tests:
             finally:
                 process.kill()
                 process.wait()
-                remove(own)
+                own.rmdir()
 
     def see_unchanged(self, name):
-        """How long it takes with nothing changed, which it has to pass; tried once for each test."""
+        """How long it takes with nothing changed, which it has to pass; tried once for each test, so that the log is that of a failure."""
         with self.guard:
             own = self.guards.setdefault(name, threading.Lock())
         with own:
+            if name not in self.commands:
+                raise rows_of.Stale(f"ctest has no test {name}")
             if name not in self.seconds:
-                if name not in self.commands:
-                    raise rows_of.Stale(f"ctest has no test {name}")
                 started = time.monotonic()
-                if not self.run(name, 0, 1200):
+                if name in self.broken or not self.run(name, 0, 1200):
+                    self.broken.add(name)
                     raise rows_of.Stale(f"{name} fails with nothing changed; see {self.scratch}/logs/0")
                 self.seconds[name] = time.monotonic() - started
             return self.seconds[name]
