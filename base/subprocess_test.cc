@@ -227,6 +227,8 @@ TEST_CASE("dropping a child kills and reaps it and its group") {
   }
   CHECK(::kill(pid, 0) == -1);
   // The end of the pipe: nobody of the group holds it any more.
+  pollfd ended{out.read.get(), POLLIN, 0};
+  REQUIRE(::poll(&ended, 1, 30'000) == 1);
   CHECK(sys::read_all(out.read.get(), 100) == "");
 }
 

@@ -129,6 +129,9 @@ TEST_CASE("copy_file_data copies a part, and says when the source is too short")
   CHECK(contents(to.get()) == pattern(10'000).substr(0, 5'000));
   to = open_at(dir.fd(), "to", O_RDWR | O_TRUNC);
   CHECK_THROWS_AS(copy_file_data(from.get(), to.get(), 10'001), Error);
+  write_file_at(dir.fd(), "large", pattern(200'000));
+  const UniqueFd large = open_at(dir.fd(), "large", O_RDONLY);
+  CHECK_THROWS_AS(copy_file_data(large.get(), to.get(), 300'000), Error);
 }
 
 TEST_CASE("copy_file_data works between file systems") {
