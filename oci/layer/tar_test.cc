@@ -117,6 +117,15 @@ TEST_CASE("xattrs with any bytes, empty and large") {
                     with_xattr(file_member("e"), "user.empty", "")});
 }
 
+TEST_CASE("the order in which a file system lists xattrs does not count") {
+  const Member plain = file_member("f", "x");
+  const auto listed = [&](const char* first, const char* second) {
+    return make_tar({with_xattr(with_xattr(plain, first, "value"), second, "value")});
+  };
+  CHECK(listed("user.a", "user.b") == listed("user.b", "user.a"));
+  CHECK(listed("user.a", "security.capability") == listed("security.capability", "user.a"));
+}
+
 TEST_CASE("an xattr name with '=' cannot be written and is left out") {
   const std::vector<Member> read = read_tar(make_tar({with_xattr(file_member("f"), "user.a=b", "c")}));
   REQUIRE(read.size() == 1);
