@@ -39,6 +39,22 @@ TEST_CASE("an error sends nothing to the terminal but text") {
   CHECK(text.find("\xe2\x80\xae") == std::string::npos);
 }
 
+TEST_CASE("the word of a wrong command line cannot begin a line of its own") {
+  const std::string text = error_text(Error(ErrorCode::usage, "unknown flag '--x\nERROR: all is well'"), "/");
+  CHECK(text == "ERROR: unknown flag '--x^JERROR: all is well'\n");
+  CHECK(error_text(Error(ErrorCode::input, "a\nb"), "/") == "ERROR: a\nb\n");
+}
+
+TEST_CASE("what an error is decides the exit code") {
+  const auto code_of = [](ErrorCode code) { return exit_code_of(Error(code, "x")); };
+  CHECK(code_of(ErrorCode::usage) == 2);
+  for (const ErrorCode machine : {ErrorCode::unsupported, ErrorCode::internal}) CHECK(code_of(machine) == 4);
+  CHECK(code_of(ErrorCode::cancelled) == 130);
+  for (const ErrorCode other : {ErrorCode::input, ErrorCode::not_found, ErrorCode::denied, ErrorCode::io,
+                                ErrorCode::no_space, ErrorCode::network, ErrorCode::corrupt, ErrorCode::step_failed})
+    CHECK(code_of(other) == 1);
+}
+
 TEST_CASE("a full disk is said to be which") {
   const std::string text = error_text(Error(ErrorCode::no_space, "write: No space left on device"), "/");
   CHECK(text.find("\nhint: ") != std::string::npos);
