@@ -168,12 +168,22 @@ def one_case(the, filled, number, harm):
         shutil.rmtree(the.work, ignore_errors=True)
 
 
+def check_synced(the, filled):
+    """What a build that ended has synced is found by the next boot: no step of it runs again."""
+    store = the.store("rebooted")
+    subprocess.run(["cp", "-a", "--reflink=auto", filled, store], check=True)
+    reboot(store)
+    the.check_result(store)
+    check("runs because" not in the.last_text, f"steps ran again after a reboot:\n{the.last_text}")
+
+
 def run(the, options):
     filled = the.store("filled")
     the.set_stamp(rig.STAMP)
     the.check_result(filled)
     code, text = the.run(filled, "-t", "kept:1")
     check(code == 0, text)
+    check_synced(the, filled)
     unsynced = the.store("unsynced")
     fill_unsynced(the, unsynced)
     cases = [*index_cases(options), *object_cases(filled, unsynced)]
