@@ -4,6 +4,7 @@
 #include <signal.h>
 #include <unistd.h>
 
+#include "base/test_wait.h"
 #include "cache/gc.h"
 #include "cache/test_support.h"
 
@@ -37,6 +38,7 @@ class Builder {
     end_ = UniqueFd(end[1]);
     const UniqueFd from(ready[0]);
     char byte = 0;
+    const test::Awaiting awaiting("the work of the other builder");
     CHECK(::read(from.get(), &byte, 1) == 1);
   }
   Builder(const Builder&) = delete;
@@ -44,6 +46,7 @@ class Builder {
   ~Builder() {
     end_.reset();
     int status = 0;
+    const test::Awaiting awaiting("the end of the other builder");
     ::waitpid(pid_, &status, 0);
   }
 

@@ -8,6 +8,7 @@
 #include <span>
 #include <utility>
 
+#include "base/test_wait.h"
 #include "cache/step_layer.h"
 #include "cache/test_support.h"
 #include "cache/unpacker.h"
@@ -207,6 +208,7 @@ TEST_CASE("two processes pack one chain") {
   }
   CHECK(Packer(store, options_of(Compression::none)).finish(chain).size() == 10);
   int status = 0;
+  const test::Awaiting awaiting("the end of the other packer");
   ::waitpid(pid, &status, 0);
   CHECK(WEXITSTATUS(status) == 0);
 }

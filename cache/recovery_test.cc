@@ -10,6 +10,7 @@
 #include <random>
 #include <thread>
 
+#include "base/test_wait.h"
 #include "cache/database.h"
 #include "cache/gc.h"
 #include "cache/step_layer.h"
@@ -356,6 +357,7 @@ TEST_CASE("many processes begin one store at once") {
   }
   for (const pid_t pid : children) {
     int status = 0;
+    const test::Awaiting awaiting("the end of a writer");
     ::waitpid(pid, &status, 0);
     CHECK(WIFEXITED(status));
     CHECK(WEXITSTATUS(status) == 0);
@@ -398,6 +400,7 @@ TEST_CASE("threads share one handle") {
       }
     });
   }
+  const test::Awaiting awaiting("the threads that publish");
   for (std::thread& thread : threads) thread.join();
   CHECK(failures == 0);
 }
@@ -424,6 +427,7 @@ TEST_CASE("one thread brings back chains that the index lost while another reads
     for (const Digest& chain : chains) store.publish(record_of(chain, chain));
   }
   done = true;
+  const test::Awaiting awaiting("the reader");
   reader.join();
   for (const Digest& chain : chains) CHECK(store.chain(chain));
 }

@@ -8,6 +8,7 @@
 #include <thread>
 
 #include "base/lost.h"
+#include "base/test_wait.h"
 #include "cache/cached_layers.h"
 #include "cache/claimed_layer.h"
 #include "cache/packer.h"
@@ -169,6 +170,7 @@ TEST_CASE("a slow source is not waited for beyond the patience, nor at the end")
     options.abandon = [&] { abandoned.set_value(); };
     RemoteCache remote(store, {std::move(slow), far.source()}, std::move(options));
     CHECK_FALSE(remote.find(digest_of("content nobody has")));
+    const test::Awaiting awaiting("the record of the other source");
     while (!remote.find(digest_of("content a"))) std::this_thread::yield();  // the other one comes, if not at once
     CHECK_FALSE(remote.find(digest_of("content nobody has")));
   }

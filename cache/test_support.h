@@ -14,6 +14,7 @@
 #include "base/files.h"
 #include "base/lost.h"
 #include "base/sys.h"
+#include "base/test_wait.h"
 #include "base/text.h"
 #include "cache/store.h"
 
@@ -100,6 +101,7 @@ inline int in_child(const std::function<int()>& body) {
     ::_exit(code);
   }
   int status = 0;
+  const test::Awaiting awaiting("the end of a child process");
   ::waitpid(pid, &status, 0);
   return WIFEXITED(status) ? WEXITSTATUS(status) : 128 + WTERMSIG(status);
 }

@@ -68,7 +68,7 @@ function(cbuild_module name)
     # doctest's macros take twice as long to optimise as to run.
     target_compile_options(${id}_test PRIVATE -O0)
     add_test(NAME ${name} COMMAND ${id}_test)
-    set_tests_properties(${name} PROPERTIES TIMEOUT 300 LABELS unit)
+    set_tests_properties(${name} PROPERTIES TIMEOUT 900 LABELS unit)
     add_dependencies(cbuild_unit_tests ${id}_test)
   endif()
   if(CBUILD_FUZZ)

@@ -24,6 +24,7 @@
 #include "base/error.h"
 #include "base/sys.h"
 #include "base/test_skip.h"
+#include "base/test_wait.h"
 #include "base/text.h"
 
 namespace cbuild::sandbox::testing {
@@ -208,6 +209,7 @@ std::string in_child(const std::function<std::string()>& body) {
     ::_exit(0);
   }
   write_end.reset();
+  const test::Awaiting awaiting("the end of a child process, and of what it started");
   const std::string text = sys::read_all(read_end.get(), 16u << 20);
   int status = 0;
   REQUIRE(::waitpid(pid, &status, 0) == pid);

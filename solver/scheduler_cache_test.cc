@@ -2,8 +2,8 @@
 #include <doctest/doctest.h>
 
 #include <algorithm>
-#include <future>
 #include <map>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -22,6 +22,7 @@ using fakes::FakeStore;
 using fakes::image;
 using fakes::RecordedProgress;
 using fakes::run;
+using fakes::Solving;
 
 using Lines = std::vector<std::string>;
 
@@ -242,12 +243,12 @@ struct Contended {
   FakeStore store;
   RecordedProgress progress;
   CancelSource cancel;
-  std::future<SolveReport> solving;
+  std::optional<Solving> solving;
 
   Contended() {
     step = graph.add(run("step", {kNoInput}));
     store.hold_claims_elsewhere();
-    solving = std::async(std::launch::async, [this] {
+    solving.emplace([this] {
       SolveOptions options;
       options.progress = &progress;
       options.cancel = &cancel;
@@ -261,7 +262,7 @@ TEST_CASE("a step that another process runs is waited for, and its result taken"
   Contended c;
   const Result theirs{sha256("their id"), sha256("their identity")};
   c.store.release_claims_elsewhere(theirs);
-  const SolveReport report = c.solving.get();
+  const SolveReport report = c.solving->get();
   CHECK(report.vertices[c.step].state == VertexState::cached);
   CHECK(report.vertices[c.step].result == theirs);
   CHECK(c.executor.started().empty());
@@ -273,7 +274,7 @@ TEST_CASE("a step that another process runs is waited for, and its result taken"
 TEST_CASE("a step that another process gave up is run") {
   Contended c;
   c.store.release_claims_elsewhere();
-  const SolveReport report = c.solving.get();
+  const SolveReport report = c.solving->get();
   CHECK(report.vertices[c.step].state == VertexState::ran);
   CHECK(report.vertices[c.step].reason.text == "never built");
   CHECK(c.executor.started() == Lines{"step"});
@@ -283,7 +284,7 @@ TEST_CASE("a step that another process gave up is run") {
 TEST_CASE("waiting for another process can be cancelled") {
   Contended c;
   c.cancel.cancel();
-  const SolveReport report = c.solving.get();
+  const SolveReport report = c.solving->get();
   CHECK(report.cancelled);
   CHECK_FALSE(report.failure);
   CHECK(report.vertices[c.step].state == VertexState::cancelled);
@@ -293,7 +294,7 @@ TEST_CASE("waiting for another process can be cancelled") {
 TEST_CASE("a claim that can no longer be tried fails the step") {
   Contended c;
   c.store.break_claims(Error(ErrorCode::io, "locks are gone"));
-  const SolveReport report = c.solving.get();
+  const SolveReport report = c.solving->get();
   REQUIRE(report.failure);
   CHECK(report.failure->vertex == c.step);
   CHECK(report.failure->failure.error.message() == "locks are gone");
@@ -308,9 +309,7 @@ TEST_CASE("a step that waits for another process takes no slot") {
   store.hold_claims_elsewhere();
   SolveOptions options;
   options.max_running_steps = 1;
-  auto solving = std::async(std::launch::async, [&] {
-    return solve(graph, {first, second}, executor, store, options);
-  });
+  Solving solving([&] { return solve(graph, {first, second}, executor, store, options); });
   store.wait_refused_keys(2);  // the first did not keep the only slot
   store.release_claims_elsewhere();
   CHECK_FALSE(solving.get().failure);

@@ -9,6 +9,7 @@
 
 #include "base/cancel.h"
 #include "base/lost.h"
+#include "base/test_wait.h"
 #include "solver/fakes.h"
 #include "solver/scheduler.h"
 
@@ -23,6 +24,7 @@ using fakes::image;
 using fakes::merge;
 using fakes::RecordedProgress;
 using fakes::run;
+using fakes::Solving;
 
 using Lines = std::vector<std::string>;
 
@@ -68,7 +70,7 @@ TEST_CASE("a lost input lets what runs come to its end, and the next solve goes 
   f.executor.hold("bad");
   f.executor.hold("slow");
   f.executor.failures.emplace("bad", StepFailure{lost_error("a layer is gone"), 0, {}});
-  auto solving = std::async(std::launch::async, [&] { return f.solve_all(); });
+  Solving solving([&] { return f.solve_all(); });
   f.executor.wait_started("slow");
   f.executor.finish("bad");
   f.executor.finish("slow");
@@ -93,7 +95,7 @@ TEST_CASE("a failure beside a lost input is the one that is reported, and ends w
   f.executor.hold_all();
   f.executor.failures.emplace("bad", StepFailure{lost_error("a layer is gone"), 0, {}});
   f.executor.failures.emplace("slow", exit_code(3));
-  auto solving = std::async(std::launch::async, [&] { return f.solve_all(); });
+  Solving solving([&] { return f.solve_all(); });
   f.executor.finish("base");
   f.executor.wait_started("slow");
   f.executor.finish("bad");
@@ -109,7 +111,7 @@ TEST_CASE("the first failure ends what runs and cancels what has not begun") {
   f.executor.hold("bad");
   f.executor.hold("slow");
   f.executor.failures.emplace("bad", exit_code(3));
-  auto solving = std::async(std::launch::async, [&] { return f.solve_all(); });
+  Solving solving([&] { return f.solve_all(); });
   f.executor.wait_started("slow");
   f.executor.finish("bad");
   const SolveReport report = solving.get();
@@ -138,7 +140,7 @@ TEST_CASE("of several failures the one that comes first in the graph is reported
   executor.hold_all();
   executor.failures.emplace("one", exit_code(1));
   executor.failures.emplace("two", exit_code(2));
-  auto solving = std::async(std::launch::async, [&] { return solve(graph, {one, two}, executor, store, {}); });
+  Solving solving([&] { return solve(graph, {one, two}, executor, store, {}); });
   executor.wait_started(2);
   executor.finish("two");
   executor.finish("one");
@@ -156,10 +158,13 @@ TEST_CASE("what succeeds after the failure of another is kept") {
   FakeStore store;
   executor.hold_all();
   executor.failures.emplace("two", exit_code(2));
-  auto solving = std::async(std::launch::async, [&] { return solve(graph, {after, two}, executor, store, {}); });
+  Solving solving([&] { return solve(graph, {after, two}, executor, store, {}); });
   executor.wait_started(2);
   executor.finish("two");
-  executor.asked.get_future().wait();
+  {
+    const test::Awaiting awaiting("cancel()");
+    executor.asked.get_future().wait();
+  }
   executor.finish("one");
   const SolveReport report = solving.get();
   CHECK(report.failure->vertex == two);
@@ -175,7 +180,7 @@ TEST_CASE("cancelled from outside") {
   f.options.cancel = &cancel;
   f.executor.hold("bad");
   f.executor.hold("slow");
-  auto solving = std::async(std::launch::async, [&] { return f.solve_all(); });
+  Solving solving([&] { return f.solve_all(); });
   f.executor.wait_started("bad");
   f.executor.wait_started("slow");
   cancel.cancel();

@@ -6,13 +6,13 @@
 #include <unistd.h>
 
 #include <filesystem>
-#include <future>
 #include <iterator>
 #include <mutex>
 #include <set>
 #include <string>
 #include <vector>
 
+#include "base/test_wait.h"
 #include "solver/fakes.h"
 
 namespace cbuild::solver {
@@ -26,6 +26,7 @@ using fakes::image;
 using fakes::merge;
 using fakes::RecordedProgress;
 using fakes::run;
+using fakes::Solving;
 
 using Lines = std::vector<std::string>;
 
@@ -116,7 +117,7 @@ TEST_CASE("independent branches run at the same time") {
   FakeStore store;
   executor.hold("left");
   executor.hold("right");
-  auto solving = std::async(std::launch::async, [&] { return solve(d.graph, {d.both}, executor, store, {}); });
+  Solving solving([&] { return solve(d.graph, {d.both}, executor, store, {}); });
   executor.wait_started("left");
   executor.wait_started("right");
   executor.finish("right");
@@ -138,7 +139,7 @@ TEST_CASE("running steps are limited, lowest ids first; what takes no slot is no
   for (int i = 0; i < 6; ++i) executor.hold(cat("step", i));
   SolveOptions options;
   options.max_running_steps = 2;
-  auto solving = std::async(std::launch::async, [&] { return solve(graph, {end}, executor, store, options); });
+  Solving solving([&] { return solve(graph, {end}, executor, store, options); });
   executor.wait_started("free");
   executor.wait_started("step0");
   executor.wait_started("step1");
@@ -162,7 +163,7 @@ TEST_CASE("a thousand running steps hold no thousand threads") {
   SolveOptions options;
   options.max_running_steps = 1000;
   const std::size_t before = thread_count();
-  auto solving = std::async(std::launch::async, [&] { return solve(graph, {end}, executor, store, options); });
+  Solving solving([&] { return solve(graph, {end}, executor, store, options); });
   executor.wait_started(1001);
   CHECK(thread_count() < before + 2 * std::thread::hardware_concurrency() + 8);
   for (int i = 999; i >= 0; --i) executor.finish(cat("step", i));
@@ -265,7 +266,7 @@ TEST_CASE("completions from another thread, after execute() has returned") {
   FakeExecutor executor;
   FakeStore store;
   executor.hold_all();
-  auto solving = std::async(std::launch::async, [&] { return solve(graph, {last}, executor, store, {}); });
+  Solving solving([&] { return solve(graph, {last}, executor, store, {}); });
   executor.finish("base");
   for (int i = 0; i < 50; ++i) executor.finish(std::to_string(i));
   CHECK(solving.get().vertices[last].state == VertexState::ran);
@@ -286,6 +287,7 @@ TEST_CASE("a build that is cached by definition, or only opens an image, starts 
     _exit(cached && opened && thread_count() == 1 ? 0 : 1);
   }
   int status = -1;
+  const test::Awaiting awaiting("a cached solve() in a child process");
   REQUIRE(waitpid(child, &status, 0) == child);
   CHECK(status == 0);
 }

@@ -4,6 +4,7 @@
 #include <thread>
 
 #include "base/sys.h"
+#include "base/test_wait.h"
 #include "base/text.h"
 #include "oci/registry/auth.h"
 #include "oci/registry/fake_registry.h"
@@ -254,6 +255,7 @@ TEST_CASE_FIXTURE(AuthFixture, "threads wait for one token") {
   for (int i = 0; i < 8; ++i) {
     threads.emplace_back([&] { CHECK(client().manifest(ref).body == manifest); });
   }
+  const test::Awaiting awaiting("the clients");
   for (std::thread& thread : threads) thread.join();
   CHECK(token_requests() == 1);
 }

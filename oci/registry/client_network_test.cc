@@ -3,6 +3,7 @@
 #include <thread>
 
 #include "base/sys.h"
+#include "base/test_wait.h"
 #include "oci/registry/pull_fixture.h"
 
 using namespace cbuild;
@@ -141,6 +142,7 @@ TEST_CASE_FIXTURE(PullFixture, "many threads share one client") {
   for (std::size_t i = 0; i < contents.size(); ++i) {
     threads.emplace_back([&, i] { got[i] = client().fetch_small_blob(ref, descriptor_of(contents[i])); });
   }
+  const test::Awaiting awaiting("the clients");
   for (std::thread& thread : threads) thread.join();
   CHECK(got == contents);
 }

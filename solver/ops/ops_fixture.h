@@ -16,6 +16,7 @@
 
 #include "base/files.h"
 #include "base/sys.h"
+#include "base/test_wait.h"
 #include "cache/test_support.h"
 #include "cache/unpacker.h"
 #include "sandbox/runner.h"
@@ -104,6 +105,7 @@ struct World {
     auto future = promise.get_future();
     executor().execute({7, &vertex, std::move(inputs), sha256(key)},
                        [&](Outcome outcome) { promise.set_value(std::move(outcome)); });
+    const test::Awaiting awaiting(cat("the outcome of ", vertex.name));
     return future.get();
   }
   Result done(const Vertex& vertex, std::vector<Result> inputs, const std::string& key = "key") {
