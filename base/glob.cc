@@ -180,4 +180,17 @@ bool has_glob(std::string_view text) {
   return false;
 }
 
+std::string escape_glob(std::string_view name) {
+  if (!has_glob(name)) return std::string(name);
+  std::string out;
+  for (const char c : name) {
+    const bool special = c == '*' || c == '?' || c == '[';
+    if (special) out += '[';  // a set with one member
+    if (c == '\\') out += '\\';
+    out += c;
+    if (special) out += ']';
+  }
+  return out;
+}
+
 }  // namespace cbuild

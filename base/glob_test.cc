@@ -70,6 +70,19 @@ TEST_CASE("has_glob sees unescaped wildcards") {
   for (const char* no : {"", "a", "\\*", "\\[a]", "a]", "\\"}) CHECK_MESSAGE(!has_glob(no), std::string(no));
 }
 
+TEST_CASE("an escaped name matches itself alone") {
+  for (const std::string name : {"a", "a[1]", "*", "?x", "[", "]*", "a\\b*", "\\[", "a\\*"}) {
+    CAPTURE(name);
+    if (has_glob(name)) {
+      CHECK(match_glob(escape_glob(name), name) == true);
+      CHECK(match_glob(escape_glob(name), name + "x") == false);
+    } else {
+      CHECK(escape_glob(name) == name);
+    }
+  }
+  CHECK(match_glob(escape_glob("a[1]"), "a1") == false);
+}
+
 TEST_CASE("a path glob matches name by name and ** over names") {
   struct Case {
     const char *pattern, *path;

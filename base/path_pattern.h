@@ -15,6 +15,9 @@ namespace cbuild {
 std::optional<bool> match_glob(std::string_view pattern, std::string_view path);
 /// True if the text holds an unescaped `*`, `?` or `[`.
 bool has_glob(std::string_view text);
+/// A name that is meant literally, for a place where wildcards are read. A name without a wildcard is read literally
+/// there, backslashes included, and stays as it is.
+std::string escape_glob(std::string_view name);
 
 /// An ordered list of ignore patterns with the rules of .dockerignore (moby patternmatcher): `**` spans directories,
 /// `!` negates, a pattern matches a path or any of its parents, the last match wins. Immutable, thread-safe.

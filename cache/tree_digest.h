@@ -26,6 +26,7 @@ struct Selection {
   /// no pivot is, "**" is allowed.
   bool parents = false;
   bool required = true;  ///< a path without wildcard must exist: else Error{not_found} naming it
+  bool literal = false;  ///< no path is a wildcard, whatever characters it has; not with `parents`
 
   bool operator==(const Selection&) const = default;
 };

@@ -167,7 +167,7 @@ std::vector<Selected> select(const TreeView& tree, const Selection& selection, c
   for (const std::string& asked : selection.paths) {
     if (selection.parents)
       expand_parents(expansion, asked);
-    else if (has_glob(asked))
+    else if (!selection.literal && has_glob(asked))
       expansion.wildcard(relative_path(asked));
     else
       expansion.plain(relative_path(asked), relative_path(asked));

@@ -92,18 +92,6 @@ std::string pivoted_source(std::string_view written) {
   return cat(relative_source(written.substr(0, pivot)), kPivot, relative_source(written.substr(pivot + kPivot.size())));
 }
 
-/// A name that is meant literally, for a place where wildcards are read. What holds no wildcard is read literally
-/// there, backslashes included; so a name that has to be escaped is a wildcard of sets with one member each.
-std::string escape_glob(std::string_view name) {
-  if (!has_glob(name)) return std::string(name);
-  std::string out;
-  for (const char c : name) {
-    const bool special = c == '*' || c == '?' || c == '[';
-    out += special ? cat("[", c, "]") : c == '\\' ? std::string("\\\\") : std::string(1, c);
-  }
-  return out;
-}
-
 /// The file op of one COPY or ADD while its sources are added in order; neighbours from the same input share
 /// an action.
 class CopyBuilder {

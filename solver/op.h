@@ -206,6 +206,7 @@ struct Selector {
   bool ignore_mode = false, ignore_owner = false;  ///< the op sets them itself
   bool parents = false;                            ///< full relative paths count; paths keep their "/./"
   bool required = true;                            ///< a path without wildcard must exist
+  bool literal = false;                            ///< no path is a wildcard, whatever characters it has
 
   bool operator==(const Selector&) const = default;
 };

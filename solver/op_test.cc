@@ -306,7 +306,8 @@ TEST_CASE("selectors: mounts") {
   CHECK(selector(exec, 2) == Selector{});
   CHECK(local_selector(exec, 2).kind == Selector::Kind::paths);
   CHECK(local_selector(exec, 2).paths == std::vector<std::string>{"."});
-  CHECK(selector(exec, 3).paths == std::vector<std::string>{"we?ird"});
+  CHECK(selector(exec, 3).paths == std::vector<std::string>{"we[ird"});
+  CHECK(selector(exec, 3).literal);
 }
 
 TEST_CASE("canonical form of a selector") {
@@ -318,7 +319,8 @@ TEST_CASE("canonical form of a selector") {
       {"mode", [](Selector& s) { s.ignore_mode = true; }},
       {"owner", [](Selector& s) { s.ignore_owner = true; }},
       {"parents", [](Selector& s) { s.parents = true; }},
-      {"required", [](Selector& s) { s.required = false; }}};
+      {"required", [](Selector& s) { s.required = false; }},
+      {"literal", [](Selector& s) { s.literal = true; }}};
   for (const auto& [what, change] : changes) {
     Selector changed = original;
     change(changed);

@@ -23,9 +23,6 @@ std::string copy_path(std::string_view source, bool parents) {
 
 std::string mount_path(std::string_view source) {
   std::string path = clean_path(cat("/", source)).substr(1);
-  // A mount's source is never a wildcard, but a selector's path may be: '?' covers '[', and '*' covers
-  // itself.
-  if (has_glob(path)) std::replace(path.begin(), path.end(), '[', '?');
   return path.empty() ? "." : path;
 }
 
@@ -74,6 +71,8 @@ Selector exec_selector(const ExecOp& op, int input) {
       result.paths.push_back(mount_path(cache->source));
   }
   sort_unique(result.paths);
+  // Where it makes no difference it stays out of the key.
+  result.literal = std::any_of(result.paths.begin(), result.paths.end(), has_glob);
   const bool whole = result.paths.empty() || (result.paths.size() == 1 && result.paths[0] == ".");
   return whole ? Selector{} : result;
 }
@@ -105,6 +104,7 @@ std::string canonical(const Selector& selector) {
   writer.number(selector.excludes.size());
   for (const std::string& pattern : selector.excludes) writer.text(pattern);
   writer.tag(selector.ignore_mode).tag(selector.ignore_owner).tag(selector.parents).tag(selector.required);
+  if (selector.literal) writer.tag(true);
   return writer.bytes();
 }
 

@@ -62,6 +62,7 @@ class MountBuilder {
   void operator()(const SecretMount& secret);
   void operator()(const SshMount& ssh);
 
+  const LocalSource* local_source(int input) const;
   Result input_result(int input, const std::string& path);
   void acquire_caches(const std::vector<ExecMount>& mounts);
   Result cache_content(const CacheMount& cache);
@@ -83,20 +84,25 @@ class MountBuilder {
   unsigned ssh_count_ = 0;
 };
 
+/// Null for an input that is no local directory.
+const LocalSource* MountBuilder::local_source(int input) const {
+  const VertexId id = request_.vertex->inputs.at(static_cast<std::size_t>(input));
+  return id == kNoInput ? nullptr : std::get_if<LocalSource>(&(*context_.services.graph)[id].op);
+}
+
 /// The result an input stands for; a local directory becomes a snapshot of the part that is read.
 Result MountBuilder::input_result(int input, const std::string& path) {
-  const VertexId id = request_.vertex->inputs.at(static_cast<std::size_t>(input));
-  if (id != kNoInput)
-    if (const auto* local = std::get_if<LocalSource>(&(*context_.services.graph)[id].op))
-      return context_.local_snapshot(*local, path);
+  if (const LocalSource* local = local_source(input)) return context_.local_snapshot(*local, path);
   const Result result = request_.inputs.at(static_cast<std::size_t>(input));
   context_.materialize(result.id, request_.id);
   return result;
 }
 
 void MountBuilder::operator()(const BindMount& bind) {
-  const Result from = input_result(bind.input, bind.source);
-  const std::string path = relative(bind.source);
+  // The snapshot has what a link leads to, not the link.
+  const LocalSource* local = local_source(bind.input);
+  const std::string path = local ? context_.local_path(*local, bind.source) : relative(bind.source);
+  const Result from = input_result(bind.input, path);
   if (from.id.empty()) {  // scratch, or a build without context
     if (!path.empty()) throw missing_source(bind.source);
     spec_.mounts.push_back({.target = target_, .source = sandbox::TmpfsSource{0, 0755}, .read_only = bind.read_only});
@@ -108,7 +114,7 @@ void MountBuilder::operator()(const BindMount& bind) {
   const auto entry = view.lookup(*resolved);
   if (entry && !S_ISDIR(entry->st.st_mode)) inputs_.file_targets.insert(target_);
   inputs_.fds.push_back(cache::open_lowers(context_.services.store, from.id));
-  sandbox::OverlaySource source{borrow(inputs_.fds.back()), bind.source, !bind.read_only};
+  sandbox::OverlaySource source{borrow(inputs_.fds.back()), cat("/", path), !bind.read_only};
   spec_.mounts.push_back({.target = target_, .source = std::move(source), .read_only = bind.read_only});
 }
 
@@ -129,7 +135,7 @@ void MountBuilder::acquire_caches(const std::vector<ExecMount>& mounts) {
 
 /// The whole tree to begin with, whatever part of the cache the mount shows.
 Result MountBuilder::cache_content(const CacheMount& cache) {
-  return cache.input < 0 ? Result{} : input_result(cache.input, "/");
+  return cache.input < 0 ? Result{} : input_result(cache.input, "");
 }
 
 /// What tells caches of one id apart: content to begin with, else owner and mode.

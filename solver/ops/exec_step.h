@@ -48,8 +48,10 @@ struct StepContext {
   Result add_packed(const Digest& parent, const PlannedTree& plan, const Digest& identity,
                     const std::string& description);
   /// What a bind mount or a copy reads from a local directory, as a layer of its own: owned by root, without what is
-  /// ignored.
+  /// ignored. `path` has no links on the way (local_path()).
   Result local_snapshot(const LocalSource& source, const std::string& path);
+  /// Where a path of a local directory leads, links followed; throws Error{not_found}.
+  std::string local_path(const LocalSource& source, const std::string& path);
 };
 
 /// One RUN: from sandbox spec to published layer. Keeps itself alive while it runs.

@@ -8,6 +8,7 @@
 
 #include "base/error.h"
 #include "base/lost.h"
+#include "base/path_pattern.h"
 #include "base/sys.h"
 #include "base/text.h"
 #include "cache/step_layer.h"
@@ -213,10 +214,14 @@ Result StepContext::add_packed(const Digest& parent, const PlannedTree& plan, co
   return {chain.id, chain.identity};
 }
 
+std::string StepContext::local_path(const LocalSource& source, const std::string& path) {
+  const cache::Selection selection{.paths = {clean_path(cat("/", path)).substr(1)}, .literal = true};
+  cache::LocalTree& tree = local_trees.tree(source);
+  return cache::select(tree.view(), selection, tree.ignore()).at(0).path;
+}
+
 Result StepContext::local_snapshot(const LocalSource& source, const std::string& path) {
-  std::string clean = clean_path(path);
-  while (clean.starts_with('/')) clean.erase(0, 1);
-  const cache::Selection selection{.paths = {clean == "." ? std::string() : clean}, .parents = true};
+  const cache::Selection selection{.paths = {escape_glob(path)}, .parents = true};
   cache::LocalTree& tree = local_trees.tree(source);
   const Digest key = local_key(source, tree.digest(selection));
   if (const auto known = services.store.find(key))

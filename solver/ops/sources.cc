@@ -15,7 +15,8 @@ cache::Selection to_selection(const Selector& selector) {
           .ignore_mode = selector.ignore_mode,
           .ignore_owner = selector.ignore_owner,
           .parents = selector.parents,
-          .required = true};
+          .required = true,
+          .literal = selector.literal};
 }
 
 void append_parts(std::vector<KeyPart>* to, const std::vector<cache::KeyPart>& from) {
