@@ -6,27 +6,23 @@
 #include "sandbox/cgroup.h"
 
 #include <linux/bpf.h>
-#include <sys/file.h>
 #include <sys/random.h>
 #include <sys/syscall.h>
-#include <sys/xattr.h>
 #include <unistd.h>
 
 #include <algorithm>
 #include <array>
 #include <cerrno>
-#include <iterator>
 
 #include "base/error.h"
 #include "base/sys.h"
 #include "base/text.h"
+#include "sandbox/cgroup_dirs.h"
 #include "sandbox/cgroup_limits.h"
 #include "sandbox/device_rules.h"
 
 namespace cbuild::sandbox {
 namespace {
-
-constexpr std::string_view kPrefix = "cbuild-";
 
 std::string read_proc(const char* path) {
   const auto fd = sys::try_open_at(AT_FDCWD, path, O_RDONLY);
@@ -56,31 +52,11 @@ bool control_devices(int directory, const std::vector<DeviceRule>& rules) {
   return bpf(BPF_PROG_ATTACH, attach) == 0;
 }
 
-bool write_control(int directory, const char* name, std::string_view value) {
-  const auto fd = sys::try_open_at(directory, name, O_WRONLY);
-  return fd && ::write(fd->get(), value.data(), value.size()) == static_cast<ssize_t>(value.size());
-}
-
 bool control_devices_v1(int directory, const std::vector<DeviceRule>& rules) {
   if (!write_control(directory, "devices.deny", "a")) return false;
   for (const std::string& line : devices_allow_lines(rules))
     if (!write_control(directory, "devices.allow", line)) return false;
   return true;
-}
-
-/// A v1 cpuset takes no process before it has processors and memory nodes.
-void inherit_cpuset(const std::string& directory) {
-  const UniqueFd child = sys::open_at(AT_FDCWD, directory, O_RDONLY | O_DIRECTORY);
-  for (const char* name : {"cpuset.cpus", "cpuset.mems"})
-    if (trim(sys::read_file_at(child.get(), name, 4096)).empty())
-      write_control(child.get(), name, sys::read_file_at(child.get(), cat("../", name), 4096));
-}
-
-/// A controller that v1 holds is refused here, which limit() does not mind.
-void hand_down(const std::string& directory, const std::vector<std::string_view>& controllers) {
-  const UniqueFd fd = sys::open_at(AT_FDCWD, directory, O_RDONLY | O_DIRECTORY);
-  for (const std::string_view controller : controllers)
-    write_control(fd.get(), "cgroup.subtree_control", cat("+", controller));
 }
 
 /// Where a step's own group goes. In v2 that is the top, because no other group may have members beside groups with
@@ -90,79 +66,11 @@ std::string parent_of(const CgroupHierarchy& hierarchy, const Spec& spec) {
   return hierarchy.unified ? "/" : hierarchy.own_directory.substr(hierarchy.mount_point.size());
 }
 
-/// Marks a directory that a build made on the way to a step's own group: any build that is done below may remove it.
-constexpr const char* kMarks[] = {"trusted.cbuild.made", "user.cbuild.made"};
-
-void make_on_the_way(const std::string& directory) {
-  if (::mkdir(directory.c_str(), 0755) != 0) {
-    if (errno != EEXIST) throw_errno(errno, cat("mkdir ", directory));
-    return;
-  }
-  for (const char* mark : kMarks)
-    if (::setxattr(directory.c_str(), mark, "", 0, 0) == 0) return;
-}
-
-bool is_marked(const std::string& directory) {
-  return std::any_of(std::begin(kMarks), std::end(kMarks),
-                     [&](const char* mark) { return ::getxattr(directory.c_str(), mark, nullptr, 0) >= 0; });
-}
-
-/// Removes a step's own group, and those above it that builds made and that nobody else is in.
-void remove_with_parents(std::string directory) {
-  for (;;) {
-    if (::rmdir(directory.c_str()) != 0 && errno != ENOENT) return;
-    directory = dir_name(directory);
-    if (::access(directory.c_str(), F_OK) == 0 && !is_marked(directory)) return;
-  }
-}
-
-/// In v2 every directory on the way hands `controllers` down.
-void make_way(const CgroupHierarchy& hierarchy, const std::string& path,
-              const std::vector<std::string_view>& controllers) {
-  const bool has_cpuset =
-      std::find(hierarchy.controllers.begin(), hierarchy.controllers.end(), "cpuset") != hierarchy.controllers.end();
-  std::string directory = hierarchy.mount_point;
-  for (const std::string& part : split(path, '/')) {
-    if (part.empty()) continue;
-    if (hierarchy.unified && !controllers.empty()) hand_down(directory, controllers);
-    directory = cat(directory, "/", part);
-    make_on_the_way(directory);
-    if (has_cpuset) inherit_cpuset(directory);
-  }
-}
-
-/// Another build may remove what is on the way until the last part is there.
-void make_below(const CgroupHierarchy& hierarchy, const std::string& path,
-                const std::vector<std::string_view>& controllers) {
-  constexpr int kTries = 100;
-  for (int i = 1;; ++i) {
-    try {
-      return make_way(hierarchy, path, controllers);
-    } catch (const Error& error) {
-      if (error.code() != ErrorCode::not_found || i == kTries) throw;
-    }
-  }
-}
-
 std::string key_of(const std::vector<DeviceNode>& devices) {
   std::string key;
   for (const DeviceNode& node : devices)
     key += cat(node.type, node.major, ":", node.minor, node.may_read ? "r" : "", node.may_write ? "w" : "", ",");
   return key;
-}
-
-/// Makes a directory and takes the lock that says it is in use. Until it is taken another build may find the directory,
-/// think it left over and remove it: then it is made again. nullopt if it cannot be made.
-std::optional<UniqueFd> make_held(const std::string& directory) {
-  for (;;) {
-    if (::mkdir(directory.c_str(), 0755) != 0) return std::nullopt;
-    auto fd = sys::try_open_at(AT_FDCWD, directory, O_RDONLY | O_DIRECTORY);
-    if (!fd) continue;
-    while (::flock(fd->get(), LOCK_SH) != 0 && errno == EINTR) {
-    }
-    const auto there = sys::try_stat_at(AT_FDCWD, directory);
-    if (there && there->st_ino == sys::stat_fd(fd->get()).st_ino) return fd;
-  }
 }
 
 }  // namespace
@@ -193,22 +101,6 @@ const CgroupHierarchy* CgroupPlacer::with_controller(std::string_view controller
 
 bool CgroupPlacer::controls_devices() { return group_for(Spec{}) != nullptr; }
 
-/// Directories of builds that were killed: nobody holds their lock any more.
-void CgroupPlacer::remove_leftovers() const {
-  for (const CgroupHierarchy* hierarchy : {unified(), with_controller("devices")}) {
-    const auto own = hierarchy == nullptr
-                         ? std::nullopt
-                         : sys::try_open_at(AT_FDCWD, hierarchy->own_directory, O_RDONLY | O_DIRECTORY);
-    if (!own) continue;
-    for (const std::string& name : sys::list_dir(own->get())) {
-      if (name.rfind(kPrefix, 0) != 0) continue;
-      const auto directory = sys::try_open_at(own->get(), name, O_RDONLY | O_DIRECTORY);
-      if (directory && ::flock(directory->get(), LOCK_EX | LOCK_NB) == 0)
-        ::unlinkat(own->get(), name.c_str(), AT_REMOVEDIR);
-    }
-  }
-}
-
 std::optional<CgroupPlacer::Group> CgroupPlacer::make_group(const Spec& spec, const std::string& name) {
   const std::vector<DeviceRule> rules = device_rules(spec);
   const CgroupHierarchy* const v2 = control_ == wire::DeviceControl::automatic ? unified() : nullptr;
@@ -232,18 +124,25 @@ const CgroupPlacer::Group* CgroupPlacer::group_for(const Spec& spec) {
   if (!tried_) {
     tried_ = true;
     hierarchies_ = parse_hierarchies(read_proc("/proc/self/mountinfo"), read_proc("/proc/self/cgroup"));
-    remove_leftovers();
-    if (auto group = make_group(Spec{}, cat(kPrefix, unique_))) groups_.emplace("", std::move(*group));
+    for (const CgroupHierarchy* hierarchy : {unified(), with_controller("devices")})
+      if (hierarchy != nullptr) remove_leftovers(hierarchy->own_directory);
+    if (auto group = make_group(Spec{}, cat(kCgroupPrefix, unique_))) groups_.emplace("", std::move(*group));
   }
   if (groups_.empty()) return nullptr;
   const std::string key = key_of(spec.devices);
   auto found = groups_.find(key);
   if (found == groups_.end()) {
-    auto group = make_group(spec, cat(kPrefix, unique_, "-d", groups_.size()));
+    auto group = make_group(spec, cat(kCgroupPrefix, unique_, "-d", groups_.size()));
     if (!group) throw Error(ErrorCode::io, "cannot make a cgroup for the step's devices");
     found = groups_.emplace(key, std::move(*group)).first;
   }
   return &found->second;
+}
+
+/// Where the next build looks for steps' own groups if this one is killed.
+void CgroupPlacer::note_parent(const std::string& directory) {
+  const auto shared = groups_.find("");
+  if (shared != groups_.end() && parents_.insert(directory).second) note_parents(shared->second.fd.get(), parents_);
 }
 
 /// Writes what this hierarchy has a controller for; the rest stays in `unlimited`.
@@ -268,8 +167,8 @@ void CgroupPlacer::place_in_own_group(const Spec& spec, const std::string& name,
       continue;
     const std::string path = clean_path(cat("/", parent_of(hierarchy, spec), "/", name));
     placement.directories.push_back(cat(hierarchy.mount_point, path));
-    make_below(hierarchy, path, unlimited);
-    UniqueFd directory = sys::open_at(AT_FDCWD, placement.directories.back(), O_RDONLY | O_DIRECTORY);
+    note_parent(dir_name(placement.directories.back()));
+    UniqueFd directory = make_below(hierarchy, path, unlimited);
     const bool devices = hierarchy.unified || &hierarchy == with_controller("devices");
     if (!controlled && devices)
       controlled =
@@ -319,7 +218,7 @@ CgroupPlacer::Placement CgroupPlacer::place(const Spec& spec, std::uint64_t step
     if (hierarchies_.empty())
       hierarchies_ = parse_hierarchies(read_proc("/proc/self/mountinfo"), read_proc("/proc/self/cgroup"));
     try {
-      place_in_own_group(spec, cat(kPrefix, unique_, "-", step_id), placement);
+      place_in_own_group(spec, cat(kCgroupPrefix, unique_, "-", step_id), placement);
     } catch (Error& error) {
       for (const std::string& directory : placement.directories) remove_with_parents(directory);
       throw error.add_context(spec.cgroup_parent.empty() ? "resource limits"

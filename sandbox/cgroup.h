@@ -4,6 +4,7 @@
 #include <cstdint>
 #include <map>
 #include <optional>
+#include <set>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -67,11 +68,11 @@ class CgroupPlacer {
   };
   const Group* group_for(const Spec& spec);
   std::optional<Group> make_group(const Spec& spec, const std::string& name);
+  void note_parent(const std::string& directory);
   void place_in_own_group(const Spec& spec, const std::string& name, Placement& placement);
   void limit(const CgroupHierarchy& hierarchy, const Spec& spec, int directory,
              std::vector<std::string_view>& unlimited) const;
   UniqueFd open_oom_file(const std::vector<std::string>& step_directories) const;
-  void remove_leftovers() const;
   const CgroupHierarchy* unified() const;
   const CgroupHierarchy* with_controller(std::string_view controller) const;
 
@@ -80,6 +81,7 @@ class CgroupPlacer {
   std::string unique_;  ///< part of the names of all it makes
   std::vector<CgroupHierarchy> hierarchies_;
   std::map<std::string, Group> groups_;  ///< by their extra devices
+  std::set<std::string> parents_;        ///< directories in which steps got groups of their own
   bool tried_ = false;
 };
 

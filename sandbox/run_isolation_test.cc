@@ -43,12 +43,26 @@ std::vector<std::string> cgroups_named(const std::string& name) {
   return found;
 }
 
+/// The same, whether it is there or could be made.
+std::vector<std::string> cgroups_in_all(const std::string& name) {
+  std::vector<std::string> out;
+  for (const std::string& procs : cgroups_named("cgroup.procs")) out.push_back(cat(dir_name(procs), "/", name));
+  return out;
+}
+
 /// A name that no other run has.
 std::string own_name(std::string_view what) { return cat("sandbox-", what, "-", ::getpid()); }
 
-/// Groups that a test has made itself; builds leave these alone.
+void remove_tree_of_groups(const std::string& group) {
+  const auto directory = sys::try_open_at(AT_FDCWD, group, O_RDONLY | O_DIRECTORY);
+  if (!directory) return;
+  for (const std::string& name : sys::list_dir(directory->get())) remove_tree_of_groups(cat(group, "/", name));
+  ::rmdir(group.c_str());
+}
+
+/// Groups that a test has made itself, which builds leave alone, with what a faulty build left in them.
 void remove_cgroups(const std::string& name) {
-  for (const std::string& group : cgroups_named(name)) ::rmdir(group.c_str());
+  for (const std::string& group : cgroups_named(name)) remove_tree_of_groups(group);
 }
 
 /// Control groups below which this process and what it starts live, so that other builds of this machine are not seen.
@@ -350,6 +364,45 @@ TEST_CASE("the next build removes the cgroups of one that was killed, not those 
       other.wait();
     }
     for (const std::string& group : own.below()) report += cat("left at the end ", group, "\n");
+    return report + own.leave();
+  });
+  CHECK(result == "");
+}
+
+TEST_CASE("the next build removes the groups of single steps, too, wherever a killed build had them") {
+  if (!can_run_as_root()) return;
+  const std::string mark = own_name("stray"), kept = own_name("kept"), made = own_name("made");
+  const std::string result = in_child([&]() -> std::string {
+    OwnCgroups own;
+    std::string report;
+    const ScopeExit clean([&] {
+      remove_cgroups(kept);
+      remove_cgroups(made);
+    });
+    for (const std::string& group : cgroups_in_all(kept)) ::mkdir(group.c_str(), 0755);
+    {
+      TestImage first, second, third;
+      Sandbox killed;
+      Spec below = first.exec({"/bin/sh", "-c", "echo up; sleep 1000; :", mark});
+      below.cgroup_parent = cat(made, "/deep");
+      Running one(killed.runner(), below);
+      one.wait_for("up");
+      Spec beside = second.exec({"/bin/sh", "-c", "echo up; sleep 1000; :", mark});
+      beside.cgroup_parent = kept;
+      Running two(killed.runner(), beside);
+      two.wait_for("up");
+      ::kill(killed.zygote().impl().pid, SIGKILL);
+      one.wait();
+      two.wait();
+      if (!all_gone(mark)) report += "a step lives\n";
+      if (cgroups_named(made + "/deep").empty()) report += "the killed one left nothing\n";
+      Sandbox next;
+      next.run(third.spec("true"));
+    }
+    for (const std::string& group : cgroups_named(made)) report += cat("left ", group, "\n");
+    for (const std::string& group : cgroups_named(kept))
+      if (::rmdir(group.c_str()) != 0) report += cat("left in ", group, "\n");
+    for (const std::string& group : own.below()) report += cat("left ", group, "\n");
     return report + own.leave();
   });
   CHECK(result == "");
