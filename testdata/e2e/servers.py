@@ -6,10 +6,12 @@
   authorization         what the Authorization header must be, else 401
   status, location      another answer than 200
   cut                   the connection ends after so many bytes of the announced body
+  encoding              gzip: the file is sent compressed, with that Content-Encoding
 /git/NAME.git/…   git http-backend on repos/NAME.git, behind what repos/NAME.meta says about authorization
 /dumb/NAME.git/…  the same as plain files, for which git update-server-info must have run
 """
 import contextlib
+import gzip
 import http.server
 import json
 import os
@@ -86,6 +88,9 @@ class Handler(http.server.BaseHTTPRequestHandler):
         if self.is_known(meta):
             return self.answer(304, b"", headers)
         body = path.read_bytes()
+        if meta.get("encoding") == "gzip":
+            body = gzip.compress(body, mtime=0)
+            headers.append(("Content-Encoding", "gzip"))
         if "cut" in meta:
             self.answer(200, body[:meta["cut"]], headers, length=len(body))
             self.close_connection = True
