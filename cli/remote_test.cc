@@ -6,6 +6,7 @@
 #include "base/files.h"
 #include "base/text.h"
 #include "oci/layout.h"
+#include "oci/registry/fake_registry.h"
 
 namespace cbuild::cli {
 namespace {
@@ -59,6 +60,43 @@ struct BaseLayout {
   }
 };
 
+/// A registry with one name for images of two platforms, and a store to take them into.
+struct RegistryBase {
+  TempDir temp = TempDir::in_tmp("remote-test");
+  oci::registry::FakeRegistry registry;
+  cache::Store store{{.root = temp.path() + "/store"}};
+  BuildOptions options;
+  NullProgress progress;
+  CancelSource cancel;
+  Remote remote{store, options, progress, cancel};
+  const oci::Platform native = oci::host_platform();
+  const oci::Platform other = *oci::parse_platform(native.architecture == "s390x" ? "linux/amd64" : "linux/s390x");
+
+  RegistryBase() {
+    oci::Index index;
+    for (const oci::Platform& platform : {other, native}) {
+      const std::string config = cat(R"({"architecture":")", platform.architecture,
+                                     R"(","os":"linux","rootfs":{"type":"layers","diff_ids":[]}})");
+      oci::Manifest manifest;
+      manifest.config = oci::registry::descriptor_of(config);
+      manifest.config.media_type = oci::media_type::kConfig;
+      registry.add_blob("team/app", config);
+      const std::string body = oci::to_json(manifest);
+      registry.add_manifest("team/app", "", body);
+      oci::Descriptor entry = oci::registry::descriptor_of(body);
+      entry.media_type = kManifest;
+      entry.platform = platform;
+      index.manifests.push_back(entry);
+    }
+    registry.add_manifest("team/app", "1", oci::to_json(index), std::string(kIndex));
+  }
+  std::string resolve(const oci::Platform& platform, PullPolicy pull = PullPolicy::missing) {
+    const std::string name = registry.server->authority() + "/team/app:1";
+    return StoreImageResolver(store, remote, pull).resolve(name, platform).config.platform.architecture;
+  }
+  std::size_t asked() const { return registry.server->log().size(); }
+};
+
 void check_is_called_a_cache(const Error& error) {
   const std::string text = error.what();
   CAPTURE(text);
@@ -104,6 +142,32 @@ TEST_CASE_FIXTURE(BaseLayout, "a cache of BuildKit as a base is called that, in 
   check_is_called_a_cache(refusal(as_index));
   check_is_called_a_cache(refusal(as_image));
   check_is_called_a_cache(refusal(put_index(as_image)));
+}
+
+TEST_CASE_FIXTURE(RegistryBase, "one name is kept once for each platform") {
+  CHECK(resolve(other) == other.architecture);
+  CHECK(resolve(native) == native.architecture);
+  const std::size_t before = asked();
+  CHECK(resolve(other) == other.architecture);
+  CHECK(resolve(native) == native.architecture);
+  CHECK(asked() == before);
+}
+
+TEST_CASE_FIXTURE(RegistryBase, "--pull=never takes what the store has and asks no registry") {
+  try {
+    resolve(native, PullPolicy::never);
+    FAIL("it was pulled");
+  } catch (const Error& error) {
+    CHECK(error.code() == ErrorCode::not_found);
+    CHECK(std::string(error.what()).find("--pull=never") != std::string::npos);
+  }
+  CHECK(asked() == 0);
+  resolve(native);
+  const std::size_t before = asked();
+  CHECK(resolve(native, PullPolicy::never) == native.architecture);
+  CHECK(asked() == before);
+  resolve(native, PullPolicy::always);
+  CHECK(asked() > before);
 }
 
 TEST_CASE("where an oci-layout:// name ends and its selector begins") {
