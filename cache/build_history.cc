@@ -10,9 +10,9 @@
 #include "base/error.h"
 #include "base/sys.h"
 #include "base/text.h"
-#include "cache/gc_state.h"
 #include "cache/other_indexes.h"
 #include "cache/store_impl.h"
+#include "cache/tree_blocks.h"
 
 namespace cbuild::cache {
 

@@ -7,8 +7,8 @@
 #include <vector>
 
 #include "base/sys.h"
+#include "cache/content/tree_digest.h"
 #include "cache/test_support.h"
-#include "cache/tree_digest.h"
 
 using namespace cbuild;
 using namespace cbuild::cache;
@@ -79,10 +79,10 @@ void bench_scan(int directories, int files) {
         write_file(root.get(), cat("d", i, "/file", j, ".txt"), cat("content ", i, ' ', j));
     }
   }
-  Selection selection;
+  Selector selection;
   selection.paths = {""};
   const auto scan = [&] {
-    LocalTree tree(store, path, {});
+    LocalTree tree([&] { return store.scans_fd(); }, path, {});
     tree.digest(selection);
     tree.save();
   };

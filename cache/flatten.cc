@@ -14,8 +14,8 @@
 #include "base/lost.h"
 #include "base/sys.h"
 #include "base/text.h"
+#include "cache/content/tree.h"
 #include "cache/store_impl.h"
-#include "cache/tree.h"
 #include "cache/unpacker.h"
 
 namespace cbuild::cache {

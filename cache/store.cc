@@ -164,6 +164,7 @@ Store::~Store() = default;
 
 const std::string& Store::root() const { return impl_->root; }
 int Store::root_fd() const { return impl_->root_fd.get(); }
+int Store::scans_fd() { return impl_->dir(Dir::scans); }
 oci::BlobStore& Store::blobs() { return impl_->blobs; }
 const std::vector<std::string>& Store::notes() const { return impl_->notes; }
 

@@ -13,6 +13,7 @@
 #include "base/files.h"
 #include "oci/blob_store.h"
 #include "oci/descriptor.h"
+#include "solver/graph/key_part.h"
 
 /// The store on disk: $CBUILD_ROOT. Any number of processes share one; see docs/architecture.md, "The store".
 namespace cbuild::cache {
@@ -40,10 +41,7 @@ struct Chain {
   bool operator==(const Chain&) const = default;
 };
 
-struct KeyPart {
-  std::string label, value;
-  bool operator==(const KeyPart&) const = default;
-};
+using solver::KeyPart;
 
 /// What a key was found to give.
 struct Record {
@@ -82,6 +80,8 @@ class Store {
 
   const std::string& root() const;
   int root_fd() const;
+  /// The directory of the tables of cache/content/local_tree; made on first use.
+  int scans_fd();
   oci::BlobStore& blobs();
   /// One line for each thing that was found broken and put aside or rebuilt while opening.
   const std::vector<std::string>& notes() const;

@@ -8,7 +8,7 @@
 #include "base/sys.h"
 #include "base/text.h"
 #include "cache/codec.h"
-#include "cache/layer_dir.h"
+#include "cache/content/layer_dir.h"
 #include "cache/random.h"
 #include "cache/schema.h"
 #include "cache/store.h"

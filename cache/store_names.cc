@@ -7,7 +7,7 @@
 #include "base/error.h"
 #include "base/sys.h"
 #include "base/text.h"
-#include "cache/mount_pack.h"
+#include "cache/cache_mounts.h"
 #include "cache/store.h"
 #include "cache/store_impl.h"
 #include "oci/layout.h"
@@ -44,6 +44,15 @@ std::string mount_name(const std::string& id, const Digest& base, SharingMode mo
 
 std::string cache_mount_key(const std::string& id, const Digest& base) {
   return mount_name(id, base, SharingMode::shared, 0);
+}
+
+std::vector<CacheMountInfo> cache_mounts(Store& store) {
+  return store.impl().index.read([](Database& db) {
+    std::vector<CacheMountInfo> out;
+    Query query = db.query("SELECT dir, description FROM mounts ORDER BY description, dir");
+    while (query.next()) out.push_back({query.text(1), query.text(0)});
+    return out;
+  });
 }
 
 // Under a lock, because two writers could otherwise publish an older list last.

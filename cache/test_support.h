@@ -16,6 +16,7 @@
 #include "base/sys.h"
 #include "base/test_wait.h"
 #include "base/text.h"
+#include "cache/content/test_files.h"
 #include "cache/store.h"
 
 /// For tests: of this module, and of those that stand on it.
@@ -30,30 +31,6 @@ struct TempStore {
   std::string root = dir.path() + "/store";
   StoreOptions options() const { return {root, false}; }
 };
-
-inline Digest digest_of(const std::string& text) { return sha256(text); }
-
-inline void write_file(int dirfd, const std::string& path, const std::string& content, mode_t mode = 0644) {
-  if (dir_name(path) != ".") sys::mkdir_all(dirfd, dir_name(path), 0755);
-  UniqueFd file = sys::open_at(dirfd, path, O_WRONLY | O_CREAT | O_TRUNC, mode);
-  sys::write_all(file.get(), content);
-  ::fchmod(file.get(), mode);
-}
-
-inline void make_symlink(int dirfd, const std::string& target, const std::string& path) {
-  if (::symlinkat(target.c_str(), dirfd, path.c_str()) != 0) throw_errno(errno, "symlink");
-}
-
-inline void make_whiteout(int dirfd, const std::string& path) {
-  if (dir_name(path) != ".") sys::mkdir_all(dirfd, dir_name(path), 0755);
-  if (::mknodat(dirfd, path.c_str(), S_IFCHR, makedev(0, 0)) != 0) throw_errno(errno, "mknod");
-}
-
-inline void make_opaque(int dirfd, const std::string& path) {
-  sys::mkdir_all(dirfd, path, 0755);
-  if (!sys::set_xattr_at(dirfd, path, {"trusted.overlay.opaque", "y"}))
-    throw Error(ErrorCode::unsupported, "trusted xattr");
-}
 
 /// A layer made by `fill`, on `parent`.
 inline Chain add_layer(Store& store, const Digest& parent, const std::function<void(int)>& fill) {

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-#include "cache/tree.h"
+#include "cache/content/tree.h"
 
 #include <doctest/doctest.h>
 

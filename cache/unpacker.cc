@@ -15,8 +15,8 @@
 #include "base/lost.h"
 #include "base/text.h"
 #include "cache/cached_layers.h"
+#include "cache/content/layer_dir.h"
 #include "cache/flatten.h"
-#include "cache/layer_dir.h"
 #include "cache/store_impl.h"
 #include "oci/layer/unpack.h"
 

@@ -6,8 +6,8 @@
 #include <vector>
 
 #include "base/cancel.h"
+#include "cache/content/tree.h"
 #include "cache/store.h"
-#include "cache/tree.h"
 
 namespace cbuild::cache {
 

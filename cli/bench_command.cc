@@ -14,7 +14,7 @@
 #include "base/files.h"
 #include "base/sys.h"
 #include "base/text.h"
-#include "cache/tree.h"
+#include "cache/content/tree.h"
 #include "cli/build.h"
 #include "cli/exit_codes.h"
 #include "cli/inputs.h"

@@ -15,7 +15,7 @@
 #include "base/sys.h"
 #include "base/text.h"
 #include "cache/build_history.h"
-#include "cache/gc.h"
+#include "cache/gc/gc.h"
 #include "cache/packer.h"
 #include "cli/build_cache.h"
 #include "cli/build_outputs.h"
@@ -31,7 +31,7 @@
 #include "cli/secrets.h"
 #include "cli/ssh_keys.h"
 #include "cli/step_events.h"
-#include "frontend/parser.h"
+#include "frontend/syntax/parser.h"
 #include "solver/ops/executor.h"
 #include "solver/scheduler.h"
 

@@ -9,12 +9,12 @@
 #include "base/cancel.h"
 #include "base/progress.h"
 #include "cache/packer.h"
-#include "cache/remote_cache.h"
+#include "cache/remote/remote_cache.h"
 #include "cache/store.h"
 #include "cli/options.h"
 #include "cli/remote.h"
 #include "exporter/cache_export.h"
-#include "solver/graph.h"
+#include "solver/graph/graph.h"
 
 namespace cbuild::cli {
 

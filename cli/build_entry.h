@@ -8,7 +8,7 @@
 
 #include "base/digest.h"
 #include "cache/store.h"
-#include "solver/explain.h"
+#include "solver/graph/explain.h"
 
 namespace cbuild::cli {
 

@@ -7,7 +7,7 @@
 #include <string>
 #include <vector>
 
-#include "cache/gc.h"
+#include "cache/gc/gc.h"
 
 namespace cbuild::cli {
 

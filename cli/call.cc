@@ -11,9 +11,9 @@
 #include "cli/exit_codes.h"
 #include "cli/input_services.h"
 #include "cli/inputs.h"
-#include "frontend/check_report.h"
-#include "frontend/outline_report.h"
-#include "frontend/parser.h"
+#include "frontend/lower/check_report.h"
+#include "frontend/lower/outline_report.h"
+#include "frontend/syntax/parser.h"
 
 namespace cbuild::cli {
 namespace {

@@ -5,7 +5,7 @@
 #include <nlohmann/json_fwd.hpp>
 #include <vector>
 
-#include "cache/gc.h"
+#include "cache/gc/gc.h"
 #include "cli/command.h"
 
 namespace cbuild::cli {

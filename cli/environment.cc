@@ -15,7 +15,7 @@
 #include "base/subprocess.h"
 #include "base/sys.h"
 #include "base/text.h"
-#include "frontend/lower_remote.h"
+#include "frontend/stages/lower_remote.h"
 
 namespace cbuild::cli {
 namespace {

@@ -4,7 +4,7 @@
 #include <string>
 
 #include "solver/executor.h"
-#include "solver/graph.h"
+#include "solver/graph/graph.h"
 
 namespace cbuild::cli {
 

@@ -11,7 +11,7 @@
 
 #include "base/error.h"
 #include "base/text.h"
-#include "frontend/lower_remote.h"
+#include "frontend/stages/lower_remote.h"
 
 namespace cbuild::cli {
 namespace {

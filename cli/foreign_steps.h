@@ -5,7 +5,7 @@
 #include <vector>
 
 #include "sandbox/binfmt.h"
-#include "solver/graph.h"
+#include "solver/graph/graph.h"
 
 namespace cbuild::cli {
 

@@ -15,7 +15,7 @@
 #include "cli/options.h"
 #include "cli/secrets.h"
 #include "cli/session.h"
-#include "frontend/parser.h"
+#include "frontend/syntax/parser.h"
 #include "solver/ops/executor.h"
 #include "solver/scheduler.h"
 

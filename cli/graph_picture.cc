@@ -8,8 +8,8 @@
 
 #include "base/text.h"
 #include "cli/text_output.h"
-#include "solver/graph_text.h"
-#include "solver/step_identity.h"
+#include "solver/graph/graph_text.h"
+#include "solver/graph/step_identity.h"
 
 namespace cbuild::cli {
 namespace {

@@ -6,7 +6,7 @@
 #include "base/error.h"
 #include "base/text.h"
 #include "cli/text_output.h"
-#include "solver/step_identity.h"
+#include "solver/graph/step_identity.h"
 
 namespace cbuild::cli {
 namespace {

@@ -37,7 +37,7 @@ Json key_parts(cache::Store& store, const StepEntry& step) {
   const auto key = Digest::from_hex(step.key);
   const auto record = key ? cache::peek(store, *key) : std::nullopt;
   if (!record) return out;
-  for (const cache::KeyPart& part : record->parts) {
+  for (const solver::KeyPart& part : record->parts) {
     if (part.label.starts_with("about ")) continue;
     Json line{{"label", part.label}};
     if (!is_confidential(part.label)) line["value"] = part.value;

@@ -10,7 +10,7 @@
 #include "base/sys.h"
 #include "base/text.h"
 #include "cli/exit_codes.h"
-#include "solver/step_identity.h"
+#include "solver/graph/step_identity.h"
 
 namespace cbuild::cli {
 namespace {

@@ -7,7 +7,7 @@
 #include "cli/network_sources.h"
 #include "cli/options.h"
 #include "cli/remote_contexts.h"
-#include "frontend/lower.h"
+#include "frontend/lower/lower.h"
 
 namespace cbuild::cli {
 

@@ -15,8 +15,8 @@
 #include "base/sys.h"
 #include "base/text.h"
 #include "cli/source_redirect.h"
-#include "frontend/ignore_file.h"
-#include "frontend/lower_remote.h"
+#include "frontend/stages/lower_remote.h"
+#include "frontend/text/ignore_file.h"
 
 namespace cbuild::cli {
 namespace {

@@ -9,8 +9,8 @@
 #include "base/diagnostic.h"
 #include "cli/options.h"
 #include "cli/remote_contexts.h"
-#include "frontend/lower.h"
-#include "frontend/parser.h"
+#include "frontend/lower/lower.h"
+#include "frontend/syntax/parser.h"
 
 namespace cbuild::cli {
 

@@ -5,7 +5,7 @@
 
 #include "base/digest.h"
 #include "base/text.h"
-#include "frontend/check.h"
+#include "frontend/syntax/check.h"
 
 namespace cbuild::cli {
 

@@ -8,7 +8,7 @@
 #include "base/progress.h"
 #include "cache/store.h"
 #include "cli/options.h"
-#include "frontend/lower.h"
+#include "frontend/lower/lower.h"
 #include "solver/ops/executor.h"
 
 namespace cbuild::cli {

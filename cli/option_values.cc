@@ -15,8 +15,8 @@
 #include "base/sys.h"
 #include "base/text.h"
 #include "cli/ssh_keys.h"
-#include "frontend/grammar.h"
-#include "frontend/lower_remote.h"
+#include "frontend/stages/lower_remote.h"
+#include "frontend/text/grammar.h"
 #include "oci/reference.h"
 #include "sandbox/runner.h"
 

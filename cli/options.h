@@ -16,7 +16,7 @@
 #include "oci/platform.h"
 #include "oci/registry/limits.h"
 #include "sandbox/spec.h"
-#include "solver/op.h"
+#include "solver/graph/op.h"
 
 namespace cbuild::cli {
 

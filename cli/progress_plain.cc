@@ -5,7 +5,7 @@
 #include "base/sys.h"
 #include "base/text.h"
 #include "cli/progress_views.h"
-#include "frontend/check.h"
+#include "frontend/syntax/check.h"
 
 namespace cbuild::cli {
 namespace {

@@ -7,7 +7,7 @@
 
 #include "base/error.h"
 #include "base/text.h"
-#include "cache/gc.h"
+#include "cache/gc/gc.h"
 #include "cli/cache_filters.h"
 #include "cli/du_command.h"
 #include "cli/exit_codes.h"

@@ -12,7 +12,7 @@
 #include "cache/store.h"
 #include "cache/unpacker.h"
 #include "cli/options.h"
-#include "frontend/lower.h"
+#include "frontend/lower/lower.h"
 #include "oci/registry/client.h"
 
 namespace cbuild::cli {

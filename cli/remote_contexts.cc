@@ -10,10 +10,10 @@
 #include "base/error.h"
 #include "base/sys.h"
 #include "base/text.h"
-#include "cache/tree.h"
+#include "cache/content/tree.h"
 #include "cache/unpacker.h"
-#include "frontend/lower_remote.h"
-#include "frontend/source_pin.h"
+#include "frontend/stages/lower_remote.h"
+#include "frontend/stages/source_pin.h"
 #include "oci/layer/unpack.h"
 #include "solver/scheduler.h"
 

@@ -7,7 +7,7 @@
 
 #include "cache/store.h"
 #include "cli/network_sources.h"
-#include "solver/op.h"
+#include "solver/graph/op.h"
 #include "solver/ops/executor.h"
 
 namespace cbuild::cli {

@@ -5,7 +5,7 @@
 
 #include "base/digest.h"
 #include "cli/source_policy.h"
-#include "frontend/lower_remote.h"
+#include "frontend/stages/lower_remote.h"
 
 /// What a source policy makes of the sources of a build. All of these throw Error{denied} for a source that it denies,
 /// and Error{unsupported} for a conversion into something else than the same kind of source, or to an attribute that

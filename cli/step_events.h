@@ -2,7 +2,7 @@
 #pragma once
 
 #include "base/progress.h"
-#include "solver/graph.h"
+#include "solver/graph/graph.h"
 
 namespace cbuild::cli {
 

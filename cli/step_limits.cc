@@ -10,7 +10,7 @@
 #include "base/error.h"
 #include "base/text.h"
 #include "exporter/destination.h"
-#include "frontend/grammar.h"
+#include "frontend/text/grammar.h"
 
 namespace cbuild::cli {
 namespace {

@@ -1,6 +1,7 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: Apache-2.0
-"""Compares the includes of every source file with the arrow table in the top CMakeLists.txt."""
+"""Compares the includes of every source file, the folder sizes and the drawing in docs/architecture.md with the arrow
+table in the top CMakeLists.txt. With --draw as a second argument the drawing is written."""
 import pathlib
 import re
 import sys
@@ -18,9 +19,35 @@ def module_of(path: str) -> str:
 
 # The one header that names a library's own types, for the module's table of its functions.
 wrappers = {"oci/registry/curl_library.h"}
+# A folder with more sources than this has more than one subject.
+most_files = 130
 problems = []
 files = 0
+
+
+def reach(module: str) -> set:
+    return arrows[module].union(*(reach(dep) for dep in arrows[module]))
+
+
+def drawing() -> str:
+    """The arrows that do not follow from others, as a Mermaid graph."""
+    lines = ["```mermaid", "graph BT"]
+    for module, deps in arrows.items():
+        lines += [f"  {dep} --> {module}" for dep in arrows if dep in deps and not any(dep in reach(other) for other in deps)]
+    return "\n".join(lines + ["```"])
+
+
+page = root / "docs/architecture.md"
+text = page.read_text()
+drawn = re.sub(r"```mermaid\n.*?\n```", lambda _: drawing(), text, flags=re.S)
+if "--draw" in sys.argv:
+    page.write_text(drawn)
+elif drawn != text:
+    problems.append("docs/architecture.md: the drawing is not that of the arrow table; python3 cmake/layering.py . --draw")
 for module in arrows:
+    sources = [path for path in (root / module).glob("*") if path.suffix in (".h", ".cc")]
+    if len(sources) > most_files:
+        problems.append(f"{module}: {len(sources)} sources in one folder, more than {most_files}")
     for path in sorted((root / module).glob("*")):
         name = path.relative_to(root).as_posix()
         if path.suffix not in (".h", ".cc") or module_of(name) != module:

@@ -6,7 +6,7 @@
 #include <string>
 #include <vector>
 
-#include "cache/tree.h"
+#include "cache/content/tree.h"
 #include "exporter/outputs.h"
 #include "oci/layer/compression.h"
 

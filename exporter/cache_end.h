@@ -6,7 +6,7 @@
 #include <string>
 #include <string_view>
 
-#include "cache/remote_cache.h"
+#include "cache/remote/remote_cache.h"
 #include "cache/store.h"
 #include "exporter/cache_spec.h"
 #include "oci/platform.h"

@@ -12,7 +12,7 @@
 #include "base/lost.h"
 #include "base/sys.h"
 #include "base/text.h"
-#include "cache/mount_pack.h"
+#include "cache/remote/mount_pack.h"
 #include "exporter/image_builder.h"
 #include "exporter/push.h"
 #include "exporter/transfers.h"
@@ -60,7 +60,7 @@ class IndexWriter {
       entry.duration_ns = step.record.duration_ns;
       if (!inline_form_) {  // an image is not to change its digest by the day, nor to grow by explanations
         entry.used_day = today();
-        for (const cache::KeyPart& part : step.record.parts)
+        for (const solver::KeyPart& part : step.record.parts)
           if (!part.label.starts_with("about ")) entry.parts.push_back(part);  // those speak of this machine
       }
       builder_.record(std::move(entry));

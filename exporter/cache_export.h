@@ -6,7 +6,7 @@
 #include <vector>
 
 #include "cache/packer.h"
-#include "cache/remote_index.h"
+#include "cache/remote/remote_index.h"
 #include "exporter/cache_end.h"
 #include "exporter/cache_spec.h"
 #include "exporter/outputs.h"

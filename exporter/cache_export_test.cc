@@ -139,7 +139,7 @@ TEST_CASE("a record holds its keys, chain and layers, and nothing that speaks of
   CHECK(record.keys == std::vector<Digest>{digest_of("content RUN b"), digest_of("definition RUN b")});
   CHECK(record.created_ns == 77);
   CHECK(record.used_day == sys::now_ns() / kDayNs);
-  CHECK(record.parts == std::vector<cache::KeyPart>{{"op", "RUN b"}});
+  CHECK(record.parts == std::vector<solver::KeyPart>{{"op", "RUN b"}});
   REQUIRE(record.chain == 1);
   CHECK(index.chains[1].parent == 0);
   const auto& layer = index.layers.at(index.chains[1].layer);

@@ -11,7 +11,7 @@
 
 #include "base/digest.h"
 #include "solver/executor.h"
-#include "solver/graph.h"
+#include "solver/graph/graph.h"
 
 namespace cbuild::solver {
 

@@ -12,8 +12,8 @@
 #include "base/digest.h"
 #include "base/error.h"
 #include "base/progress.h"
-#include "solver/explain.h"
-#include "solver/graph.h"
+#include "solver/graph/explain.h"
+#include "solver/graph/graph.h"
 
 namespace cbuild::solver {
 

@@ -15,7 +15,7 @@
 #include "base/test_wait.h"
 #include "base/text.h"
 #include "solver/executor.h"
-#include "solver/graph.h"
+#include "solver/graph/graph.h"
 
 namespace cbuild::solver::fakes {
 

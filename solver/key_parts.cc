@@ -4,8 +4,8 @@
 #include <variant>
 
 #include "base/text.h"
+#include "solver/graph/step_identity.h"
 #include "solver/keys.h"
-#include "solver/step_identity.h"
 
 namespace cbuild::solver {
 

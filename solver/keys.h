@@ -9,7 +9,7 @@
 
 #include "base/digest.h"
 #include "solver/executor.h"
-#include "solver/graph.h"
+#include "solver/graph/graph.h"
 
 namespace cbuild::solver {
 
@@ -55,8 +55,6 @@ ContentKey content_key(const Graph& graph, VertexId id, const std::vector<Result
 std::vector<KeyPart> op_parts(const Op& op);
 /// The line of an input that counts as a whole: an image or what an earlier step made.
 KeyPart input_part(const Vertex& input, std::size_t index, const Digest& identity);
-/// How the build context is called.
-inline constexpr std::string_view kBuildContext = "the build context";
 /// Where files of an input come from, for people: "" for the build context, "stage build", "image alpine:3".
 std::string origin_name(const Vertex& input);
 /// The same for the text of an error: never empty.

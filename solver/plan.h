@@ -8,7 +8,7 @@
 #include "base/cancel.h"
 #include "base/digest.h"
 #include "solver/executor.h"
-#include "solver/graph.h"
+#include "solver/graph/graph.h"
 #include "solver/keys.h"
 #include "solver/scheduler.h"
 

@@ -10,7 +10,7 @@
 #include "base/cancel.h"
 #include "base/progress.h"
 #include "solver/executor.h"
-#include "solver/graph.h"
+#include "solver/graph/graph.h"
 
 namespace cbuild::solver {
 

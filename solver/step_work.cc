@@ -7,7 +7,7 @@
 #include "base/lost.h"
 #include "base/sys.h"
 #include "base/text.h"
-#include "solver/step_identity.h"
+#include "solver/graph/step_identity.h"
 
 namespace cbuild::solver {
 

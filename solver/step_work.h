@@ -11,7 +11,7 @@
 
 #include "base/progress.h"
 #include "solver/executor.h"
-#include "solver/graph.h"
+#include "solver/graph/graph.h"
 #include "solver/keys.h"
 #include "solver/plan.h"
 #include "solver/scheduler.h"

@@ -8,7 +8,7 @@
 #include "base/fd.h"
 #include "sandbox/cdi.h"
 #include "sandbox/spec.h"
-#include "solver/op.h"
+#include "solver/graph/op.h"
 #include "solver/ops/executor.h"
 
 namespace cbuild::solver::ops {

@@ -11,8 +11,8 @@
 #include <vector>
 
 #include "base/progress.h"
+#include "cache/content/tree.h"
 #include "cache/store.h"
-#include "cache/tree.h"
 #include "sandbox/runner.h"
 #include "solver/ops/executor.h"
 #include "solver/ops/planned_tree.h"

@@ -11,8 +11,8 @@
 #include "base/path_pattern.h"
 #include "base/sys.h"
 #include "base/text.h"
+#include "cache/content/tree_digest.h"
 #include "cache/step_layer.h"
-#include "cache/tree_digest.h"
 #include "cache/unpacker.h"
 #include "solver/ops/exec_step.h"
 #include "solver/ops/file_op.h"
@@ -215,13 +215,13 @@ Result StepContext::add_packed(const Digest& parent, const PlannedTree& plan, co
 }
 
 std::string StepContext::local_path(const LocalSource& source, const std::string& path) {
-  const cache::Selection selection{.paths = {clean_path(cat("/", path)).substr(1)}, .literal = true};
+  const Selector selection{.paths = {clean_path(cat("/", path)).substr(1)}, .literal = true};
   cache::LocalTree& tree = local_trees.tree(source);
   return cache::select(tree.view(), selection, tree.ignore()).at(0).path;
 }
 
 Result StepContext::local_snapshot(const LocalSource& source, const std::string& path) {
-  const cache::Selection selection{.paths = {escape_glob(path)}, .parents = true};
+  const Selector selection{.paths = {escape_glob(path)}, .parents = true};
   cache::LocalTree& tree = local_trees.tree(source);
   const Digest key = local_key(source, tree.digest(selection));
   if (const auto known = services.store.find(key))
@@ -261,11 +261,9 @@ StoreExecutor::StoreExecutor(BuildServices services) : impl_(std::make_unique<Im
 StoreExecutor::~StoreExecutor() = default;
 
 Digest StoreExecutor::digest_local(const Vertex& source, const Selector& selector, std::vector<KeyPart>* parts) {
-  std::vector<cache::KeyPart> found;
   cache::LocalTree& tree = impl_->context.local_trees.tree(std::get<LocalSource>(source.op));
   const std::lock_guard lock(impl_->digest_mutex);
-  const Digest digest = tree.digest(to_selection(selector), parts ? &found : nullptr);
-  append_parts(parts, found);
+  const Digest digest = tree.digest(selector, parts);
   return digest;
 }
 
@@ -276,11 +274,9 @@ Digest StoreExecutor::digest_result(const Result& result, const Selector& select
   if (const auto known = store.memo(result.id, selection)) return *known;
   impl_->context.materialize(result.id, 0);
   const cache::TreeView view = result.id.empty() ? cache::TreeView({}, true) : cache::open_view(store, result.id);
-  std::vector<cache::KeyPart> found;
   static const PathPatternList kNothing;
-  const Digest digest = cache::digest_tree(view, to_selection(selector), kNothing, parts ? &found : nullptr);
+  const Digest digest = cache::digest_tree(view, selector, kNothing, parts);
   if (!result.id.empty()) store.set_memo(result.id, selection, digest);
-  append_parts(parts, found);
   return digest;
 }
 

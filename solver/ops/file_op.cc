@@ -9,7 +9,7 @@
 
 #include "base/error.h"
 #include "base/text.h"
-#include "cache/tree_digest.h"
+#include "cache/content/tree_digest.h"
 #include "oci/layer/unpack.h"
 #include "sandbox/users.h"
 #include "solver/ops/rootfs_path.h"
@@ -94,7 +94,7 @@ void FileActions::make_parents(const CopyAction& copy, const std::string& path, 
 
 void FileActions::operator()(const CopyAction& copy) {
   const CopySource& source = sources_.at(static_cast<std::size_t>(copy.input));
-  const cache::Selection selection{
+  const Selector selection{
       .paths = copy.sources, .excludes = copy.excludes, .parents = copy.parents, .required = copy.required};
   static const PathPatternList kNothing;
   const auto selected = cache::select(*source.tree, selection, source.ignore ? *source.ignore : kNothing);

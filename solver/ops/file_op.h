@@ -7,9 +7,9 @@
 
 #include "base/cancel.h"
 #include "base/path_pattern.h"
+#include "cache/content/tree.h"
 #include "cache/store.h"
-#include "cache/tree.h"
-#include "solver/op.h"
+#include "solver/graph/op.h"
 #include "solver/ops/planned_tree.h"
 
 namespace cbuild::solver::ops {

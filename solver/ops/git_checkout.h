@@ -4,7 +4,7 @@
 #include <string>
 
 #include "cache/store.h"
-#include "solver/op.h"
+#include "solver/graph/op.h"
 #include "solver/ops/git_program.h"
 
 namespace cbuild::solver::ops {

@@ -6,7 +6,7 @@
 #include <string>
 
 #include "cache/store.h"
-#include "solver/op.h"
+#include "solver/graph/op.h"
 #include "solver/ops/source_access.h"
 
 namespace cbuild::solver::ops {

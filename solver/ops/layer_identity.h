@@ -6,7 +6,7 @@
 #include <optional>
 
 #include "base/digest.h"
-#include "cache/tree.h"
+#include "cache/content/tree.h"
 
 namespace cbuild::solver::ops {
 

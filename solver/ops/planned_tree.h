@@ -13,7 +13,7 @@
 #include <vector>
 
 #include "base/sys.h"
-#include "cache/tree.h"
+#include "cache/content/tree.h"
 
 namespace cbuild::solver::ops {
 

@@ -3,9 +3,9 @@
 
 #include "base/text.h"
 #include "cache/record_search.h"
-#include "cache/remote_cache.h"
+#include "cache/remote/remote_cache.h"
+#include "solver/graph/step_identity.h"
 #include "solver/ops/executor.h"
-#include "solver/step_identity.h"
 
 namespace cbuild::solver::ops {
 namespace {
@@ -41,7 +41,7 @@ void CacheResultStore::publish(const Publication& publication) {
   record.created_ns = publication.record.created_ns;
   record.duration_ns = publication.record.duration_ns;
   record.step_name = publication.step;
-  for (const KeyPart& part : publication.parts) record.parts.push_back({part.label, part.value});
+  record.parts = publication.parts;
   if (!record.parts.empty() && !project_.empty()) record.parts.push_back({std::string(kProject), project_});
   store_.publish(record);
 }
@@ -80,11 +80,11 @@ std::optional<CacheResultStore::Relative> CacheResultStore::nearest(const Public
 CacheResultStore::Relative CacheResultStore::compare(const cache::Record& record, const Publication& wanted) const {
   Relative out;
   std::vector<KeyPart> before;
-  for (const cache::KeyPart& part : record.parts) {
+  for (const KeyPart& part : record.parts) {
     if (part.label == kProject)
       out.same_project = part.value == project_;
     else
-      before.push_back({part.label, part.value});
+      before.push_back(part);
   }
   out.differences = solver::differences(before, wanted.parts);
   return out;

@@ -8,8 +8,8 @@
 #include <utility>
 #include <vector>
 
+#include "cache/content/tree.h"
 #include "cache/store.h"
-#include "cache/tree.h"
 #include "sandbox/spec.h"
 
 namespace cbuild::solver::ops {

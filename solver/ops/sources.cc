@@ -9,28 +9,13 @@
 
 namespace cbuild::solver::ops {
 
-cache::Selection to_selection(const Selector& selector) {
-  return {.paths = selector.paths,
-          .excludes = selector.excludes,
-          .ignore_mode = selector.ignore_mode,
-          .ignore_owner = selector.ignore_owner,
-          .parents = selector.parents,
-          .required = true,
-          .literal = selector.literal};
-}
-
-void append_parts(std::vector<KeyPart>* to, const std::vector<cache::KeyPart>& from) {
-  if (to == nullptr) return;
-  for (const cache::KeyPart& part : from) to->push_back({part.label, part.value});
-}
-
 cache::LocalTree& LocalTrees::tree(const LocalSource& source) {
   const std::string key = cat(source.path, '\n', join(source.ignore, "\n"));
   const std::lock_guard lock(mutex_);
   if (const auto known = trees_.find(key); known != trees_.end()) return *known->second;
   try {
     // Made before it is entered: a pattern of the ignore file may be malformed.
-    auto tree = std::make_unique<cache::LocalTree>(store_, source.path, source.ignore);
+    auto tree = std::make_unique<cache::LocalTree>([this] { return store_.scans_fd(); }, source.path, source.ignore);
     return *trees_.emplace(key, std::move(tree)).first->second;
   } catch (Error& error) {
     if (error.code() == ErrorCode::input) error.add_context(cat("ignore file of ", source.path));

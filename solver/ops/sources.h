@@ -6,16 +6,12 @@
 #include <mutex>
 #include <string>
 
+#include "cache/content/tree_digest.h"
 #include "cache/store.h"
-#include "cache/tree_digest.h"
 #include "solver/executor.h"
-#include "solver/op.h"
+#include "solver/graph/op.h"
 
 namespace cbuild::solver::ops {
-
-/// The selection that a selector means to the cache.
-cache::Selection to_selection(const Selector& selector);
-void append_parts(std::vector<KeyPart>* to, const std::vector<cache::KeyPart>& from);
 
 /// The local directories of one build, each scanned once. Thread-safe.
 class LocalTrees {

@@ -13,7 +13,7 @@
 
 #include "base/cancel.h"
 #include "base/path_pattern.h"
-#include "cache/tree.h"
+#include "cache/content/tree.h"
 #include "solver/ops/mode_spec.h"
 #include "solver/ops/planned_tree.h"
 

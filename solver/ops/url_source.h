@@ -9,7 +9,7 @@
 #include <string>
 
 #include "base/digest.h"
-#include "solver/op.h"
+#include "solver/graph/op.h"
 #include "solver/ops/source_access.h"
 
 namespace cbuild::solver::ops {

@@ -4,8 +4,9 @@
 
     rows.py SOURCE_DIR      fails if a row does not match the sources exactly once
 
-  {"end": ["e2e/NAME", "cache-table", ...],      tests of ctest to run, in this order, where the module's unit tests notice nothing
-   "rows": [{"id": "a name within the module", "file": "cache/gc.cc", "text": "...", "with": "...", "wrong": "what a user would see",
+  {"units": ["cache", "cache/gc", ...],          targets whose unit tests are run first; by default the module's own
+   "end": ["e2e/NAME", "cache-table", ...],      tests of ctest to run, in this order, where the module's unit tests notice nothing
+   "rows": [{"id": "a name within the module", "file": "cache/gc/gc.cc", "text": "...", "with": "...", "wrong": "what a user would see",
              "end": [...]}]}                     instead of the module's
 
 A text that ends with `;` is statements, any other is an expression, and so is what it is replaced with.
@@ -31,6 +32,7 @@ class Row:
     text: str
     replacement: str
     wrong: str
+    units: list
     end: list
     begin: int = 0  # where the text is in its file
 
@@ -61,7 +63,8 @@ def load():
             known = {"id", "file", "text", "with", "wrong", "end"}
             if set(entry) - known or known - {"end"} - set(entry):
                 raise Stale(f"{path.name}: {entry.get('id')}: the fields are {sorted(known)}")
-            rows.append(Row(module, entry["id"], entry["file"], entry["text"], entry["with"], entry["wrong"], entry.get("end", table["end"])))
+            rows.append(Row(module, entry["id"], entry["file"], entry["text"], entry["with"], entry["wrong"],
+                            table.get("units", [module]), entry.get("end", table["end"])))
     return rows
 
 

@@ -135,13 +135,13 @@ def build(sources, scratch, rows):
     switch.copy_tree(sources, tree, rows_of.located(sources))
     env = {**os.environ, "CCACHE_BASEDIR": str(tree), "CCACHE_NOHASHDIR": "1"}
     subprocess.run(["cmake", "--preset", "gcc", *FLAGS], cwd=tree, env=env, check=True, stdout=subprocess.DEVNULL)
-    units = sorted({row.module.replace("/", "_") + "_test" for row in rows})
+    units = sorted({unit.replace("/", "_") + "_test" for row in rows for unit in row.units})
     subprocess.run(["cmake", "--build", "build/gcc", "--target", "cbuild", *units, "--", "-k", "0"], cwd=tree, env=env, check=True)
 
 
 def caught_by(tests, row, only_units):
     """The name of the test that notices the row, or None."""
-    for name in [row.module, *([] if only_units else row.end)]:
+    for name in [*row.units, *([] if only_units else row.end)]:
         if tests.notices(name, row.number):
             return name
     return None
@@ -171,7 +171,7 @@ def table(rows, found):
     """Counts by module, as docs/testing.md has them."""
     count = collections.defaultdict(collections.Counter)
     for row in rows:
-        how = "nothing" if found[row.name] is None else "unit" if found[row.name] == row.module else "end"
+        how = "nothing" if found[row.name] is None else "unit" if found[row.name] in row.units else "end"
         count[row.module][how] += 1
         count["all"][how] += 1
     lines = ["| module | mutations | unit tests | end to end | nothing |", "|---|---|---|---|---|"]

@@ -1,0 +1,250 @@
+// SPDX-License-Identifier: Apache-2.0
+// A directory of the merged view is the list of layers whose directory of that name takes part, topmost
+// first: it ends at the first layer that has something else there, or whose directory is opaque. Such lists
+// are kept, so a lookup below costs one stat in each layer that really has the parent. The root takes part in
+// every layer; where a stack is deep, the names of each layer's directory are read once, for all views that
+// share the layer, and only the layers that may hold a name are asked for it.
+#include "cache/content/tree.h"
+
+#include <fcntl.h>
+#include <sys/xattr.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <cerrno>
+#include <mutex>
+#include <shared_mutex>
+#include <unordered_map>
+#include <unordered_set>
+
+#include "base/error.h"
+#include "base/text.h"
+#include "cache/content/layer_dir.h"
+#include "cache/content/open_real.h"
+
+namespace cbuild::cache {
+
+namespace {
+
+constexpr std::size_t kDeep = 12;  ///< layers in a directory that make reading their names pay
+constexpr std::size_t kMaxKeptDirectories = 1u << 16;
+
+std::string name_of(const std::string& path) {
+  const std::size_t slash = path.rfind('/');
+  return slash == std::string::npos ? path : path.substr(slash + 1);
+}
+
+bool is_whiteout(const struct stat& st) { return S_ISCHR(st.st_mode) && st.st_rdev == 0; }
+
+bool is_overlay_xattr(const std::string& name) {
+  return name.starts_with("trusted.overlay.") || name.starts_with("user.overlay.");
+}
+
+struct stat empty_root() {
+  struct stat st {};
+  st.st_mode = S_IFDIR | 0755;
+  st.st_nlink = 2;
+  return st;
+}
+
+using Members = std::vector<std::uint32_t>;  ///< layer numbers, topmost first
+
+struct Directory {
+  Members members;
+  std::once_flag named;
+  std::vector<const NameSet*> names;  ///< of the members; only read where the stack is deep
+};
+
+struct Found {
+  struct stat st {};
+  std::uint32_t layer = 0;
+  Members members;  ///< if it is a directory
+};
+
+}  // namespace
+
+struct TreeView::Impl {
+  std::vector<std::shared_ptr<const LayerDir>> layers;
+  bool overlay = false;
+  const char* opaque_xattr = "trusted.overlay.opaque";
+  std::shared_mutex mutex;
+  std::unordered_map<std::string, std::shared_ptr<Directory>> directories;
+
+  int fd(std::uint32_t layer) const { return layers[layer]->fd(); }
+  std::optional<struct stat> stat_in(std::uint32_t layer, const std::string& path) const;
+  bool is_opaque(std::uint32_t layer, const std::string& path) const;
+  void read_names(Directory& directory, const std::string& path) const;
+  std::optional<Found> find(const std::string& path);
+  std::shared_ptr<Directory> directory(const std::string& path);
+  std::optional<Found> find_plain(const std::string& path) const;
+  std::uint32_t layer_of(const std::string& path);
+};
+
+// The parents are known to be real directories in this layer and layers do not change, so the path holds no
+// surprise.
+std::optional<struct stat> TreeView::Impl::stat_in(std::uint32_t layer, const std::string& path) const {
+  struct stat st;
+  if (::fstatat(fd(layer), path.c_str(), &st, AT_SYMLINK_NOFOLLOW) == 0) return st;
+  const int err = errno;
+  if (err == ENOENT || err == ENOTDIR || err == ENAMETOOLONG) return std::nullopt;
+  throw_errno(err, "stat " + path);
+}
+
+bool TreeView::Impl::is_opaque(std::uint32_t layer, const std::string& path) const {
+  const auto dir = open_real(fd(layer), path, O_RDONLY | O_DIRECTORY);
+  char value = 0;
+  return dir && ::fgetxattr(dir->get(), opaque_xattr, &value, 1) == 1 && value == 'y';
+}
+
+void TreeView::Impl::read_names(Directory& directory, const std::string& path) const {
+  std::call_once(directory.named, [&] {
+    for (const std::uint32_t layer : directory.members) directory.names.push_back(&layers[layer]->names(path));
+  });
+}
+
+std::optional<Found> TreeView::Impl::find_plain(const std::string& path) const {
+  const auto file = open_real(fd(0), path, O_PATH | O_NOFOLLOW);
+  if (!file) return std::nullopt;
+  Found found;
+  found.st = sys::stat_fd(file->get());
+  return found;
+}
+
+std::optional<Found> TreeView::Impl::find(const std::string& path) {
+  if (layers.empty()) return path.empty() ? std::optional<Found>(Found{empty_root(), 0, {}}) : std::nullopt;
+  if (!overlay) return find_plain(path);
+  if (path.empty()) return Found{sys::stat_fd(fd(0)), 0, directory(path)->members};
+  const std::string above = parent_path(path);
+  const auto parent = directory(above);
+  if (!parent) return std::nullopt;
+  const bool deep = parent->members.size() >= kDeep;
+  if (deep) read_names(*parent, above);
+  const std::uint64_t hash = deep ? NameSet::hash(name_of(path)) : 0;
+  std::optional<Found> found;
+  for (std::size_t i = 0; i < parent->members.size(); ++i) {
+    if (deep && !parent->names[i]->may_hold(hash)) continue;
+    const std::uint32_t layer = parent->members[i];
+    const auto st = stat_in(layer, path);
+    if (!st) continue;
+    if (is_whiteout(*st)) break;
+    if (!found) {
+      found = Found{*st, layer, {}};
+    } else if (!S_ISDIR(st->st_mode) || is_opaque(found->members.back(), path)) {
+      break;
+    }
+    if (!S_ISDIR(st->st_mode)) break;
+    found->members.push_back(layer);
+  }
+  return found;
+}
+
+/// nullptr if there is no directory of that name.
+std::shared_ptr<Directory> TreeView::Impl::directory(const std::string& path) {
+  {
+    std::shared_lock lock(mutex);
+    if (const auto known = directories.find(path); known != directories.end()) return known->second;
+  }
+  auto made = std::make_shared<Directory>();
+  if (path.empty()) {
+    for (std::uint32_t layer = 0; layer < layers.size(); ++layer) made->members.push_back(layer);
+  } else {
+    auto found = find(path);
+    if (!found || !S_ISDIR(found->st.st_mode)) return nullptr;
+    made->members = std::move(found->members);
+  }
+  std::unique_lock lock(mutex);
+  if (directories.size() >= kMaxKeptDirectories) directories.clear();
+  return directories.emplace(path, std::move(made)).first->second;
+}
+
+std::uint32_t TreeView::Impl::layer_of(const std::string& path) {
+  if (!layers.empty() && !overlay) return 0;
+  const auto found = layers.empty() ? std::nullopt : find(path);
+  if (!found) throw Error(ErrorCode::not_found, "/" + path + ": no such file or directory");
+  return found->layer;
+}
+
+TreeView::TreeView(std::vector<UniqueFd> layers, bool overlay, bool user_xattr) : impl_(std::make_unique<Impl>()) {
+  for (UniqueFd& fd : layers) impl_->layers.push_back(std::make_shared<const LayerDir>(std::move(fd)));
+  impl_->overlay = overlay;
+  if (user_xattr) impl_->opaque_xattr = "user.overlay.opaque";
+}
+TreeView TreeView::of_directory(int dirfd) {
+  std::vector<UniqueFd> root;
+  root.push_back(sys::open_at(dirfd, ".", O_RDONLY | O_DIRECTORY));
+  return {std::move(root), false};
+}
+TreeView TreeView::of_shared(std::vector<std::shared_ptr<const LayerDir>> layers, bool user_xattr) {
+  TreeView view({}, true, user_xattr);
+  view.impl_->layers = std::move(layers);
+  return view;
+}
+TreeView::~TreeView() = default;
+TreeView::TreeView(TreeView&&) noexcept = default;
+TreeView& TreeView::operator=(TreeView&&) noexcept = default;
+
+std::optional<TreeView::Entry> TreeView::lookup(const std::string& path) const {
+  const auto found = impl_->find(path);
+  if (!found) return std::nullopt;
+  return Entry{name_of(path), found->st, found->layer};
+}
+
+std::vector<TreeView::Entry> TreeView::list(const std::string& path) const {
+  std::vector<Entry> out;
+  if (impl_->layers.empty()) return out;
+  Members members{0};
+  if (impl_->overlay) {
+    const auto directory = impl_->directory(path);
+    if (!directory) throw Error(ErrorCode::not_found, "/" + path + ": no such file or directory");
+    members = directory->members;
+  }
+  std::unordered_set<std::string> seen;
+  for (const std::uint32_t layer : members) {
+    const auto dir = open_real(impl_->fd(layer), path, O_RDONLY | O_DIRECTORY);
+    if (!dir) throw Error(ErrorCode::not_found, "/" + path + ": no such file or directory");
+    for (std::string& name : sys::list_dir(dir->get())) {
+      if (members.size() > 1 && !seen.insert(name).second) continue;
+      const auto st = sys::try_stat_at(dir->get(), name);
+      if (!st || (impl_->overlay && is_whiteout(*st))) continue;  // a local file may vanish while we look
+      out.push_back({std::move(name), *st, layer});
+    }
+  }
+  if (members.size() > 1) {
+    std::sort(out.begin(), out.end(), [](const Entry& a, const Entry& b) { return a.name < b.name; });
+  }
+  return out;
+}
+
+UniqueFd TreeView::open(const std::string& path, int flags) const {
+  auto file = open_real(impl_->fd(impl_->layer_of(path)), path, flags | O_NOFOLLOW);
+  if (!file) throw Error(ErrorCode::not_found, "/" + path + ": no such file or directory");
+  return std::move(*file);
+}
+
+UniqueFd TreeView::open_directory(std::size_t layer, const std::string& path) const {
+  auto directory = open_real(impl_->fd(static_cast<std::uint32_t>(layer)), path, O_RDONLY | O_DIRECTORY);
+  if (!directory) throw Error(ErrorCode::not_found, "/" + path + ": no such file or directory");
+  return std::move(*directory);
+}
+
+std::string TreeView::read_link(const std::string& path) const {
+  return sys::readlink_at(open(path, O_PATH).get(), "");
+}
+
+std::vector<sys::Xattr> TreeView::xattrs(const std::string& path) const {
+  const int layer = impl_->fd(impl_->layer_of(path));
+  const auto parent = open_real(layer, path.empty() ? "" : parent_path(path), O_PATH | O_DIRECTORY);
+  if (!parent) throw Error(ErrorCode::not_found, "/" + path + ": no such file or directory");
+  auto out = sys::list_xattrs_at(parent->get(), path.empty() ? "." : name_of(path));
+  if (impl_->overlay) std::erase_if(out, [](const sys::Xattr& xattr) { return is_overlay_xattr(xattr.name); });
+  return out;
+}
+
+std::optional<std::string> TreeView::read_file(const std::string& path, std::size_t limit) const {
+  const auto real = resolve(path);
+  const auto entry = real ? lookup(*real) : std::nullopt;
+  if (!entry || !S_ISREG(entry->st.st_mode)) return std::nullopt;
+  return sys::read_all(open(*real, O_RDONLY | O_NONBLOCK).get(), limit);
+}
+
+}  // namespace cbuild::cache

@@ -1,0 +1,84 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include <chrono>
+#include <condition_variable>
+#include <functional>
+#include <memory>
+#include <mutex>
+#include <optional>
+#include <string>
+#include <thread>
+#include <unordered_map>
+#include <vector>
+
+#include "base/cancel.h"
+#include "base/diagnostic.h"
+#include "cache/remote/remote_index.h"
+#include "cache/store.h"
+
+namespace cbuild::cache {
+
+/// What was read from one place.
+struct RemoteDocument {
+  RemoteIndex index;
+  std::string locator;  ///< of what lies beside the index: Layer::fetch_from without kCacheOrigin
+};
+
+/// One place to import from. `read` may be slow and may throw Error; called once, on a thread of its own.
+struct RemoteSource {
+  std::string name;  ///< for messages: "registry example.com/app:cache"
+  std::function<RemoteDocument()> read;
+};
+
+/// Remote caches to look results up in, in the order given. The sources are read in the background from the
+/// beginning. A source that cannot be read, or not in time, is a warning and a miss, never an error. Thread-safe.
+class RemoteCache {
+ public:
+  struct Options {
+    std::chrono::milliseconds patience{15'000};  ///< since the beginning; a later source is not waited for
+    const CancelSource* cancel = nullptr;        ///< of the build: nothing is waited for any more
+    std::function<void(Severity, const std::string&)> report;
+    std::function<void()> abandon;  ///< makes reads that are under way end soon; called once, at the end
+  };
+
+  RemoteCache(Store& store, std::vector<RemoteSource> sources, Options options);
+  /// Ends what is still being read.
+  ~RemoteCache();
+  RemoteCache(const RemoteCache&) = delete;
+  RemoteCache& operator=(const RemoteCache&) = delete;
+
+  /// A record by any of its keys. On a hit the store has it from now on too, with its layers as lazy ones; nothing
+  /// is fetched. Waits for sources that are being read only if those that are there do not have it.
+  std::optional<Record> find(const Digest& key);
+  /// A cache mount by Store::CacheMountInfo::key, as a layer to fetch and unpack.
+  std::optional<Layer> mount(const std::string& key);
+
+ private:
+  struct Source {
+    RemoteSource from;
+    bool over = false;  ///< read, or given up
+    RemoteDocument document;
+    std::unordered_map<Digest, std::size_t> records;
+  };
+
+  void read(Source& source);
+  bool is_closing();
+  std::optional<Record> find_now(const Digest& key, std::size_t& seen);
+  Record install(const Source& source, const RemoteIndex::RecordEntry& entry);
+  bool is_usable(const Source& source, const RemoteIndex::RecordEntry& entry);
+  Layer layer_of(const Source& source, const RemoteIndex::LayerEntry& entry) const;
+  std::size_t count_over() const;
+  bool wait_for_more(std::size_t seen);
+
+  Store& store_;
+  const Options options_;
+  const std::chrono::steady_clock::time_point deadline_;
+  std::mutex mutex_;  // guards the sources' fields but `from`, and all below
+  std::condition_variable changed_;
+  std::vector<std::unique_ptr<Source>> sources_;
+  bool closing_ = false, said_slow_ = false;
+  std::vector<std::thread> threads_;
+};
+
+}  // namespace cbuild::cache

@@ -1,0 +1,107 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include <cstdint>
+#include <functional>
+#include <map>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "base/digest.h"
+#include "frontend/syntax/check.h"
+#include "oci/image_config.h"
+#include "oci/platform.h"
+#include "solver/graph/op.h"
+
+namespace cbuild::frontend {
+
+struct Outline;
+
+/// A base image, resolved to what the build needs to know before any layer is fetched.
+struct ResolvedImage {
+  Digest manifest;
+  oci::ImageConfig config;
+  std::string locator;  ///< for solver::ImageSource
+};
+
+/// Finds base images. Seam; the real one asks the store, OCI layouts and registries.
+class ImageResolver {
+ public:
+  virtual ~ImageResolver() = default;
+  /// `reference` as in the Dockerfile after expansion, or the value of a named context ("oci-layout://...",
+  /// "docker-image://..."). Throws Error: not_found, network, denied, unsupported ("no linux/arm64 in ...").
+  virtual ResolvedImage resolve(const std::string& reference, const oci::Platform& platform) = 0;
+};
+
+/// What a URL gives at the moment.
+struct PinnedFile {
+  Digest content;
+  std::optional<std::int64_t> last_modified_s;
+};
+
+/// Where a ref of a git remote points at the moment.
+struct PinnedCommit {
+  std::string commit;      ///< full object name of the commit
+  std::string tag_object;  ///< object name of the annotated tag on the way; empty if there is none
+  std::string ref;         ///< full name of the ref ("refs/heads/main"); may be empty
+};
+
+struct GitRef;
+
+/// Ties remote sources (ADD of URLs and repositories, named contexts) to content before anything is built, so that they
+/// have a cache key. Seam; the real one asks the network.
+class SourcePinner {
+ public:
+  virtual ~SourcePinner() = default;
+  /// What a source policy makes of a URL, and of the digest that its content must have (empty: any), before it is
+  /// pinned. Throws Error{denied}.
+  virtual void redirect_url(std::string& /*url*/, Digest& /*expected*/) {}
+  /// The same of a repository, also where the commit is known and nothing is asked.
+  virtual void redirect_git(GitRef& /*ref*/) {}
+  /// `expected` (empty: unknown) is what the user says the content is: when that content is at hand no request is
+  /// needed. Throws Error.
+  virtual PinnedFile pin_url(const std::string& url, const Digest& expected) = 0;
+  /// `ref` empty means the remote's HEAD; never a full commit id, that needs no pinning. Throws Error.
+  virtual PinnedCommit pin_git(const std::string& remote, const std::string& ref) = 0;
+  /// The time that a pinned source carries, in seconds since the epoch: a commit's, a file's Last-Modified, that of the
+  /// newest regular file in an archive. nullopt: it has none. Throws Error.
+  virtual std::optional<std::int64_t> source_time(const solver::Op& source) = 0;
+};
+
+struct LowerOptions {
+  std::string target;  ///< empty: the last stage
+  std::map<std::string, std::string> build_args;
+  std::map<std::string, std::string> labels;  ///< --label
+  std::map<std::string, std::string>
+      named_contexts;        ///< name -> value as given; local directories as absolute paths "local:/dir"
+  std::string context_path;  ///< absolute directory of the main context; empty: none (stdin Dockerfile)
+  std::vector<std::string> context_ignore;  ///< patterns of its ignore file
+  /// Patterns that stand in their place for what the stage of that name reads of the main context; nullopt: no others.
+  std::function<std::optional<std::vector<std::string>>(const std::string& stage)> stage_ignore;
+  std::optional<solver::Op> context_source;  ///< the main context is no directory: a GitSource or HttpSource
+  std::function<std::vector<std::string>(const std::string& directory)>
+      named_context_ignore;  ///< the same for local named contexts
+  oci::Platform target_platform, build_platform;
+  bool platform_given = false;  ///< --platform was used
+  bool no_cache = false;
+  std::vector<std::string> no_cache_filter;  ///< "STAGE" or "STAGE:LINE"
+  bool only_used_args = false;  ///< ARGs that a RUN cannot be seen to use (arg_usage.h) are no part of its key
+  std::map<std::string, std::string> secret_hashes;  ///< by id: keyed hashes of the values that are part of keys
+  std::string network;                               ///< "", "default", "host", "none": build-wide mode
+  std::vector<std::string> allow;                    ///< entitlements: network.host, security.insecure
+  std::vector<std::string> extra_hosts;              ///< name=ip
+  std::vector<solver::Ulimit> ulimits;
+  std::uint64_t shm_size = 0;
+  std::string cgroup_parent, hostname;
+  std::int64_t step_timeout_ns = 0;  ///< for a RUN without --timeout; 0: none
+  unsigned step_retries = 0;         ///< for a RUN without --retry
+  bool multi_platform = false;       ///< several platforms are built: step names say which
+  bool all_stages = false;   ///< without a target: lower the stages that it does not need as well, for their checks
+  Checks* checks = nullptr;  ///< borrowed: gets the findings, also when lowering fails; nullptr: none are made
+  bool dry = false;          ///< nothing will be carried out: commits need not match checksums, as `pinner` may not ask
+  Outline* outline = nullptr;      ///< borrowed: gets what the target takes from outside; nullptr: nobody asks
+  SourcePinner* pinner = nullptr;  ///< borrowed; nullptr: this call has no network sources
+};
+
+}  // namespace cbuild::frontend
