@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
-// A build that is killed together with its zygote leaves its groups. Those that lie in the builder's own group are found
-// by their names, and by their locks, which end with the zygote. A step's own group may lie anywhere (--cgroup-parent,
-// or at the top for limits), and searching all hierarchies for it would cost every build some milliseconds. So the
-// shared group, which every build has, carries the places as an extended attribute.
+// A build that is killed together with its zygote leaves its groups. Those that lie in the builder's own group are
+// found by their names, and by their locks, which end with the zygote. A step's own group may lie anywhere
+// (--cgroup-parent, or at the top for limits), and searching all hierarchies for it would cost every build some
+// milliseconds. So the shared group, which every build has, carries the places as an extended attribute.
 #include "sandbox/cgroup_dirs.h"
 
 #include <sys/file.h>
@@ -103,7 +103,8 @@ bool write_control(int directory, const char* name, std::string_view value) {
   return fd && ::write(fd->get(), value.data(), value.size()) == static_cast<ssize_t>(value.size());
 }
 
-// Until the lock is taken another build may find the directory, think it left over and remove it: then it is made again.
+// Until the lock is taken another build may find the directory, think it left over and remove it: then it is made
+// again.
 std::optional<UniqueFd> make_held(const std::string& directory) {
   for (;;) {
     if (::mkdir(directory.c_str(), 0755) != 0) return std::nullopt;
