@@ -11,6 +11,7 @@
 
 #include "base/error.h"
 #include "base/sys.h"
+#include "base/test_wait.h"
 #include "base/text.h"
 #include "sandbox/run_fixture.h"
 
@@ -201,6 +202,7 @@ TEST_CASE("when the builder is killed, nothing of it lives on") {
     }
     char byte = 0;
     ::close(fds[1]);
+    const test::Awaiting awaiting("the builder's step, and the end of all that held the pipe");
     REQUIRE(::read(fds[0], &byte, 1) == 1);
     CHECK(count_processes(mark) > 0);
     ::kill(builder, SIGKILL);

@@ -168,13 +168,14 @@ Running::~Running() { step_->stop(std::chrono::milliseconds(0)); }
 void Running::wait_for(const std::string& text) {
   std::unique_lock lock(state_->mutex);
   const auto seen = [&] { return state_->done || state_->outcome.out.find(text) != std::string::npos; };
-  if (!state_->changed.wait_for(lock, std::chrono::seconds(60), seen)) FAIL("no output ", text);
+  const test::Awaiting awaiting(cat("the output ", text));
+  state_->changed.wait(lock, seen);
 }
 
 Outcome Running::wait() {
   std::unique_lock lock(state_->mutex);
-  if (!state_->changed.wait_for(lock, std::chrono::seconds(60), [&] { return state_->done; }))
-    FAIL("the step does not end");
+  const test::Awaiting awaiting("the end of the step");
+  state_->changed.wait(lock, [&] { return state_->done; });
   return state_->outcome;
 }
 
