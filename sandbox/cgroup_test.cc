@@ -4,9 +4,14 @@
 #include <doctest/doctest.h>
 
 #include "base/error.h"
+#include "base/files.h"
+#include "base/sys.h"
+#include "base/text.h"
+#include "sandbox/cgroup_dirs.h"
 #include "sandbox/cgroup_limits.h"
 #include "sandbox/device_rules.h"
 
+using namespace cbuild;
 using namespace cbuild::sandbox;
 
 namespace {
@@ -90,6 +95,21 @@ TEST_CASE("a device that may only be read") {
   CHECK_FALSE(allowed(kWrite));
   CHECK_FALSE(allowed(kRead | kWrite));
   CHECK(devices_allow_lines(device_rules(spec)).back() == "c 10:1 rm");
+}
+
+TEST_CASE("a group that is held is no leftover, one that nobody holds is") {
+  const TempDir own = TempDir::in_tmp("cgroup-test-");
+  const std::string group = cat(own.path(), "/", kCgroupPrefix, "1"), other = own.path() + "/other";
+  sys::mkdir_at(AT_FDCWD, other, 0755);
+  std::optional<UniqueFd> held = make_held(group);
+  REQUIRE(held);
+  CHECK_FALSE(make_held(group));  // there already
+  remove_leftovers(own.path());
+  CHECK(sys::try_stat_at(AT_FDCWD, group));
+  held.reset();
+  remove_leftovers(own.path());
+  CHECK_FALSE(sys::try_stat_at(AT_FDCWD, group));
+  CHECK(sys::try_stat_at(AT_FDCWD, other));
 }
 
 TEST_CASE("the same rules for cgroup v1") {
