@@ -17,9 +17,10 @@
 #include "cache/content/tree.h"
 #include "cli/build.h"
 #include "cli/exit_codes.h"
-#include "cli/inputs.h"
+#include "cli/interrupts.h"
 #include "cli/options.h"
-#include "cli/session.h"
+#include "engine/inputs.h"
+#include "engine/session.h"
 #include "solver/ops/tree_copy.h"
 #include "solver/ops/write_tree.h"
 
@@ -70,13 +71,13 @@ void edit_file(const std::string& context, const std::string& file, unsigned run
   sys::write_all(fd.get(), cat("\n# edit ", run, ' ', sys::now_ns(), "\n"));
 }
 
-Sample measure(const BuildOptions& options, Session& session) {
+Sample measure(const BuildLine& line, engine::Session& session) {
   NullProgress silent;
   CancelSource cancel;
   const Interrupts interrupts(cancel);
   const std::int64_t begin = sys::monotonic_ns();
   Sample sample;
-  sample.outcome = run_build(options, session, silent, cancel);
+  sample.outcome = run_build(line, session, silent, cancel);
   sample.total_s = static_cast<double>(sys::monotonic_ns() - begin) / 1e9;
   if (sample.outcome.exit_code != 0) {
     std::fputs(sample.outcome.failure.c_str(), stderr);
@@ -121,31 +122,33 @@ int bench_command(Arguments arguments) {
   const auto line = parse_bench_line(std::move(arguments));
   if (!line) return exit_code::kSuccess;
   const auto& [build_line, bench] = *line;
-  const BuildOptions& build = build_line.build;
-  Session session = start_session(build_line.root);
-  const BuildInputs inputs = read_inputs(build, {});
+  engine::Session session = engine::start_session(build_line.root);
+  const engine::BuildInputs inputs =
+      engine::read_inputs(build_line.request.inputs, build_line.request.sources.policy.get(), {});
   const TempDir copy = TempDir::in_tmp("cbuild-bench-");
-  BuildOptions options = build;
-  options.in_history = false;
+  BuildLine warm = build_line;
+  warm.request.in_history = false;
   if (!inputs.context_path.empty()) {
     copy_context(inputs.context_path, inputs.ignore, copy);
-    options.context = copy.path();
-    if (options.file.empty()) options.file = cat(inputs.context_path, '/', inputs.dockerfile->name());
+    warm.request.inputs.context = engine::DirectoryContext{copy.path()};
+    if (build_line.file.empty())
+      warm.request.inputs.dockerfile =
+          engine::NamedDockerfile{cat(inputs.context_path, '/', inputs.dockerfile->name())};
   }
   std::string edited = bench.edit;
   std::int64_t size = 0;
   if (edited.empty()) find_smallest(view_of(copy.path()), "", edited, size);
 
   std::vector<Kind> kinds{{"cold", {}}, {"no-op", {}}, {"edit", {}}};
-  BuildOptions cold = options;
-  cold.no_cache = true;
+  BuildLine cold = warm;
+  cold.request.caches.none = true;
   for (unsigned run = 0; run < bench.runs; ++run) {
     kinds[0].samples.push_back(measure(cold, session));
-    if (run == 0) measure(options, session);
-    kinds[1].samples.push_back(measure(options, session));
+    if (run == 0) measure(warm, session);
+    kinds[1].samples.push_back(measure(warm, session));
     if (edited.empty()) continue;
-    edit_file(options.context, edited, run);
-    kinds[2].samples.push_back(measure(options, session));
+    edit_file(copy.path(), edited, run);
+    kinds[2].samples.push_back(measure(warm, session));
   }
   std::erase_if(kinds, [](const Kind& kind) { return kind.samples.empty(); });
   if (bench.json)

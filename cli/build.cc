@@ -5,7 +5,6 @@
 #include <unistd.h>
 
 #include <algorithm>
-#include <cstdlib>
 #include <optional>
 #include <unordered_set>
 #include <utility>
@@ -17,20 +16,20 @@
 #include "cache/build_history.h"
 #include "cache/gc/gc.h"
 #include "cache/packer.h"
-#include "cli/build_cache.h"
 #include "cli/build_outputs.h"
 #include "cli/error_text.h"
 #include "cli/exit_codes.h"
 #include "cli/failure_text.h"
-#include "cli/foreign_steps.h"
-#include "cli/history_record.h"
-#include "cli/inputs.h"
-#include "cli/network_sources.h"
-#include "cli/remote.h"
-#include "cli/remote_contexts.h"
-#include "cli/secrets.h"
-#include "cli/ssh_keys.h"
-#include "cli/step_events.h"
+#include "engine/build_cache.h"
+#include "engine/foreign_steps.h"
+#include "engine/history_record.h"
+#include "engine/inputs.h"
+#include "engine/key_agents.h"
+#include "engine/network_sources.h"
+#include "engine/remote.h"
+#include "engine/remote_contexts.h"
+#include "engine/secrets.h"
+#include "engine/step_events.h"
 #include "frontend/syntax/parser.h"
 #include "solver/ops/executor.h"
 #include "solver/scheduler.h"
@@ -38,23 +37,30 @@
 namespace cbuild::cli {
 namespace {
 
+using namespace engine;
+
+/// "ok", "failed", "cancelled", "export-failed".
+std::string status_name(int exit_code, bool cancelled) {
+  if (cancelled || exit_code == exit_code::kInterrupted) return "cancelled";
+  if (exit_code == exit_code::kSuccess) return "ok";
+  return exit_code == 3 ? "export-failed" : "failed";
+}
+
 double seconds_since(std::int64_t start_ns) { return static_cast<double>(sys::monotonic_ns() - start_ns) / 1e9; }
 
 /// One build; the passes of run() in order.
 class Build {
  public:
-  Build(const BuildOptions& options, Session& session, ProgressSink& progress, CancelSource& cancel)
+  Build(const BuildLine& options, Session& session, ProgressSink& progress, CancelSource& cancel)
       : options_(options),
         session_(session),
         progress_(progress),
         cancel_(cancel),
         store_({.root = session.root, .user_xattr = session.user_xattr}),
-        remote_(store_, options, progress, cancel),
-        ssh_(key_agents_.serve(options.ssh)),
-        sources_(store_, make_secrets(options), ssh_, options.transfer_limits, progress, cancel),
-        remote_cache_(store_, remote_, options, progress, cancel) {
-    sources_.obey(options.source_policy);
-  }
+        remote_(store_, options.request.sources, progress, cancel),
+        ssh_(key_agents_.serve(options.request.steps.ssh, options.request.steps.agent_environment)),
+        sources_(store_, options.request.steps.secrets, ssh_, options.request.sources, progress, cancel),
+        remote_cache_(store_, remote_, options.request, progress, cancel) {}
 
   /// What goes wrong before there are steps is thrown, after it has been written into the history.
   BuildOutcome run() {
@@ -94,14 +100,14 @@ class Build {
   void collect_garbage();
   void record(const std::string& error) noexcept;
 
-  const BuildOptions& options_;
+  const BuildLine& options_;
   Session& session_;
   ProgressSink& progress_;
   CancelSource& cancel_;
   cache::Store store_;
   Remote remote_;
   KeyAgents key_agents_;
-  std::vector<SshOption> ssh_;  ///< each with a socket
+  std::vector<SshSource> ssh_;  ///< each with a socket
   NetworkSources sources_;
   BuildCache remote_cache_;
   std::optional<cache::Packer> packer_;  ///< of this attempt
@@ -174,31 +180,32 @@ Diagnostic for_progress(Diagnostic finding, const BuildInputs& inputs) {
 void Build::lower_dockerfile() {
   RemoteContexts contexts(store_, sources_,
                           [this](const solver::Op& source) { return bring_source(services(), source); });
-  const BuildInputs inputs = read_inputs(options_, [&]() -> RemoteContexts& { return contexts; });
+  const BuildInputs inputs = read_inputs(options_.request.inputs, options_.request.sources.policy.get(),
+                                         [&]() -> RemoteContexts& { return contexts; });
   for (const std::string& note : inputs.notes) progress_.on_event(RunNote{Severity::note, note});
   dockerfile_name_ = inputs.dockerfile->name();
   context_ = inputs.context_path;
   project_ = sha256(cat(context_, "\n", dockerfile_name_)).str();
-  frontend::Checks checks = make_checks(options_);
+  frontend::Checks checks = make_checks(options_.request.inputs);
   const ScopeExit show_findings([&] {
     for (const Diagnostic& finding : checks.findings())
       progress_.on_event(RunDiagnostic{for_progress(finding, inputs)});
   });
   const frontend::Dockerfile dockerfile = frontend::parse_dockerfile(inputs.dockerfile, parse_options(inputs, checks));
   for (const Diagnostic& warning : dockerfile.warnings) progress_.on_event(RunDiagnostic{warning});
-  StoreImageResolver images(store_, remote_, options_.pull);
-  frontend::LowerOptions lower = lower_options(options_, inputs);
+  StoreImageResolver images(store_, remote_, options_.request.sources.pull);
+  frontend::LowerOptions lower = lower_options(options_.request, inputs);
   lower.pinner = &sources_;
-  lower.secret_hashes = secret_hashes(options_, store_);
+  lower.secret_hashes = secret_hashes(options_.request.steps.secrets, store_);
   lower.checks = &checks;
-  lowered_ = frontend::lower_targets(dockerfile, lower, options_.targets, images);
+  lowered_ = frontend::lower_targets(dockerfile, lower, options_.request.inputs.targets, images);
   findings_ = checks.findings();
   for (const std::string& note : lowered_.notes) progress_.on_event(RunNote{Severity::note, note});
 }
 
 /// What would otherwise stand under each of them, or be found only when one of them fails.
 void Build::tell_about_all_steps() {
-  if (options_.no_cache) progress_.on_event(RunNote{Severity::note, "every step runs: --no-cache"});
+  if (options_.request.caches.none) progress_.on_event(RunNote{Severity::note, "every step runs: --no-cache"});
   for (const std::string& note : foreign_step_notes(lowered_.graph, results()))
     progress_.on_event(RunNote{Severity::warning, note});
 }
@@ -212,8 +219,9 @@ sandbox::Runner& Build::runner() {
   const std::lock_guard lock(runner_mutex_);
   if (!runner_) {
     if (session_.unprivileged) progress_.on_event(RunNote{Severity::note, session_.user_namespace});
-    runner_ = sandbox::make_namespace_runner(*session_.zygote,
-                                             choose_isolation(options_.isolation, options_.debug, session_, progress_));
+    runner_ = sandbox::make_namespace_runner(
+        *session_.zygote,
+        choose_isolation(options_.request.steps.isolation, options_.request.tell_isolation, session_, progress_));
     sweep_once();
   }
   return *runner_;
@@ -224,16 +232,15 @@ solver::ops::BuildServices Build::services() {
       .store = store_, .runner = [this]() -> sandbox::Runner& { return runner(); }, .fetch_blob = remote_.fetcher()};
   services.progress = &progress_;
   services.cancel = &cancel_;
-  services.secrets = make_secrets(options_);
-  for (const SshOption& ssh : ssh_) services.ssh_agents.push_back({ssh.id, ssh.socket});
+  services.secrets = make_secrets(options_.request.steps.secrets);
+  for (const SshSource& ssh : ssh_) services.ssh_agents.push_back({ssh.id, ssh.socket});
   services.logs = &logs_;
-  services.log_limits =
-      solver::ops::log_limits_of(std::getenv("BUILDKIT_STEP_LOG_MAX_SIZE"), std::getenv("BUILDKIT_STEP_LOG_MAX_SPEED"));
-  services.dns = options_.dns;
+  services.log_limits = options_.request.steps.log_limits;
+  services.dns = options_.request.steps.dns;
   sources_.offer_to(services);
-  services.allow = options_.allow;
-  services.cdi_directories = options_.cdi_directories;
-  services.resources = options_.resources;
+  services.allow = options_.request.steps.allow;
+  services.cdi_directories = options_.request.steps.cdi_directories;
+  services.resources = options_.request.steps.resources;
   services.graph = &lowered_.graph;
   services.remote_cache = remote_cache_.importer();
   return services;
@@ -250,7 +257,7 @@ std::unordered_set<solver::VertexId> Build::layers_to_pack() const {
   std::unordered_set<solver::VertexId> layers;
   for (std::size_t i = 0; i < lowered_.targets.size(); ++i) {
     const std::vector<solver::VertexId>& own = lowered_.targets[i].layer_vertices;
-    if (wants_image(options_, options_.targets[i])) layers.insert(own.begin(), own.end());
+    if (wants_image(options_, options_.request.inputs.targets[i])) layers.insert(own.begin(), own.end());
   }
   return layers;
 }
@@ -268,7 +275,7 @@ std::unordered_set<solver::VertexId> Build::only_packed(std::unordered_set<solve
   for (const solver::VertexId id : lowered_.graph.reachable(results()))
     for (const solver::VertexId input : lowered_.graph[id].inputs) layers.erase(input);
   for (std::size_t i = 0; i < lowered_.targets.size(); ++i)
-    if (wants_files(options_, options_.targets[i])) layers.erase(lowered_.targets[i].result);
+    if (wants_files(options_, options_.request.inputs.targets[i])) layers.erase(lowered_.targets[i].result);
   return layers;
 }
 
@@ -281,8 +288,8 @@ bool Build::solve() {
   solver::ops::StoreExecutor executor(std::move(shared));
   solver::ops::CacheResultStore records(store_, project_, remote_cache_.importer());
   solver::SolveOptions solve_options;
-  if (options_.no_cache) solve_options.told = solver::Reason::Kind::no_cache;
-  solve_options.max_running_steps = options_.jobs;
+  if (options_.request.caches.none) solve_options.told = solver::Reason::Kind::no_cache;
+  solve_options.max_running_steps = options_.request.steps.jobs;
   solve_options.cancel = &cancel_;
   StepEvents steps(progress_, lowered_.graph, !losses_.empty());
   solve_options.progress = &steps;
@@ -292,7 +299,7 @@ bool Build::solve() {
     if (!cached && exported && !result.id.empty()) packer_->start(result.id);
   };
   report_ = solver::solve(lowered_.graph, results(), executor, records, solve_options);
-  if (!options_.cache_to.empty() && !report_.failure && !report_.cancelled)
+  if (!options_.request.caches.to.empty() && !report_.failure && !report_.cancelled)
     keys_ = solver::definition_keys(lowered_.graph, results(), executor);
   executor.save_scans();
   count_steps();
@@ -313,7 +320,7 @@ void Build::report_failure() {
 }
 
 exporter::CacheContent Build::cache_content(const std::vector<TargetResult>& targets) {
-  if (options_.cache_to.empty() || results().empty()) return {};
+  if (options_.request.caches.to.empty() || results().empty()) return {};
   std::vector<Digest> images;
   for (const TargetResult& target : targets) images.push_back(target.result.chain);
   return remote_cache_.content(lowered_.graph, results(), keys_, images);
@@ -331,7 +338,7 @@ exporter::ImageResult Build::image_result(const frontend::LoweredTarget& target)
 void Build::export_outputs() {
   std::vector<TargetResult> targets;
   for (std::size_t i = 0; i < lowered_.targets.size(); ++i)
-    targets.push_back({options_.targets[i], image_result(lowered_.targets[i]), std::nullopt});
+    targets.push_back({options_.request.inputs.targets[i], image_result(lowered_.targets[i]), std::nullopt});
   try {
     const exporter::CacheContent cached = cache_content(targets);
     for (TargetResult& target : targets) remote_cache_.put_inline(cached, *packer_, target.result);
@@ -342,7 +349,7 @@ void Build::export_outputs() {
                    progress_,
                    cancel_,
                    lowered_.graph.size(),
-                   {options_.in_history ? id_ : std::string(), findings_}});
+                   {options_.request.in_history ? id_ : std::string(), findings_}});
     remote_cache_.export_all(cached, *packer_, lowered_.graph.size() + targets.size());
   } catch (const Error& error) {
     if (is_worth_another_attempt(error)) return;
@@ -387,9 +394,9 @@ void Build::collect_garbage() {
 
 /// One row, whatever became of the build. History is never a reason to fail.
 void Build::record(const std::string& error) noexcept {
-  if (!options_.in_history) return;
+  if (!options_.request.in_history) return;
   try {
-    BuildEntry entry = describe_build_entry(options_, context_);
+    BuildEntry entry = describe_build_entry(options_.request, context_);
     entry.id = id_;
     entry.status = status_name(outcome_.exit_code, cancel_.cancelled());
     entry.dockerfile = options_.file.empty() ? dockerfile_name_ : options_.file;
@@ -409,7 +416,7 @@ void Build::record(const std::string& error) noexcept {
 
 }  // namespace
 
-BuildOutcome run_build(const BuildOptions& options, Session& session, ProgressSink& progress, CancelSource& cancel) {
+BuildOutcome run_build(const BuildLine& options, Session& session, ProgressSink& progress, CancelSource& cancel) {
   BuildOutcome outcome;
   try {
     return Build(options, session, progress, cancel).run();

@@ -7,7 +7,7 @@
 #include "base/cancel.h"
 #include "base/progress.h"
 #include "cli/options.h"
-#include "cli/session.h"
+#include "engine/session.h"
 
 namespace cbuild::cli {
 
@@ -23,6 +23,7 @@ struct BuildOutcome {
 
 /// One build from Dockerfile to outputs. What the user should see meanwhile goes to `progress`. Failures are no
 /// exceptions: they become the exit code.
-BuildOutcome run_build(const BuildOptions& options, Session& session, ProgressSink& progress, CancelSource& cancel);
+BuildOutcome run_build(const BuildLine& options, engine::Session& session, ProgressSink& progress,
+                       CancelSource& cancel);
 
 }  // namespace cbuild::cli

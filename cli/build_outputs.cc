@@ -19,7 +19,7 @@ bool writes_files(const exporter::Output& output) {
 
 /// The image as one output wants it. Layers with lowered times, or in another compression, are other blobs than those
 /// that were packed while the build ran.
-exporter::BuiltImage image_for(const BuildOptions& options, const exporter::Output& output,
+exporter::BuiltImage image_for(const BuildLine& options, const exporter::Output& output,
                                const exporter::ImageResult& result, const OutputServices& services) {
   const bool rewritten = output.image.rewrite_timestamp && result.file_epoch;
   oci::layer::PackOptions pack = pack_options(options, services.cancel);
@@ -35,19 +35,19 @@ exporter::BuiltImage image_for(const BuildOptions& options, const exporter::Outp
 }
 
 /// Only a build that says the id asks the engine.
-Digest image_id(const BuildOptions& options, const TargetResult& target, const OutputServices& services) {
+Digest image_id(const BuildLine& options, const TargetResult& target, const OutputServices& services) {
   const bool asked = options.progress == ProgressMode::quiet || !options.iid_file.empty();
-  for (const exporter::Output& output : options.outputs)
+  for (const exporter::Output& output : options.request.outputs.list)
     if (asked && output.target == target.name && is_found_by_manifest(output, &services.cancel))
       return target.image->manifest.digest;
   return target.image->config.digest;
 }
 
-void write_target(const BuildOptions& options, TargetResult& target, const OutputServices& services, TaskId task) {
+void write_target(const BuildLine& options, TargetResult& target, const OutputServices& services, TaskId task) {
   exporter::ExportContext context{services.store,     nullptr, services.remote.fetcher(),
                                   &services.progress, task,    &services.cancel};
   exporter::ImageResult result = target.result;
-  for (const exporter::Output& output : options.outputs) {
+  for (const exporter::Output& output : options.request.outputs.list) {
     if (output.target != target.name) continue;
     result.annotations = annotations_of(output.annotations, exporter::AnnotationLevel::manifest);
     result.descriptor_annotations = annotations_of(output.annotations, exporter::AnnotationLevel::manifest_descriptor);
@@ -65,9 +65,9 @@ void write_target(const BuildOptions& options, TargetResult& target, const Outpu
 }
 
 /// write_target() as a task that is shown.
-void show_target(const BuildOptions& options, TargetResult& target, const OutputServices& services, TaskId task) {
+void show_target(const BuildLine& options, TargetResult& target, const OutputServices& services, TaskId task) {
   ProgressSink& progress = services.progress;
-  const bool several = options.targets.size() > 1;
+  const bool several = options.request.inputs.targets.size() > 1;
   progress.on_event(TaskAdded{task, several ? cat("exporting the image of ", target.name) : "exporting the image", {}});
   progress.on_event(TaskStarted{task, sys::monotonic_ns(), {}});
   try {
@@ -82,7 +82,7 @@ void show_target(const BuildOptions& options, TargetResult& target, const Output
 }
 
 /// One file with a line for each target, or with the placeholder in its name a file for each.
-void write_image_ids(const BuildOptions& options, const std::vector<TargetResult>& targets) {
+void write_image_ids(const BuildLine& options, const std::vector<TargetResult>& targets) {
   std::vector<std::string> ids;
   for (const TargetResult& target : targets) {
     ids.push_back(target.id.str());
@@ -95,35 +95,35 @@ void write_image_ids(const BuildOptions& options, const std::vector<TargetResult
 
 }  // namespace
 
-bool wants_files(const BuildOptions& options, const std::string& target) {
-  return std::any_of(options.outputs.begin(), options.outputs.end(),
+bool wants_files(const BuildLine& options, const std::string& target) {
+  return std::any_of(options.request.outputs.list.begin(), options.request.outputs.list.end(),
                      [&](const exporter::Output& output) { return output.target == target && writes_files(output); });
 }
 
-bool wants_image(const BuildOptions& options, const std::string& target) {
+bool wants_image(const BuildLine& options, const std::string& target) {
   if (!options.iid_file.empty() || !options.metadata_file.empty()) return true;
-  return std::any_of(options.outputs.begin(), options.outputs.end(), [&](const exporter::Output& output) {
-    return output.target == target && exporter::makes_image(output);
-  });
+  return std::any_of(
+      options.request.outputs.list.begin(), options.request.outputs.list.end(),
+      [&](const exporter::Output& output) { return output.target == target && exporter::makes_image(output); });
 }
 
-oci::layer::PackOptions pack_options(const BuildOptions& options, const CancelSource& cancel) {
+oci::layer::PackOptions pack_options(const BuildLine& options, const CancelSource& cancel) {
   oci::layer::PackOptions pack;
   pack.cancel = &cancel;
   const auto is_image = [&](const std::string& target) { return wants_image(options, target); };
   // A cache alone has no reader that wants gzip.
-  if (std::none_of(options.targets.begin(), options.targets.end(), is_image)) {
+  if (std::none_of(options.request.inputs.targets.begin(), options.request.inputs.targets.end(), is_image)) {
     pack.compression = oci::layer::Compression::zstd;
     return pack;
   }
-  for (const exporter::Output& output : options.outputs) {
+  for (const exporter::Output& output : options.request.outputs.list) {
     pack.compression = output.image.compression;
     pack.level = output.image.compression_level;
   }
   return pack;
 }
 
-void write_outputs(const BuildOptions& options, std::vector<TargetResult>& targets, const OutputServices& services) {
+void write_outputs(const BuildLine& options, std::vector<TargetResult>& targets, const OutputServices& services) {
   for (std::size_t i = 0; i < targets.size(); ++i) show_target(options, targets[i], services, services.first_task + i);
   if (!options.iid_file.empty()) write_image_ids(options, targets);
   if (!options.metadata_file.empty())

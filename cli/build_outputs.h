@@ -11,7 +11,7 @@
 #include "cache/store.h"
 #include "cli/metadata.h"
 #include "cli/options.h"
-#include "cli/remote.h"
+#include "engine/remote.h"
 #include "exporter/image_builder.h"
 
 namespace cbuild::cli {
@@ -19,7 +19,7 @@ namespace cbuild::cli {
 struct OutputServices {
   cache::Store& store;
   cache::Packer& packer;
-  Remote& remote;
+  engine::Remote& remote;
   ProgressSink& progress;
   const CancelSource& cancel;
   TaskId first_task = 0;  ///< each target is shown as one task, with ids from here on
@@ -27,16 +27,16 @@ struct OutputServices {
 };
 
 /// Whether a target's layers have to be packed: for an output, or for --iidfile and --metadata-file.
-bool wants_image(const BuildOptions& options, const std::string& target);
+bool wants_image(const BuildLine& options, const std::string& target);
 
 /// Whether an output of the target is made of its files and not of its layers' blobs.
-bool wants_files(const BuildOptions& options, const std::string& target);
+bool wants_files(const BuildLine& options, const std::string& target);
 
 /// How layers are packed, in the background until `cancel` says otherwise.
-oci::layer::PackOptions pack_options(const BuildOptions& options, const CancelSource& cancel);
+oci::layer::PackOptions pack_options(const BuildLine& options, const CancelSource& cancel);
 
 /// Carries out the outputs of every target, in order, then writes --iidfile and --metadata-file. The first failure ends
 /// it: throws Error with the target as context where there are several.
-void write_outputs(const BuildOptions& options, std::vector<TargetResult>& targets, const OutputServices& services);
+void write_outputs(const BuildLine& options, std::vector<TargetResult>& targets, const OutputServices& services);
 
 }  // namespace cbuild::cli

@@ -10,7 +10,7 @@
 #include "cli/error_text.h"
 #include "cli/exit_codes.h"
 #include "cli/input_services.h"
-#include "cli/inputs.h"
+#include "engine/inputs.h"
 #include "frontend/lower/check_report.h"
 #include "frontend/lower/outline_report.h"
 #include "frontend/syntax/parser.h"
@@ -39,16 +39,16 @@ struct Answer {
 
 using Question = CallOptions::Question;
 
-void lower(const BuildLine& line, const BuildInputs& inputs, const frontend::Dockerfile& dockerfile,
+void lower(const BuildLine& line, const engine::BuildInputs& inputs, const frontend::Dockerfile& dockerfile,
            frontend::ImageResolver& images, frontend::Checks& checks, Answer& answer) {
-  frontend::LowerOptions options = lower_options(line.build, inputs);
+  frontend::LowerOptions options = engine::lower_options(line.request, inputs);
   UnaskedSources sources;
   options.pinner = &sources;
   options.dry = true;
   options.checks = &checks;
-  options.all_stages = line.build.call->question == Question::check;
+  options.all_stages = line.call->question == Question::check;
   options.outline = &answer.outline;
-  frontend::lower_targets(dockerfile, options, line.build.targets, images);
+  frontend::lower_targets(dockerfile, options, line.request.inputs.targets, images);
 }
 
 /// Files that were included before the parse failed.
@@ -60,24 +60,25 @@ void add_sources(const std::vector<Diagnostic>& diagnostics, std::vector<std::sh
 }
 
 Answer ask(const BuildLine& line) {
-  if (line.build.call->question == Question::outline && line.build.targets.size() > 1)
+  if (line.call->question == Question::outline && line.request.inputs.targets.size() > 1)
     throw Error(ErrorCode::usage, "--call=outline: an outline is of one target").with_hint("give one --target");
   Answer answer;
   InputServices services(line);
-  const BuildInputs inputs = read_inputs(line.build, [&]() -> RemoteContexts& { return services.contexts(); });
+  const engine::BuildInputs inputs =
+      engine::read_inputs(line.request.inputs, line.request.sources.policy.get(),
+                          [&]() -> engine::RemoteContexts& { return services.contexts(); });
   for (const std::string& note : inputs.notes) std::cerr << "note: " << note << '\n';
-  frontend::Checks checks = make_checks(line.build);
+  frontend::Checks checks = engine::make_checks(line.request.inputs);
   answer.check.sources = {inputs.dockerfile};
   answer.check.parse_failed = true;
   try {
     const frontend::Dockerfile dockerfile =
-        frontend::parse_dockerfile(inputs.dockerfile, parse_options(inputs, checks));
+        frontend::parse_dockerfile(inputs.dockerfile, engine::parse_options(inputs, checks));
     answer.check.parse_failed = false;
     answer.check.sources = dockerfile.sources;
     for (const Diagnostic& warning : dockerfile.warnings) std::cerr << render(warning);
     answer.targets = frontend::list_targets(dockerfile);
-    if (line.build.call->question != Question::targets)
-      lower(line, inputs, dockerfile, services.images(), checks, answer);
+    if (line.call->question != Question::targets) lower(line, inputs, dockerfile, services.images(), checks, answer);
   } catch (const DiagnosticError& error) {
     answer.check.errors = error.diagnostics();
   } catch (const Error& error) {
@@ -108,7 +109,7 @@ std::string answer_text(const Answer& answer, const CallOptions& call) {
 }  // namespace
 
 int run_call(const BuildLine& line) {
-  const CallOptions& call = *line.build.call;
+  const CallOptions& call = *line.call;
   const Answer answer = call.question == Question::describe ? Answer{} : ask(line);
   const bool failed = !answer.check.errors.empty();
   if (!failed || call.question == Question::check) std::cout << answer_text(answer, call) << std::flush;

@@ -19,7 +19,7 @@
 #include "cli/history_command.h"
 #include "cli/images_command.h"
 #include "cli/prune_command.h"
-#include "cli/remote_contexts.h"
+#include "engine/remote_contexts.h"
 
 namespace cbuild::cli {
 namespace {
@@ -46,7 +46,7 @@ int print_commands() {
 
 /// A first word that is close to a command and nothing that can be built is a slip of the fingers.
 void check_first_word(const std::string& word) {
-  if (word.empty() || word.starts_with('-') || RemoteContexts::is_remote(word)) return;
+  if (word.empty() || word.starts_with('-') || engine::RemoteContexts::is_remote(word)) return;
   if (sys::try_stat_at(AT_FDCWD, word, 0)) return;
   std::vector<std::string> names = {"help"};
   for (const Command& command : kCommands) names.emplace_back(command.name);

@@ -11,8 +11,8 @@
 #include "cli/cache_filters.h"
 #include "cli/exit_codes.h"
 #include "cli/flags.h"
-#include "cli/session.h"
 #include "cli/text_output.h"
+#include "engine/session.h"
 
 namespace cbuild::cli {
 namespace {
@@ -108,7 +108,7 @@ int du_command(Arguments arguments) {
   app.add_flag("--json", json, "Print JSON");
   if (!parse_flags(app, root, std::move(arguments))) return exit_code::kSuccess;
   const CacheFilters filters = parse_cache_filters(filter_texts);
-  const Session session = start_session(root);
+  const engine::Session session = engine::start_session(root);
   cache::Store store({.root = session.root, .user_xattr = session.user_xattr});
   Usage usage = cache::disk_usage(store);
   const std::int64_t now = sys::now_ns();

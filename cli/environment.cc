@@ -50,12 +50,12 @@ EnvironmentJson proxies_of(const EnvironmentJson& config) {
   return EnvironmentJson::object();
 }
 
-bool has_argument(const BuildOptions& build, const std::string& name) {
-  return std::any_of(build.build_args.begin(), build.build_args.end(),
+bool has_argument(const BuildLine& line, const std::string& name) {
+  return std::any_of(line.request.inputs.build_args.begin(), line.request.inputs.build_args.end(),
                      [&](const auto& argument) { return iequals(argument.first, name); });
 }
 
-void add_proxies(BuildOptions& build) {
+void add_proxies(BuildLine& line) {
   constexpr std::array<std::array<const char*, 2>, 5> kNames = {{{"httpProxy", "HTTP_PROXY"},
                                                                  {"httpsProxy", "HTTPS_PROXY"},
                                                                  {"noProxy", "NO_PROXY"},
@@ -66,15 +66,15 @@ void add_proxies(BuildOptions& build) {
   if (!text || text->find("\"proxies\"") == std::string::npos) return;
   const EnvironmentJson config = EnvironmentJson::parse(*text, nullptr, false);
   if (!config.is_object()) {
-    build.notes.push_back(cat(path, " is not JSON; its proxies are not used"));
+    line.notes.push_back(cat(path, " is not JSON; its proxies are not used"));
     return;
   }
   const EnvironmentJson proxies = proxies_of(config);
   for (const auto& [key, name] : kNames) {
     const auto value = proxies.find(key);
     if (value == proxies.end() || !value->is_string() || value->get<std::string>().empty()) continue;
-    if (has_argument(build, name)) continue;
-    build.build_args[name] = build.build_args[to_lower(name)] = value->get<std::string>();
+    if (has_argument(line, name)) continue;
+    line.request.inputs.build_args[name] = line.request.inputs.build_args[to_lower(name)] = value->get<std::string>();
   }
 }
 
@@ -98,30 +98,31 @@ std::string real_path_of(const std::string& path) {
   return ::realpath(path.c_str(), buffer.data()) == nullptr ? std::string() : std::string(buffer.data());
 }
 
-void add_git_labels(BuildOptions& build) {
-  const std::string directory = real_path_of(build.context);
+void add_git_labels(BuildLine& line) {
+  const std::string directory = real_path_of(line.context);
   const std::string root = directory.empty() ? "" : ask_git(directory, {"rev-parse", "--show-toplevel"});
   if (root.empty()) return;
   std::string commit = ask_git(directory, {"rev-parse", "--verify", "-q", "HEAD"});
   if (!commit.empty() && is_set("BUILDX_GIT_CHECK_DIRTY") && !ask_git(directory, {"status", "--porcelain"}).empty())
     commit += "-dirty";
-  if (!commit.empty()) build.labels["org.opencontainers.image.revision"] = commit;
+  if (!commit.empty()) line.request.inputs.labels["org.opencontainers.image.revision"] = commit;
   const std::string branch = ask_git(directory, {"symbolic-ref", "-q", "--short", "HEAD"});
   std::string remote = branch.empty() ? "" : ask_git(directory, {"config", "--get", cat("branch.", branch, ".remote")});
   if (remote.empty()) remote = "origin";
   const std::string url = ask_git(directory, {"config", "--get", cat("remote.", remote, ".url")});
-  if (!url.empty()) build.labels["org.opencontainers.image.source"] = without_user(url);
-  const std::string file = build.file.empty() ? cat(directory, "/Dockerfile") : real_path_of(build.file);
-  if (file.starts_with(root + "/")) build.labels["com.docker.image.source.entrypoint"] = file.substr(root.size() + 1);
+  if (!url.empty()) line.request.inputs.labels["org.opencontainers.image.source"] = without_user(url);
+  const std::string file = line.file.empty() ? cat(directory, "/Dockerfile") : real_path_of(line.file);
+  if (file.starts_with(root + "/"))
+    line.request.inputs.labels["com.docker.image.source.entrypoint"] = file.substr(root.size() + 1);
 }
 
-void read_source_policy(BuildOptions& build) {
+void read_source_policy(BuildLine& line) {
   const std::string path = variable_text("EXPERIMENTAL_BUILDKIT_SOURCE_POLICY");
   if (path.empty()) return;
   try {
     const auto text = sys::try_read_plain(AT_FDCWD, path, kMaxConfig, sys::Pipes::taken);
     if (!text) throw Error(ErrorCode::usage, cat(path, " does not exist"));
-    build.source_policy = std::make_shared<const SourcePolicy>(SourcePolicy::parse(*text));
+    line.request.sources.policy = std::make_shared<const engine::SourcePolicy>(engine::SourcePolicy::parse(*text));
   } catch (const Error& error) {
     throw Error(ErrorCode::usage, cat("EXPERIMENTAL_BUILDKIT_SOURCE_POLICY: ", error.message()));
   }
@@ -139,15 +140,25 @@ std::string progress_or_default(const std::string& given) {
   return given == "auto" && !fallback.empty() ? fallback : given;
 }
 
-void apply_environment(BuildOptions& build) {
-  read_source_policy(build);
-  build.metadata_warnings = is_set("BUILDX_METADATA_WARNINGS");
-  if (const std::string epoch = variable_text(kEpoch); !epoch.empty()) build.build_args.emplace(kEpoch, epoch);
+std::vector<std::string> agent_environment() {
+  std::vector<std::string> out;
+  for (const char* name : {"PATH", "HOME"})
+    if (const char* value = std::getenv(name)) out.push_back(cat(name, "=", value));
+  return out;
+}
+
+void apply_environment(BuildLine& line) {
+  read_source_policy(line);
+  line.request.steps.log_limits =
+      solver::ops::log_limits_of(std::getenv("BUILDKIT_STEP_LOG_MAX_SIZE"), std::getenv("BUILDKIT_STEP_LOG_MAX_SPEED"));
+  line.metadata_warnings = is_set("BUILDX_METADATA_WARNINGS");
+  if (const std::string epoch = variable_text(kEpoch); !epoch.empty())
+    line.request.inputs.build_args.emplace(kEpoch, epoch);
   try {
-    add_proxies(build);
-    if (is_set("BUILDX_GIT_LABELS") || variable_text("BUILDX_GIT_LABELS") == "full") add_git_labels(build);
+    add_proxies(line);
+    if (is_set("BUILDX_GIT_LABELS") || variable_text("BUILDX_GIT_LABELS") == "full") add_git_labels(line);
   } catch (const Error& error) {
-    build.notes.emplace_back(error.what());
+    line.notes.emplace_back(error.what());
   }
 }
 

@@ -16,10 +16,13 @@ std::vector<std::string> platforms_or_default(const std::vector<std::string>& gi
 /// `given`, or for "auto" the mode of BUILDKIT_PROGRESS.
 std::string progress_or_default(const std::string& given);
 
+/// What ssh-agent gets of the environment: PATH and HOME.
+std::vector<std::string> agent_environment();
+
 /// SOURCE_DATE_EPOCH and the proxies of config.json become build arguments, where none of that name was given;
 /// BUILDX_GIT_LABELS adds labels with the commit, the remote and the Dockerfile of a context in a work tree. What
 /// cannot be read is a note. EXPERIMENTAL_BUILDKIT_SOURCE_POLICY becomes the source policy; throws Error{usage} for one
 /// that cannot be read, as it must not go unheeded.
-void apply_environment(BuildOptions& build);
+void apply_environment(BuildLine& line);
 
 }  // namespace cbuild::cli

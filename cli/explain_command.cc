@@ -11,7 +11,7 @@
 #include "cli/flags.h"
 #include "cli/history.h"
 #include "cli/history_export.h"
-#include "cli/session.h"
+#include "engine/session.h"
 
 namespace cbuild::cli {
 namespace {
@@ -23,13 +23,13 @@ struct ExplainLine {
   bool json = false, misses = false;
 };
 
-std::string state_text(const StepEntry& step) {
+std::string state_text(const engine::StepEntry& step) {
   if (step.state == "ran") return cat("ran in ", format_seconds(step.duration_ns));
   if (step.state == "failed") return cat("failed after ", format_seconds(step.duration_ns));
   return step.state;
 }
 
-void print_step(const StepEntry& step, unsigned number) {
+void print_step(const engine::StepEntry& step, unsigned number) {
   std::cout << '#' << number << ' ' << sanitize_for_terminal(step.name) << ": " << state_text(step) << '\n';
   if (step.reason.differences.empty()) {
     std::cout << "    " << sanitize_for_terminal(why(step)) << '\n';
@@ -40,7 +40,7 @@ void print_step(const StepEntry& step, unsigned number) {
 }
 
 /// What the key is made of, for one step that was asked for.
-void print_parts(cache::Store& store, const StepEntry& step) {
+void print_parts(cache::Store& store, const engine::StepEntry& step) {
   const Json parts = key_parts(store, step);
   if (parts.empty()) return;
   std::cout << "    its key is made of:\n";
@@ -52,27 +52,27 @@ void print_parts(cache::Store& store, const StepEntry& step) {
   }
 }
 
-Json step_json(cache::Store& store, const StepEntry& step, bool with_parts) {
+Json step_json(cache::Store& store, const engine::StepEntry& step, bool with_parts) {
   Json out{{"id", step.id}, {"name", step.name}, {"state", step.state}, {"duration_ns", step.duration_ns}};
   if (step.line != 0) out["line"] = step.line;
   if (!step.stage.empty()) out["stage"] = step.stage;
   if (!step.found_by.empty()) out["found_by"] = step.found_by;
   out["why"] = why(step);
-  if (step.reason.kind != solver::Reason::Kind::none) out["reason"] = to_json(step.reason);
+  if (step.reason.kind != solver::Reason::Kind::none) out["reason"] = engine::to_json(step.reason);
   if (with_parts) out["key_parts"] = key_parts(store, step);
   return out;
 }
 
-bool is_asked(const ExplainLine& line, const StepEntry& step) {
+bool is_asked(const ExplainLine& line, const engine::StepEntry& step) {
   return !line.misses || (step.state != "cached" && step.state != "not-needed");
 }
 
-void print_text(cache::Store& store, const ExplainLine& line, const BuildEntry& build,
-                const std::vector<const StepEntry*>& steps) {
+void print_text(cache::Store& store, const ExplainLine& line, const engine::BuildEntry& build,
+                const std::vector<const engine::StepEntry*>& steps) {
   std::cout << sanitize_for_terminal(headline(build)) << '\n';
   if (!build.error.empty()) std::cout << "ended with: " << sanitize_for_terminal(build.error) << '\n';
   const auto all = shown_steps(build);
-  for (const StepEntry* step : steps) {
+  for (const engine::StepEntry* step : steps) {
     if (!is_asked(line, *step)) continue;
     const auto number = static_cast<unsigned>(std::find(all.begin(), all.end(), step) - all.begin()) + 1;
     print_step(*step, number);
@@ -92,16 +92,16 @@ int explain_command(Arguments arguments) {
   app.add_flag("--misses", line.misses, "Only steps that were not cached");
   app.add_flag("--json", line.json, "Print JSON");
   if (!parse_flags(app, root, std::move(arguments))) return exit_code::kSuccess;
-  const Session session = start_session(root);
+  const engine::Session session = engine::start_session(root);
   cache::Store store({.root = session.root, .user_xattr = session.user_xattr});
-  const BuildEntry build = find_build(store, line.build);
+  const engine::BuildEntry build = find_build(store, line.build);
   const auto steps = line.step.empty() ? shown_steps(build) : find_steps(build, line.step);
   if (!line.json) {
     print_text(store, line, build, steps);
     return exit_code::kSuccess;
   }
   Json out{{"build", build.id}, {"name", build.name}, {"status", build.status}, {"steps", Json::array()}};
-  for (const StepEntry* step : steps)
+  for (const engine::StepEntry* step : steps)
     if (is_asked(line, *step)) out["steps"].push_back(step_json(store, *step, !line.step.empty()));
   std::cout << out.dump(2, ' ', false, Json::error_handler_t::replace) << '\n';
   return exit_code::kSuccess;

@@ -9,12 +9,12 @@
 #include "cli/exit_codes.h"
 #include "cli/graph_picture.h"
 #include "cli/history.h"
-#include "cli/history_record.h"
 #include "cli/input_services.h"
-#include "cli/inputs.h"
 #include "cli/options.h"
-#include "cli/secrets.h"
-#include "cli/session.h"
+#include "engine/history_record.h"
+#include "engine/inputs.h"
+#include "engine/secrets.h"
+#include "engine/session.h"
 #include "frontend/syntax/parser.h"
 #include "solver/ops/executor.h"
 #include "solver/scheduler.h"
@@ -59,25 +59,27 @@ solver::SolveReport foresee(const solver::Graph& graph, const std::vector<Vertex
 }
 
 std::string draw_dockerfile(const GraphLine& line) {
-  const BuildOptions& options = line.line.build;
+  const engine::BuildRequest& request = line.line.request;
   InputServices services(line.line);
-  const BuildInputs inputs = read_inputs(options, [&]() -> RemoteContexts& { return services.contexts(); });
-  frontend::Checks checks = make_checks(options);
-  const frontend::Dockerfile dockerfile = frontend::parse_dockerfile(inputs.dockerfile, parse_options(inputs, checks));
+  const engine::BuildInputs inputs = engine::read_inputs(
+      request.inputs, request.sources.policy.get(), [&]() -> engine::RemoteContexts& { return services.contexts(); });
+  frontend::Checks checks = engine::make_checks(request.inputs);
+  const frontend::Dockerfile dockerfile =
+      frontend::parse_dockerfile(inputs.dockerfile, engine::parse_options(inputs, checks));
   cache::Store& store = services.store();
-  frontend::LowerOptions lower = lower_options(options, inputs);
+  frontend::LowerOptions lower = engine::lower_options(request, inputs);
   lower.pinner = &services.sources();
-  lower.secret_hashes = secret_hashes(options, store);
-  const auto lowered = frontend::lower_targets(dockerfile, lower, options.targets, services.images());
+  lower.secret_hashes = engine::secret_hashes(request.steps.secrets, store);
+  const auto lowered = frontend::lower_targets(dockerfile, lower, request.inputs.targets, services.images());
   std::vector<VertexId> targets;
   for (const frontend::LoweredTarget& target : lowered.targets)
     if (target.result != solver::kNoInput) targets.push_back(target.result);
   std::unordered_set<VertexId> would_run;
   const solver::SolveReport report = foresee(lowered.graph, targets, store, would_run);
-  std::vector<StepEntry> steps = step_entries(lowered.graph, targets, report, {});
-  for (StepEntry& step : steps)
+  std::vector<engine::StepEntry> steps = engine::step_entries(lowered.graph, targets, report, {});
+  for (engine::StepEntry& step : steps)
     if (would_run.contains(step.id)) step.state = "would-run";
-  return draw_graph(build_name(options, inputs.context_path), steps, format_of(line.format));
+  return draw_graph(engine::build_name(request, inputs.context_path), steps, format_of(line.format));
 }
 
 }  // namespace
@@ -86,9 +88,9 @@ int graph_command(Arguments arguments) {
   const auto line = parse_graph_line(std::move(arguments));
   if (!line) return exit_code::kSuccess;
   if (!line->of_dockerfile) {
-    const Session session = start_session(line->line.root);
+    const engine::Session session = engine::start_session(line->line.root);
     cache::Store store({.root = session.root, .user_xattr = session.user_xattr});
-    const BuildEntry build = find_build(store, line->build);
+    const engine::BuildEntry build = find_build(store, line->build);
     std::cout << draw_graph(headline(build), build.steps, format_of(line->format));
     return exit_code::kSuccess;
   }

@@ -38,12 +38,12 @@ const Look& look_of(const std::string& state) {
   return found == std::end(kLooks) ? kLooks[5] : *found;
 }
 
-bool is_source(const StepEntry& step) {
+bool is_source(const engine::StepEntry& step) {
   return step.type == "image" || step.type == "local" || step.type == "git" || step.type == "http";
 }
 
 /// First line: what it does; second: what became of it.
-std::vector<std::string> label_lines(const StepEntry& step) {
+std::vector<std::string> label_lines(const engine::StepEntry& step) {
   const std::string name =
       clean_label(std::string(solver::without_position(step.name.empty() ? step.type : step.name)));
   std::string second = step.state == "not-needed" ? std::string() : step.state;
@@ -62,11 +62,11 @@ struct Edge {
 };
 
 /// Of a critical step, only the input that ended last is on the longest way.
-std::vector<Edge> edges_of(const std::vector<StepEntry>& steps) {
-  std::unordered_map<std::int64_t, const StepEntry*> by_id;
-  for (const StepEntry& step : steps) by_id[step.id] = &step;
+std::vector<Edge> edges_of(const std::vector<engine::StepEntry>& steps) {
+  std::unordered_map<std::int64_t, const engine::StepEntry*> by_id;
+  for (const engine::StepEntry& step : steps) by_id[step.id] = &step;
   std::vector<Edge> edges;
-  for (const StepEntry& step : steps)
+  for (const engine::StepEntry& step : steps)
     for (std::size_t i = 0; i < step.inputs.size(); ++i) {
       const auto from = by_id.find(step.inputs[i]);
       if (from == by_id.end()) continue;
@@ -78,9 +78,10 @@ std::vector<Edge> edges_of(const std::vector<StepEntry>& steps) {
 }
 
 /// Stages in the order in which they first appear, each with its steps; what has no stage comes first.
-std::vector<std::pair<std::string, std::vector<const StepEntry*>>> by_stage(const std::vector<StepEntry>& steps) {
-  std::vector<std::pair<std::string, std::vector<const StepEntry*>>> stages{{"", {}}};
-  for (const StepEntry& step : steps) {
+std::vector<std::pair<std::string, std::vector<const engine::StepEntry*>>> by_stage(
+    const std::vector<engine::StepEntry>& steps) {
+  std::vector<std::pair<std::string, std::vector<const engine::StepEntry*>>> stages{{"", {}}};
+  for (const engine::StepEntry& step : steps) {
     auto stage = std::find_if(stages.begin(), stages.end(), [&](const auto& s) { return s.first == step.stage; });
     if (stage == stages.end()) stage = stages.insert(stages.end(), {step.stage, {}});
     stage->second.push_back(&step);
@@ -88,7 +89,7 @@ std::vector<std::pair<std::string, std::vector<const StepEntry*>>> by_stage(cons
   return stages;
 }
 
-std::string dot_node(const StepEntry& step, const std::string& indent) {
+std::string dot_node(const engine::StepEntry& step, const std::string& indent) {
   const Look& look = look_of(step.state);
   // dot_quote escapes backslashes, so the line break is put between quoted parts.
   std::string label;
@@ -101,18 +102,18 @@ std::string dot_node(const StepEntry& step, const std::string& indent) {
              is_source(step) ? ", shape=ellipse" : "", ", tooltip=", dot_quote(clean_label(why(step))), "];\n");
 }
 
-std::string draw_dot(const std::string& title, const std::vector<StepEntry>& steps) {
+std::string draw_dot(const std::string& title, const std::vector<engine::StepEntry>& steps) {
   std::string out = cat("digraph build {\n  rankdir=LR;\n  label=", dot_quote(clean_label(title)),
                         ";\n  labelloc=t;\n  node [shape=box, style=\"filled,rounded\", fontname=\"sans-serif\"];\n");
   unsigned cluster = 0;
   for (const auto& [stage, members] : by_stage(steps)) {
     if (stage.empty()) {
-      for (const StepEntry* step : members) out += dot_node(*step, "  ");
+      for (const engine::StepEntry* step : members) out += dot_node(*step, "  ");
       continue;
     }
     out += cat("  subgraph cluster_", cluster++, " {\n    label=", dot_quote(clean_label(stage)),
                ";\n    color=\"#aaaaaa\";\n");
-    for (const StepEntry* step : members) out += dot_node(*step, "    ");
+    for (const engine::StepEntry* step : members) out += dot_node(*step, "    ");
     out += "  }\n";
   }
   for (const Edge& edge : edges_of(steps)) {
@@ -124,7 +125,7 @@ std::string draw_dot(const std::string& title, const std::vector<StepEntry>& ste
   return out + "}\n";
 }
 
-std::string mermaid_node(const StepEntry& step, const std::string& indent) {
+std::string mermaid_node(const engine::StepEntry& step, const std::string& indent) {
   std::string label;
   for (const std::string& line : label_lines(step)) {
     const std::string quoted = mermaid_quote(line);
@@ -135,12 +136,12 @@ std::string mermaid_node(const StepEntry& step, const std::string& indent) {
              ":::", replace_all(look_of(step.state).state, "-", ""), "\n");
 }
 
-std::string draw_mermaid(const std::string& title, const std::vector<StepEntry>& steps) {
+std::string draw_mermaid(const std::string& title, const std::vector<engine::StepEntry>& steps) {
   std::string out = cat("---\ntitle: ", mermaid_quote(clean_label(title)), "\n---\nflowchart LR\n");
   unsigned number = 0;
   for (const auto& [stage, members] : by_stage(steps)) {
     if (!stage.empty()) out += cat("  subgraph s", number++, " [", mermaid_quote(clean_label(stage)), "]\n");
-    for (const StepEntry* step : members) out += mermaid_node(*step, stage.empty() ? "  " : "    ");
+    for (const engine::StepEntry* step : members) out += mermaid_node(*step, stage.empty() ? "  " : "    ");
     if (!stage.empty()) out += "  end\n";
   }
   unsigned index = 0;
@@ -153,15 +154,15 @@ std::string draw_mermaid(const std::string& title, const std::vector<StepEntry>&
   for (const Look& look : kLooks)
     out += cat("  classDef ", replace_all(look.state, "-", ""), " fill:", look.fill, ",stroke:", look.line,
                ",color:#000\n");
-  for (const StepEntry& step : steps)
+  for (const engine::StepEntry& step : steps)
     if (step.critical) out += cat("  style v", step.id, " stroke:", kCritical, ",stroke-width:3px\n");
   if (!links.empty()) out += cat("  linkStyle ", links, " stroke:", kCritical, ",stroke-width:3px\n");
   return out;
 }
 
-std::string draw_json(const std::string& title, const std::vector<StepEntry>& steps) {
+std::string draw_json(const std::string& title, const std::vector<engine::StepEntry>& steps) {
   Json out{{"title", title}, {"nodes", Json::array()}, {"edges", Json::array()}};
-  for (const StepEntry& step : steps) {
+  for (const engine::StepEntry& step : steps) {
     Json node{{"id", step.id}, {"name", step.name}, {"type", step.type}, {"state", step.state}};
     if (!step.stage.empty()) node["stage"] = step.stage;
     if (step.line != 0) node["line"] = step.line;
@@ -178,7 +179,7 @@ std::string draw_json(const std::string& title, const std::vector<StepEntry>& st
 
 }  // namespace
 
-std::string draw_graph(const std::string& title, const std::vector<StepEntry>& steps, PictureFormat format) {
+std::string draw_graph(const std::string& title, const std::vector<engine::StepEntry>& steps, PictureFormat format) {
   switch (format) {
     case PictureFormat::dot:
       return draw_dot(title, steps);

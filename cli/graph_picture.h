@@ -4,7 +4,7 @@
 #include <string>
 #include <vector>
 
-#include "cli/build_entry.h"
+#include "engine/build_entry.h"
 
 namespace cbuild::cli {
 
@@ -13,6 +13,6 @@ enum class PictureFormat { dot, mermaid, json };
 /// The steps of a build as a graph: stages as boxes around them, colours for what became of them ("cached", "ran",
 /// "failed", "cancelled", "would-run", "not-needed"), times, and the longest way in red. Input 0, which a step works
 /// on, is a solid line; what it reads besides is dashed. Same steps, same bytes; names may be hostile.
-std::string draw_graph(const std::string& title, const std::vector<StepEntry>& steps, PictureFormat format);
+std::string draw_graph(const std::string& title, const std::vector<engine::StepEntry>& steps, PictureFormat format);
 
 }  // namespace cbuild::cli

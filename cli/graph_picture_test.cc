@@ -8,8 +8,8 @@
 namespace cbuild::cli {
 namespace {
 
-std::vector<StepEntry> steps() {
-  StepEntry base, run, copy;
+std::vector<engine::StepEntry> steps() {
+  engine::StepEntry base, run, copy;
   base.id = 0;
   base.name = "[build 1/2] FROM x";
   base.stage = "build";

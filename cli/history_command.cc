@@ -15,8 +15,8 @@
 #include "cli/flags.h"
 #include "cli/history.h"
 #include "cli/history_export.h"
-#include "cli/session.h"
 #include "cli/text_output.h"
+#include "engine/session.h"
 
 namespace cbuild::cli {
 namespace {
@@ -37,12 +37,12 @@ std::string first_of(const std::vector<std::string>& references) {
 }
 
 int list(cache::Store& store, const HistoryLine& line) {
-  std::vector<BuildEntry> builds;
+  std::vector<engine::BuildEntry> builds;
   for (const cache::Store::BuildSummary& summary : store.builds(line.limit))
-    if (line.status.empty() || summary.status == line.status) builds.push_back(from_summary(summary));
+    if (line.status.empty() || summary.status == line.status) builds.push_back(engine::from_summary(summary));
   if (line.json) {
     Json out = Json::array();
-    for (const BuildEntry& build : builds) {
+    for (const engine::BuildEntry& build : builds) {
       out.push_back(to_json(build));
       out.back().erase("steps");
     }
@@ -50,7 +50,7 @@ int list(cache::Store& store, const HistoryLine& line) {
     return exit_code::kSuccess;
   }
   Table table({"BUILD", "NAME", "STATUS", "CREATED", "DURATION", "CACHED"});
-  for (const BuildEntry& build : builds)
+  for (const engine::BuildEntry& build : builds)
     table.add({build.id, shorten(build.name, 40), build.status, format_ago(build.started_ns),
                format_seconds(build.finished_ns - build.started_ns), cat(build.steps_cached, "/", build.steps_total)});
   table.print(std::cout);
@@ -63,7 +63,7 @@ void print_field(const char* name, const std::string& value) {
 }
 
 int inspect(cache::Store& store, const HistoryLine& line) {
-  const BuildEntry build = find_build(store, first_of(line.references));
+  const engine::BuildEntry build = find_build(store, first_of(line.references));
   if (line.json) {
     print(to_json(build));
     return exit_code::kSuccess;
@@ -82,7 +82,7 @@ int inspect(cache::Store& store, const HistoryLine& line) {
   std::cout << '\n';
   Table table({"#", "STEP", "STATE", "DURATION", "CRITICAL", "WHY"});
   unsigned number = 0;
-  for (const StepEntry* step : shown_steps(build))
+  for (const engine::StepEntry* step : shown_steps(build))
     table.add({std::to_string(++number), shorten(step->name, 50), step->state,
                step->duration_ns == 0 ? std::string("-") : format_seconds(step->duration_ns),
                step->critical ? format_seconds(step->path_ns) : std::string("-"), shorten(why(*step), 90)});
@@ -91,9 +91,9 @@ int inspect(cache::Store& store, const HistoryLine& line) {
 }
 
 int logs(cache::Store& store, const HistoryLine& line) {
-  const BuildEntry build = find_build(store, first_of(line.references));
+  const engine::BuildEntry build = find_build(store, first_of(line.references));
   const auto steps = line.step.empty() ? shown_steps(build) : find_steps(build, line.step);
-  for (const StepEntry* step : steps) {
+  for (const engine::StepEntry* step : steps) {
     std::string text = read_log(store, *step);
     if (line.json) {
       print({{"id", step->id}, {"name", step->name}, {"log", text}});
@@ -113,7 +113,7 @@ int export_builds(cache::Store& store, const HistoryLine& line) {
   if (line.all) {
     out = Json::array();
     for (const cache::Store::BuildSummary& summary : store.builds(cache::kKeptBuilds))
-      out.push_back(export_build(store, from_summary(summary)));
+      out.push_back(export_build(store, engine::from_summary(summary)));
   } else if (line.references.size() > 1) {
     out = Json::array();
     for (const std::string& reference : line.references)
@@ -186,7 +186,7 @@ int history_command(Arguments arguments) {
   at(3)->add_option("-o,--output", line.output, "File to write (default: stdout)");
   for (std::size_t i : {3u, 4u}) at(i)->add_flag("--all", line.all, "All builds");
   if (!parse_flags(app, root, std::move(arguments))) return exit_code::kSuccess;
-  const Session session = start_session(root);
+  const engine::Session session = engine::start_session(root);
   cache::Store store({.root = session.root, .user_xattr = session.user_xattr, .makes_room = at(4)->parsed()});
   for (const Subcommand& command : commands)
     if (command.app->parsed()) return command.run(store, line);

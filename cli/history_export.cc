@@ -27,12 +27,12 @@ bool is_utf8(const std::string& text) {
 
 }  // namespace
 
-std::string read_log(cache::Store& store, const StepEntry& step) {
+std::string read_log(cache::Store& store, const engine::StepEntry& step) {
   if (step.log.empty() || clean_path(step.log) != step.log || !step.log.starts_with("logs/")) return {};
   return kept_log(store.root_fd(), step.log);
 }
 
-Json key_parts(cache::Store& store, const StepEntry& step) {
+Json key_parts(cache::Store& store, const engine::StepEntry& step) {
   Json out = Json::array();
   const auto key = Digest::from_hex(step.key);
   const auto record = key ? cache::peek(store, *key) : std::nullopt;
@@ -46,11 +46,11 @@ Json key_parts(cache::Store& store, const StepEntry& step) {
   return out;
 }
 
-Json export_build(cache::Store& store, const BuildEntry& build) {
+Json export_build(cache::Store& store, const engine::BuildEntry& build) {
   Json out{{"format", "cbuild.history.v1"}, {"build", to_json(build)}};
   Json& steps = out["build"]["steps"];
   for (std::size_t i = 0; i < build.steps.size(); ++i) {
-    const StepEntry& step = build.steps[i];
+    const engine::StepEntry& step = build.steps[i];
     if (Json parts = key_parts(store, step); !parts.empty()) steps[i]["key_parts"] = std::move(parts);
     const std::string log = read_log(store, step);
     if (log.empty()) continue;

@@ -14,9 +14,9 @@
 namespace cbuild::cli {
 namespace {
 
-StepEntry step(std::uint32_t id, const std::string& name, const std::string& stage, const std::string& type,
-               std::uint32_t line) {
-  StepEntry out;
+engine::StepEntry step(std::uint32_t id, const std::string& name, const std::string& stage, const std::string& type,
+                       std::uint32_t line) {
+  engine::StepEntry out;
   out.id = id;
   out.name = name;
   out.stage = stage;
@@ -26,8 +26,8 @@ StepEntry step(std::uint32_t id, const std::string& name, const std::string& sta
   return out;
 }
 
-BuildEntry build(const std::string& id, std::int64_t started_ns) {
-  BuildEntry out;
+engine::BuildEntry build(const std::string& id, std::int64_t started_ns) {
+  engine::BuildEntry out;
   out.id = id;
   out.name = "app";
   out.status = "ok";
@@ -44,7 +44,7 @@ TEST_CASE("references: the last one, the ones before it, ids and their beginning
   CHECK_THROWS_AS(find_build(store, ""), Error);
   const std::int64_t now = sys::now_ns();
   for (const auto& [id, at] : {std::pair{"aabb", now}, {"aacc", now + 1}, {"dd", now + 2}})
-    store.add_build(to_summary(build(id, at)));
+    store.add_build(engine::to_summary(build(id, at)));
   CHECK(find_build(store, "").id == "dd");
   CHECK(find_build(store, "^0").id == "dd");
   CHECK(find_build(store, "^").id == "aacc");
@@ -59,10 +59,10 @@ TEST_CASE("references: the last one, the ones before it, ids and their beginning
 }
 
 TEST_CASE("steps: number, line, stage, part of a name") {
-  const BuildEntry entry = build("a", 1);
+  const engine::BuildEntry entry = build("a", 1);
   const auto ids = [&](const std::string& text) {
     std::vector<std::uint32_t> out;
-    for (const StepEntry* found : find_steps(entry, text)) out.push_back(found->id);
+    for (const engine::StepEntry* found : find_steps(entry, text)) out.push_back(found->id);
     return out;
   };
   using Ids = std::vector<std::uint32_t>;
@@ -84,7 +84,7 @@ TEST_CASE("an export has the logs and the key parts, but no digest of a variable
   record.step_name = "RUN make";
   record.parts = {{"command", "make"}, {"argument TOKEN", "sha256:confidential"}, {"about project", "p"}};
   store.publish(record);
-  BuildEntry entry = build("abc", sys::now_ns());
+  engine::BuildEntry entry = build("abc", sys::now_ns());
   entry.steps[2].key = sha256("key").hex();
   entry.steps[2].log = "logs/abc/2.log";
   entry.steps[3].log = "logs/../../outside";

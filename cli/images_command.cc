@@ -10,8 +10,8 @@
 #include "cache/store.h"
 #include "cli/exit_codes.h"
 #include "cli/flags.h"
-#include "cli/session.h"
 #include "cli/text_output.h"
+#include "engine/session.h"
 #include "oci/reference.h"
 
 namespace cbuild::cli {
@@ -69,7 +69,7 @@ int images_command(Arguments arguments) {
   CLI::App* remove = app.add_subcommand("rm", "Remove names; what only they needed goes with the next prune");
   remove->add_option("NAME", names, "Names as cbuild images prints them, or as they were given with -t")->required();
   if (!parse_flags(app, root, std::move(arguments))) return exit_code::kSuccess;
-  const Session session = start_session(root);
+  const engine::Session session = engine::start_session(root);
   cache::Store store({.root = session.root, .user_xattr = session.user_xattr, .makes_room = remove->parsed()});
   if (remove->parsed()) return remove_names(store, names);
   const std::vector<cache::Image> images = store.images();

@@ -7,11 +7,12 @@
 
 #include "base/cancel.h"
 #include "base/error.h"
+#include "cli/interrupts.h"
 #include "cli/progress_views.h"
-#include "cli/remote.h"
-#include "cli/secrets.h"
-#include "cli/session.h"
-#include "cli/ssh_keys.h"
+#include "engine/key_agents.h"
+#include "engine/remote.h"
+#include "engine/secrets.h"
+#include "engine/session.h"
 
 namespace cbuild::cli {
 namespace {
@@ -31,39 +32,37 @@ class LateImages final : public frontend::ImageResolver {
 
 struct InputServices::Impl {
   explicit Impl(const BuildLine& line)
-      : options(line.build),
-        session(start_session(line.root)),
+      : request(line.request),
+        session(engine::start_session(line.root)),
         interrupts(cancel),
-        progress(make_progress_view(line.build.progress, STDERR_FILENO)),
+        progress(make_progress_view(line.progress, STDERR_FILENO)),
         store({.root = session.root, .user_xattr = session.user_xattr}),
-        remote(store, options, *progress, cancel),
-        sources(store, make_secrets(options), key_agents.serve(options.ssh), options.transfer_limits, *progress,
-                cancel),
-        contexts(store, sources, [this](const solver::Op& source) { return bring_source(services(), source); }),
-        images(store, remote, options.pull) {
-    sources.obey(options.source_policy);
-  }
+        remote(store, request.sources, *progress, cancel),
+        sources(store, request.steps.secrets, key_agents.serve(request.steps.ssh, request.steps.agent_environment),
+                request.sources, *progress, cancel),
+        contexts(store, sources, [this](const solver::Op& source) { return engine::bring_source(services(), source); }),
+        images(store, remote, request.sources.pull) {}
 
   solver::ops::BuildServices services() {
     solver::ops::BuildServices out{.store = store, .runner = nullptr, .fetch_blob = remote.fetcher()};
     out.progress = progress.get();
     out.cancel = &cancel;
-    out.secrets = make_secrets(options);
+    out.secrets = engine::make_secrets(request.steps.secrets);
     sources.offer_to(out);
     return out;
   }
 
-  const BuildOptions& options;
-  Session session;
+  const engine::BuildRequest& request;
+  engine::Session session;
   CancelSource cancel;
   Interrupts interrupts;
   std::unique_ptr<ProgressSink> progress;
   cache::Store store;
-  Remote remote;
-  KeyAgents key_agents;
-  NetworkSources sources;
-  RemoteContexts contexts;
-  StoreImageResolver images;
+  engine::Remote remote;
+  engine::KeyAgents key_agents;
+  engine::NetworkSources sources;
+  engine::RemoteContexts contexts;
+  engine::StoreImageResolver images;
 };
 
 InputServices::InputServices(const BuildLine& line)
@@ -77,8 +76,8 @@ InputServices::Impl& InputServices::impl() {
 }
 
 cache::Store& InputServices::store() { return impl().store; }
-NetworkSources& InputServices::sources() { return impl().sources; }
-RemoteContexts& InputServices::contexts() { return impl().contexts; }
+engine::NetworkSources& InputServices::sources() { return impl().sources; }
+engine::RemoteContexts& InputServices::contexts() { return impl().contexts; }
 frontend::ImageResolver& InputServices::images() { return *images_; }
 
 }  // namespace cbuild::cli

@@ -4,9 +4,9 @@
 #include <memory>
 
 #include "cache/store.h"
-#include "cli/network_sources.h"
 #include "cli/options.h"
-#include "cli/remote_contexts.h"
+#include "engine/network_sources.h"
+#include "engine/remote_contexts.h"
 #include "frontend/lower/lower.h"
 
 namespace cbuild::cli {
@@ -20,8 +20,8 @@ class InputServices {
   ~InputServices();
 
   cache::Store& store();
-  NetworkSources& sources();
-  RemoteContexts& contexts();
+  engine::NetworkSources& sources();
+  engine::RemoteContexts& contexts();
   /// Sets up nothing before an image is asked for.
   frontend::ImageResolver& images();
 

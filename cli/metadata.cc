@@ -13,7 +13,7 @@ namespace {
 
 using MetadataObject = nlohmann::ordered_json;
 
-MetadataObject target_metadata(const BuildOptions& options, const TargetResult& target, const std::string& build_id) {
+MetadataObject target_metadata(const BuildLine& options, const TargetResult& target, const std::string& build_id) {
   const exporter::BuiltImage& image = *target.image;
   MetadataObject json = MetadataObject::object();
   if (!build_id.empty()) json["buildx.build.ref"] = cat("cbuild/cbuild/", build_id);
@@ -21,7 +21,7 @@ MetadataObject target_metadata(const BuildOptions& options, const TargetResult& 
   json["containerimage.descriptor"] = MetadataObject::parse(oci::to_json(image.manifest));
   json["containerimage.digest"] = image.manifest.digest.str();
   std::vector<std::string> names;
-  for (const exporter::Output& output : options.outputs)
+  for (const exporter::Output& output : options.request.outputs.list)
     if (output.target == target.name) names.insert(names.end(), output.names.begin(), output.names.end());
   if (!names.empty()) json["image.name"] = join(names, ",");
   return json;
@@ -53,7 +53,7 @@ MetadataObject warning_json(const Diagnostic& finding) {
 
 }  // namespace
 
-std::string metadata_json(const BuildOptions& options, const std::vector<TargetResult>& targets,
+std::string metadata_json(const BuildLine& options, const std::vector<TargetResult>& targets,
                           const MetadataFacts& facts) {
   MetadataObject json = MetadataObject::object();
   if (targets.size() == 1) {

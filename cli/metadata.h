@@ -13,7 +13,7 @@ namespace cbuild::cli {
 
 /// One target after its steps are done, and what became of it.
 struct TargetResult {
-  std::string name;  ///< as BuildOptions::targets has it
+  std::string name;  ///< as BuildLine::targets has it
   exporter::ImageResult result;
   std::optional<exporter::BuiltImage> image;  ///< set by write_outputs() where one was made
   Digest id;  ///< with `image`: what engines and --iidfile know it by: of its config, or manifest in newer image stores
@@ -26,7 +26,7 @@ struct MetadataFacts {
 };
 
 /// The content of --metadata-file, in buildx's form. Every target has an image. Several targets are objects by name.
-std::string metadata_json(const BuildOptions& options, const std::vector<TargetResult>& targets,
+std::string metadata_json(const BuildLine& options, const std::vector<TargetResult>& targets,
                           const MetadataFacts& facts);
 
 }  // namespace cbuild::cli

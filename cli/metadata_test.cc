@@ -33,7 +33,7 @@ Diagnostic finding_in(const std::string& text) {
 }  // namespace
 
 TEST_CASE("the metadata file names the build and the findings of its checks") {
-  BuildOptions options;
+  BuildLine options;
   const MetadataFacts facts{"id7", {finding_in("FROM a\nMAINTAINER b \\\n c\n")}};
   Json json = Json::parse(metadata_json(options, built({""}), facts));
   CHECK(json.at("buildx.build.ref") == "cbuild/cbuild/id7");
@@ -51,11 +51,11 @@ TEST_CASE("the metadata file names the build and the findings of its checks") {
 }
 
 TEST_CASE("the metadata file has the digests and names of an image") {
-  BuildOptions options;
-  options.outputs.resize(2);
-  options.outputs[0].names = {"a:1", "b:1"};
-  options.outputs[1].target = "other";
-  options.outputs[1].names = {"c:1"};
+  BuildLine options;
+  options.request.outputs.list.resize(2);
+  options.request.outputs.list[0].names = {"a:1", "b:1"};
+  options.request.outputs.list[1].target = "other";
+  options.request.outputs.list[1].names = {"c:1"};
   std::vector<TargetResult> targets = built({""});
   targets[0].image->config.digest = sha256("config");
   const Json json = Json::parse(metadata_json(options, targets, {}));
@@ -66,7 +66,7 @@ TEST_CASE("the metadata file has the digests and names of an image") {
 }
 
 TEST_CASE("several targets are objects by name, the warnings are once") {
-  BuildOptions options;
+  BuildLine options;
   options.metadata_warnings = true;
   const Json json = Json::parse(metadata_json(options, built({"a", "b"}), {"", {finding_in("F\nM\n")}}));
   CHECK(json.at("a").at("containerimage.digest") == sha256("a").str());

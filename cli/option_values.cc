@@ -4,6 +4,7 @@
 #include <arpa/inet.h>
 #include <fcntl.h>
 #include <sys/stat.h>
+#include <unistd.h>
 
 #include <algorithm>
 #include <array>
@@ -15,6 +16,7 @@
 #include "base/sys.h"
 #include "base/text.h"
 #include "cli/ssh_keys.h"
+#include "engine/remote_contexts.h"
 #include "frontend/stages/lower_remote.h"
 #include "frontend/text/grammar.h"
 #include "oci/reference.h"
@@ -98,6 +100,20 @@ void set_secret_field(SecretOption& secret, std::string& type, const std::string
   }
 }
 
+bool is_directory(const std::string& path) {
+  struct stat st {};
+  return ::stat(path.c_str(), &st) == 0 && S_ISDIR(st.st_mode);
+}
+
+/// Also of a repository with a query that is wrong: the build says what is wrong with it.
+bool looks_remote(const std::string& text) {
+  try {
+    return engine::RemoteContexts::is_remote(text);
+  } catch (const Error&) {
+    return true;
+  }
+}
+
 /// "true" and "false" are short for an attestation with its defaults and none.
 bool is_wanted(const std::string& value) {
   const auto truth = frontend::parse_bool(value);
@@ -141,9 +157,9 @@ SecretOption parse_secret(const std::string& text) {
   return secret;
 }
 
-SshOption parse_ssh(const std::string& text) {
+engine::SshSource parse_ssh(const std::string& text) {
   const std::size_t equals = text.find('=');
-  SshOption ssh;
+  engine::SshSource ssh;
   ssh.id = text.substr(0, equals);
   if (ssh.id.empty()) ssh.id = "default";
   const std::string flag = cat("--ssh ", ssh.id);
@@ -168,6 +184,19 @@ SshOption parse_ssh(const std::string& text) {
   }
   if (!ssh.socket.empty() && !ssh.keys.empty()) refuse_value(cat(flag, ": a socket and keys exclude each other"));
   return ssh;
+}
+
+engine::Context to_context(const std::string& text) {
+  if (text == "-") return engine::StreamContext{STDIN_FILENO};
+  if (!is_directory(text) && looks_remote(text)) return engine::UrlContext{text};
+  return engine::DirectoryContext{text};
+}
+
+engine::DockerfileSource to_dockerfile(const std::string& text) {
+  if (text.empty()) return engine::DefaultDockerfile{};
+  if (text == "-") return engine::StreamDockerfile{STDIN_FILENO};
+  if (engine::RemoteContexts::is_url(text)) return engine::UrlDockerfile{text};
+  return engine::NamedDockerfile{text};
 }
 
 solver::Ulimit parse_ulimit(const std::string& text) {

@@ -6,7 +6,8 @@
 #include <string>
 #include <vector>
 
-#include "cli/options.h"
+#include "cli/secrets.h"
+#include "engine/request.h"
 
 /// The values of single flags, checked as far as the line itself and this machine's files can tell: nothing of a build
 /// is begun when one is wrong. All throw Error{usage}; those for flags that may be repeated skip empty values where
@@ -21,7 +22,13 @@ void add_pairs(const std::vector<std::string>& from, const std::string& flag, bo
 SecretOption parse_secret(const std::string& text);
 
 /// "default", "ID", "ID=SOCKET" or "ID=KEY[,KEY...]". What is named has to be there; a key must not be encrypted.
-SshOption parse_ssh(const std::string& text);
+engine::SshSource parse_ssh(const std::string& text);
+
+/// "-" for stdin, a directory, or a URL; a directory first, as names of directories may look like anything.
+engine::Context to_context(const std::string& text);
+
+/// -f: "-" for stdin, a URL, or a path; empty: not given.
+engine::DockerfileSource to_dockerfile(const std::string& text);
 
 /// "NAME=SOFT[:HARD]", the names of setrlimit(2), -1 for no limit.
 solver::Ulimit parse_ulimit(const std::string& text);

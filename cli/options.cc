@@ -12,6 +12,7 @@
 #include "cli/flags.h"
 #include "cli/legacy_flags.h"
 #include "cli/option_values.h"
+#include "cli/secrets.h"
 #include "cli/step_limits.h"
 #include "cli/target_outputs.h"
 #include "exporter/destination.h"
@@ -50,43 +51,45 @@ ProgressMode parse_progress(const std::string& name) {
   return mode->second;
 }
 
-PullPolicy parse_pull(const Raw& raw) {
-  if (raw.pull_policy == "always" || raw.pull_policy == "true") return PullPolicy::always;
-  if (raw.pull_policy.empty() || raw.pull_policy == "missing" || raw.pull_policy == "false") return PullPolicy::missing;
-  if (raw.pull_policy == "never") return PullPolicy::never;
+engine::PullPolicy parse_pull(const Raw& raw) {
+  if (raw.pull_policy == "always" || raw.pull_policy == "true") return engine::PullPolicy::always;
+  if (raw.pull_policy.empty() || raw.pull_policy == "missing" || raw.pull_policy == "false")
+    return engine::PullPolicy::missing;
+  if (raw.pull_policy == "never") return engine::PullPolicy::never;
   usage(cat("--pull: unknown policy '", raw.pull_policy, "'"), "always, missing or never");
 }
 
-void convert_outputs(const Raw& raw, BuildOptions& build) {
+void convert_outputs(const Raw& raw, engine::BuildRequest& request) {
+  std::vector<exporter::Output>& outputs = request.outputs.list;
+  const std::vector<std::string>& targets = request.inputs.targets = parse_targets(raw.targets);
   const bool terminal = isatty(STDOUT_FILENO) != 0;
-  for (const std::string& text : not_empty(raw.outputs))
-    build.outputs.push_back(exporter::parse_output(text, terminal));
-  if (raw.load) build.outputs.push_back(exporter::parse_output("type=docker", false));
+  for (const std::string& text : not_empty(raw.outputs)) outputs.push_back(exporter::parse_output(text, terminal));
+  if (raw.load) outputs.push_back(exporter::parse_output("type=docker", false));
   bool pushed = !raw.push;
-  for (exporter::Output& output : build.outputs) {
+  for (exporter::Output& output : outputs) {
     if (!raw.push || output.type != exporter::OutputType::image) continue;
     output.push = pushed = true;
   }
   exporter::Output image = exporter::parse_output("type=image", false);
   image.push = raw.push;
-  if (!pushed) build.outputs.push_back(image);
-  build.targets = parse_targets(raw.targets);
-  build.outputs = spread_outputs(build.outputs, raw.tags, build.targets, image);
-  const bool may_delete = std::erase(build.allow, exporter::kLocalDelete) > 0;
+  if (!pushed) outputs.push_back(image);
+  outputs = spread_outputs(outputs, raw.tags, targets, image);
+  const bool may_delete = std::erase(request.steps.allow, exporter::kLocalDelete) > 0;
   std::vector<exporter::Annotation> annotations;
   for (const std::string& text : not_empty(raw.annotations))
     for (exporter::Annotation& annotation : exporter::parse_annotation(text)) annotations.push_back(annotation);
-  for (exporter::Output& output : build.outputs) {
+  for (exporter::Output& output : outputs) {
     check_destination(output, may_delete);
     output.annotations.insert(output.annotations.end(), annotations.begin(), annotations.end());
     if (makes_image(output))
-      check_annotations(output.annotations, build.platform.value_or(oci::host_platform()), output.oci_media_types);
+      check_annotations(output.annotations, request.inputs.platform.value_or(oci::host_platform()),
+                        output.oci_media_types);
     for (const std::string& name : output.names) check_name(raw.tags.empty() ? "--output" : "-t", name);
     if (output.insecure)
       for (const std::string& name : output.names)
-        build.insecure_registries.push_back(oci::parse_reference(name).registry);
+        request.sources.insecure_registries.push_back(oci::parse_reference(name).registry);
     if (!output.push || !output.names.empty() || !output.dangling_prefix.empty()) continue;
-    const std::string target = build.targets.size() > 1 ? cat(output.target, "=") : "";
+    const std::string target = targets.size() > 1 ? cat(output.target, "=") : "";
     usage(target.empty() ? "a push needs a name" : cat("a push of target ", output.target, " needs a name"),
           cat("add -t ", target, "REGISTRY/REPOSITORY:TAG"));
   }
@@ -105,73 +108,78 @@ std::vector<std::string> cache_values(const std::vector<std::string>& values) {
   return out;
 }
 
-void convert_caches(const Raw& raw, BuildOptions& build) {
-  for (const std::string& text : cache_values(raw.cache_to)) build.cache_to.push_back(exporter::parse_cache_to(text));
+void convert_caches(const Raw& raw, engine::BuildRequest& request) {
+  for (const std::string& text : cache_values(raw.cache_to))
+    request.caches.to.push_back(exporter::parse_cache_to(text));
   for (const std::string& text : cache_values(raw.cache_from))
-    build.cache_from.push_back(exporter::parse_cache_from(text));
-  for (const auto* specs : {&build.cache_to, &build.cache_from})
+    request.caches.from.push_back(exporter::parse_cache_from(text));
+  for (const auto* specs : {&request.caches.to, &request.caches.from})
     for (const exporter::CacheSpec& spec : *specs)
-      if (spec.insecure) build.insecure_registries.push_back(oci::parse_reference(spec.ref).registry);
+      if (spec.insecure) request.sources.insecure_registries.push_back(oci::parse_reference(spec.ref).registry);
   // As the reference's client has it.
-  const auto wanted = build.build_args.find("BUILDKIT_INLINE_CACHE");
-  if (wanted != build.build_args.end() && (wanted->second == "1" || wanted->second == "true"))
-    build.cache_to.push_back(exporter::parse_cache_to("type=inline"));
+  const auto wanted = request.inputs.build_args.find("BUILDKIT_INLINE_CACHE");
+  if (wanted != request.inputs.build_args.end() && (wanted->second == "1" || wanted->second == "true"))
+    request.caches.to.push_back(exporter::parse_cache_to("type=inline"));
 }
 
-void convert_sizes(const Raw& raw, BuildOptions& build) {
-  for (const std::string& text : raw.ulimits) build.ulimits.push_back(parse_ulimit(text));
-  build.resources = raw.legacy.resources;
-  for (const std::string& text : not_empty(raw.resources)) add_resources(text, build.resources);
-  if (!raw.step_timeout.empty()) build.step_timeout_ns = parse_step_timeout(raw.step_timeout);
+void convert_sizes(const Raw& raw, engine::StepSettings& steps) {
+  for (const std::string& text : raw.ulimits) steps.ulimits.push_back(parse_ulimit(text));
+  steps.resources = raw.legacy.resources;
+  for (const std::string& text : not_empty(raw.resources)) add_resources(text, steps.resources);
+  if (!raw.step_timeout.empty()) steps.timeout_ns = parse_step_timeout(raw.step_timeout);
   if (raw.shm_size.empty()) return;
   const auto size = parse_size(raw.shm_size);
   if (!size) usage(cat("--shm-size: '", raw.shm_size, "' is not a size"), "for example 128m");
-  build.shm_size = *size;
+  steps.shm_size = *size;
 }
 
 /// What the steps see besides the Dockerfile.
-void convert_steps(const Raw& raw, BuildOptions& build) {
-  for (const std::string& text : not_empty(raw.secrets)) build.secrets.push_back(parse_secret(text));
-  for (const std::string& text : not_empty(raw.ssh)) build.ssh.push_back(parse_ssh(text));
+void convert_steps(const Raw& raw, engine::StepSettings& steps) {
+  for (const std::string& text : not_empty(raw.secrets)) steps.secrets.push_back(to_secret(parse_secret(text)));
+  for (const std::string& text : not_empty(raw.ssh)) steps.ssh.push_back(parse_ssh(text));
   for (const std::string& text : raw.add_hosts)
-    for (const std::string& host : not_empty(split(text, ','))) build.extra_hosts.push_back(parse_extra_host(host));
-  build.dns = not_empty(raw.dns);
-  for (const std::string& text : build.dns) check_dns(text);
-  build.allow = not_empty(raw.allow);
-  for (const std::string& text : build.allow) check_entitlement(text);
-  if (!build.network.empty() && build.network != "default" && build.network != "host" && build.network != "none")
-    usage(cat("--network: unknown mode '", build.network, "'"), "default, host or none");
-  build.isolation = parse_isolation(raw.isolation);
-  convert_sizes(raw, build);
+    for (const std::string& host : not_empty(split(text, ','))) steps.extra_hosts.push_back(parse_extra_host(host));
+  steps.agent_environment = agent_environment();
+  steps.dns = not_empty(raw.dns);
+  for (const std::string& text : steps.dns) check_dns(text);
+  steps.allow = not_empty(raw.allow);
+  for (const std::string& text : steps.allow) check_entitlement(text);
+  if (!steps.network.empty() && steps.network != "default" && steps.network != "host" && steps.network != "none")
+    usage(cat("--network: unknown mode '", steps.network, "'"), "default, host or none");
+  steps.isolation = parse_isolation(raw.isolation);
+  convert_sizes(raw, steps);
 }
 
-void convert(const Raw& raw, BuildOptions& build) {
-  if (build.context.empty()) usage("the build context is empty", "give a directory, for example .");
-  add_pairs(raw.build_args, "--build-arg", true, build.build_args);
-  build.call = parse_call(raw.call.empty() ? "build" : raw.call);
-  add_pairs(raw.labels, "--label", false, build.labels);
-  add_pairs(not_empty(raw.build_contexts), "--build-context", false, build.build_contexts);
-  convert_steps(raw, build);
-  build.platform = parse_platforms(platforms_or_default(raw.platforms));
+void convert(const Raw& raw, BuildLine& line) {
+  engine::BuildRequest& request = line.request;
+  if (line.context.empty()) usage("the build context is empty", "give a directory, for example .");
+  add_pairs(raw.build_args, "--build-arg", true, request.inputs.build_args);
+  line.call = parse_call(raw.call.empty() ? "build" : raw.call);
+  add_pairs(raw.labels, "--label", false, request.inputs.labels);
+  add_pairs(not_empty(raw.build_contexts), "--build-context", false, request.inputs.named_contexts);
+  convert_steps(raw, request.steps);
+  request.inputs.platform = parse_platforms(platforms_or_default(raw.platforms));
   check_attestations(raw.attests, raw.sbom, raw.provenance);
-  build.transfer_limits = oci::registry::transfer_limits_of_environment();
+  request.sources.transfer_limits = oci::registry::transfer_limits_of_environment();
   for (const std::string& text : raw.transfer_limits)
-    oci::registry::set_transfer_limits(text, "--transfer-limits", build.transfer_limits);
-  convert_caches(raw, build);
-  build.progress = raw.quiet ? ProgressMode::quiet : parse_progress(progress_or_default(raw.progress));
-  build.pull = parse_pull(raw);
+    oci::registry::set_transfer_limits(text, "--transfer-limits", request.sources.transfer_limits);
+  convert_caches(raw, request);
+  line.progress = raw.quiet ? ProgressMode::quiet : parse_progress(progress_or_default(raw.progress));
+  request.sources.pull = parse_pull(raw);
   if (raw.arg_keys != "all" && raw.arg_keys != "used")
     usage(cat("--arg-keys: unknown value '", raw.arg_keys, "'"), "all or used");
-  build.only_used_args = raw.arg_keys == "used";
-  build.no_cache_filter = not_empty(raw.no_cache_filter);
-  convert_outputs(raw, build);
-  build.notes = raw.legacy.notes();
-  apply_environment(build);
+  request.caches.only_used_args = raw.arg_keys == "used";
+  request.caches.ignored = not_empty(raw.no_cache_filter);
+  convert_outputs(raw, request);
+  line.notes = raw.legacy.notes();
+  apply_environment(line);
+  request.inputs.context = to_context(line.context);
+  request.inputs.dockerfile = to_dockerfile(line.file);
 }
 
-void add_input_flags(CLI::App& app, BuildOptions& build, Raw& raw) {
-  app.add_option("context", build.context, "Directory that COPY and ADD read from")->type_name("CONTEXT");
-  app.add_option("-f,--file", build.file, "Dockerfile (default: CONTEXT/Dockerfile, - for stdin)");
+void add_input_flags(CLI::App& app, BuildLine& line, Raw& raw) {
+  app.add_option("context", line.context, "Directory that COPY and ADD read from")->type_name("CONTEXT");
+  app.add_option("-f,--file", line.file, "Dockerfile (default: CONTEXT/Dockerfile, - for stdin)");
   app.add_option("--target", raw.targets,
                  "Stage to build (default: the last one); repeated or with commas: several in one build")
       ->allow_extra_args(false);
@@ -190,16 +198,16 @@ void add_input_flags(CLI::App& app, BuildOptions& build, Raw& raw) {
       ->allow_extra_args(false);
 }
 
-void add_step_flags(CLI::App& app, BuildOptions& build, Raw& raw) {
-  app.add_option("--network", build.network, "Network of RUN steps: default (the host's), host, none");
+void add_step_flags(CLI::App& app, engine::StepSettings& steps, Raw& raw) {
+  app.add_option("--network", steps.network, "Network of RUN steps: default (the host's), host, none");
   app.add_option("--add-host", raw.add_hosts, "HOST:IP for the hosts file of RUN steps")->allow_extra_args(false);
   app.add_option("--dns", raw.dns, "Name server for RUN steps instead of the host's")->allow_extra_args(false);
   app.add_option("--allow", raw.allow, "Entitlement: network.host, security.insecure, device[=NAME]")
       ->allow_extra_args(false);
   app.add_option("--shm-size", raw.shm_size, "Size of /dev/shm in RUN steps")->type_name("SIZE");
   app.add_option("--ulimit", raw.ulimits, "NAME=SOFT[:HARD] for RUN steps")->allow_extra_args(false);
-  app.add_option("--cgroup-parent", build.cgroup_parent, "Parent cgroup of RUN steps");
-  app.add_option("--cdi-dir", build.cdi_directories,
+  app.add_option("--cgroup-parent", steps.cgroup_parent, "Parent cgroup of RUN steps");
+  app.add_option("--cdi-dir", steps.cdi_directories,
                  "Directory of CDI device files instead of /etc/cdi and /var/run/cdi")
       ->type_name("DIRECTORY")
       ->allow_extra_args(false);
@@ -209,14 +217,14 @@ void add_step_flags(CLI::App& app, BuildOptions& build, Raw& raw) {
       ->allow_extra_args(false);
   app.add_option("--step-timeout", raw.step_timeout, "Time limit for a RUN without --timeout, for example 10m")
       ->type_name("DURATION");
-  app.add_option("--step-retry", build.step_retries, "Further tries for a failed RUN without --retry")
+  app.add_option("--step-retry", steps.retries, "Further tries for a failed RUN without --retry")
       ->check(CLI::Range(0, 100));
   app.add_option("--isolation", raw.isolation, "Force a sandbox mode: root, user-namespace, masked-proc, chroot");
-  app.add_option("-j,--jobs", build.jobs, "Steps that run at once (default: 4 per core, at least 16)");
+  app.add_option("-j,--jobs", steps.jobs, "Steps that run at once (default: 4 per core, at least 16)");
 }
 
-void add_cache_flags(CLI::App& app, BuildOptions& build, Raw& raw) {
-  app.add_flag("--no-cache", build.no_cache, "Run every step again");
+void add_cache_flags(CLI::App& app, engine::CacheSettings& caches, Raw& raw) {
+  app.add_flag("--no-cache", caches.none, "Run every step again");
   app.add_option("--arg-keys", raw.arg_keys,
                  "Which ARGs are part of a RUN's key: all, or used: those its text can be seen to use");
   app.add_option("--no-cache-filter", raw.no_cache_filter,
@@ -233,7 +241,7 @@ void add_cache_flags(CLI::App& app, BuildOptions& build, Raw& raw) {
       ->expected(0, 1);
 }
 
-void add_output_flags(CLI::App& app, BuildOptions& build, Raw& raw) {
+void add_output_flags(CLI::App& app, BuildLine& line, Raw& raw) {
   app.add_option("-t,--tag", raw.tags, "Name of the image (REGISTRY/REPOSITORY:TAG); TARGET=NAME with several targets")
       ->allow_extra_args(false);
   app.add_option("-o,--output", raw.outputs,
@@ -244,24 +252,24 @@ void add_output_flags(CLI::App& app, BuildOptions& build, Raw& raw) {
   app.add_option("--annotation", raw.annotations,
                  "[LEVEL:]NAME=VALUE for the image: manifest (default), manifest-descriptor")
       ->allow_extra_args(false);
-  app.add_option("--metadata-file", build.metadata_file, "Write digests and names of the result as JSON");
-  app.add_option("--iidfile", build.iid_file, "Write the id of the image: what docker run takes");
+  app.add_option("--metadata-file", line.metadata_file, "Write digests and names of the result as JSON");
+  app.add_option("--iidfile", line.iid_file, "Write the id of the image: what docker run takes");
 }
 
-void add_progress_flags(CLI::App& app, BuildOptions& build, Raw& raw) {
+void add_progress_flags(CLI::App& app, BuildLine& line, Raw& raw) {
   app.add_option("--progress", raw.progress, "Way to show progress: auto, tty, plain, quiet, rawjson");
   app.add_flag("-q,--quiet", raw.quiet, "Print only the id of the image, as --iidfile has it");
-  app.add_flag("-D,--debug", build.debug, "Say more about what is done and why");
+  app.add_flag("-D,--debug", line.request.tell_isolation, "Say more about what is done and why");
 }
 
-void add_registry_flags(CLI::App& app, BuildOptions& build, Raw& raw) {
-  app.add_option("--insecure-registry", build.insecure_registries, "HOST[:PORT] to reach without verified TLS")
+void add_registry_flags(CLI::App& app, engine::SourceSettings& sources, Raw& raw) {
+  app.add_option("--insecure-registry", sources.insecure_registries, "HOST[:PORT] to reach without verified TLS")
       ->type_name("HOST")
       ->allow_extra_args(false);
   app.add_option("--transfer-limits", raw.transfer_limits,
                  "connect=TIME,answer=TIME,window=TIME,rate=BYTES: how slow registries and servers may be")
       ->allow_extra_args(false);
-  app.add_option("--authfile", build.auth_file, "Registry credentials instead of docker's and podman's files");
+  app.add_option("--authfile", sources.auth_file, "Registry credentials instead of docker's and podman's files");
 }
 
 /// The last one wins, whichever it is.
@@ -289,20 +297,20 @@ void add_attestation_flags(CLI::App& app, Raw& raw) {
 }
 
 /// In the groups and the order of --help.
-void add_build_flags(CLI::App& app, BuildOptions& build, Raw& raw) {
+void add_build_flags(CLI::App& app, BuildLine& line, Raw& raw) {
   app.option_defaults()->group("Input");
-  add_input_flags(app, build, raw);
+  add_input_flags(app, line, raw);
   add_call_flags(app, raw);
   app.option_defaults()->group("Output");
-  add_output_flags(app, build, raw);
+  add_output_flags(app, line, raw);
   app.option_defaults()->group("Cache");
-  add_cache_flags(app, build, raw);
+  add_cache_flags(app, line.request.caches, raw);
   app.option_defaults()->group("Steps");
-  add_step_flags(app, build, raw);
+  add_step_flags(app, line.request.steps, raw);
   app.option_defaults()->group("Progress");
-  add_progress_flags(app, build, raw);
+  add_progress_flags(app, line, raw);
   app.option_defaults()->group("Global");
-  add_registry_flags(app, build, raw);
+  add_registry_flags(app, line.request.sources, raw);
   app.option_defaults()->group("Flags");
   add_attestation_flags(app, raw);
   raw.legacy.add_to(app);
@@ -312,7 +320,7 @@ void add_build_flags(CLI::App& app, BuildOptions& build, Raw& raw) {
 class BuildFlags {
  public:
   BuildFlags(const char* description, const char* name, BuildLine& line) : app(description, name), line_(line) {
-    add_build_flags(app, line.build, raw_);
+    add_build_flags(app, line, raw_);
     app.footer(
         "cbuild help lists the other commands. Exit codes: 0 built, 1 build failed, 2 wrong usage, 3 output or push "
         "failed,\n"
@@ -322,7 +330,7 @@ class BuildFlags {
   /// As parse_flags().
   bool parse(Arguments arguments) {
     if (!parse_flags(app, line_.root, std::move(arguments))) return false;
-    convert(raw_, line_.build);
+    convert(raw_, line_);
     return true;
   }
 

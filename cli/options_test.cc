@@ -8,6 +8,7 @@
 #include "base/error.h"
 #include "base/files.h"
 #include "base/sys.h"
+#include "cli/option_values.h"
 
 namespace cbuild::cli {
 namespace {
@@ -22,21 +23,21 @@ BuildLine parse(std::vector<std::string> arguments) {
 
 TEST_CASE("a plain call builds the current directory into the store") {
   const BuildLine line = parse({"."});
-  CHECK(line.build.context == ".");
-  REQUIRE(line.build.outputs.size() == 1);
-  CHECK(line.build.outputs[0].type == exporter::OutputType::image);
-  CHECK_FALSE(line.build.outputs[0].push);
+  CHECK(line.context == ".");
+  REQUIRE(line.request.outputs.list.size() == 1);
+  CHECK(line.request.outputs.list[0].type == exporter::OutputType::image);
+  CHECK_FALSE(line.request.outputs.list[0].push);
 }
 
 TEST_CASE("remote caches may be given several times and in the short form") {
   const BuildLine line = parse({"--cache-from", "r/x:main", "--cache-from", "type=local,src=d", "--cache-to",
                                 "type=registry,ref=r/x:pr,mode=max", "--build-arg", "BUILDKIT_INLINE_CACHE=1", "."});
-  REQUIRE(line.build.cache_from.size() == 2);
-  CHECK(line.build.cache_from[0].ref == "r/x:main");
-  CHECK(line.build.cache_from[1].directory == "d");
-  REQUIRE(line.build.cache_to.size() == 2);
-  CHECK(line.build.cache_to[0].all_steps);
-  CHECK(line.build.cache_to[1].type == exporter::CacheType::in_image);
+  REQUIRE(line.request.caches.from.size() == 2);
+  CHECK(line.request.caches.from[0].ref == "r/x:main");
+  CHECK(line.request.caches.from[1].directory == "d");
+  REQUIRE(line.request.caches.to.size() == 2);
+  CHECK(line.request.caches.to[0].all_steps);
+  CHECK(line.request.caches.to[1].type == exporter::CacheType::in_image);
 }
 
 TEST_CASE("flags reach their fields") {
@@ -78,37 +79,37 @@ TEST_CASE("flags reach their fields") {
                                 "3",
                                 "--push",
                                 "ctx"});
-  const BuildOptions& b = line.build;
-  CHECK(b.context == "ctx");
-  CHECK(b.file == "D");
-  CHECK(b.targets == std::vector<std::string>{"T"});
-  CHECK(b.build_args == std::map<std::string, std::string>{{"A", "b=c"}, {"CBUILD_TEST_ARG", "from env"}});
-  CHECK(b.platform->str() == "linux/arm64");
-  CHECK(b.no_cache_filter == std::vector<std::string>{"a", "b"});
-  CHECK(b.extra_hosts == std::vector<std::string>{"h=1.2.3.4", "v6=::1"});
-  CHECK(b.shm_size == 1024 * 1024);
-  CHECK(b.ulimits == std::vector<solver::Ulimit>{{"nofile", 10, 20}});
-  CHECK(b.secrets[0].file == "/dev/null");
-  CHECK(b.secrets[1].env == "E");
-  CHECK(b.jobs == 3);
-  REQUIRE(b.outputs.size() == 1);
-  CHECK(b.outputs[0].push);
-  CHECK(b.outputs[0].names == std::vector<std::string>{"r/x:1", "y"});
+  const engine::BuildRequest& b = line.request;
+  CHECK(line.context == "ctx");
+  CHECK(line.file == "D");
+  CHECK(b.inputs.targets == std::vector<std::string>{"T"});
+  CHECK(b.inputs.build_args == std::map<std::string, std::string>{{"A", "b=c"}, {"CBUILD_TEST_ARG", "from env"}});
+  CHECK(b.inputs.platform->str() == "linux/arm64");
+  CHECK(b.caches.ignored == std::vector<std::string>{"a", "b"});
+  CHECK(b.steps.extra_hosts == std::vector<std::string>{"h=1.2.3.4", "v6=::1"});
+  CHECK(b.steps.shm_size == 1024 * 1024);
+  CHECK(b.steps.ulimits == std::vector<solver::Ulimit>{{"nofile", 10, 20}});
+  CHECK(b.steps.secrets[0].read().empty());
+  CHECK(b.steps.secrets[1].id == "e");
+  CHECK(b.steps.jobs == 3);
+  REQUIRE(b.outputs.list.size() == 1);
+  CHECK(b.outputs.list[0].push);
+  CHECK(b.outputs.list[0].names == std::vector<std::string>{"r/x:1", "y"});
 }
 
 TEST_CASE("--pull works with and without a policy") {
-  CHECK(parse({"."}).build.pull == PullPolicy::missing);
-  CHECK(parse({".", "--pull"}).build.pull == PullPolicy::always);
-  CHECK(parse({".", "--pull=never"}).build.pull == PullPolicy::never);
-  CHECK(parse({".", "--pull=true"}).build.pull == PullPolicy::always);
-  CHECK(parse({".", "--pull=always"}).build.pull == PullPolicy::always);
-  CHECK(parse({".", "--pull=false"}).build.pull == PullPolicy::missing);
+  CHECK(parse({"."}).request.sources.pull == engine::PullPolicy::missing);
+  CHECK(parse({".", "--pull"}).request.sources.pull == engine::PullPolicy::always);
+  CHECK(parse({".", "--pull=never"}).request.sources.pull == engine::PullPolicy::never);
+  CHECK(parse({".", "--pull=true"}).request.sources.pull == engine::PullPolicy::always);
+  CHECK(parse({".", "--pull=always"}).request.sources.pull == engine::PullPolicy::always);
+  CHECK(parse({".", "--pull=false"}).request.sources.pull == engine::PullPolicy::missing);
 }
 
 TEST_CASE("the last one of a repeated flag wins") {
   const BuildLine line = parse({"--progress", "plain", "--progress", "tty", "--iidfile", "a", "--iidfile", "b", "."});
-  CHECK(line.build.progress == ProgressMode::tty);
-  CHECK(line.build.iid_file == "b");
+  CHECK(line.progress == ProgressMode::tty);
+  CHECK(line.iid_file == "b");
 }
 
 TEST_CASE("wrong flags are usage errors") {
@@ -170,15 +171,15 @@ TEST_CASE("an empty value is a value and never takes the next word") {
         "--sbom=",     "--root="}) {
     CAPTURE(flag);
     const BuildLine line = parse({flag, "sub"});
-    CHECK(line.build.context == "sub");
+    CHECK(line.context == "sub");
     BuildLine plain = parse({"sub"});
-    CHECK(line.build.outputs == plain.build.outputs);
-    CHECK(line.build.file.empty());
-    CHECK(line.build.targets == plain.build.targets);
-    CHECK(line.build.secrets.empty());
-    CHECK(line.build.extra_hosts.empty());
-    CHECK(line.build.isolation.empty());
-    CHECK_FALSE(line.build.call.has_value());
+    CHECK(line.request.outputs.list == plain.request.outputs.list);
+    CHECK(line.file.empty());
+    CHECK(line.request.inputs.targets == plain.request.inputs.targets);
+    CHECK(line.request.steps.secrets.empty());
+    CHECK(line.request.steps.extra_hosts.empty());
+    CHECK(line.request.steps.isolation.empty());
+    CHECK_FALSE(line.call.has_value());
   }
   for (const char* flag : {"--tag=", "-t=", "--platform=", "--label=", "--build-arg=", "--progress=", "--ulimit=",
                            "--shm-size=", "--pull=", "--jobs=", "-j=", "--push=", "--step-retry=", "--step-timeout=",
@@ -186,38 +187,37 @@ TEST_CASE("an empty value is a value and never takes the next word") {
     CAPTURE(flag);
     CHECK_THROWS_AS(parse({flag, "sub"}), Error);
   }
-  CHECK(parse({"--target", "", "sub"}).build.context == "sub");
+  CHECK(parse({"--target", "", "sub"}).context == "sub");
   CHECK_THROWS_AS(parse({"-t", "", "sub"}), Error);
 }
 
 TEST_CASE("words are taken as docker takes them") {
-  CHECK(parse({"-tfoo", "."}).build.outputs[0].names == std::vector<std::string>{"foo"});
-  CHECK(parse({"-t=foo", "."}).build.outputs[0].names == std::vector<std::string>{"foo"});
-  CHECK(parse({"--build-arg", "--x=1", "."}).build.build_args.at("--x") == "1");
-  CHECK(parse({"--", "-dir"}).build.context == "-dir");
-  CHECK(parse({"-", "-f", "x"}).build.context == "-");
-  CHECK_FALSE(parse({"--no-cache=false", "."}).build.no_cache);
-  CHECK(parse({"--no-cache=T", "."}).build.no_cache);
-  CHECK(parse({"-qD", "."}).build.debug);
-  CHECK(parse({"--pull", "."}).build.context == ".");
-  CHECK(parse({"--pull=false", "."}).build.pull == PullPolicy::missing);
+  CHECK(parse({"-tfoo", "."}).request.outputs.list[0].names == std::vector<std::string>{"foo"});
+  CHECK(parse({"-t=foo", "."}).request.outputs.list[0].names == std::vector<std::string>{"foo"});
+  CHECK(parse({"--build-arg", "--x=1", "."}).request.inputs.build_args.at("--x") == "1");
+  CHECK(parse({"--", "-dir"}).context == "-dir");
+  CHECK(parse({"-", "-f", "x"}).context == "-");
+  CHECK_FALSE(parse({"--no-cache=false", "."}).request.caches.none);
+  CHECK(parse({"--no-cache=T", "."}).request.caches.none);
+  CHECK(parse({"-qD", "."}).request.tell_isolation);
+  CHECK(parse({"--pull", "."}).context == ".");
+  CHECK(parse({"--pull=false", "."}).request.sources.pull == engine::PullPolicy::missing);
 }
 
 TEST_CASE("the last of --call, --check and --print wins") {
   using Asked = CallOptions::Question;
-  CHECK(parse({"--check", "--call=targets", "."}).build.call->question == Asked::targets);
-  CHECK(parse({"--call=targets", "--check", "."}).build.call->question == Asked::check);
-  CHECK(parse({"--print", "outline", "."}).build.call->question == Asked::outline);
-  CHECK_FALSE(parse({"--check", "--call=build", "."}).build.call.has_value());
-  CHECK(parse({"--call=targets", "--check=false", "."}).build.call->question == Asked::targets);
+  CHECK(parse({"--check", "--call=targets", "."}).call->question == Asked::targets);
+  CHECK(parse({"--call=targets", "--check", "."}).call->question == Asked::check);
+  CHECK(parse({"--print", "outline", "."}).call->question == Asked::outline);
+  CHECK_FALSE(parse({"--check", "--call=build", "."}).call.has_value());
+  CHECK(parse({"--call=targets", "--check=false", "."}).call->question == Asked::targets);
 }
 
 TEST_CASE("a secret of type env takes the variable from src") {
-  const BuildLine line =
-      parse({"--secret", "id=a,type=env,src=CBUILD_TEST_VARIABLE", "--secret", "type=env,id=b,env=OTHER", "."});
-  CHECK(line.build.secrets[0].env == "CBUILD_TEST_VARIABLE");
-  CHECK(line.build.secrets[0].file.empty());
-  CHECK(line.build.secrets[1].env == "OTHER");
+  const SecretOption secret = parse_secret("id=a,type=env,src=CBUILD_TEST_VARIABLE");
+  CHECK(secret.env == "CBUILD_TEST_VARIABLE");
+  CHECK(secret.file.empty());
+  CHECK(parse_secret("type=env,id=b,env=OTHER").env == "OTHER");
 }
 
 TEST_CASE("docker's historic flags are taken") {
@@ -244,31 +244,31 @@ TEST_CASE("docker's historic flags are taken") {
                                 "--isolation",
                                 "default",
                                 "."});
-  CHECK(line.build.resources.memory_bytes == std::int64_t{1} << 30);
-  CHECK(line.build.resources.memory_swap_bytes == -1);
-  CHECK(line.build.resources.cpu_shares == 512);
-  CHECK(line.build.resources.cpu_quota_us == 50'000);
-  CHECK(line.build.resources.cpuset_cpus == "0,1");
-  REQUIRE(line.build.notes.size() == 5);
-  CHECK(line.build.notes[0].starts_with("--compress has no effect"));
-  CHECK(parse({"--rm=false", "."}).build.notes.empty());
-  CHECK(parse({"--memory", "1g", "--resource", "memory=2g", "."}).build.resources.memory_bytes == std::int64_t{2}
-                                                                                                      << 30);
+  CHECK(line.request.steps.resources.memory_bytes == std::int64_t{1} << 30);
+  CHECK(line.request.steps.resources.memory_swap_bytes == -1);
+  CHECK(line.request.steps.resources.cpu_shares == 512);
+  CHECK(line.request.steps.resources.cpu_quota_us == 50'000);
+  CHECK(line.request.steps.resources.cpuset_cpus == "0,1");
+  REQUIRE(line.notes.size() == 5);
+  CHECK(line.notes[0].starts_with("--compress has no effect"));
+  CHECK(parse({"--rm=false", "."}).notes.empty());
+  CHECK(parse({"--memory", "1g", "--resource", "memory=2g", "."}).request.steps.resources.memory_bytes ==
+        std::int64_t{2} << 30);
 }
 
 TEST_CASE("caches may be bare references, several in one value") {
   const BuildLine line = parse({"--cache-to", "r/x:c", "--cache-from", "r/a,r/b", "."});
-  REQUIRE(line.build.cache_to.size() == 1);
-  CHECK(line.build.cache_to[0].ref == "r/x:c");
-  CHECK(line.build.cache_to[0].type == exporter::CacheType::registry);
-  REQUIRE(line.build.cache_from.size() == 2);
-  CHECK(line.build.cache_from[1].ref == "r/b");
+  REQUIRE(line.request.caches.to.size() == 1);
+  CHECK(line.request.caches.to[0].ref == "r/x:c");
+  CHECK(line.request.caches.to[0].type == exporter::CacheType::registry);
+  REQUIRE(line.request.caches.from.size() == 2);
+  CHECK(line.request.caches.from[1].ref == "r/b");
 }
 
 TEST_CASE("one platform, however often it is named") {
-  CHECK(parse({"--platform", "linux/amd64,amd64", "--platform", "linux/x86_64", "."}).build.platform->str() ==
+  CHECK(parse({"--platform", "linux/amd64,amd64", "--platform", "linux/x86_64", "."}).request.inputs.platform->str() ==
         "linux/amd64");
-  CHECK(parse({"--platform", "local", "."}).build.platform == oci::host_platform());
+  CHECK(parse({"--platform", "local", "."}).request.inputs.platform == oci::host_platform());
 }
 
 TEST_CASE("an unknown flag or command names the one that is near") {
@@ -290,18 +290,18 @@ TEST_CASE("the environment stands for flags that are not given") {
   setenv("SOURCE_DATE_EPOCH", "1000", 1);
   setenv("DOCKER_DEFAULT_PLATFORM", "linux/arm64", 1);
   setenv("BUILDKIT_PROGRESS", "plain", 1);
-  const BuildOptions plain = parse({"."}).build;
-  CHECK(plain.build_args.at("SOURCE_DATE_EPOCH") == "1000");
-  CHECK(plain.platform->str() == "linux/arm64");
+  const BuildLine plain = parse({"."});
+  CHECK(plain.request.inputs.build_args.at("SOURCE_DATE_EPOCH") == "1000");
+  CHECK(plain.request.inputs.platform->str() == "linux/arm64");
   CHECK(plain.progress == ProgressMode::plain);
-  const BuildOptions given =
-      parse({"--build-arg", "SOURCE_DATE_EPOCH=5", "--platform", "linux/amd64", "--progress", "tty", "."}).build;
-  CHECK(given.build_args.at("SOURCE_DATE_EPOCH") == "5");
-  CHECK(given.platform->str() == "linux/amd64");
+  const BuildLine given =
+      parse({"--build-arg", "SOURCE_DATE_EPOCH=5", "--platform", "linux/amd64", "--progress", "tty", "."});
+  CHECK(given.request.inputs.build_args.at("SOURCE_DATE_EPOCH") == "5");
+  CHECK(given.request.inputs.platform->str() == "linux/amd64");
   CHECK(given.progress == ProgressMode::tty);
   setenv("SOURCE_DATE_EPOCH", "", 1);
-  CHECK_FALSE(parse({"."}).build.build_args.contains("SOURCE_DATE_EPOCH"));
-  CHECK(parse({"."}).build.source_policy == nullptr);
+  CHECK_FALSE(parse({"."}).request.inputs.build_args.contains("SOURCE_DATE_EPOCH"));
+  CHECK(parse({"."}).request.sources.policy == nullptr);
   setenv("EXPERIMENTAL_BUILDKIT_SOURCE_POLICY", "/nonexistent", 1);
   CHECK_THROWS_AS(parse({"."}), Error);
   for (const char* name :
@@ -316,15 +316,15 @@ TEST_CASE("the proxies of docker's configuration are build arguments") {
       R"({"proxies": {"default": {"httpProxy": "http://p:1", "noProxy": "n"}, "tcp://h": {"ftpProxy": "f"}}})");
   setenv("DOCKER_CONFIG", dir.path().c_str(), 1);
   using Map = std::map<std::string, std::string>;
-  CHECK(parse({"."}).build.build_args ==
+  CHECK(parse({"."}).request.inputs.build_args ==
         Map{{"HTTP_PROXY", "http://p:1"}, {"http_proxy", "http://p:1"}, {"NO_PROXY", "n"}, {"no_proxy", "n"}});
-  CHECK(parse({"--build-arg", "http_proxy=mine", "."}).build.build_args ==
+  CHECK(parse({"--build-arg", "http_proxy=mine", "."}).request.inputs.build_args ==
         Map{{"http_proxy", "mine"}, {"NO_PROXY", "n"}, {"no_proxy", "n"}});
   setenv("DOCKER_HOST", "tcp://h", 1);
-  CHECK(parse({"."}).build.build_args == Map{{"FTP_PROXY", "f"}, {"ftp_proxy", "f"}});
+  CHECK(parse({"."}).request.inputs.build_args == Map{{"FTP_PROXY", "f"}, {"ftp_proxy", "f"}});
   unsetenv("DOCKER_HOST");
   sys::write_file_at(dir.fd(), "config.json", R"({"proxies": )");
-  CHECK(parse({"."}).build.notes.size() == 1);
+  CHECK(parse({"."}).notes.size() == 1);
   unsetenv("DOCKER_CONFIG");
 }
 

@@ -12,8 +12,8 @@
 #include "cli/du_command.h"
 #include "cli/exit_codes.h"
 #include "cli/flags.h"
-#include "cli/session.h"
 #include "cli/text_output.h"
+#include "engine/session.h"
 
 namespace cbuild::cli {
 namespace {
@@ -105,7 +105,7 @@ int prune_command(Arguments arguments) {
   CLI::App app{"Remove build cache that is not in use", "cbuild prune"};
   describe(app, line);
   if (!parse_flags(app, line.root, std::move(arguments))) return exit_code::kSuccess;
-  const Session session = start_session(line.root);
+  const engine::Session session = engine::start_session(line.root);
   cache::Store store({.root = session.root, .user_xattr = session.user_xattr, .makes_room = !line.dry_run});
   const std::vector<cache::PruneOptions> wanted = rules(line, store);
   if (!line.force && !line.dry_run && !line.json && !confirm(question(line))) return exit_code::kSuccess;

@@ -8,15 +8,16 @@
 #include "base/error.h"
 #include "base/files.h"
 #include "base/sys.h"
+#include "cli/options.h"
 
 namespace cbuild::cli {
 namespace {
 
-SecretOption parse(const std::string& text) {
+engine::Secret parse(const std::string& text) {
   const auto line = parse_build_line({"--secret", text, "."});
   REQUIRE(line.has_value());
-  REQUIRE(line->build.secrets.size() == 1);
-  return line->build.secrets[0];
+  REQUIRE(line->request.steps.secrets.size() == 1);
+  return line->request.steps.secrets[0];
 }
 
 /// A variable for as long as the test runs.
@@ -37,14 +38,14 @@ TEST_CASE("where the value of a secret comes from") {
   const std::string file = dir.path() + "/CBUILD_TEST_WORD";
   sys::write_file_at(AT_FDCWD, file, "from a file");
   const Variable variable("CBUILD_TEST_WORD");
-  CHECK(read_secret(parse("id=a,src=" + file)) == "from a file");
-  CHECK(read_secret(parse("id=a,source=" + file)) == "from a file");
-  CHECK(read_secret(parse("id=a,type=file,src=" + file)) == "from a file");
-  CHECK(read_secret(parse("id=a,env=CBUILD_TEST_WORD")) == "from the environment");
-  CHECK(read_secret(parse("id=a,type=env,env=CBUILD_TEST_WORD")) == "from the environment");
-  CHECK(read_secret(parse("type=env,id=a,src=CBUILD_TEST_WORD")) == "from the environment");
-  CHECK(read_secret(parse("id=CBUILD_TEST_WORD")) == "from the environment");
-  CHECK(read_secret(parse("id=CBUILD_TEST_WORD,type=env")) == "from the environment");
+  CHECK(parse("id=a,src=" + file).read() == "from a file");
+  CHECK(parse("id=a,source=" + file).read() == "from a file");
+  CHECK(parse("id=a,type=file,src=" + file).read() == "from a file");
+  CHECK(parse("id=a,env=CBUILD_TEST_WORD").read() == "from the environment");
+  CHECK(parse("id=a,type=env,env=CBUILD_TEST_WORD").read() == "from the environment");
+  CHECK(parse("type=env,id=a,src=CBUILD_TEST_WORD").read() == "from the environment");
+  CHECK(parse("id=CBUILD_TEST_WORD").read() == "from the environment");
+  CHECK(parse("id=CBUILD_TEST_WORD,type=env").read() == "from the environment");
 }
 
 TEST_CASE("a secret without a value is an error that names the variable") {

@@ -1,0 +1,127 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "engine/build_cache.h"
+
+#include <algorithm>
+
+#include "base/error.h"
+#include "base/lost.h"
+#include "base/sys.h"
+#include "base/text.h"
+
+namespace cbuild::engine {
+namespace {
+
+constexpr unsigned kImportAttempts = 2;  ///< a source that does not answer is a miss, not worth a long wait
+
+bool is_in_image(const exporter::CacheSpec& spec) { return spec.type == exporter::CacheType::in_image; }
+
+std::string summary(const exporter::CacheExportReport& report) {
+  if (report.unchanged) return cat(report.records, " steps, unchanged");
+  return cat(report.records, " steps, ", report.blobs_new, " new layers (", format_size(report.bytes_new), "), ",
+             report.blobs_known, " known");
+}
+
+}  // namespace
+
+BuildCache::BuildCache(cache::Store& store, Remote& remote, const BuildRequest& request, ProgressSink& progress,
+                       const CancelSource& cancel)
+    : store_(store), remote_(remote), request_(request), progress_(progress), cancel_(cancel) {
+  if (!request.caches.from.empty()) begin_import();
+}
+
+BuildCache::~BuildCache() = default;
+
+void BuildCache::begin_import() {
+  std::vector<cache::RemoteSource> sources;
+  cache::RemoteCache::Options options;
+  options.patience = {};
+  for (const exporter::CacheSpec& spec : request_.caches.from) {
+    sources.push_back(source(spec));
+    options.patience = std::max(options.patience, spec.patience);
+  }
+  options.cancel = &cancel_;
+  options.report = [this](Severity severity, const std::string& text) { progress_.on_event(RunNote{severity, text}); };
+  options.abandon = [this] { import_cancel_.cancel(); };
+  importer_ = std::make_unique<cache::RemoteCache>(store_, std::move(sources), std::move(options));
+}
+
+cache::RemoteSource BuildCache::source(const exporter::CacheSpec& spec) {
+  std::shared_ptr<exporter::CacheEnd> end;
+  if (spec.type == exporter::CacheType::local) {
+    end = exporter::layout_end(store_, spec);
+  } else {
+    if (!import_client_) import_client_ = remote_.new_client(import_cancel_, kImportAttempts);
+    end = exporter::registry_end(*import_client_, store_, spec.ref);
+  }
+  const oci::Platform platform = request_.inputs.platform.value_or(oci::host_platform());
+  return {end->name(), [end, platform] { return exporter::read_cache(*end, platform); }};
+}
+
+bool BuildCache::wants_all_steps() const {
+  return std::any_of(request_.caches.to.begin(), request_.caches.to.end(),
+                     [](const auto& spec) { return spec.all_steps; });
+}
+
+// Below a step that was found nothing was looked up, so that is done here.
+exporter::CacheContent BuildCache::content(const solver::Graph& graph, const std::vector<solver::VertexId>& targets,
+                                           const std::vector<Digest>& keys, const std::vector<Digest>& image_chains) {
+  exporter::CacheContent content;
+  content.image_chains = image_chains;
+  for (const solver::VertexId id : graph.reachable(targets)) {
+    const Digest& key = keys.at(id);
+    if (key.empty() || std::holds_alternative<solver::ImageSource>(graph[id].op)) continue;
+    auto record = store_.find(key);
+    if (!record && importer_) record = importer_->find(key);
+    if (record) content.steps.push_back({key, std::move(*record)});
+  }
+  for (const exporter::Output& output : request_.outputs.list)
+    if (output.push && !output.names.empty()) content.pushed = oci::parse_reference(output.names.front());
+  return content;
+}
+
+void BuildCache::put_inline(const exporter::CacheContent& content, cache::Packer& packer,
+                            exporter::ImageResult& image) {
+  image.config.extra.erase(cache::kInlineCacheKey);
+  if (std::none_of(request_.caches.to.begin(), request_.caches.to.end(), is_in_image)) return;
+  image.config.extra[cache::kInlineCacheKey] = exporter::inline_cache(content, image.chain, packer, store_);
+}
+
+std::unique_ptr<cache::Packer> BuildCache::packer_for(const exporter::CacheSpec& spec) const {
+  if (!spec.compression) return nullptr;
+  oci::layer::PackOptions pack;
+  pack.compression = *spec.compression;
+  pack.level = spec.compression_level;
+  pack.cancel = &cancel_;
+  return std::make_unique<cache::Packer>(store_, pack);
+}
+
+void BuildCache::export_all(const exporter::CacheContent& content, cache::Packer& packer, TaskId first_task) {
+  for (const exporter::CacheSpec& spec : request_.caches.to) {
+    if (is_in_image(spec)) continue;
+    const auto own_packer = packer_for(spec);
+    export_one(spec, content, own_packer ? *own_packer : packer, first_task++);
+  }
+}
+
+void BuildCache::export_one(const exporter::CacheSpec& spec, const exporter::CacheContent& content,
+                            cache::Packer& packer, TaskId task) {
+  const auto end = spec.type == exporter::CacheType::local
+                       ? exporter::layout_end(store_, spec)
+                       : exporter::registry_end(remote_.registry(), store_, spec.ref);
+  progress_.on_event(TaskAdded{task, cat("exporting the cache to ", end->name()), {}});
+  progress_.on_event(TaskStarted{task, sys::monotonic_ns(), {}});
+  try {
+    exporter::ExportContext context{store_, nullptr, remote_.fetcher(), &progress_, task, &cancel_};
+    const auto report = exporter::export_cache(spec, *end, content, packer, context);
+    for (const std::string& note : report.notes) progress_.on_event(RunNote{Severity::warning, note});
+    progress_.on_event(TaskLog{task, sys::monotonic_ns(), LogStream::out, summary(report) + "\n"});
+    progress_.on_event(TaskFinished{task, sys::monotonic_ns(), TaskState::ok, {}});
+  } catch (Error& error) {
+    progress_.on_event(TaskFinished{task, sys::monotonic_ns(), TaskState::failed, error.what()});
+    const bool ignored = spec.ignore_error && error.code() != ErrorCode::cancelled && !is_lost(error);
+    if (!ignored) throw error.add_context(cat("cache export to ", end->name()));
+    progress_.on_event(RunNote{Severity::warning, cat("the cache is not exported: ", error.what())});
+  }
+}
+
+}  // namespace cbuild::engine

@@ -1,0 +1,115 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "engine/build_entry.h"
+
+#include <doctest/doctest.h>
+
+#include "engine/history_record.h"
+
+namespace cbuild::engine {
+namespace {
+
+using solver::Difference;
+using solver::Reason;
+
+BuildEntry full_entry() {
+  BuildEntry entry{"0123456789ab",
+                   "app:1",
+                   "failed",
+                   "/ctx",
+                   "Dockerfile",
+                   "build",
+                   {"--build-arg V"},
+                   "sha256:aa",
+                   "boom",
+                   10,
+                   20,
+                   3,
+                   1,
+                   {}};
+  StepEntry step{7,
+                 "[build 2/3] RUN make",
+                 "build",
+                 "exec",
+                 4,
+                 "failed",
+                 "",
+                 "ab",
+                 {3, -1},
+                 1,
+                 2,
+                 3,
+                 true,
+                 9,
+                 {},
+                 "exit code: 2",
+                 "logs/0123456789ab/7.log"};
+  step.reason = {Reason::Kind::changed, "a: mode changed (0644 -> 0755)", {}, 0};
+  step.reason.differences.push_back(
+      {Difference::Kind::file, "a", "mode", "0644", "0755", "a: mode changed (0644 -> 0755)"});
+  entry.steps = {{}, step};
+  entry.steps[0].name = "FROM x";
+  entry.steps[0].state = "cached";
+  entry.steps[0].found_by = "definition";
+  return entry;
+}
+
+TEST_CASE("a row of history is read back as it was written") {
+  const BuildEntry entry = full_entry();
+  CHECK(from_summary(to_summary(entry)) == entry);
+}
+
+TEST_CASE("a damaged row gives what can be read") {
+  cache::Store::BuildSummary summary = to_summary(full_entry());
+  for (const char* detail :
+       {"", "[]", "{\"steps\": 3}", "{\"steps\": [3, {\"id\": \"x\", \"inputs\": [\"y\"], \"reason\": {}}]}", "\xff"}) {
+    CAPTURE(detail);
+    summary.detail_json = detail;
+    const BuildEntry entry = from_summary(summary);
+    CHECK(entry.id == "0123456789ab");
+    CHECK(entry.steps.size() <= 1);
+  }
+}
+
+TEST_CASE("names that are no UTF-8 do not break the row") {
+  BuildEntry entry = full_entry();
+  entry.steps[1].name = "RUN \xff";
+  CHECK(from_summary(to_summary(entry)).steps[1].name == "RUN \xEF\xBF\xBD");
+}
+
+TEST_CASE("every step says why") {
+  StepEntry step;
+  const auto text = [&](const char* state, const char* found_by) {
+    step.state = state;
+    step.found_by = found_by;
+    return why(step);
+  };
+  CHECK(text("cached", "definition") == "cached: the same instruction on the same sources");
+  step.created_ns = 1'700'000'000'000'000'000;
+  CHECK(text("cached", "content") == "cached: what it reads came out the same, made 2023-11-14T22:13:20Z");
+  CHECK(text("cached", "") == "cached: only steps that are cached themselves read it");
+  CHECK(text("cancelled", "") == "not begun: the build had ended");
+  step.reason = {Reason::Kind::never_built, "never built", {}, 0};
+  CHECK(text("ran", "") == "never built");
+  CHECK(text("failed", "") == "never built");
+}
+
+TEST_CASE("what history keeps of a request has names, no values") {
+  BuildRequest request;
+  request.inputs.build_args = {{"TOKEN", "confidential"}};
+  request.inputs.labels = {{"l", "confidential"}};
+  request.steps.secrets = {{"npm", [] { return std::string("confidential"); }}};
+  request.caches.none = true;
+  request.inputs.targets = {"t"};
+  const std::vector<std::string> arguments = describe_arguments(request);
+  CHECK(arguments ==
+        std::vector<std::string>{"--target t", "--build-arg TOKEN", "--label l", "--secret id=npm", "--no-cache"});
+  CHECK(build_name(request, "/a/ctx") == "ctx/t");
+  request.outputs.list.emplace_back().names = {"x:1"};
+  CHECK(build_name(request, "/a/ctx") == "x:1");
+  CHECK(describe_build_entry(request, "/a/ctx").context == "/a/ctx");
+  CHECK(new_build_id(1).size() == 12);
+  CHECK(new_build_id(1) != new_build_id(2));
+}
+
+}  // namespace
+}  // namespace cbuild::engine

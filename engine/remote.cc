@@ -1,0 +1,270 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "engine/remote.h"
+
+#include "base/error.h"
+#include "base/lost.h"
+#include "base/sys.h"
+#include "base/text.h"
+#include "cache/cached_layers.h"
+#include "cache/facts.h"
+#include "engine/source_redirect.h"
+#include "exporter/cache_end.h"
+#include "oci/image_config.h"
+#include "oci/layout.h"
+#include "oci/manifest.h"
+
+namespace cbuild::engine {
+namespace {
+
+constexpr std::string_view kImageScheme = "docker-image://";
+constexpr std::string_view kOciLayoutScheme = "oci-layout://";
+constexpr TaskId kFirstFetchTask = TaskId{1} << 40;
+constexpr unsigned kMaxIndexDepth = 4;
+
+std::string platforms_of(const oci::Index& index) {
+  std::vector<std::string> names;
+  for (const oci::Descriptor& entry : index.manifests)
+    if (entry.platform && entry.platform->os != "unknown") names.push_back(entry.platform->str());
+  return names.empty() ? "none" : join(names, ", ");
+}
+
+[[noreturn]] void no_platform(const std::string& name, const oci::Platform& wanted, const std::string& has) {
+  throw Error(ErrorCode::unsupported, cat("no image for platform ", wanted.str(), " in ", name))
+      .with_hint(cat("it has: ", has, "; choose one with --platform"));
+}
+
+[[noreturn]] void no_image(const std::string& name) {
+  throw Error(ErrorCode::input, cat(name, " is a build cache of BuildKit, not an image"))
+      .with_hint("is the tag right? caches are exported under tags of their own");
+}
+
+/// Reads a document by descriptor and walks indexes down to the manifest for a platform.
+using DocumentReader = std::function<std::string(const oci::Descriptor&)>;
+
+struct FoundManifest {
+  oci::Manifest manifest;
+  Digest digest;
+  std::string body;
+};
+
+/// Where the store keeps the other digest of a blob: the sha256 by the sha512, and the other way round.
+Digest sha512_key(const std::string& name) { return CanonicalWriter().text("sha512").text(name).hash(); }
+
+/// Gives a blob that its image names by sha512 the digest that the store knows it by. `bring` fetches and verifies it.
+void settle(cache::Store& store, oci::Descriptor& blob, const std::function<Digest(const oci::Descriptor&)>& bring) {
+  if (blob.sha512.empty()) return;
+  const auto text = cache::read_fact(store, sha512_key(blob.sha512));
+  const auto known = text ? Digest::parse(*text) : std::nullopt;
+  if (known && store.blobs().size(*known) == blob.size) {
+    blob.digest = *known;
+  } else {
+    blob.digest = bring(blob);
+    cache::write_fact(store, sha512_key(blob.sha512), blob.digest.str());
+    cache::write_fact(store, sha512_key(blob.digest.str()), blob.sha512);
+  }
+  blob.sha512.clear();
+}
+
+/// Everything else knows sha256 only, so blobs by sha512 are brought at once, and the manifest names them by sha256.
+void settle(cache::Store& store, FoundManifest& found, const std::function<Digest(const oci::Descriptor&)>& bring) {
+  if (!oci::has_sha512(found.manifest)) return;
+  settle(store, found.manifest.config, bring);
+  for (oci::Descriptor& layer : found.manifest.layers) settle(store, layer, bring);
+  found.body = oci::to_json(found.manifest);
+  found.digest = sha256(found.body);
+}
+
+FoundManifest find_manifest(std::string body, const std::string& content_type, const oci::Platform& wanted,
+                            const std::string& name, const DocumentReader& read) {
+  std::string type = content_type;
+  for (unsigned depth = 0; depth < kMaxIndexDepth; ++depth) {
+    auto document = oci::parse_manifest(body, type, oci::Digests::any);
+    if (exporter::is_buildkit_cache(document)) no_image(name);
+    if (auto* manifest = std::get_if<oci::Manifest>(&document)) {
+      const Digest digest = sha256(body);
+      return {std::move(*manifest), digest, std::move(body)};
+    }
+    const auto& index = std::get<oci::Index>(document);
+    const oci::Descriptor* chosen = oci::select_platform(index, wanted);
+    if (chosen == nullptr && index.manifests.size() == 1 && !index.manifests[0].platform) chosen = &index.manifests[0];
+    if (chosen == nullptr) no_platform(name, wanted, platforms_of(index));
+    const oci::Descriptor next = *chosen;
+    body = read(next);
+    type = next.media_type;
+  }
+  throw Error(ErrorCode::corrupt, cat(name, ": indexes nested too deeply"));
+}
+
+}  // namespace
+
+LayoutLocator parse_layout_locator(const std::string& locator) {
+  std::string rest = locator.substr(kOciLayoutScheme.size());
+  if (const std::size_t at = rest.rfind('@'); at != std::string::npos) return {rest.substr(0, at), rest.substr(at)};
+  const std::size_t colon = rest.rfind(':');
+  const std::size_t slash = rest.rfind('/');
+  if (colon != std::string::npos && (slash == std::string::npos || colon > slash))
+    return {rest.substr(0, colon), rest.substr(colon + 1)};
+  return {rest, ""};
+}
+
+Remote::Remote(cache::Store& store, const SourceSettings& settings, ProgressSink& progress, const CancelSource& cancel)
+    : store_(store), settings_(settings), progress_(progress), cancel_(cancel), next_task_(kFirstFetchTask) {}
+Remote::~Remote() = default;
+
+oci::registry::Client& Remote::registry() {
+  const std::lock_guard lock(mutex_);
+  if (!client_) client_ = new_client(cancel_, oci::registry::Options().max_attempts);
+  return *client_;
+}
+
+std::unique_ptr<oci::registry::Client> Remote::new_client(const CancelSource& cancel, unsigned max_attempts) {
+  oci::registry::Options options;
+  options.insecure = settings_.insecure_registries;
+  options.auth_file = settings_.auth_file;
+  options.limits = settings_.transfer_limits;
+  options.max_attempts = max_attempts;
+  options.cancel = &cancel;
+  options.warn = [this](const std::string& text) { progress_.on_event(RunNote{Severity::warning, text}); };
+  return std::make_unique<oci::registry::Client>(std::move(options));
+}
+
+void Remote::fetch_from_layout(const std::string& locator, const oci::Descriptor& blob) {
+  oci::ImageLayout layout = oci::ImageLayout::open(parse_layout_locator(locator).path);
+  oci::copy_file(layout.open_blob(blob).get(), store_.blobs(), blob);
+}
+
+void Remote::fetch_from(const std::string& locator, oci::Descriptor blob, TaskId task) {
+  if (const auto name = cache::read_fact(store_, sha512_key(blob.digest.str()))) blob.sha512 = *name;
+  if (locator.starts_with(kOciLayoutScheme)) return fetch_from_layout(locator, blob);
+  const oci::Reference reference = oci::parse_reference(locator.substr(kImageScheme.size()));
+  registry().fetch_blob(reference, blob, store_.blobs(), [&](std::uint64_t bytes, std::uint64_t total) {
+    progress_.on_event(TaskCounter{task, blob.digest.str(), bytes, total, true, bytes == total});
+  });
+}
+
+/// A registry that is down is not asked again for each of its layers.
+void Remote::lose(const cache::Layer& layer, const Error& error) {
+  cache::lose_layer(store_, layer.id, error.code() == ErrorCode::network ? layer.fetch_from : std::string());
+  throw lost_error(cat("a layer of the remote cache cannot be had: ", error.what()));
+}
+
+void Remote::fetch(const cache::Layer& layer) {
+  if (!layer.blob || layer.fetch_from.empty()) {
+    if (layer.blob) store_.forget_blob(layer.blob->digest);
+    throw lost_error(cat("store: the blob of layer ", layer.id.str(), " is gone"));
+  }
+  const bool from_cache = cache::is_from_cache(layer);
+  if (from_cache && cache::is_lost_origin(store_, layer.fetch_from))
+    lose(layer, Error(ErrorCode::network, cat(layer.fetch_from, " does not answer")));
+  const std::string locator = from_cache ? layer.fetch_from.substr(cache::kCacheOrigin.size()) : layer.fetch_from;
+  const TaskId task = next_task_++;
+  progress_.on_event(TaskAdded{task, cat("pull ", layer.blob->digest.str()), {}});
+  progress_.on_event(TaskStarted{task, sys::monotonic_ns(), {}});
+  try {
+    fetch_from(locator, *layer.blob, task);
+  } catch (const Error& error) {
+    progress_.on_event(TaskFinished{task, sys::monotonic_ns(), TaskState::failed, error.what()});
+    const bool ours = error.code() == ErrorCode::cancelled || error.code() == ErrorCode::no_space;
+    if (from_cache && !ours) lose(layer, error);
+    if (!ours && !is_lost(error)) throw PullError(error);
+    throw;
+  }
+  progress_.on_event(TaskFinished{task, sys::monotonic_ns(), TaskState::ok, {}});
+}
+
+std::optional<frontend::ResolvedImage> StoreImageResolver::from_store(const std::string& name,
+                                                                      const std::string& locator) {
+  const auto image = store_.image(name);
+  if (!image) return std::nullopt;
+  const auto body = read_document(image->manifest);
+  if (!body) return std::nullopt;
+  const auto document = oci::parse_manifest(*body);
+  const auto* manifest = std::get_if<oci::Manifest>(&document);
+  const auto config = manifest == nullptr ? std::nullopt : read_document(manifest->config.digest);
+  if (!config) return std::nullopt;
+  return frontend::ResolvedImage{image->manifest, oci::parse_image_config(*config),
+                                 cat(locator, "@", image->manifest.str())};
+}
+
+/// A damaged one is dropped, so that it is asked for again.
+std::optional<std::string> StoreImageResolver::read_document(const Digest& digest) {
+  if (!store_.blobs().size(digest)) return std::nullopt;
+  try {
+    return oci::read_blob(store_.blobs(), digest);
+  } catch (const Error& error) {
+    if (error.code() != ErrorCode::corrupt) throw;
+    store_.forget_blob(digest);
+    return std::nullopt;
+  }
+}
+
+frontend::ResolvedImage StoreImageResolver::from_layout(const std::string& locator, const oci::Platform& platform) {
+  const auto [path, selector] = parse_layout_locator(locator);
+  oci::ImageLayout layout = oci::ImageLayout::open(path);
+  const oci::Descriptor top = layout.find(selector);
+  const auto bring = [&](const oci::Descriptor& d) {
+    return oci::copy_file(layout.open_blob(d).get(), store_.blobs(), d);
+  };
+  const auto read = [&](const oci::Descriptor& d) {
+    return d.sha512.empty() ? oci::read_blob(layout.blobs(), d.digest) : oci::read_blob(store_.blobs(), bring(d));
+  };
+  FoundManifest found = find_manifest(read(top), top.media_type, platform, locator, read);
+  const oci::Descriptor named = found.manifest.config;
+  settle(store_, found, bring);
+  const auto here = read_document(found.manifest.config.digest);
+  const std::string config = here ? *here : read(named);
+  oci::put_blob(store_.blobs(), found.body, found.manifest.media_type);
+  oci::put_blob(store_.blobs(), config, found.manifest.config.media_type);
+  return {found.digest, oci::parse_image_config(config), cat(kOciLayoutScheme, path, "@", found.digest.str())};
+}
+
+frontend::ResolvedImage StoreImageResolver::from_registry(const oci::Reference& reference,
+                                                          const oci::Platform& platform) {
+  oci::registry::Client& client = remote_.registry();
+  const oci::registry::FetchedManifest top = client.manifest(reference);
+  const auto read = [&](const oci::Descriptor& d) {
+    oci::Reference child = reference;
+    child.tag.clear();
+    child.digest = d.sha512.empty() ? std::optional(d.digest) : std::nullopt;
+    child.sha512 = d.sha512;
+    return client.manifest(child).body;
+  };
+  FoundManifest found = find_manifest(top.body, top.media_type, platform, reference.familiar(), read);
+  const oci::Descriptor named = found.manifest.config;
+  settle(store_, found, [&](const oci::Descriptor& d) { return client.fetch_blob(reference, d, store_.blobs()); });
+  const auto here = read_document(found.manifest.config.digest);
+  const std::string config = here ? *here : client.fetch_small_blob(reference, named);
+  oci::put_blob(store_.blobs(), found.body, found.manifest.media_type);
+  oci::put_blob(store_.blobs(), config, found.manifest.config.media_type);
+  oci::Reference pinned = reference;
+  pinned.digest = found.digest;
+  pinned.sha512.clear();
+  return {found.digest, oci::parse_image_config(config), cat(kImageScheme, pinned.str())};
+}
+
+frontend::ResolvedImage StoreImageResolver::resolve(const std::string& text, const oci::Platform& platform) {
+  const SourcePolicy* policy = remote_.policy();
+  return find(policy == nullptr ? text : redirect_image(*policy, text), platform);
+}
+
+frontend::ResolvedImage StoreImageResolver::find(const std::string& text, const oci::Platform& platform) {
+  if (text.starts_with(kOciLayoutScheme)) return from_layout(text, platform);
+  const oci::Reference reference =
+      oci::parse_reference(text.starts_with(kImageScheme) ? text.substr(kImageScheme.size()) : text);
+  // The host's platform is kept under the plain name, others beside it.
+  const bool native = oci::match_score(platform, oci::host_platform()) > 0;
+  const std::string name = native ? reference.str() : cat(reference.str(), " ", platform.str());
+  oci::Reference bare = reference;
+  bare.digest.reset();
+  bare.sha512.clear();
+  if (pull_ != PullPolicy::always)
+    if (auto known = from_store(name, cat(kImageScheme, bare.str()))) return std::move(*known);
+  if (pull_ == PullPolicy::never)
+    throw Error(ErrorCode::not_found,
+                cat(reference.familiar(), " is not in the store, and --pull=never forbids to ask a registry"));
+  frontend::ResolvedImage image = from_registry(reference, platform);
+  if (oci::match_score(platform, image.config.platform) > 0) store_.set_image({name, image.manifest, sys::now_ns()});
+  return image;
+}
+
+}  // namespace cbuild::engine

@@ -1,0 +1,85 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include <atomic>
+#include <memory>
+#include <mutex>
+#include <string>
+
+#include "base/cancel.h"
+#include "base/error.h"
+#include "base/progress.h"
+#include "cache/store.h"
+#include "cache/unpacker.h"
+#include "engine/request.h"
+#include "frontend/lower/lower.h"
+#include "oci/registry/client.h"
+
+namespace cbuild::engine {
+
+/// A layer of a base image could not be brought in. The build failed then, whatever wanted the layer.
+class PullError : public Error {
+ public:
+  explicit PullError(const Error& error) : Error(error) {}
+};
+
+/// Where images come from outside the store: registries and OCI layouts. The registry client is made on first use, so
+/// that a cached build never loads it. Thread-safe.
+class Remote {
+ public:
+  Remote(cache::Store& store, const SourceSettings& settings, ProgressSink& progress, const CancelSource& cancel);
+  ~Remote();
+
+  oci::registry::Client& registry();
+  /// The build's; null for none.
+  const SourcePolicy* policy() const { return settings_.policy.get(); }
+  /// Another client with the same settings, for work that ends by itself.
+  std::unique_ptr<oci::registry::Client> new_client(const CancelSource& cancel, unsigned max_attempts);
+  /// Brings the blob of a layer into the store, from where its locator says; shown as a task of its own. A layer that
+  /// only a remote cache had and that cannot be had there is forgotten: lost_error(). Else throws PullError.
+  void fetch(const cache::Layer& layer);
+  cache::BlobFetcher fetcher() {
+    return [this](const cache::Layer& layer) { fetch(layer); };
+  }
+
+ private:
+  void fetch_from_layout(const std::string& locator, const oci::Descriptor& blob);
+  void fetch_from(const std::string& locator, oci::Descriptor blob, TaskId task);
+  [[noreturn]] void lose(const cache::Layer& layer, const Error& error);
+
+  cache::Store& store_;
+  const SourceSettings& settings_;
+  ProgressSink& progress_;
+  const CancelSource& cancel_;
+  std::mutex mutex_;  // guards client_
+  std::unique_ptr<oci::registry::Client> client_;
+  std::atomic<TaskId> next_task_;
+};
+
+/// Resolves base images: the store by name first (a build's own results and what was pulled before; `--pull` asks the
+/// registry), then OCI layouts and registries. Manifest and config of what it found are in the store afterwards.
+class StoreImageResolver final : public frontend::ImageResolver {
+ public:
+  StoreImageResolver(cache::Store& store, Remote& remote, PullPolicy pull)
+      : store_(store), remote_(remote), pull_(pull) {}
+  frontend::ResolvedImage resolve(const std::string& reference, const oci::Platform& platform) override;
+
+ private:
+  frontend::ResolvedImage find(const std::string& text, const oci::Platform& platform);
+  frontend::ResolvedImage from_layout(const std::string& locator, const oci::Platform& platform);
+  frontend::ResolvedImage from_registry(const oci::Reference& reference, const oci::Platform& platform);
+  std::optional<std::string> read_document(const Digest& digest);
+  std::optional<frontend::ResolvedImage> from_store(const std::string& name, const std::string& locator);
+
+  cache::Store& store_;
+  Remote& remote_;
+  PullPolicy pull_;
+};
+
+/// "PATH", "TAG" or "@DIGEST" of "oci-layout://PATH[:TAG|@DIGEST]".
+struct LayoutLocator {
+  std::string path, selector;
+};
+LayoutLocator parse_layout_locator(const std::string& locator);
+
+}  // namespace cbuild::engine

@@ -1,0 +1,146 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include <cstdint>
+#include <functional>
+#include <map>
+#include <memory>
+#include <optional>
+#include <string>
+#include <variant>
+#include <vector>
+
+#include "engine/source_policy.h"
+#include "exporter/cache_spec.h"
+#include "exporter/outputs.h"
+#include "oci/platform.h"
+#include "oci/registry/limits.h"
+#include "sandbox/spec.h"
+#include "solver/graph/op.h"
+#include "solver/ops/step_log.h"
+
+/// One build as values. Nothing here is a command line, a terminal or a variable of the environment: a front door turns
+/// what it has into these.
+namespace cbuild::engine {
+
+/// A directory of this machine, absolute or below the working directory.
+struct DirectoryContext {
+  std::string path;
+};
+/// A repository; an archive; or one file, which is the Dockerfile.
+struct UrlContext {
+  std::string url;
+};
+/// An open descriptor, which is read to its end: an archive, or the Dockerfile with no context at all.
+struct StreamContext {
+  int fd = -1;
+};
+using Context = std::variant<DirectoryContext, UrlContext, StreamContext>;
+
+/// The first there is in the context of "Dockerfile", "dockerfile" and "Containerfile".
+struct DefaultDockerfile {};
+/// A file of this machine; with a context that is no directory a relative path is one in the context.
+struct NamedDockerfile {
+  std::string path;
+};
+struct UrlDockerfile {
+  std::string url;
+};
+/// An open descriptor, which is read to its end.
+struct StreamDockerfile {
+  int fd = -1;
+};
+using DockerfileSource = std::variant<DefaultDockerfile, NamedDockerfile, UrlDockerfile, StreamDockerfile>;
+
+/// What is built.
+struct InputSettings {
+  Context context = DirectoryContext{"."};
+  DockerfileSource dockerfile;
+  std::vector<std::string> targets = {
+      ""};  ///< stages to build, each once, as the user spells them; "": the last one of the file
+  std::map<std::string, std::string> build_args, labels;
+  std::map<std::string, std::string>
+      named_contexts;                     ///< name -> a directory, a URL, "docker-image://", "oci-layout://"
+  std::optional<oci::Platform> platform;  ///< of the result; unset: this machine's
+};
+
+/// `hashed`: a changed value runs the steps again that use it.
+struct Secret {
+  std::string id;
+  std::function<std::string()> read;  ///< the value; called each time a step or a source needs it. Throws Error.
+  bool hashed = false;
+};
+
+/// An ssh agent for the steps: one that listens at `socket`, or one that the build starts for private keys. One of the
+/// two is empty.
+struct SshSource {
+  std::string id, socket;
+  std::vector<std::string> keys;  ///< files
+};
+
+/// What the steps get besides the Dockerfile, and how they are run.
+struct StepSettings {
+  std::string network;                        ///< "", "default", "host", "none"
+  std::vector<std::string> extra_hosts, dns;  ///< "NAME=IP"; name servers instead of the machine's
+  std::vector<std::string> allow;             ///< entitlements
+  std::vector<Secret> secrets;
+  std::vector<SshSource> ssh;
+  std::vector<std::string> agent_environment;  ///< "NAME=VALUE" for ssh-agent, which its PATH finds
+  std::uint64_t shm_size = 0;
+  std::vector<solver::Ulimit> ulimits;
+  std::string cgroup_parent;
+  std::vector<std::string> cdi_directories;
+  sandbox::Resources resources;
+  solver::ops::LogLimits log_limits;
+  std::int64_t timeout_ns = 0;  ///< of a RUN without --timeout; 0: none
+  unsigned retries = 0;         ///< of a RUN without --retry
+  unsigned jobs = 0;            ///< steps that run at once; 0: the scheduler's default
+  std::string isolation;        ///< a mode of the sandbox by name; "": the best one that works here
+};
+
+/// Which results of other builds count, and where else they are.
+struct CacheSettings {
+  bool none = false;                 ///< every step runs
+  std::vector<std::string> ignored;  ///< "STAGE" or "STAGE:LINE": these run
+  bool only_used_args = false;       ///< ARGs that a RUN cannot be seen to use are no part of its key
+  std::vector<exporter::CacheSpec> to, from;
+};
+
+struct BuildResult;
+
+/// What is made of the results.
+struct OutputSettings {
+  std::vector<exporter::Output> list;  ///< each for the one target it names, grouped by targets
+  bool every_image = false;            ///< a target that no output makes an image of becomes one all the same
+  bool engine_ids = false;             ///< the id of an image is what the engine knows it by that it is loaded into
+  /// Called when all of `list` is written, before the caches are: the result so far. What it throws is the failure of
+  /// an output. Empty: nobody asks.
+  std::function<void(const BuildResult&)> on_written;
+};
+
+enum class PullPolicy { missing, always, never };
+
+/// How images and other sources are fetched.
+struct SourceSettings {
+  PullPolicy pull = PullPolicy::missing;
+  std::vector<std::string> insecure_registries;
+  oci::registry::TransferLimits transfer_limits;
+  std::optional<std::string> auth_file;        ///< credentials instead of docker's and podman's files
+  std::shared_ptr<const SourcePolicy> policy;  ///< null: every source is taken as it is written
+};
+
+/// One build. Whoever asks for it keeps it until it is over.
+struct BuildRequest {
+  InputSettings inputs;
+  StepSettings steps;
+  CacheSettings caches;
+  SourceSettings sources;
+  OutputSettings outputs;
+  bool tell_isolation = false;  ///< says which mode of the sandbox is used also where it is the usual one
+  bool in_history = true;       ///< the store's history keeps it
+};
+
+/// The text that names a Dockerfile: its path or URL, "-" for a stream, "" for the default.
+std::string spelling(const DockerfileSource& dockerfile);
+
+}  // namespace cbuild::engine

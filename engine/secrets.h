@@ -1,0 +1,22 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include <map>
+#include <string>
+#include <vector>
+
+#include "cache/store.h"
+#include "engine/request.h"
+#include "solver/ops/executor.h"
+
+namespace cbuild::engine {
+
+/// What the steps and the network sources may ask for; each is read when it is.
+std::vector<solver::ops::Secret> make_secrets(const std::vector<Secret>& secrets);
+
+/// For the secrets that are to count in cache keys (cache=hash): by id, the HMAC of id and value under the store's own
+/// key, so that nobody can try out values without the store. A secret that cannot be read has none: the step that needs
+/// it says so.
+std::map<std::string, std::string> secret_hashes(const std::vector<Secret>& secrets, cache::Store& store);
+
+}  // namespace cbuild::engine

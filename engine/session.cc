@@ -1,0 +1,66 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "engine/session.h"
+
+#include <sched.h>
+#include <signal.h>
+#include <sys/mman.h>
+#include <sys/mount.h>
+#include <sys/xattr.h>
+#include <unistd.h>
+
+#include <array>
+#include <cerrno>
+
+#include "base/error.h"
+#include "base/fd.h"
+#include "base/text.h"
+#include "cache/store.h"
+
+namespace cbuild::engine {
+namespace {
+
+/// False for the root of a user namespace, whoever made it: these attributes are the machine's.
+bool can_set_trusted_attributes() {
+  const UniqueFd file(::memfd_create("cbuild", MFD_CLOEXEC));
+  return !file || ::fsetxattr(file.get(), "trusted.cbuild", "", 0, 0) == 0 || errno != EPERM;
+}
+
+/// Root of a container that may not mount can do so in a user namespace, where the container allows one.
+bool needs_user_namespace() {
+  if (geteuid() != 0) return true;
+  if (sandbox::may_mount()) return false;
+  const sandbox::Mode mode = sandbox::probe(false).mode;
+  return mode == sandbox::Mode::user_namespace || mode == sandbox::Mode::masked_proc;
+}
+
+}  // namespace
+
+Session start_session(const std::string& root) {
+  Session session;
+  session.root = root.empty() ? cache::default_root() : root;
+  signal(SIGPIPE, SIG_IGN);
+  if (needs_user_namespace()) {
+    session.user_namespace = sandbox::enter_user_namespace();
+    session.unprivileged = true;
+  }
+  session.user_xattr = session.unprivileged || !can_set_trusted_attributes();
+  // Steps come back to the mount namespace they left, which has to be our own; where that is refused, probe() finds
+  // out.
+  if (session.user_xattr && !session.unprivileged && ::unshare(CLONE_NEWNS) == 0)
+    (void)::mount("none", "/", nullptr, MS_REC | MS_SLAVE, nullptr);
+  session.zygote = std::make_unique<sandbox::Zygote>(sandbox::Zygote::start());
+  return session;
+}
+
+sandbox::Mode choose_isolation(const std::string& wanted, bool tell, const Session& session, ProgressSink& progress) {
+  for (const sandbox::Mode mode : {sandbox::Mode::root, sandbox::Mode::user_namespace, sandbox::Mode::masked_proc,
+                                   sandbox::Mode::chroot, sandbox::Mode::none})
+    if (wanted == sandbox::to_string(mode)) return mode;
+  const sandbox::ProbeResult probe = sandbox::probe(session.unprivileged);
+  if (probe.mode != sandbox::Mode::root || tell)
+    progress.on_event(RunNote{Severity::note, cat("isolation: ", sandbox::to_string(probe.mode),
+                                                  probe.why.empty() ? "" : cat(" (", probe.why, ")"))});
+  return probe.mode;
+}
+
+}  // namespace cbuild::engine

@@ -1,0 +1,30 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "base/progress.h"
+#include "sandbox/runner.h"
+
+namespace cbuild::engine {
+
+/// What the process owns besides one build: the store's place, the process that clones steps, the way it was made root.
+struct Session {
+  std::string root;                         ///< directory of the store
+  bool unprivileged = false;                ///< runs in a user namespace of its own
+  bool user_xattr = false;                  ///< overlay marks are user.*: those of root cannot be set here
+  std::string user_namespace;               ///< what was mapped, for the progress output
+  std::unique_ptr<sandbox::Zygote> zygote;  ///< forked before any thread
+};
+
+/// Must run before any thread exists: enters a user namespace for ordinary users, and for root that may not mount, and
+/// forks the zygote. An empty `root` means the user's default store.
+Session start_session(const std::string& root);
+
+/// The mode of that name, or the best one that works here if there is none of it; says which with `tell` or if it is
+/// not root.
+sandbox::Mode choose_isolation(const std::string& wanted, bool tell, const Session& session, ProgressSink& progress);
+
+}  // namespace cbuild::engine
