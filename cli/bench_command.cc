@@ -15,10 +15,11 @@
 #include "base/sys.h"
 #include "base/text.h"
 #include "cache/content/tree.h"
-#include "cli/build.h"
 #include "cli/exit_codes.h"
+#include "cli/failure_text.h"
 #include "cli/interrupts.h"
 #include "cli/options.h"
+#include "engine/builder.h"
 #include "engine/inputs.h"
 #include "engine/session.h"
 #include "solver/ops/tree_copy.h"
@@ -31,7 +32,7 @@ using Json = nlohmann::ordered_json;
 
 struct Sample {
   double total_s = 0;
-  BuildOutcome outcome;
+  engine::BuildResult result;
 };
 struct Kind {
   std::string name;
@@ -71,16 +72,16 @@ void edit_file(const std::string& context, const std::string& file, unsigned run
   sys::write_all(fd.get(), cat("\n# edit ", run, ' ', sys::now_ns(), "\n"));
 }
 
-Sample measure(const BuildLine& line, engine::Session& session) {
+Sample measure(const engine::BuildRequest& request, const engine::Session& session) {
   NullProgress silent;
   CancelSource cancel;
   const Interrupts interrupts(cancel);
   const std::int64_t begin = sys::monotonic_ns();
   Sample sample;
-  sample.outcome = run_build(line, session, silent, cancel);
+  sample.result = engine::Builder(session).build(request, silent, cancel);
   sample.total_s = static_cast<double>(sys::monotonic_ns() - begin) / 1e9;
-  if (sample.outcome.exit_code != 0) {
-    std::fputs(sample.outcome.failure.c_str(), stderr);
+  if (sample.result.failure) {
+    std::fputs(failure_text(*sample.result.failure, session.root).c_str(), stderr);
     throw Error(ErrorCode::step_failed, "the build failed; nothing to measure");
   }
   return sample;
@@ -96,7 +97,7 @@ void print_table(std::vector<Kind>& kinds, const std::string& edited) {
   std::printf("%-8s %9s %9s %9s %9s %9s %13s\n", "", "median", "min", "lowering", "steps", "export", "steps cached");
   for (Kind& kind : kinds) {
     const Sample& mid = median(kind);
-    const BuildOutcome& o = mid.outcome;
+    const engine::BuildResult& o = mid.result;
     std::printf("%-8s %8.3fs %8.3fs %8.3fs %8.3fs %8.3fs %7u of %u\n", kind.name.c_str(), mid.total_s,
                 kind.samples.front().total_s, o.lower_s, o.solve_s, o.export_s, o.steps_cached, o.steps_total);
   }
@@ -108,10 +109,10 @@ void print_json(std::vector<Kind>& kinds, const std::string& edited) {
   json["edited"] = edited;
   for (Kind& kind : kinds) {
     const Sample& mid = median(kind);
-    json[kind.name] = {{"median_s", mid.total_s},           {"min_s", kind.samples.front().total_s},
-                       {"lowering_s", mid.outcome.lower_s}, {"steps_s", mid.outcome.solve_s},
-                       {"export_s", mid.outcome.export_s},  {"steps", mid.outcome.steps_total},
-                       {"cached", mid.outcome.steps_cached}};
+    json[kind.name] = {{"median_s", mid.total_s},          {"min_s", kind.samples.front().total_s},
+                       {"lowering_s", mid.result.lower_s}, {"steps_s", mid.result.solve_s},
+                       {"export_s", mid.result.export_s},  {"steps", mid.result.steps_total},
+                       {"cached", mid.result.steps_cached}};
   }
   std::cout << json.dump(2) << "\n";
 }
@@ -122,26 +123,25 @@ int bench_command(Arguments arguments) {
   const auto line = parse_bench_line(std::move(arguments));
   if (!line) return exit_code::kSuccess;
   const auto& [build_line, bench] = *line;
-  engine::Session session = engine::start_session(build_line.root);
+  const engine::Session session = engine::start_session(build_line.root);
   const engine::BuildInputs inputs =
       engine::read_inputs(build_line.request.inputs, build_line.request.sources.policy.get(), {});
   const TempDir copy = TempDir::in_tmp("cbuild-bench-");
-  BuildLine warm = build_line;
-  warm.request.in_history = false;
+  engine::BuildRequest warm = build_line.request;
+  warm.in_history = false;
   if (!inputs.context_path.empty()) {
     copy_context(inputs.context_path, inputs.ignore, copy);
-    warm.request.inputs.context = engine::DirectoryContext{copy.path()};
+    warm.inputs.context = engine::DirectoryContext{copy.path()};
     if (build_line.file.empty())
-      warm.request.inputs.dockerfile =
-          engine::NamedDockerfile{cat(inputs.context_path, '/', inputs.dockerfile->name())};
+      warm.inputs.dockerfile = engine::NamedDockerfile{cat(inputs.context_path, '/', inputs.dockerfile->name())};
   }
   std::string edited = bench.edit;
   std::int64_t size = 0;
   if (edited.empty()) find_smallest(view_of(copy.path()), "", edited, size);
 
   std::vector<Kind> kinds{{"cold", {}}, {"no-op", {}}, {"edit", {}}};
-  BuildLine cold = warm;
-  cold.request.caches.none = true;
+  engine::BuildRequest cold = warm;
+  cold.caches.none = true;
   for (unsigned run = 0; run < bench.runs; ++run) {
     kinds[0].samples.push_back(measure(cold, session));
     if (run == 0) measure(warm, session);

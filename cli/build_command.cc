@@ -5,11 +5,13 @@
 
 #include <iostream>
 
-#include "cli/build.h"
 #include "cli/call.h"
 #include "cli/exit_codes.h"
+#include "cli/failure_text.h"
 #include "cli/interrupts.h"
 #include "cli/progress_views.h"
+#include "engine/builder.h"
+#include "engine/session.h"
 
 namespace cbuild::cli {
 
@@ -17,18 +19,22 @@ int build_command(Arguments arguments) {
   const auto line = parse_build_line(std::move(arguments));
   if (!line) return exit_code::kSuccess;
   if (line->call) return run_call(*line);
-  engine::Session session = engine::start_session(line->root);
+  const engine::Session session = engine::start_session(line->root);
   CancelSource cancel;
   const Interrupts interrupts(cancel);
-  BuildOutcome outcome;
+  engine::BuildResult result;
   {
     const auto progress = make_progress_view(line->progress, STDERR_FILENO);
-    outcome = run_build(*line, session, *progress, cancel);
+    for (const std::string& note : line->notes) progress->on_event(RunNote{Severity::note, note});
+    result = engine::Builder(session).build(line->request, *progress, cancel);
   }
-  std::cerr << outcome.failure;
-  if (line->progress == ProgressMode::quiet && outcome.exit_code == 0)
-    for (const std::string& id : outcome.image_ids) std::cout << id << "\n";
-  return outcome.exit_code;
+  if (result.failure) {
+    std::cerr << failure_text(*result.failure, session.root);
+    return exit_code_of(*result.failure);
+  }
+  if (line->progress == ProgressMode::quiet)
+    for (const engine::TargetImage& image : result.images) std::cout << image.id.str() << "\n";
+  return exit_code::kSuccess;
 }
 
 }  // namespace cbuild::cli

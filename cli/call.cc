@@ -66,7 +66,7 @@ Answer ask(const BuildLine& line) {
   InputServices services(line);
   const engine::BuildInputs inputs =
       engine::read_inputs(line.request.inputs, line.request.sources.policy.get(),
-                          [&]() -> engine::RemoteContexts& { return services.contexts(); });
+                          [&]() -> engine::RemoteContexts& { return services.all().contexts; });
   for (const std::string& note : inputs.notes) std::cerr << "note: " << note << '\n';
   frontend::Checks checks = engine::make_checks(line.request.inputs);
   answer.check.sources = {inputs.dockerfile};

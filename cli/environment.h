@@ -16,7 +16,7 @@ std::vector<std::string> platforms_or_default(const std::vector<std::string>& gi
 /// `given`, or for "auto" the mode of BUILDKIT_PROGRESS.
 std::string progress_or_default(const std::string& given);
 
-/// What ssh-agent gets of the environment: PATH and HOME.
+/// The environment of ssh-agent: PATH and HOME.
 std::vector<std::string> agent_environment();
 
 /// SOURCE_DATE_EPOCH and the proxies of config.json become build arguments, where none of that name was given;

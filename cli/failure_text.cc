@@ -1,25 +1,61 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "cli/failure_text.h"
 
+#include <variant>
+
 #include "base/text.h"
 #include "cli/error_text.h"
+#include "cli/exit_codes.h"
 #include "cli/progress_views.h"
 #include "cli/step_log_text.h"
 
 namespace cbuild::cli {
-std::string step_failure_text(const solver::Vertex& vertex, const solver::StepFailure& failure,
-                              const std::string& store) {
-  std::string text = cat("------\n > ", display_name(vertex.name, 0), ":\n");
-  if (!failure.log_path.empty()) text += log_tail(failure.log_path);
-  text += "------\n";
-  for (const Span& span : vertex.spans) {
-    const SourceText::Position at = span.source->position(span.begin);
-    text += cat(span.source->name(), ":", at.line, "\n--------------------\n", render_excerpt(span),
-                "--------------------\n");
+namespace {
+
+struct Text {
+  const std::string& store;
+
+  std::string operator()(const engine::Diagnosed& wrong) const {
+    std::string text;
+    for (const Diagnostic& diagnostic : wrong.diagnostics) text += render(diagnostic);
+    return text;
   }
-  text += error_text(failure.error, store);
-  if (!failure.log_path.empty()) text += cat("full log: ", failure.log_path, "\n");
-  return text;
+  std::string operator()(const engine::StepFailed& failed) const {
+    const std::string& log = failed.failure.log_path;
+    std::string text = cat("------\n > ", display_name(failed.step, 0), ":\n");
+    if (!log.empty()) text += log_tail(log);
+    text += "------\n";
+    for (const Span& span : failed.spans) {
+      const SourceText::Position at = span.source->position(span.begin);
+      text += cat(span.source->name(), ":", at.line, "\n--------------------\n", render_excerpt(span),
+                  "--------------------\n");
+    }
+    text += error_text(failed.failure.error, store);
+    if (!log.empty()) text += cat("full log: ", log, "\n");
+    return text;
+  }
+  std::string operator()(const engine::Failed& failed) const { return error_text(failed.error, store); }
+  std::string operator()(const engine::Cancelled& cancelled) const {
+    return cancelled.error ? error_text(*cancelled.error, store) : "cancelled\n";
+  }
+};
+
+struct Code {
+  int operator()(const engine::Diagnosed&) const { return exit_code::kBuildFailed; }
+  int operator()(const engine::StepFailed& failed) const { return exit_code_of(failed.failure.error); }
+  int operator()(const engine::Failed& failed) const {
+    if (failed.part == engine::Failed::Part::output) return exit_code::kExportFailed;
+    return failed.part == engine::Failed::Part::base ? exit_code::kBuildFailed : exit_code_of(failed.error);
+  }
+  int operator()(const engine::Cancelled&) const { return exit_code::kInterrupted; }
+};
+
+}  // namespace
+
+std::string failure_text(const engine::Failure& failure, const std::string& store) {
+  return std::visit(Text{store}, failure);
 }
+
+int exit_code_of(const engine::Failure& failure) { return std::visit(Code{}, failure); }
 
 }  // namespace cbuild::cli

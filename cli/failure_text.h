@@ -3,14 +3,15 @@
 
 #include <string>
 
-#include "solver/executor.h"
-#include "solver/graph/graph.h"
+#include "engine/result.h"
 
 namespace cbuild::cli {
 
-/// What a failed step is reported with: its whole log, its lines of the Dockerfile, the error, and where the log lies.
-/// `store` is the store's root, for hints.
-std::string step_failure_text(const solver::Vertex& vertex, const solver::StepFailure& failure,
-                              const std::string& store);
+/// The lines at the end of a build that failed. Of a step: its log, its lines of the Dockerfile, the
+/// error, and where the log lies. `store` is the store's root, for hints.
+std::string failure_text(const engine::Failure& failure, const std::string& store);
+
+/// The exit code that docs/cli.md gives to it.
+int exit_code_of(const engine::Failure& failure);
 
 }  // namespace cbuild::cli

@@ -61,14 +61,15 @@ solver::SolveReport foresee(const solver::Graph& graph, const std::vector<Vertex
 std::string draw_dockerfile(const GraphLine& line) {
   const engine::BuildRequest& request = line.line.request;
   InputServices services(line.line);
-  const engine::BuildInputs inputs = engine::read_inputs(
-      request.inputs, request.sources.policy.get(), [&]() -> engine::RemoteContexts& { return services.contexts(); });
+  const engine::BuildInputs inputs =
+      engine::read_inputs(request.inputs, request.sources.policy.get(),
+                          [&]() -> engine::RemoteContexts& { return services.all().contexts; });
   frontend::Checks checks = engine::make_checks(request.inputs);
   const frontend::Dockerfile dockerfile =
       frontend::parse_dockerfile(inputs.dockerfile, engine::parse_options(inputs, checks));
-  cache::Store& store = services.store();
+  cache::Store& store = services.all().store;
   frontend::LowerOptions lower = engine::lower_options(request, inputs);
-  lower.pinner = &services.sources();
+  lower.pinner = &services.all().sources;
   lower.secret_hashes = engine::secret_hashes(request.steps.secrets, store);
   const auto lowered = frontend::lower_targets(dockerfile, lower, request.inputs.targets, services.images());
   std::vector<VertexId> targets;

@@ -3,10 +3,8 @@
 
 #include <memory>
 
-#include "cache/store.h"
 #include "cli/options.h"
-#include "engine/network_sources.h"
-#include "engine/remote_contexts.h"
+#include "engine/services.h"
 #include "frontend/lower/lower.h"
 
 namespace cbuild::cli {
@@ -19,9 +17,7 @@ class InputServices {
   explicit InputServices(const BuildLine& line);
   ~InputServices();
 
-  cache::Store& store();
-  engine::NetworkSources& sources();
-  engine::RemoteContexts& contexts();
+  engine::Services& all();
   /// Sets up nothing before an image is asked for.
   frontend::ImageResolver& images();
 

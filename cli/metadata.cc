@@ -13,16 +13,16 @@ namespace {
 
 using MetadataObject = nlohmann::ordered_json;
 
-MetadataObject target_metadata(const BuildLine& options, const TargetResult& target, const std::string& build_id) {
-  const exporter::BuiltImage& image = *target.image;
+MetadataObject target_metadata(const std::vector<exporter::Output>& outputs, const engine::TargetImage& image,
+                               const std::string& build_id) {
   MetadataObject json = MetadataObject::object();
   if (!build_id.empty()) json["buildx.build.ref"] = cat("cbuild/cbuild/", build_id);
   json["containerimage.config.digest"] = image.config.digest.str();
   json["containerimage.descriptor"] = MetadataObject::parse(oci::to_json(image.manifest));
   json["containerimage.digest"] = image.manifest.digest.str();
   std::vector<std::string> names;
-  for (const exporter::Output& output : options.request.outputs.list)
-    if (output.target == target.name) names.insert(names.end(), output.names.begin(), output.names.end());
+  for (const exporter::Output& output : outputs)
+    if (output.target == image.target) names.insert(names.end(), output.names.begin(), output.names.end());
   if (!names.empty()) json["image.name"] = join(names, ",");
   return json;
 }
@@ -53,17 +53,18 @@ MetadataObject warning_json(const Diagnostic& finding) {
 
 }  // namespace
 
-std::string metadata_json(const BuildLine& options, const std::vector<TargetResult>& targets,
-                          const MetadataFacts& facts) {
+std::string metadata_json(const std::vector<exporter::Output>& outputs, const engine::BuildResult& result,
+                          bool warnings) {
   MetadataObject json = MetadataObject::object();
-  if (targets.size() == 1) {
-    json = target_metadata(options, targets.front(), facts.build_id);
+  if (result.images.size() == 1) {
+    json = target_metadata(outputs, result.images.front(), result.id);
   } else {
-    for (const TargetResult& target : targets) json[target.name] = target_metadata(options, target, facts.build_id);
+    for (const engine::TargetImage& image : result.images)
+      json[image.target] = target_metadata(outputs, image, result.id);
   }
-  if (options.metadata_warnings && !facts.findings.empty()) {
-    MetadataObject& warnings = json["buildx.build.warnings"] = MetadataObject::array();
-    for (const Diagnostic& finding : facts.findings) warnings.push_back(warning_json(finding));
+  if (warnings && !result.findings.empty()) {
+    MetadataObject& list = json["buildx.build.warnings"] = MetadataObject::array();
+    for (const Diagnostic& finding : result.findings) list.push_back(warning_json(finding));
   }
   return json.dump(2, ' ', false, MetadataObject::error_handler_t::replace) + "\n";
 }

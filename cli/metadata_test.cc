@@ -12,16 +12,14 @@ namespace {
 
 using Json = nlohmann::json;
 
-std::vector<TargetResult> built(const std::vector<std::string>& names) {
-  std::vector<TargetResult> targets;
+engine::BuildResult built(const std::vector<std::string>& names) {
+  engine::BuildResult result;
   for (const std::string& name : names) {
-    TargetResult target;
-    target.name = name;
-    target.image.emplace();
-    target.image->manifest.digest = sha256(name);
-    targets.push_back(std::move(target));
+    engine::TargetImage& image = result.images.emplace_back();
+    image.target = name;
+    image.manifest.digest = sha256(name);
   }
-  return targets;
+  return result;
 }
 
 Diagnostic finding_in(const std::string& text) {
@@ -33,13 +31,13 @@ Diagnostic finding_in(const std::string& text) {
 }  // namespace
 
 TEST_CASE("the metadata file names the build and the findings of its checks") {
-  BuildLine options;
-  const MetadataFacts facts{"id7", {finding_in("FROM a\nMAINTAINER b \\\n c\n")}};
-  Json json = Json::parse(metadata_json(options, built({""}), facts));
+  engine::BuildResult result = built({""});
+  result.id = "id7";
+  result.findings = {finding_in("FROM a\nMAINTAINER b \\\n c\n")};
+  Json json = Json::parse(metadata_json({}, result, false));
   CHECK(json.at("buildx.build.ref") == "cbuild/cbuild/id7");
   CHECK_FALSE(json.contains("buildx.build.warnings"));
-  options.metadata_warnings = true;
-  json = Json::parse(metadata_json(options, built({""}), facts));
+  json = Json::parse(metadata_json({}, result, true));
   const Json& warning = json.at("buildx.build.warnings").at(0);
   CHECK(base64_decode(warning.at("short").get<std::string>()) == "MaintainerDeprecated: it is a b^Jad (line 2)");
   CHECK(warning.at("level") == 1);
@@ -51,14 +49,13 @@ TEST_CASE("the metadata file names the build and the findings of its checks") {
 }
 
 TEST_CASE("the metadata file has the digests and names of an image") {
-  BuildLine options;
-  options.request.outputs.list.resize(2);
-  options.request.outputs.list[0].names = {"a:1", "b:1"};
-  options.request.outputs.list[1].target = "other";
-  options.request.outputs.list[1].names = {"c:1"};
-  std::vector<TargetResult> targets = built({""});
-  targets[0].image->config.digest = sha256("config");
-  const Json json = Json::parse(metadata_json(options, targets, {}));
+  std::vector<exporter::Output> outputs(2);
+  outputs[0].names = {"a:1", "b:1"};
+  outputs[1].target = "other";
+  outputs[1].names = {"c:1"};
+  engine::BuildResult result = built({""});
+  result.images[0].config.digest = sha256("config");
+  const Json json = Json::parse(metadata_json(outputs, result, false));
   CHECK(json.at("containerimage.digest") == sha256("").str());
   CHECK(json.at("containerimage.config.digest") == sha256("config").str());
   CHECK(json.at("containerimage.descriptor").at("digest") == sha256("").str());
@@ -66,14 +63,14 @@ TEST_CASE("the metadata file has the digests and names of an image") {
 }
 
 TEST_CASE("several targets are objects by name, the warnings are once") {
-  BuildLine options;
-  options.metadata_warnings = true;
-  const Json json = Json::parse(metadata_json(options, built({"a", "b"}), {"", {finding_in("F\nM\n")}}));
+  engine::BuildResult result = built({"a", "b"});
+  result.findings = {finding_in("F\nM\n")};
+  const Json json = Json::parse(metadata_json({}, result, true));
   CHECK(json.at("a").at("containerimage.digest") == sha256("a").str());
   CHECK(json.at("b").at("containerimage.digest") == sha256("b").str());
   CHECK_FALSE(json.at("a").contains("buildx.build.ref"));
   CHECK(json.at("buildx.build.warnings").size() == 1);
-  CHECK_FALSE(Json::parse(metadata_json(options, built({"a", "b"}), {})).contains("buildx.build.warnings"));
+  CHECK_FALSE(Json::parse(metadata_json({}, built({"a", "b"}), true)).contains("buildx.build.warnings"));
 }
 
 }  // namespace cbuild::cli

@@ -12,6 +12,7 @@
 #include "cli/flags.h"
 #include "cli/legacy_flags.h"
 #include "cli/option_values.h"
+#include "cli/result_files.h"
 #include "cli/secrets.h"
 #include "cli/step_limits.h"
 #include "cli/target_outputs.h"
@@ -175,6 +176,9 @@ void convert(const Raw& raw, BuildLine& line) {
   apply_environment(line);
   request.inputs.context = to_context(line.context);
   request.inputs.dockerfile = to_dockerfile(line.file);
+  request.outputs.on_written = result_writer(line);
+  request.outputs.every_image = static_cast<bool>(request.outputs.on_written);
+  request.outputs.engine_ids = line.progress == ProgressMode::quiet || !line.iid_file.empty();
 }
 
 void add_input_flags(CLI::App& app, BuildLine& line, Raw& raw) {

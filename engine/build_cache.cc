@@ -1,4 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
+// The remote caches of a build. Their records are read in the background from its beginning and are asked when the
+// store has none; at its end the steps are looked up by their definition keys and written to each destination as a
+// task.
 #include "engine/build_cache.h"
 
 #include <algorithm>

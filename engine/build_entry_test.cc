@@ -107,6 +107,15 @@ TEST_CASE("what history keeps of a request has names, no values") {
   request.outputs.list.emplace_back().names = {"x:1"};
   CHECK(build_name(request, "/a/ctx") == "x:1");
   CHECK(describe_build_entry(request, "/a/ctx").context == "/a/ctx");
+  const Error error(ErrorCode::input, "x");
+  CHECK(status_name(std::nullopt, false) == "ok");
+  CHECK(status_name(std::nullopt, true) == "cancelled");
+  CHECK(status_name(Cancelled{}, false) == "cancelled");
+  CHECK(status_name(Failed{error, Failed::Part::output}, false) == "export-failed");
+  CHECK(status_name(Failed{error, Failed::Part::base}, false) == "failed");
+  CHECK(status_name(Failed{error, Failed::Part::output}, true) == "cancelled");
+  CHECK(status_name(StepFailed{"", {}, {error, 1, ""}}, false) == "failed");
+  CHECK(status_name(StepFailed{"", {}, {Error(ErrorCode::cancelled, "x"), 1, ""}}, false) == "cancelled");
   CHECK(new_build_id(1).size() == 12);
   CHECK(new_build_id(1) != new_build_id(2));
 }

@@ -1,4 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
+// What the history keeps of a build: the request as flags without confidential values, and of each step its state, the
+// reason why it ran, its times and whether it lies on the longest way to the targets.
 #include "engine/history_record.h"
 
 #include <fcntl.h>
@@ -173,6 +175,16 @@ BuildEntry describe_build_entry(const BuildRequest& request, const std::string& 
   entry.target = target_text(request);
   entry.arguments = describe_arguments(request);
   return entry;
+}
+
+std::string status_name(const std::optional<Failure>& failure, bool cancelled) {
+  if (cancelled) return "cancelled";
+  if (!failure) return "ok";
+  const auto* failed = std::get_if<Failed>(&*failure);
+  if (failed != nullptr) return failed->part == Failed::Part::output ? "export-failed" : "failed";
+  const auto* step = std::get_if<StepFailed>(&*failure);
+  const bool stopped = step != nullptr && step->failure.error.code() == ErrorCode::cancelled;
+  return stopped || std::holds_alternative<Cancelled>(*failure) ? "cancelled" : "failed";
 }
 
 std::string new_build_id(std::int64_t started_ns) {

@@ -1,11 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
+#include <optional>
 #include <string>
 #include <vector>
 
 #include "engine/build_entry.h"
 #include "engine/request.h"
+#include "engine/result.h"
 #include "solver/scheduler.h"
 
 namespace cbuild::engine {
@@ -30,6 +32,9 @@ std::string build_name(const BuildRequest& request, const std::string& context);
 
 /// An entry with what follows from the request: name, context, target, arguments.
 BuildEntry describe_build_entry(const BuildRequest& request, const std::string& context);
+
+/// "ok", "failed", "cancelled", "export-failed"; `cancelled`: whether the build was, whatever it failed with.
+std::string status_name(const std::optional<Failure>& failure, bool cancelled);
 
 /// A fresh id: 12 lower-case letters and digits, different for every build on this machine.
 std::string new_build_id(std::int64_t started_ns);

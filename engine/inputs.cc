@@ -1,4 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
+// Finds and reads what a build is made from: the context, the Dockerfile in it or elsewhere, the ignore file that
+// counts. Local files are read where they lie; everything else becomes a source op first (remote_contexts), so that a
+// Dockerfile in a repository is read from the same tree that the steps get. What was found turns into the options of
+// lowering.
 #include "engine/inputs.h"
 
 #include <fcntl.h>

@@ -1,4 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
+// Images from outside the store. Resolving one walks indexes down to the manifest for the platform and keeps that and
+// the config; its layers are fetched when something has to read them. Layers that a remote cache named may be gone:
+// they are forgotten then, and the build makes them itself (losses.h). Other digests than sha256 end here.
 #include "engine/remote.h"
 
 #include "base/error.h"

@@ -19,8 +19,8 @@
 #include "solver/graph/op.h"
 #include "solver/ops/step_log.h"
 
-/// One build as values. Nothing here is a command line, a terminal or a variable of the environment: a front door turns
-/// what it has into these.
+/// One build as values. Nothing here is a command line, a terminal or a variable of the environment: a front door makes
+/// them of its own input.
 namespace cbuild::engine {
 
 /// A directory of this machine, absolute or below the working directory.
@@ -52,7 +52,7 @@ struct StreamDockerfile {
 };
 using DockerfileSource = std::variant<DefaultDockerfile, NamedDockerfile, UrlDockerfile, StreamDockerfile>;
 
-/// What is built.
+/// The Dockerfile, its contexts and the targets.
 struct InputSettings {
   Context context = DirectoryContext{"."};
   DockerfileSource dockerfile;
@@ -78,7 +78,7 @@ struct SshSource {
   std::vector<std::string> keys;  ///< files
 };
 
-/// What the steps get besides the Dockerfile, and how they are run.
+/// The environment of the steps besides the Dockerfile, and their limits.
 struct StepSettings {
   std::string network;                        ///< "", "default", "host", "none"
   std::vector<std::string> extra_hosts, dns;  ///< "NAME=IP"; name servers instead of the machine's
@@ -108,13 +108,13 @@ struct CacheSettings {
 
 struct BuildResult;
 
-/// What is made of the results.
+/// The outputs.
 struct OutputSettings {
   std::vector<exporter::Output> list;  ///< each for the one target it names, grouped by targets
   bool every_image = false;            ///< a target that no output makes an image of becomes one all the same
   bool engine_ids = false;             ///< the id of an image is what the engine knows it by that it is loaded into
-  /// Called when all of `list` is written, before the caches are: the result so far. What it throws is the failure of
-  /// an output. Empty: nobody asks.
+  /// Called when all of `list` is written, before the caches are: the result so far. An exception of it is a failed
+  /// output. Empty: nobody asks.
   std::function<void(const BuildResult&)> on_written;
 };
 

@@ -1,0 +1,65 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "engine/lower_build.h"
+
+#include <utility>
+
+#include "base/error.h"
+#include "base/files.h"
+#include "base/text.h"
+#include "engine/foreign_steps.h"
+#include "engine/inputs.h"
+#include "engine/secrets.h"
+#include "frontend/syntax/parser.h"
+
+namespace cbuild::engine {
+namespace {
+
+/// Views show a finding on one line with its number in the Dockerfile; in an included file it is a warning like any
+/// other.
+Diagnostic for_progress(Diagnostic finding, const BuildInputs& inputs) {
+  if (finding.span.source == inputs.dockerfile) return finding;
+  finding.message = cat(std::exchange(finding.rule, {}), ": ", finding.message);
+  return finding;
+}
+
+}  // namespace
+
+std::vector<solver::VertexId> LoweredBuild::results() const {
+  std::vector<solver::VertexId> ids;
+  for (const frontend::LoweredTarget& target : targets.targets)
+    if (target.result != solver::kNoInput) ids.push_back(target.result);
+  return ids;
+}
+
+std::string LoweredBuild::project() const { return sha256(cat(context_path, "\n", dockerfile_name)).str(); }
+
+void lower_build(Services& services, LoweredBuild& out, std::vector<Diagnostic>& findings) {
+  const BuildRequest& request = services.request;
+  ProgressSink& progress = services.progress;
+  const BuildInputs inputs =
+      read_inputs(request.inputs, request.sources.policy.get(), [&]() -> RemoteContexts& { return services.contexts; });
+  for (const std::string& note : inputs.notes) progress.on_event(RunNote{Severity::note, note});
+  out.dockerfile_name = inputs.dockerfile->name();
+  out.context_path = inputs.context_path;
+  frontend::Checks checks = make_checks(request.inputs);
+  const ScopeExit show_findings([&] {
+    for (const Diagnostic& finding : checks.findings()) progress.on_event(RunDiagnostic{for_progress(finding, inputs)});
+  });
+  const frontend::Dockerfile dockerfile = frontend::parse_dockerfile(inputs.dockerfile, parse_options(inputs, checks));
+  for (const Diagnostic& warning : dockerfile.warnings) progress.on_event(RunDiagnostic{warning});
+  frontend::LowerOptions options = lower_options(request, inputs);
+  options.pinner = &services.sources;
+  options.secret_hashes = secret_hashes(request.steps.secrets, services.store);
+  options.checks = &checks;
+  out.targets = frontend::lower_targets(dockerfile, options, request.inputs.targets, services.images);
+  findings = checks.findings();
+  for (const std::string& note : out.targets.notes) progress.on_event(RunNote{Severity::note, note});
+}
+
+void note_all_steps(Services& services, const LoweredBuild& lowered) {
+  if (services.request.caches.none) services.progress.on_event(RunNote{Severity::note, "every step runs: --no-cache"});
+  for (const std::string& note : foreign_step_notes(lowered.graph(), lowered.results()))
+    services.progress.on_event(RunNote{Severity::warning, note});
+}
+
+}  // namespace cbuild::engine

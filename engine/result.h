@@ -1,0 +1,63 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include <optional>
+#include <string>
+#include <variant>
+#include <vector>
+
+#include "base/diagnostic.h"
+#include "base/digest.h"
+#include "base/error.h"
+#include "oci/manifest.h"
+#include "solver/executor.h"
+
+namespace cbuild::engine {
+
+/// The image of one target.
+struct TargetImage {
+  std::string target;  ///< as InputSettings::targets has it
+  oci::Descriptor manifest, config;
+  Digest id;  ///< what engines know it by: of its config, or of its manifest in newer image stores
+};
+
+/// The Dockerfile, or a file that belongs to it, is wrong.
+struct Diagnosed {
+  std::vector<Diagnostic> diagnostics;
+};
+
+struct StepFailed {
+  std::string step;         ///< the vertex's name, "[build 3/7] RUN make"
+  std::vector<Span> spans;  ///< instructions that made it
+  solver::StepFailure failure;
+};
+
+/// Anything else that went wrong.
+struct Failed {
+  enum class Part {
+    build,   ///< the inputs, the store, this machine: there is no image
+    base,    ///< a layer of a base could not be brought in when an output wanted it
+    output,  ///< the images are built: what failed is an output of them, or the export of the cache
+  };
+  Error error;
+  Part part = Part::build;
+};
+
+struct Cancelled {
+  std::optional<Error> error;  ///< the work that was stopped, where there was some
+};
+
+using Failure = std::variant<Diagnosed, StepFailed, Failed, Cancelled>;
+
+/// The result of a build.
+struct BuildResult {
+  std::optional<Failure> failure;  ///< unset: all is done
+  std::string id;                  ///< in the history; empty for a build that is not kept there
+  std::vector<TargetImage>
+      images;  ///< in the order of the targets: those that images were made of, also before a failure
+  std::vector<Diagnostic> findings;               ///< of the build checks
+  unsigned steps_total = 0, steps_cached = 0;     ///< of the last attempt
+  double lower_s = 0, solve_s = 0, export_s = 0;  ///< where the time went
+};
+
+}  // namespace cbuild::engine

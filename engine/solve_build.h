@@ -1,0 +1,41 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include <vector>
+
+#include "cache/build_history.h"
+#include "cache/packer.h"
+#include "engine/build_cache.h"
+#include "engine/lower_build.h"
+#include "engine/result.h"
+#include "engine/services.h"
+#include "engine/step_runner.h"
+#include "solver/scheduler.h"
+
+namespace cbuild::engine {
+
+/// The input of solve_build() besides the services.
+struct SolveParts {
+  const LoweredBuild& lowered;
+  BuildCache& caches;
+  StepRunner& runner;
+  cache::BuildLogs& logs;
+  cache::Packer& packer;  ///< starts on the layers of images while later steps run
+  bool repeated = false;  ///< the same graph was solved before in this build
+};
+
+struct SolvedBuild {
+  solver::SolveReport report;
+  std::vector<Digest> keys;  ///< definition keys by vertex, when steps are to be exported
+};
+
+/// Finds or makes the results of all targets. A failed step is in the report; throws Error when the store fails.
+SolvedBuild solve_build(Services& services, const SolveParts& parts);
+
+/// Steps of the targets that were found and in all: directories that are read in place are none.
+void count_steps(const LoweredBuild& lowered, const SolvedBuild& solved, BuildResult& result);
+
+/// How the solve failed; unset after a success.
+std::optional<Failure> failure_of(const solver::SolveReport& report, const LoweredBuild& lowered, bool cancelled);
+
+}  // namespace cbuild::engine
