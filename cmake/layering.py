@@ -21,6 +21,9 @@ def module_of(path: str) -> str:
 wrappers = {"oci/registry/curl_library.h"}
 # A folder with more sources than this has more than one subject.
 most_files = 130
+# What the engine is asked for and what it tells are values: only a front door has a terminal and an environment.
+process_only = re.compile(r"getenv|isatty|std::c(in|out|err)\b|STD(IN|OUT|ERR)_FILENO")
+values_only = {"engine"}
 problems = []
 files = 0
 
@@ -58,6 +61,8 @@ for module in arrows:
             target = module_of(found.group(1)) if found else ""
             if target and target != module and target not in arrows[module]:
                 problems.append(f"{name}:{number}: {module} must not include {target}")
+            if module in values_only and not name.endswith("_test.cc") and process_only.search(line):
+                problems.append(f"{name}:{number}: {module} must not look at the process: {line.strip()}")
             if path.suffix == ".h" and name not in wrappers and heavy.match(line):
                 problems.append(f"{name}:{number}: third-party header in a header of ours: {line}")
 print("\n".join(problems) or f"{files} files keep to the arrow table")

@@ -1,0 +1,147 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "engine/builder.h"
+
+#include <doctest/doctest.h>
+#include <fcntl.h>
+
+#include "base/files.h"
+#include "base/sys.h"
+#include "base/text.h"
+#include "oci/layout.h"
+
+namespace cbuild::engine {
+namespace {
+
+/// A context, a store and a place for the result. Nothing of it needs a sandbox, so the session has no processes.
+struct Workplace {
+  TempDir temp = TempDir::in_tmp("builder-test-");
+  Session session;
+  BuildRequest request;
+  NullProgress silent;
+  CancelSource cancel;
+
+  Workplace() {
+    session.root = temp.path() + "/store";
+    session.user_xattr = true;
+    sys::mkdir_all(temp.fd(), "context", 0700);
+    request.inputs.context = DirectoryContext{temp.path() + "/context"};
+    request.inputs.build_args["SOURCE_DATE_EPOCH"] = "1000";
+    exporter::Output& output = request.outputs.list.emplace_back();
+    output.type = exporter::OutputType::oci;
+    output.dest = layout();
+    output.as_tar = false;
+  }
+  std::string layout() const { return temp.path() + "/layout"; }
+  void write(const std::string& name, const std::string& text) {
+    sys::write_file_at(temp.fd(), cat("context/", name), text);
+  }
+  BuildResult build() { return Builder(session).build(request, silent, cancel); }
+};
+
+/// Cancels when the first event of a kind comes.
+template <typename Event>
+class CancelAt final : public ProgressSink {
+ public:
+  explicit CancelAt(CancelSource& cancel) : cancel_(cancel) {}
+  void on_event(const ProgressEvent& event) override {
+    if (std::holds_alternative<Event>(event)) cancel_.cancel();
+  }
+
+ private:
+  CancelSource& cancel_;
+};
+
+}  // namespace
+
+TEST_CASE_FIXTURE(Workplace, "an image is built and found again") {
+  write("file", "hello");
+  write("Dockerfile", "FROM scratch\nCOPY file /file\nENV A=b\n");
+  std::vector<std::string> told;
+  request.outputs.on_written = [&](const BuildResult& so_far) {
+    for (const TargetImage& image : so_far.images) told.push_back(image.manifest.digest.str());
+  };
+  const BuildResult first = build();
+  REQUIRE_FALSE(first.failure);
+  REQUIRE(first.images.size() == 1);
+  const TargetImage& image = first.images[0];
+  CHECK(image.target.empty());
+  CHECK(image.id == image.config.digest);
+  CHECK(told == std::vector<std::string>{image.manifest.digest.str()});
+  CHECK(first.id.size() == 12);
+  CHECK(first.steps_total == 1);
+  CHECK(first.steps_cached == 0);
+  oci::ImageLayout made = oci::ImageLayout::open(layout());
+  CHECK(made.find("").digest == image.manifest.digest);
+  CHECK(oci::read_blob(made.blobs(), image.config.digest).find("\"A=b\"") != std::string::npos);
+
+  request.in_history = false;
+  const BuildResult second = build();
+  REQUIRE_FALSE(second.failure);
+  CHECK(second.images[0].manifest.digest == image.manifest.digest);
+  CHECK(second.steps_cached == 1);
+  CHECK(second.id.empty());
+}
+
+TEST_CASE_FIXTURE(Workplace, "the Dockerfile may come from a descriptor, with no context at all") {
+  sys::write_file_at(temp.fd(), "piped", "FROM scratch\nLABEL a=b\n");
+  const UniqueFd file = sys::open_at(temp.fd(), "piped", O_RDONLY);
+  request.inputs.context = StreamContext{file.get()};
+  const BuildResult result = build();
+  REQUIRE_FALSE(result.failure);
+  CHECK(result.images.size() == 1);
+  CHECK(result.steps_total == 0);
+}
+
+TEST_CASE_FIXTURE(Workplace, "what is wrong in the Dockerfile comes back as diagnostics, with their places") {
+  write("Dockerfile", "FROM scratch\nCOPPY a b\n");
+  const BuildResult result = build();
+  REQUIRE(result.failure);
+  const auto* wrong = std::get_if<Diagnosed>(&*result.failure);
+  REQUIRE(wrong != nullptr);
+  REQUIRE(wrong->diagnostics.size() == 1);
+  const Diagnostic& diagnostic = wrong->diagnostics[0];
+  CHECK(diagnostic.message.find("COPPY") != std::string::npos);
+  CHECK(diagnostic.span.source->position(diagnostic.span.begin).line == 2);
+  CHECK_FALSE(sys::try_stat_at(AT_FDCWD, layout()));
+}
+
+TEST_CASE_FIXTURE(Workplace, "a step that fails is told with its name and its lines") {
+  write("Dockerfile", "FROM scratch\nRUN true\n");
+  const BuildResult result = build();
+  REQUIRE(result.failure);
+  const auto* failed = std::get_if<StepFailed>(&*result.failure);
+  REQUIRE(failed != nullptr);
+  CHECK(failed->step.find("RUN true") != std::string::npos);
+  REQUIRE(failed->spans.size() == 1);
+  CHECK(failed->spans[0].source->position(failed->spans[0].begin).line == 2);
+  CHECK(failed->failure.error.code() == ErrorCode::unsupported);
+  CHECK(result.images.empty());
+}
+
+TEST_CASE_FIXTURE(Workplace, "a missing context and an output that fails are told apart") {
+  request.inputs.context = DirectoryContext{temp.path() + "/nowhere"};
+  const auto part = [this] {
+    const BuildResult result = build();
+    REQUIRE(result.failure);
+    const auto* failed = std::get_if<Failed>(&*result.failure);
+    REQUIRE(failed != nullptr);
+    return failed->part;
+  };
+  CHECK(part() == Failed::Part::build);
+  write("Dockerfile", "FROM scratch\nLABEL a=b\n");
+  request.inputs.context = DirectoryContext{temp.path() + "/context"};
+  request.outputs.on_written = [](const BuildResult&) { throw Error(ErrorCode::io, "no room"); };
+  CHECK(part() == Failed::Part::output);
+}
+
+TEST_CASE_FIXTURE(Workplace, "a build that is cancelled ends as that") {
+  write("file", "hello");
+  write("Dockerfile", "FROM scratch\nCOPY file /file\n");
+  CancelAt<TaskStarted> progress(cancel);
+  const BuildResult result = Builder(session).build(request, progress, cancel);
+  REQUIRE(result.failure);
+  CHECK(std::holds_alternative<Cancelled>(*result.failure));
+  CHECK_FALSE(sys::try_stat_at(AT_FDCWD, layout()));
+}
+
+}  // namespace cbuild::engine
