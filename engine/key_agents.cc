@@ -2,7 +2,8 @@
 #include "engine/key_agents.h"
 
 #include <fcntl.h>
-#include <sys/stat.h>
+#include <sys/socket.h>
+#include <sys/un.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -22,10 +23,20 @@ namespace {
 
 using Environment = std::vector<std::string>;
 
+/// Whether connections are taken. The socket is there a moment before, between bind and listen.
+bool accepts(const std::string& path) {
+  sockaddr_un address{};
+  if (path.size() >= sizeof(address.sun_path)) return false;
+  address.sun_family = AF_UNIX;
+  path.copy(address.sun_path, path.size());
+  const UniqueFd fd(::socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0));
+  return fd && ::connect(fd.get(), reinterpret_cast<const sockaddr*>(&address), sizeof(address)) == 0;
+}
+
 void wait_for_socket(const std::string& path, const std::string& program) {
   constexpr std::int64_t kPatienceNs = 30'000'000'000;
   const timespec pause{0, 2'000'000};
-  for (const std::int64_t begin = sys::monotonic_ns(); !sys::try_stat_at(AT_FDCWD, path); ::nanosleep(&pause, nullptr))
+  for (const std::int64_t begin = sys::monotonic_ns(); !accepts(path); ::nanosleep(&pause, nullptr))
     if (sys::monotonic_ns() - begin > kPatienceNs) throw Error(ErrorCode::unsupported, cat(program, " does not start"));
 }
 
