@@ -408,6 +408,29 @@ TEST_CASE("the next build removes the groups of single steps, too, wherever a ki
   CHECK(result == "");
 }
 
+TEST_CASE("where no inode is left a step does not run on a read-only root") {
+  if (!can_run_as_root()) return;
+  const std::string result = in_child([]() -> std::string {
+    const TempDir dir = TempDir::in_tmp("sandbox-full-");
+    if (::unshare(CLONE_NEWNS) != 0 || ::mount("none", "/", nullptr, MS_REC | MS_PRIVATE, nullptr) != 0 ||
+        ::mount("full", dir.path().c_str(), "tmpfs", 0, "nr_inodes=20") != 0)
+      return "no tmpfs of its own";
+    const UniqueFd disk = sys::open_at(AT_FDCWD, dir.path(), O_RDONLY | O_DIRECTORY);
+    for (const char* name : {"upper", "work"}) sys::mkdir_at(disk.get(), name, 0755);
+    for (int i = 0; ::mkdirat(disk.get(), std::to_string(i).c_str(), 0755) == 0; ++i) {
+    }
+    const UniqueFd upper = sys::open_at(disk.get(), "upper", O_RDONLY | O_DIRECTORY);
+    const UniqueFd work = sys::open_at(disk.get(), "work", O_RDONLY | O_DIRECTORY);
+    TestImage image;
+    Spec spec = image.spec("true");
+    spec.upper_fd = upper.get();
+    spec.work_fd = work.get();
+    Sandbox sandbox;
+    return sandbox.run(spec).exit.setup_error;
+  });
+  CHECK_MESSAGE(holds(result, "No space left on device"), result);
+}
+
 TEST_CASE("a cgroup parent that was missing goes with the last step below it, one that was there stays") {
   if (!can_run_as_root()) return;
   Sandbox sandbox;
