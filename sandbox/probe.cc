@@ -31,13 +31,14 @@ struct Outcome {
   bool good() const { return error == 0 && !no_proc; }
 };
 
-/// Runs a trial in a child, so that nothing of it stays.
-Outcome in_child(const std::function<Outcome()>& trial) {
+/// Runs a trial in a child, so that nothing of it stays. Throws nothing: a trial may try something in a child, too, and
+/// an exception would take that copy of the program back to where the builder came from.
+Outcome in_child(const std::function<Outcome()>& trial) noexcept {
   int fds[2];
-  if (::pipe2(fds, O_CLOEXEC) != 0) throw_errno(errno, "pipe");
+  if (::pipe2(fds, O_CLOEXEC) != 0) return {errno, "make a pipe"};
   UniqueFd read_end(fds[0]), write_end(fds[1]);
   const pid_t pid = ::fork();
-  if (pid < 0) throw_errno(errno, "fork");
+  if (pid < 0) return {errno, "start a process"};
   if (pid == 0) {
     const Outcome outcome = trial();
     kernel::write_all(write_end.get(), reinterpret_cast<const char*>(&outcome), sizeof outcome);
@@ -115,6 +116,15 @@ Outcome try_chroot() {
   return {};
 }
 
+/// As in_child(), in the builder itself: a limit of this process says nothing about what the machine can do.
+Outcome try_mode(Outcome (*trial)()) {
+  const Outcome outcome = in_child(trial);
+  if (outcome.error == EAGAIN || outcome.error == EMFILE || outcome.error == ENFILE || outcome.error == ENOMEM)
+    throw Error(ErrorCode::unsupported, cat(outcome.what, ": ", std::strerror(outcome.error)))
+        .with_errno(outcome.error);
+  return outcome;
+}
+
 void passed_over(std::string& why, Mode mode, const Outcome& outcome) {
   why += cat(why.empty() ? "" : "; ", to_string(mode), ": ", outcome.what, ": ", std::strerror(outcome.error));
 }
@@ -132,19 +142,19 @@ ProbeResult probe(bool in_user_namespace) {
   const bool is_root = ::geteuid() == 0;
   bool privileged = in_user_namespace;
   if (is_root && !in_user_namespace) {
-    const Outcome outcome = in_child(try_as_root);
+    const Outcome outcome = try_mode(try_as_root);
     if (outcome.good()) return {Mode::root, why};
     passed_over(why, Mode::root, outcome);
     // Somebody else may have made the user namespace that this process is the root of.
-    const Outcome in_place = in_child(try_namespaces);
+    const Outcome in_place = try_mode(try_namespaces);
     privileged = in_place.error == 0 || in_place.no_proc;
   }
-  const Outcome outcome = in_child(privileged ? try_namespaces : try_user_namespace);
+  const Outcome outcome = try_mode(privileged ? try_namespaces : try_user_namespace);
   if (outcome.good()) return {Mode::user_namespace, why};
   passed_over(why, Mode::user_namespace, outcome);
   if (outcome.no_proc) return {Mode::masked_proc, why};
   if (is_root && !in_user_namespace) {
-    const Outcome changed = in_child(try_chroot);
+    const Outcome changed = try_mode(try_chroot);
     if (changed.good()) return {Mode::chroot, why};
     passed_over(why, Mode::chroot, changed);
   }
