@@ -13,4 +13,7 @@ std::string limit_hint(int err);
 /// for; at least 1. The soft limit is taken as what it can be raised to.
 unsigned jobs_within_open_files(unsigned wanted, unsigned files_each);
 
+/// Whether `wanted` threads more may be too many for this user (RLIMIT_NPROC) or this control group (pids.max).
+bool is_thread_limit_near(unsigned wanted);
+
 }  // namespace cbuild

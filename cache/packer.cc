@@ -20,6 +20,7 @@
 #include "base/error.h"
 #include "base/sys.h"
 #include "base/text.h"
+#include "base/threads.h"
 #include "cache/codec.h"
 #include "cache/store_impl.h"
 #include "cache/unpacker.h"
@@ -123,7 +124,7 @@ struct Packer::Impl {
   std::set<Digest> running, known;
   std::unordered_set<Digest> considered;  ///< layers that start() has looked at
   std::map<Digest, std::exception_ptr> failed;
-  std::vector<std::thread> threads;
+  std::vector<std::jthread> threads;
   bool closed = false;
 };
 
@@ -135,7 +136,7 @@ Packer::Impl::~Impl() {
     waiting.clear();
   }
   changed.notify_all();
-  for (std::thread& thread : threads) thread.join();
+  threads.clear();
 }
 
 /// How many layers from the top start() has not looked at: below the first that it has, it has seen all.
@@ -248,12 +249,14 @@ void Packer::start(const Digest& chain) {
   impl_->add(impl_->wanted(chain, impl_->count_new(chain)));
   std::scoped_lock lock(impl_->mutex);
   while (impl_->threads.size() < std::min(kPacksAtOnce, impl_->waiting.size())) {
-    impl_->threads.emplace_back([impl = impl_.get()] {
+    auto thread = try_start_thread([impl = impl_.get()] {
       std::unique_lock guard(impl->mutex);
       while (!impl->closed) {
         if (!impl->work_once(guard)) impl->changed.wait(guard);
       }
     });
+    if (!thread) break;  // finish() does it
+    impl_->threads.push_back(std::move(*thread));
   }
   impl_->changed.notify_all();
 }

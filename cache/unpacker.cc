@@ -4,16 +4,15 @@
 #include <fcntl.h>
 
 #include <algorithm>
-#include <atomic>
 #include <cerrno>
 #include <exception>
 #include <mutex>
-#include <thread>
 #include <unordered_set>
 
 #include "base/error.h"
 #include "base/lost.h"
 #include "base/text.h"
+#include "base/threads.h"
 #include "cache/cached_layers.h"
 #include "cache/content/layer_dir.h"
 #include "cache/flatten.h"
@@ -123,29 +122,18 @@ std::vector<Digest> without_hidden(const std::vector<Digest>& layers) {
 /// Does all on a few threads; the first failure stops what has not begun. What is lost stops nothing: all
 /// that is lost should be known before the steps are run.
 void run_all(const Job& job, const std::vector<Digest>& layers) {
-  std::atomic<std::size_t> next{0};
-  std::mutex mutex;
-  std::exception_ptr failure;
-  const auto work = [&] {
-    for (std::size_t i = next++; i < layers.size(); i = next++) {
-      try {
-        unpack_layer(job, layers[i]);
-      } catch (const Error& error) {
-        std::scoped_lock lock(mutex);
-        if (!failure || !is_lost(error)) failure = std::current_exception();
-        if (!is_lost(error)) next = layers.size();
-      } catch (...) {
-        std::scoped_lock lock(mutex);
-        failure = std::current_exception();
-        next = layers.size();
-      }
+  std::mutex mutex;  // guards lost
+  std::exception_ptr lost;
+  run_at_once(layers.size(), kUnpacksAtOnce, [&](std::size_t i) {
+    try {
+      unpack_layer(job, layers[i]);
+    } catch (const Error& error) {
+      if (!is_lost(error)) throw;
+      const std::scoped_lock lock(mutex);
+      lost = std::current_exception();
     }
-  };
-  std::vector<std::thread> threads;
-  for (std::size_t i = 1; i < std::min(kUnpacksAtOnce, layers.size()); ++i) threads.emplace_back(work);
-  work();
-  for (std::thread& thread : threads) thread.join();
-  if (failure) std::rethrow_exception(failure);
+  });
+  if (lost) std::rethrow_exception(lost);
 }
 
 }  // namespace

@@ -14,6 +14,7 @@
 #include "base/error.h"
 #include "base/sys.h"
 #include "base/text.h"
+#include "base/threads.h"
 #include "cli/progress_views.h"
 #include "frontend/syntax/check.h"
 
@@ -234,7 +235,8 @@ void TtyProgress::handle(const TaskStarted& event) {
   view.phase = TaskView::Phase::running;
   view.started_ns = event.time_ns;
   view.note = sanitize_for_terminal(event.note);
-  if (!ticker_.joinable() && !stopping_) ticker_ = std::thread([this] { tick(); });
+  if (ticker_.joinable() || stopping_) return;
+  if (auto ticker = try_start_thread([this] { tick(); })) ticker_ = std::move(*ticker);
 }
 
 void TtyProgress::handle(const TaskFinished& event) {

@@ -64,7 +64,7 @@ class TtyProgress final : public ProgressSink {
   std::map<TaskId, TaskView> tasks_;
   std::vector<std::string> notes_;
   std::size_t drawn_lines_ = 0;
-  std::thread ticker_;
+  std::jthread ticker_;
 };
 
 }  // namespace cbuild::cli

@@ -49,6 +49,7 @@ Session start_session(const std::string& root) {
   if (session.user_xattr && !session.unprivileged && ::unshare(CLONE_NEWNS) == 0)
     (void)::mount("none", "/", nullptr, MS_REC | MS_SLAVE, nullptr);
   session.zygote = std::make_unique<sandbox::Zygote>(sandbox::Zygote::start());
+  session.workers = std::make_unique<solver::WorkerLimit>();
   return session;
 }
 

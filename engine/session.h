@@ -7,6 +7,7 @@
 
 #include "base/progress.h"
 #include "sandbox/runner.h"
+#include "solver/worker_limit.h"
 
 namespace cbuild::engine {
 
@@ -17,6 +18,7 @@ struct Session {
   bool user_xattr = false;                  ///< overlay marks are user.*: those of root cannot be set here
   std::string user_namespace;               ///< what was mapped, for the progress output
   std::unique_ptr<sandbox::Zygote> zygote;  ///< forked before any thread
+  std::unique_ptr<solver::WorkerLimit> workers;
 };
 
 /// Must run before any thread exists: enters a user namespace for ordinary users, and for root that may not mount, and

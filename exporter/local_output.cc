@@ -8,13 +8,13 @@
 #include <cerrno>
 #include <exception>
 #include <map>
-#include <thread>
 
 #include "base/error.h"
 #include "base/files.h"
 #include "base/output_file.h"
 #include "base/sys.h"
 #include "base/text.h"
+#include "base/threads.h"
 #include "oci/layer/unpack.h"
 
 namespace cbuild::exporter {
@@ -26,7 +26,7 @@ void unpack_tree(cache::Store& store, const RootfsOptions& options, int target) 
   if (pipe2(ends, O_CLOEXEC) != 0) throw_errno(errno, "pipe");
   UniqueFd in(ends[0]), out(ends[1]);
   std::exception_ptr failure;
-  std::thread writer([&] {
+  std::jthread writer = start_thread([&] {
     try {
       write_rootfs_tar(store, options, [&](std::span<const std::byte> bytes) {
         sys::write_all(out.get(), {reinterpret_cast<const char*>(bytes.data()), bytes.size()});

@@ -16,6 +16,7 @@
 #include "base/error.h"
 #include "base/sys.h"
 #include "base/text.h"
+#include "base/threads.h"
 
 namespace cbuild::sandbox {
 namespace {
@@ -140,11 +141,11 @@ std::shared_ptr<RunningStep> Reactor::run(const Spec& spec, RunCallbacks callbac
   if (spec.timeout_ns) step->timeout_at = step->started_ns + *spec.timeout_ns;
   {
     const std::lock_guard lock(mutex_);
+    if (!thread_.joinable()) thread_ = start_thread([this] { loop(); });
     step->id = ++last_id_;
     steps_.emplace(step->id, step);
     for (const unsigned stream : {0u, 1u})
       watch(epoll_.get(), step->output[stream].get(), stream_key(step->id, stream));
-    if (!thread_.joinable()) thread_ = std::thread([this] { loop(); });
   }
   try {
     send(wire::Run{step->id, spec}, std::array{out_write.get(), err_write.get()});

@@ -59,7 +59,7 @@ class Reactor : public std::enable_shared_from_this<Reactor> {
   StepMap steps_;
   std::uint64_t last_id_ = 0;
   bool closing_ = false;
-  std::thread thread_;
+  std::jthread thread_;
 
   // Of the thread alone.
   bool zygote_gone_ = false;

@@ -15,6 +15,7 @@
 #include <optional>
 
 #include "base/error.h"
+#include "base/process_limits.h"
 #include "base/sys.h"
 #include "base/text.h"
 #include "sandbox/cgroup.h"
@@ -214,7 +215,9 @@ void ZygoteProcess::start(wire::Run request, const std::vector<UniqueFd>& descri
     reply.wait_status = kZygoteSetupFailed << 8;
     reply.failure = error.what();
     const auto* known = dynamic_cast<const Error*>(&error);
-    reply.fault = fault_of(known != nullptr ? known->sys_errno() : 0);
+    const int error_number = known != nullptr ? known->sys_errno() : 0;
+    if (const std::string hint = limit_hint(error_number); !hint.empty()) reply.failure += cat("; ", hint);
+    reply.fault = fault_of(error_number);
     socket_.send(wire::encode(reply));
   }
 }

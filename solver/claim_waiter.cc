@@ -5,6 +5,8 @@
 #include <chrono>
 #include <utility>
 
+#include "base/threads.h"
+
 namespace cbuild::solver {
 
 namespace {
@@ -22,9 +24,9 @@ ClaimWaiter::~ClaimWaiter() {
 
 void ClaimWaiter::add(VertexId id, const Digest& key) {
   const std::lock_guard lock(mutex_);
+  if (!thread_.joinable()) thread_ = start_thread([this] { run(); });
   entries_.push_back({id, key});
   fresh_ = true;
-  if (!thread_.joinable()) thread_ = std::thread([this] { run(); });
   changed_.notify_one();
 }
 

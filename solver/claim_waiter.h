@@ -29,6 +29,7 @@ class ClaimWaiter {
   ClaimWaiter(const ClaimWaiter&) = delete;
   ClaimWaiter& operator=(const ClaimWaiter&) = delete;
 
+  /// Throws Error if the thread cannot be started.
   void add(VertexId id, const Digest& key);
   /// Forgets all. A call of `claimed` may still be under way.
   void clear();
@@ -49,7 +50,7 @@ class ClaimWaiter {
   std::condition_variable changed_;
   std::vector<Entry> entries_;
   bool fresh_ = false, stopping_ = false;
-  std::thread thread_;
+  std::jthread thread_;
 };
 
 }  // namespace cbuild::solver

@@ -10,6 +10,7 @@
 #include "base/lost.h"
 #include "base/process_limits.h"
 #include "base/text.h"
+#include "base/threads.h"
 
 // A vertex goes idle -> queued -> working -> (executing | awaiting_claim | queued) ... -> over. Ready
 // vertices lie in two sets: those that run a command or copy files count against the limit of running steps,
@@ -26,6 +27,9 @@ unsigned default_slots() { return std::max(16u, 4 * std::thread::hardware_concur
 
 /// Pipes, directories of the layers and locks of one step, about.
 constexpr unsigned kFilesOfAStep = 8;
+
+/// Processes of steps that run at once, and the threads that start and finish them, about.
+constexpr unsigned kThreadsOfSteps = 16;
 
 }  // namespace
 
@@ -178,7 +182,9 @@ std::optional<VertexId> Dispatcher::take() {
 void Dispatcher::wake() {
   if (slots_ == 0) {
     const unsigned wanted = services_.options.max_running_steps;
-    slots_ = jobs_within_open_files(wanted != 0 ? wanted : default_slots(), kFilesOfAStep);
+    slots_ = !has_room_for_threads(kThreadsOfSteps)
+                 ? 1
+                 : jobs_within_open_files(wanted != 0 ? wanted : default_slots(), kFilesOfAStep);
   }
   const std::size_t with_slot = std::min<std::size_t>(ready_for_slot_.size(), slots_ - slots_in_use_);
   const std::size_t takeable = ready_.size() + with_slot;
@@ -216,7 +222,7 @@ void Dispatcher::apply(VertexId id, Next next) {
     case Next::await_claim:
       release_slot(node);
       node.state = stopping_.load() ? State::idle : State::awaiting_claim;
-      if (!stopping_.load()) waiter_.add(id, work_.content_key(id));
+      if (!stopping_.load()) await_claim(id);
       return;
     case Next::await_slot:
       node.state = State::idle;
@@ -272,6 +278,15 @@ void Dispatcher::on_completed(VertexId id, Outcome outcome) {
   --executing_;
   enqueue(id);
   wake();
+}
+
+void Dispatcher::await_claim(VertexId id) {
+  try {
+    waiter_.add(id, work_.content_key(id));
+  } catch (...) {
+    work_.give_outcome(id, current_failure());
+    enqueue(id);
+  }
 }
 
 void Dispatcher::on_claimed(VertexId id, std::unique_ptr<Claim> claim, const std::exception_ptr& error) {

@@ -60,6 +60,7 @@ class Dispatcher {
   void wake();
   void enqueue(VertexId id);
   void apply(VertexId id, Next next);
+  void await_claim(VertexId id);
   void finish_node(VertexId id);
   void release_slot(Node& node);
   void stop(bool end_running);

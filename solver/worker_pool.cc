@@ -10,6 +10,7 @@
 #include <mutex>
 #include <utility>
 
+#include "base/threads.h"
 #include "base/tsan.h"
 
 namespace cbuild::solver {
@@ -38,7 +39,10 @@ struct WorkerPool::Impl {
   tbb::task_arena arena{width, 0};
 };
 
-WorkerPool::WorkerPool() : impl_(std::make_unique<Impl>()) {}
+// With a parallelism of one, TBB starts a single worker for what is enqueued, and only then.
+WorkerPool::WorkerPool() : impl_(std::make_unique<Impl>()) {
+  if (tbb::global_control::active_value(tbb::global_control::max_allowed_parallelism) == 1) start_thread([] {}).join();
+}
 WorkerPool::~WorkerPool() = default;
 
 unsigned WorkerPool::width() const { return static_cast<unsigned>(impl_->width); }

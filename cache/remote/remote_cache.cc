@@ -8,6 +8,7 @@
 #include "base/error.h"
 #include "base/lost.h"
 #include "base/text.h"
+#include "base/threads.h"
 #include "cache/cached_layers.h"
 #include "cache/claimed_layer.h"
 
@@ -25,7 +26,12 @@ RemoteCache::RemoteCache(Store& store, std::vector<RemoteSource> sources, Option
     sources_.push_back(std::make_unique<Source>());
     sources_.back()->from = std::move(source);
   }
-  for (const auto& source : sources_) threads_.emplace_back([this, source = source.get()] { read(*source); });
+  for (const auto& source : sources_) {
+    if (auto thread = try_start_thread([this, source = source.get()] { read(*source); }))
+      threads_.push_back(std::move(*thread));
+    else
+      read(*source);
+  }
 }
 
 RemoteCache::~RemoteCache() {
@@ -34,7 +40,7 @@ RemoteCache::~RemoteCache() {
     closing_ = true;
   }
   if (options_.abandon) options_.abandon();
-  for (std::thread& thread : threads_) thread.join();
+  threads_.clear();
 }
 
 void RemoteCache::read(Source& source) {

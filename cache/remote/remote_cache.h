@@ -25,7 +25,8 @@ struct RemoteDocument {
   std::string locator;  ///< of what lies beside the index: Layer::fetch_from without kCacheOrigin
 };
 
-/// One place to import from. `read` may be slow and may throw Error; called once, on a thread of its own.
+/// One place to import from. `read` may be slow and may throw Error; called once, on a thread of its own
+/// where a limit leaves room for one.
 struct RemoteSource {
   std::string name;  ///< for messages: "registry example.com/app:cache"
   std::function<RemoteDocument()> read;
@@ -78,7 +79,7 @@ class RemoteCache {
   std::condition_variable changed_;
   std::vector<std::unique_ptr<Source>> sources_;
   bool closing_ = false, said_slow_ = false;
-  std::vector<std::thread> threads_;
+  std::vector<std::jthread> threads_;
 };
 
 }  // namespace cbuild::cache

@@ -4,6 +4,7 @@
 // pointing at the crew.
 #include "oci/layer/crew.h"
 
+#include <tbb/global_control.h>
 #include <tbb/task_arena.h>
 
 #include <condition_variable>
@@ -15,6 +16,12 @@
 #include "base/tsan.h"
 
 namespace cbuild::oci::layer {
+namespace {
+
+/// With a parallelism of one nobody but the caller shall work: a thread for it could not be started.
+bool may_use_workers() { return tbb::global_control::active_value(tbb::global_control::max_allowed_parallelism) > 1; }
+
+}  // namespace
 
 struct Crew::State {
   ~State() { tsan::take(this); }
@@ -74,7 +81,7 @@ void Crew::post(Item item) {
     if (state_->max_runners == 0) state_->max_runners = width();
     state_->queue.push_back(std::move(item));
     state_->changed.notify_one();
-    if (state_->runners >= state_->max_runners) return;
+    if (state_->runners >= state_->max_runners || !may_use_workers()) return;
     ++state_->runners;
   }
   tsan::give(state_.get());

@@ -14,6 +14,7 @@
 
 #include "base/error.h"
 #include "base/text.h"
+#include "base/threads.h"
 #include "oci/layer/decoder.h"
 
 namespace cbuild::oci::layer {
@@ -54,6 +55,7 @@ struct DecodedStream::Impl {
   std::condition_variable changed;
   std::uint64_t decoded = 0, digested = 0, consumed = 0;
   bool decoding = false, digesting = false, ended = false, stopped = false;
+  bool alone = false;  ///< no second thread can be had, so that the caller does everything
   std::exception_ptr error;
   std::jthread thread;
 };
@@ -112,7 +114,11 @@ void DecodedStream::Impl::release() {
 
 void DecodedStream::Impl::wait_for_chunk(Lock& lock) {
   while (consumed == decoded && !ended) {
-    if (decoded > 0 && !thread.joinable()) thread = std::jthread([this] { work_ahead(); });
+    if (decoded > 0 && !thread.joinable() && !alone) {
+      auto other = try_start_thread([this] { work_ahead(); });
+      alone = !other;
+      if (other) thread = std::move(*other);
+    }
     if (!decode_one(lock) && !digest_one(lock)) changed.wait(lock);
   }
 }

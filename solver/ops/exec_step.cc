@@ -199,6 +199,7 @@ void ExecStep::launch() {
   spec.upper_fd = staging_->tree_fd();
   spec.work_fd = staging_->work_fd();
 
+  context_.finishers.start_one();
   auto self = shared_from_this();
   auto running = context_.services.runner().run(
       spec,

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "solver/ops/work_pool.h"
 
+#include "base/threads.h"
+
 namespace cbuild::solver::ops {
 
 WorkPool::~WorkPool() {
@@ -9,16 +11,30 @@ WorkPool::~WorkPool() {
     stopping_ = true;
   }
   wake_.notify_all();
-  for (std::thread& thread : threads_) thread.join();
+  threads_.clear();
 }
 
 void WorkPool::post(std::function<void()> work) {
   {
     const std::lock_guard lock(mutex_);
+    if (idle_ <= queue_.size()) grow();
     queue_.push_back(std::move(work));
-    if (idle_ < queue_.size() && threads_.size() < max_threads_) threads_.emplace_back([this] { run(); });
   }
   wake_.notify_one();
+}
+
+void WorkPool::start_one() {
+  const std::lock_guard lock(mutex_);
+  if (threads_.empty()) grow();
+}
+
+void WorkPool::grow() {
+  if (threads_.empty())
+    threads_.push_back(start_thread([this] { run(); }));
+  else if (threads_.size() >= max_threads_)
+    return;
+  else if (auto thread = try_start_thread([this] { run(); }))
+    threads_.push_back(std::move(*thread));
 }
 
 void WorkPool::run() {
