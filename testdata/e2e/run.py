@@ -18,7 +18,8 @@ The folder is copied, a store of its own is made, and the steps of case.json run
   {"reference": "docker"|"buildah", "layout": "layout-dir", "differs": {field: why}}
        the same context built by a foreign builder (its base is the argument BASE, named "base") gives the same "config" object, except
        for the fields named with a reason.
-  {"sh": "script", "exit": 0, "stdout": [regex...]}   a foreign tool's view; $CBUILD, $BASES, $WORK and $ID, a name of this run alone, are set.
+  {"sh": "script", "exit": 0, "stdout": [regex...]}   a foreign tool's view; $CBUILD, $BASES, $WORK and $ID, a name of this run alone, are set;
+       $KIT is the folder of scripts that several cases use.
 
   {"requests": ["GET /f 200", ...]}   what came to the case's HTTP servers since the last such step, in any order; "only": those that match a regex.
 
@@ -46,6 +47,9 @@ import servers
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent.parent))
 import support  # noqa: E402
 from support import Failure, check, read_config  # noqa: E402
+
+
+KIT = pathlib.Path(__file__).resolve().parent / "kit"
 
 
 def listing(archive):
@@ -82,7 +86,7 @@ class Case:
         shutil.copytree(folder, self.context, symlinks=True)
         self.store = work / "store"
         bases_dir = support.make_bases(self.spec.get("bases", []))
-        self.names = {"CBUILD": str(cbuild), "BASES": str(bases_dir), "WORK": str(work), "CBUILD_ROOT": str(self.store), "ID": work.name}
+        self.names = {"CBUILD": str(cbuild), "BASES": str(bases_dir), "WORK": str(work), "KIT": str(KIT), "CBUILD_ROOT": str(self.store), "ID": work.name}
         self.user = bases.test_user() if self.spec.get("as_user") else None
         if self.user:
             for path in [work, *work.rglob("*")]:
