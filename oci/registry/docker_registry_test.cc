@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 #include <doctest/doctest.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include <condition_variable>
@@ -326,4 +327,20 @@ TEST_CASE_FIXTURE(DockerRegistryFixture, "a client certificate without its key i
   std::string what;
   CHECK(code_of([&] { client().resolve(parse_reference("r.example:1/a")); }, &what) == ErrorCode::input);
   CHECK(what.find("client.key is missing") != std::string::npos);
+}
+
+TEST_CASE_FIXTURE(DockerRegistryFixture, "a certificate or key that is not a file is named, and nothing waits for it") {
+  const std::string place = "certs.d/r.example:1";
+  sys::mkdir_all(dir.fd(), place, 0755);
+  options.cert_dirs = {dir.path() + "/certs.d"};
+  std::string odd = "client.key";
+  SUBCASE("key") {}
+  SUBCASE("certificate") { odd = "client.cert"; }
+  SUBCASE("authority") { odd = "ca.crt"; }
+  for (const char* name : {"client.cert", "client.key", "ca.crt"})
+    if (name != odd) sys::write_file_at(dir.fd(), cat(place, '/', name), "text");
+  REQUIRE(::mkfifo(cat(dir.path(), '/', place, '/', odd).c_str(), 0600) == 0);
+  std::string what;
+  CHECK(code_of([&] { client().resolve(parse_reference("r.example:1/a")); }, &what) == ErrorCode::input);
+  CHECK(what.find(cat(odd, " is a FIFO, not a file")) != std::string::npos);
 }

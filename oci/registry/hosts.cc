@@ -5,6 +5,7 @@
 #include <cstdlib>
 
 #include "base/error.h"
+#include "base/plain_file.h"
 #include "base/sys.h"
 #include "base/text.h"
 #include "oci/registry/failure.h"
@@ -37,12 +38,17 @@ std::vector<std::string> certificate_roots(const Options& options) {
   return roots;
 }
 
+std::string read_certificate(const std::string& path) {
+  if (auto text = sys::try_read_plain(AT_FDCWD, path, kMostCertificates)) return std::move(*text);
+  throw Error(ErrorCode::input, cat(path, " does not exist"));
+}
+
 void read_directory(const std::string& path, TlsConfig& tls) {
   const auto dir = sys::try_open_at(AT_FDCWD, path, O_RDONLY | O_DIRECTORY);
   if (!dir) return;
   const std::vector<std::string> names = sys::list_dir(dir->get());
   for (const std::string& name : names) {
-    if (name.ends_with(".crt")) tls.extra_ca += sys::read_file_at(dir->get(), name, kMostCertificates) + "\n";
+    if (name.ends_with(".crt")) tls.extra_ca += read_certificate(join_path(path, name)) + "\n";
     if (!name.ends_with(".cert") || !tls.certificate.empty()) continue;
     const std::string key = name.substr(0, name.size() - 4) + "key";
     if (std::find(names.begin(), names.end(), key) == names.end()) {
@@ -50,6 +56,9 @@ void read_directory(const std::string& path, TlsConfig& tls) {
     }
     tls.certificate = join_path(path, name);
     tls.key = join_path(path, key);
+    // libcurl opens them by itself, and would wait for ever for the writer of a FIFO.
+    (void)read_certificate(tls.certificate);
+    (void)read_certificate(tls.key);
   }
 }
 

@@ -4,6 +4,7 @@
 #include <netinet/in.h>
 #include <netinet/tcp.h>
 #include <sys/socket.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -173,6 +174,8 @@ void Transfer::set_tls() {
     curl_blob blob{ca_bundle_.data(), ca_bundle_.size(), CURL_BLOB_NOCOPY};
     set(CURLOPT_CAINFO_BLOB, &blob);
   } else if (const std::string file = system_bundle_file(curl_); !file.empty()) {
+    if (const auto st = sys::try_stat_at(AT_FDCWD, file, 0); st && !S_ISCHR(st->st_mode))
+      sys::check_is_plain(st->st_mode, file);
     set(CURLOPT_CAINFO, file.c_str());
   }
 }
