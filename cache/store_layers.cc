@@ -5,6 +5,7 @@
 #include <algorithm>
 
 #include "base/error.h"
+#include "base/process_limits.h"
 #include "base/sys.h"
 #include "base/text.h"
 #include "cache/codec.h"
@@ -19,7 +20,9 @@ namespace cbuild::cache {
 namespace {
 
 constexpr std::size_t kMaxMeta = 1u << 20;
-constexpr std::size_t kMaxLayerDirs = 2048;
+constexpr unsigned kMaxLayerDirs = 2048;
+/// Of the descriptors that a layer may take while it is used, one is the directory that is remembered.
+constexpr unsigned kFilesOfALayer = 4;
 
 void insert_layer(Database& db, const Layer& layer) {
   const oci::Descriptor blob = layer.blob.value_or(oci::Descriptor{});
@@ -216,7 +219,7 @@ std::shared_ptr<const LayerDir> Store::Impl::shared_dir(Store& store, const Dige
   }
   auto made = std::make_shared<const LayerDir>(store.open_tree(layer));
   std::scoped_lock lock(mutex_);
-  if (layer_dirs_.size() >= kMaxLayerDirs)
+  if (layer_dirs_.size() >= jobs_within_open_files(kMaxLayerDirs, kFilesOfALayer))
     std::erase_if(layer_dirs_, [](const auto& entry) { return entry.second.use_count() == 1; });
   return layer_dirs_.emplace(layer, std::move(made)).first->second;
 }

@@ -11,6 +11,7 @@
 
 #include "base/error.h"
 #include "base/lost.h"
+#include "base/process_limits.h"
 #include "base/text.h"
 #include "base/threads.h"
 #include "cache/cached_layers.h"
@@ -119,6 +120,14 @@ std::vector<Digest> without_hidden(const std::vector<Digest>& layers) {
   return out;
 }
 
+constexpr unsigned kMostInView = 4096;
+
+/// Where few files may be open, a flattened directory takes the place of layers earlier.
+unsigned layers_at_once(unsigned most) {
+  constexpr unsigned kFewest = 4, kFilesOfALayer = 4;
+  return std::min(most, std::max(kFewest, jobs_within_open_files(most, kFilesOfALayer)));
+}
+
 /// Does all on a few threads; the first failure stops what has not begun. What is lost stops nothing: all
 /// that is lost should be known before the steps are run.
 void run_all(const Job& job, const std::vector<Digest>& layers) {
@@ -161,6 +170,7 @@ std::vector<UniqueFd> open_lowers(Store& store, const Digest& chain, unsigned ma
 
 std::vector<UniqueFd> open_lowers_of(Store& store, const std::vector<Digest>& chain_layers, unsigned max_layers) {
   const std::vector<Digest> layers = without_hidden(chain_layers);
+  max_layers = layers_at_once(max_layers);
   const std::size_t below = flat_prefix(layers.size(), max_layers);
   std::vector<UniqueFd> out;
   for (std::size_t i = layers.size(); i-- > below;) out.push_back(duplicate(store.layer_dir(layers[i])->fd()));
@@ -173,6 +183,7 @@ TreeView open_view(Store& store, const Digest& chain) {
   const bool user_xattr = store.impl().user_xattr;
   store.pin_chain(chain);
   const std::vector<Digest> layers = without_hidden(store.chain_layers(chain));
+  if (layers.size() > layers_at_once(kMostInView)) return {open_lowers(store, chain), true, user_xattr};
   std::vector<std::shared_ptr<const LayerDir>> trees;
   try {
     for (std::size_t i = layers.size(); i-- > 0;) trees.push_back(store.layer_dir(layers[i]));
