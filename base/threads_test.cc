@@ -42,9 +42,7 @@ bool holds_within(rlim_t most, bool (*claim)()) {
   return WEXITSTATUS(status) == 0;
 }
 
-bool can_lower() {
-  return test::can_run(::geteuid() == 0, "the right to become a user that has no other process");
-}
+bool can_lower() { return test::can_run(::geteuid() == 0, "the right to become a user that has no other process"); }
 
 bool does_all_alone() {
   std::vector<int> done(100);

@@ -10,6 +10,7 @@
 #include "base/error.h"
 #include "base/sys.h"
 #include "base/text.h"
+#include "cache/full_disk.h"
 #include "cache/other_indexes.h"
 #include "cache/store_impl.h"
 #include "cache/tree_blocks.h"
@@ -77,7 +78,7 @@ void Store::add_build(const BuildSummary& build) {
     db.run("INSERT OR REPLACE INTO builds VALUES(?, ?, ?, ?, ?, ?, ?, ?, ?, ?)", build.id, build.name, build.status,
            build.dockerfile, build.target, build.started_ns, build.finished_ns, build.steps_total, build.steps_cached,
            build.detail_json);
-    db.run("INSERT OR REPLACE INTO logs VALUES(?, ?)", build.id, log_bytes);
+    if (log_bytes > 0) db.run("INSERT OR REPLACE INTO logs VALUES(?, ?)", build.id, log_bytes);
     db.run(
         "DELETE FROM builds WHERE started_ns < max(?1, ifnull((SELECT started_ns FROM builds ORDER BY"
         " started_ns DESC LIMIT 1 OFFSET ?2), 0))",
@@ -112,14 +113,18 @@ unsigned remove_builds(Store& store, const std::vector<std::string>& ids) {
     for (const std::string& name : sys::list_dir(logs->get()))
       if (std::find(ids.begin(), ids.end(), name) != ids.end()) remove_logs(logs->get(), name);
   }
-  return static_cast<unsigned>(store.impl().index.write([&](Database& db) {
-    std::int64_t count = 0;
-    for (const std::string& id : ids) {
-      count += db.run("DELETE FROM builds WHERE id = ?", id);
-      db.run("DELETE FROM logs WHERE build = ?", id);
-    }
-    return count;
-  }));
+  std::int64_t count = 0;
+  with_room(store.impl(), [&] {
+    count = store.impl().index.write([&](Database& db) {
+      std::int64_t rows = 0;
+      for (const std::string& id : ids) {
+        rows += db.run("DELETE FROM builds WHERE id = ?", id);
+        db.run("DELETE FROM logs WHERE build = ?", id);
+      }
+      return rows;
+    });
+  });
+  return static_cast<unsigned>(count);
 }
 
 void sweep_builds(Store& store) {

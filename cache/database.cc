@@ -156,9 +156,7 @@ Database::Database(const std::string& path, bool create) {
     // Closing the last connection would check-point and sync; make_durable() does that once, when there is
     // something to keep.
     sqlite3_db_config(handle_, SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, 1, nullptr);
-    // A checkpoint syncs twice, and the step that happens to commit waits for the disk; only a log of 64 MB is worth
-    // that.
-    sqlite3_wal_autocheckpoint(handle_, 16384);
+    sqlite3_wal_hook(handle_, &Database::on_commit, this);
     script("PRAGMA synchronous=NORMAL; PRAGMA cache_size=-16384");
   } catch (...) {
     sqlite3_close(handle_);
@@ -166,8 +164,20 @@ Database::Database(const std::string& path, bool create) {
   }
 }
 
+// A checkpoint syncs twice, and a step that happens to commit would wait for the disk: in the middle of a build only a
+// log of 64 MB is worth that.
+int Database::on_commit(void* self, sqlite3* handle, const char*, int pages) {
+  constexpr int kMostPages = 16384;
+  static_cast<Database*>(self)->log_pages_ = pages;
+  if (pages >= kMostPages) sqlite3_wal_checkpoint_v2(handle, nullptr, SQLITE_CHECKPOINT_PASSIVE, nullptr, nullptr);
+  return SQLITE_OK;
+}
+
+// Every start reads the log, and a build that finds everything adds to it without ever coming to make_durable().
 Database::~Database() {
+  constexpr int kKeptPages = 256;
   for (const auto& [sql, statement] : statements_) sqlite3_finalize(statement);
+  if (handle_ != nullptr && log_pages_ >= kKeptPages) checkpoint();
   sqlite3_close(handle_);
 }
 
@@ -190,8 +200,25 @@ std::int64_t Database::changes() const { return sqlite3_changes64(handle_); }
 
 void Database::checkpoint() noexcept {
   sqlite3_busy_handler(handle_, nullptr, nullptr);
-  sqlite3_wal_checkpoint_v2(handle_, nullptr, SQLITE_CHECKPOINT_TRUNCATE, nullptr, nullptr);
+  const int code = sqlite3_wal_checkpoint_v2(handle_, nullptr, SQLITE_CHECKPOINT_TRUNCATE, nullptr, nullptr);
+  if (code == SQLITE_OK) {
+    log_pages_ = 0;
+    set_log_space_aside();
+  }
   sqlite3_busy_handler(handle_, wait_for_lock, nullptr);
+}
+
+// The blocks lie behind the end of the file, where SQLite does not see them: what removes something on a full disk can
+// still be written down.
+void Database::set_log_space_aside() noexcept {
+  constexpr off_t kBytes = 128 << 10;
+  const char* name = sqlite3_filename_wal(sqlite3_db_filename(handle_, "main"));
+  const UniqueFd log(::open(name, O_WRONLY | O_CLOEXEC | O_NOFOLLOW));
+  if (log) (void)::fallocate(log.get(), FALLOC_FL_KEEP_SIZE, 0, kBytes);
+}
+
+void Database::reuse_log() noexcept {
+  sqlite3_wal_checkpoint_v2(handle_, nullptr, SQLITE_CHECKPOINT_RESTART, nullptr, nullptr);
 }
 
 Transaction::~Transaction() {

@@ -50,7 +50,8 @@ class Query {
   sqlite3_stmt* statement_;
 };
 
-/// One SQLite connection. Not thread-safe. Errors: IndexBroken, Error{no_space}, Error{denied}, Error{io}.
+/// One SQLite connection. Not thread-safe. Its end cuts a long write-ahead log that it added to. Errors: IndexBroken,
+/// Error{no_space}, Error{denied}, Error{io}.
 class Database {
  public:
   /// With `create` false a missing file is IndexBroken.
@@ -78,11 +79,15 @@ class Database {
   void script(const char* sql);
 
   std::int64_t changes() const;
-  /// Moves what the write-ahead log holds into the main file and cuts the log; gives up at once if others are
-  /// reading.
+  /// Moves what the write-ahead log holds into the main file and cuts the log, but sets a little of its space aside;
+  /// gives up at once if others are reading.
   void checkpoint() noexcept;
+  /// The same, but the log keeps its space, which the next transactions then have even on a full disk.
+  void reuse_log() noexcept;
 
  private:
+  static int on_commit(void* self, sqlite3* handle, const char* name, int pages);
+  void set_log_space_aside() noexcept;
   sqlite3_stmt* prepare(std::string_view sql);
   static void bind_all(Query&, int) {}
   template <typename First, typename... Rest>
@@ -97,6 +102,7 @@ class Database {
 
   UniqueFd directory_;  ///< of a file with a long path, which is opened through it
   sqlite3* handle_ = nullptr;
+  int log_pages_ = 0;  ///< in the write-ahead log after our last commit
   std::unordered_map<std::string_view, sqlite3_stmt*> statements_;
 };
 

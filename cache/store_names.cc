@@ -8,6 +8,7 @@
 #include "base/sys.h"
 #include "base/text.h"
 #include "cache/cache_mounts.h"
+#include "cache/full_disk.h"
 #include "cache/store.h"
 #include "cache/store_impl.h"
 #include "oci/layout.h"
@@ -71,7 +72,11 @@ void write_layout(Store::Impl& store) {
       index.manifests.push_back(std::move(descriptor));
     }
   });
-  oci::ImageLayout::create(store.root).write_index(index);
+  oci::ImageLayout layout = oci::ImageLayout::create(store.root);
+  if (unless_full([&] { layout.write_index(index); })) return;
+  // The list is ours to make again, and the new one needs the space of the old one.
+  ::unlinkat(store.root_fd.get(), "index.json", 0);
+  layout.write_index(index);
 }
 
 void adopt_images(Database& db, const std::string& root) {
@@ -117,9 +122,13 @@ std::vector<Image> Store::images() {
 }
 
 bool Store::remove_image(const std::string& name) {
-  const bool removed =
-      impl_->index.write([&](Database& db) { return db.run("DELETE FROM images WHERE name = ?", name) > 0; });
-  if (removed) write_layout(*impl_);
+  bool removed = false;
+  with_room(*impl_, [&] {
+    const bool now =
+        impl_->index.write([&](Database& db) { return db.run("DELETE FROM images WHERE name = ?", name) > 0; });
+    removed = removed || now;
+    if (removed) write_layout(*impl_);
+  });
   return removed;
 }
 

@@ -117,3 +117,23 @@ TEST_CASE("removing builds removes their logs") {
   CHECK(logs_of(store) == names({"b"}));
   CHECK(store.builds(10).size() == 1);
 }
+
+TEST_CASE("the write-ahead log of the index stays short over builds that only add to the history") {
+  TempStore temp;
+  const std::string log = cat(temp.options().root, "/index.db-wal");
+  std::int64_t largest = 0;
+  for (int i = 0; i < 200; ++i) {
+    {
+      Store store(temp.options());
+      const std::int64_t now = sys::now_ns();
+      store.add_build({cat("build", i), "name", "ok", "", "", now, now, 0, 0, std::string(8000, 'd')});
+    }
+    const auto st = sys::try_stat_at(AT_FDCWD, log);
+    if (st) largest = std::max<std::int64_t>(largest, st->st_size);
+  }
+  CHECK(largest > 0);
+  CHECK(largest < (std::int64_t{3} << 19));
+  Store store(temp.options());
+  REQUIRE(store.builds(1).size() == 1);
+  CHECK(store.builds(1)[0].id == "build199");
+}

@@ -11,6 +11,7 @@
 #include "base/sys.h"
 #include "base/text.h"
 #include "cache/build_history.h"
+#include "cache/full_disk.h"
 #include "cache/gc/gc_take.h"
 #include "cache/other_indexes.h"
 #include "cache/tree_blocks.h"

@@ -7,6 +7,7 @@
 #include "base/error.h"
 #include "base/sys.h"
 #include "cache/build_history.h"
+#include "cache/full_disk.h"
 #include "cache/gc/gc_take.h"
 #include "cache/other_indexes.h"
 
@@ -83,16 +84,6 @@ class FileRemover {
 };
 
 }  // namespace
-
-bool unless_full(const std::function<void()>& work) {
-  try {
-    work();
-    return true;
-  } catch (const Error& error) {
-    if (error.code() != ErrorCode::no_space) throw;
-    return false;
-  }
-}
 
 bool remove_files(Store& store, const GcState& state, const std::vector<Item>& victims, const PruneOptions& options,
                   std::uint64_t enough) {

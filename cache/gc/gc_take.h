@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
-#include <functional>
 #include <vector>
 
 #include "cache/gc/gc.h"
@@ -13,9 +12,6 @@ namespace cbuild::cache {
 /// full by removing files first.
 std::vector<Usage::Item> take(Store& store, const GcState& state, const std::vector<Usage::Item>& victims,
                               const PruneOptions& options);
-
-/// Runs `work`; false if it ended because there is no space, which is not thrown.
-bool unless_full(const std::function<void()>& work);
 
 /// Removes the files of victims that no live build has pinned, and leaves the index as it is: who finds a row of it
 /// finds its files lost. Stops when `enough` bytes are free. Returns whether anything was removed.
