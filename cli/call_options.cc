@@ -1,41 +1,30 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "cli/call_options.h"
 
-#include <array>
 #include <string_view>
 #include <utility>
 #include <vector>
 
 #include "base/error.h"
 #include "base/text.h"
+#include "base/words.h"
 
 namespace cbuild::cli {
 namespace {
 
 using Question = CallOptions::Question;
 
-struct Name {
-  std::string_view name;
-  std::optional<Question> question;
-};
-constexpr std::array<Name, 6> kMethods = {{{"build", std::nullopt},
-                                           {"check", Question::check},
-                                           {"lint", Question::check},
-                                           {"outline", Question::outline},
-                                           {"targets", Question::targets},
-                                           {"subrequests.describe", Question::describe}}};
+constexpr Word<std::optional<Question>> kMethods[] = {
+    {"build", std::nullopt},        {"check", Question::check},     {"lint", Question::check},
+    {"outline", Question::outline}, {"targets", Question::targets}, {"subrequests.describe", Question::describe}};
 
 [[noreturn]] void refuse_call(std::string message, std::string hint) {
   throw Error(ErrorCode::usage, std::move(message)).with_hint(std::move(hint));
 }
 
 std::optional<Question> parse_name(const std::string& word) {
-  std::vector<std::string> names;
-  for (const Name& known : kMethods) {
-    if (known.name == word) return known.question;
-    names.emplace_back(known.name);
-  }
-  const std::optional<std::string> near = suggest(word, names);
+  if (const auto question = find_word(kMethods, word)) return *question;
+  const std::optional<std::string> near = suggest(word, names_of(kMethods));
   refuse_call(cat("--call: unknown method '", word, "'"),
               near ? cat("did you mean ", *near, "?") : "build, check, outline, targets or subrequests.describe");
 }

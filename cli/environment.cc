@@ -15,7 +15,7 @@
 #include "base/subprocess.h"
 #include "base/sys.h"
 #include "base/text.h"
-#include "frontend/stages/lower_remote.h"
+#include "base/words.h"
 
 namespace cbuild::cli {
 namespace {
@@ -30,7 +30,7 @@ std::string variable_text(const char* name) {
   return value == nullptr ? std::string() : value;
 }
 
-bool is_set(const char* name) { return frontend::parse_bool(variable_text(name)).value_or(false); }
+bool is_set(const char* name) { return parse_bool(variable_text(name)).value_or(false); }
 
 std::string config_path() {
   if (const std::string docker = variable_text("DOCKER_CONFIG"); !docker.empty())

@@ -11,7 +11,7 @@
 
 #include "base/error.h"
 #include "base/text.h"
-#include "frontend/stages/lower_remote.h"
+#include "base/words.h"
 
 namespace cbuild::cli {
 namespace {
@@ -89,9 +89,7 @@ class Reader {
       app_ = command;
       return;
     }
-    const auto near = suggest(word, names);
-    refuse_word(cat(app_->get_name(), ": unknown command '", word, "'"),
-                near ? cat("did you mean ", *near, "?") : cat("commands: ", join(names, ", ")));
+    refuse_word(cat(app_->get_name(), ": unknown command '", word, "'"), word_hint(word, names, "commands"));
   }
 
   void add_positional(const std::string& word) {
@@ -115,7 +113,7 @@ class Reader {
     }
     if (value->empty() && !takes_empty_value(option)) refuse_word(cat(shown, ": the value is empty"));
     if (is_switch(option)) {
-      const auto truth = frontend::parse_bool(*value);
+      const auto truth = parse_bool(*value);
       if (!truth) refuse_word(cat(shown, ": '", *value, "' is neither true nor false"));
       return out_.push_back(cat(name, *truth ? "=true" : "=false"));
     }

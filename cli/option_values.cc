@@ -15,6 +15,7 @@
 #include "base/plain_file.h"
 #include "base/sys.h"
 #include "base/text.h"
+#include "base/words.h"
 #include "cli/ssh_keys.h"
 #include "engine/remote_contexts.h"
 #include "frontend/stages/lower_remote.h"
@@ -51,11 +52,6 @@ std::vector<Field> fields_of(const std::string& text, const std::string& flag) {
   return out;
 }
 
-std::string near_or(const std::string& word, const std::vector<std::string>& known, const std::string& label) {
-  const auto near = suggest(word, known);
-  return near ? cat("did you mean ", *near, "?") : cat(label, join(known, ", "));
-}
-
 /// Of a file that is read when the build needs it.
 struct stat named_file(const std::string& flag, const std::string& path) {
   struct stat st {};
@@ -88,7 +84,7 @@ void set_secret_field(SecretOption& secret, std::string& type, const std::string
     secret.env = value;
   } else if (key == "type") {
     if (value != "file" && value != "env")
-      refuse_value(cat("--secret: unknown type '", value, "'"), near_or(value, {"file", "env"}, "types: "));
+      refuse_value(cat("--secret: unknown type '", value, "'"), "types: file, env");
     type = value;
   } else if (key == "cache") {
     if (value != "hash" && value != "none")
@@ -96,7 +92,7 @@ void set_secret_field(SecretOption& secret, std::string& type, const std::string
                    "hash (a changed value runs the steps again) or none");
     secret.hashed = value == "hash";
   } else {
-    refuse_value(cat("--secret: unknown key '", key, "'"), near_or(key, known, "keys: "));
+    refuse_value(cat("--secret: unknown key '", key, "'"), word_hint(key, known, "keys"));
   }
 }
 
@@ -116,10 +112,10 @@ bool looks_remote(const std::string& text) {
 
 /// "true" and "false" are short for an attestation with its defaults and none.
 bool is_wanted(const std::string& value) {
-  const auto truth = frontend::parse_bool(value);
+  const auto truth = parse_bool(value);
   if (truth) return *truth;
   for (const Field& field : fields_of(value, "--attest"))
-    if (field.key == "disabled") return !frontend::parse_bool(field.value).value_or(false);
+    if (field.key == "disabled") return !parse_bool(field.value).value_or(false);
   return true;
 }
 
@@ -210,7 +206,7 @@ solver::Ulimit parse_ulimit(const std::string& text) {
   if (!soft || !hard || limits.size() > 2 || *soft < -1 || *hard < -1)
     refuse_value(cat("--ulimit: '", text, "' is not NAME=SOFT[:HARD]"));
   if (std::find(known.begin(), known.end(), parts[0]) == known.end())
-    refuse_value(cat("--ulimit: unknown limit '", parts[0], "'"), near_or(parts[0], known, "limits: "));
+    refuse_value(cat("--ulimit: unknown limit '", parts[0], "'"), word_hint(parts[0], known, "limits"));
   if (*hard != -1 && (*soft == -1 || *soft > *hard))
     refuse_value(cat("--ulimit ", parts[0], ": the soft limit is above the hard one"));
   return {parts[0], *soft, *hard};
@@ -272,7 +268,7 @@ std::string parse_isolation(const std::string& text) {
     known.emplace_back(sandbox::to_string(mode));
     if (known.back() == text) return text;
   }
-  refuse_value(cat("--isolation: unknown mode '", text, "'"), near_or(text, known, "modes: "));
+  refuse_value(cat("--isolation: unknown mode '", text, "'"), word_hint(text, known, "modes"));
 }
 
 }  // namespace cbuild::cli

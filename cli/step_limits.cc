@@ -9,6 +9,7 @@
 
 #include "base/error.h"
 #include "base/text.h"
+#include "base/words.h"
 #include "exporter/destination.h"
 #include "frontend/text/grammar.h"
 
@@ -87,9 +88,7 @@ void add_resources(const std::string& text, Resources& resources) {
     if (setter == setters().end()) {
       std::vector<std::string> known;
       for (const auto& [name, unused] : setters()) known.push_back(name);
-      const auto near = suggest(key, known);
-      refuse_limit(cat("--resource: unknown key '", key, "'"),
-                   near ? cat("did you mean ", *near, "?") : cat("keys: ", join(known, ", ")));
+      refuse_limit(cat("--resource: unknown key '", key, "'"), word_hint(key, known, "keys"));
     }
     setter->second(resources, key, field.substr(equals + 1));
   }

@@ -7,6 +7,7 @@
 
 #include "base/error.h"
 #include "base/text.h"
+#include "base/words.h"
 
 namespace cbuild::cli {
 namespace {
@@ -26,9 +27,7 @@ const std::string& find_target(const std::string& name, const std::vector<std::s
   if (found != targets.end()) return *found;
   if (targets == std::vector<std::string>{""})
     refuse_target(cat(flag, ": no --target ", name, " is built"), cat("add --target ", name));
-  const auto near = suggest(to_lower(name), targets);
-  refuse_target(cat(flag, ": no --target ", name, " is built"),
-                near ? cat("did you mean ", *near, "?") : cat("targets: ", join(targets, ", ")));
+  refuse_target(cat(flag, ": no --target ", name, " is built"), word_hint(to_lower(name), targets, "targets"));
 }
 
 /// Names by target. References hold no "=", so what stands before one is a target.

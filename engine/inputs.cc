@@ -18,6 +18,7 @@
 #include "base/plain_file.h"
 #include "base/sys.h"
 #include "base/text.h"
+#include "base/words.h"
 #include "engine/source_redirect.h"
 #include "frontend/stages/lower_remote.h"
 #include "frontend/text/ignore_file.h"
@@ -47,7 +48,7 @@ bool is_directory(const std::string& path) {
 /// BUILDKIT_CONTEXT_KEEP_GIT_DIR, as far as it is a truth value.
 bool keeps_git_dir(const InputSettings& settings) {
   const auto given = settings.build_args.find("BUILDKIT_CONTEXT_KEEP_GIT_DIR");
-  return given != settings.build_args.end() && frontend::parse_bool(given->second).value_or(false);
+  return given != settings.build_args.end() && parse_bool(given->second).value_or(false);
 }
 
 using DockerfileText = std::shared_ptr<const SourceText>;

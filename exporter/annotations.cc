@@ -1,42 +1,25 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "exporter/annotations.h"
 
-#include <array>
-
 #include "base/error.h"
 #include "base/text.h"
+#include "base/words.h"
 
 namespace cbuild::exporter {
 namespace {
 
-struct LevelName {
-  std::string_view name;
-  AnnotationLevel level;
-};
-constexpr std::array kLevels = {LevelName{"manifest", AnnotationLevel::manifest},
-                                LevelName{"manifest-descriptor", AnnotationLevel::manifest_descriptor},
-                                LevelName{"index", AnnotationLevel::index},
-                                LevelName{"index-descriptor", AnnotationLevel::index_descriptor}};
+constexpr Word<AnnotationLevel> kLevels[] = {{"manifest", AnnotationLevel::manifest},
+                                             {"manifest-descriptor", AnnotationLevel::manifest_descriptor},
+                                             {"index", AnnotationLevel::index},
+                                             {"index-descriptor", AnnotationLevel::index_descriptor}};
 
 [[noreturn]] void refuse_annotation(const std::string& message, const std::string& hint = {}) {
   throw Error(ErrorCode::usage, message).with_hint(hint);
 }
 
 AnnotationLevel parse_level(std::string_view name) {
-  std::vector<std::string> known;
-  for (const LevelName& level : kLevels) {
-    if (level.name == name) return level.level;
-    known.emplace_back(level.name);
-  }
-  const auto near = suggest(name, known);
-  refuse_annotation(cat("unknown annotation level '", name, "'"),
-                    near ? cat("did you mean ", *near, "?") : cat("levels: ", join(known, ", ")));
-}
-
-std::string_view name_of(AnnotationLevel level) {
-  for (const LevelName& name : kLevels)
-    if (name.level == level) return name.name;
-  return {};
+  if (const auto level = find_word(kLevels, name)) return *level;
+  refuse_annotation(cat("unknown annotation level '", name, "'"), word_hint(name, names_of(kLevels), "levels"));
 }
 
 /// "LEVEL[PLATFORM]"; an empty level is the manifest.
@@ -94,10 +77,10 @@ void check_annotations(const std::vector<Annotation>& annotations, const oci::Pl
                        bool oci_media_types) {
   for (const Annotation& one : annotations) {
     if (one.level != AnnotationLevel::manifest && !oci_media_types)
-      refuse_annotation(cat("annotation ", one.key, ": level ", name_of(one.level), " needs OCI media types"),
+      refuse_annotation(cat("annotation ", one.key, ": level ", word_for(kLevels, one.level), " needs OCI media types"),
                         "drop oci-mediatypes=false");
     if (one.level == AnnotationLevel::index || one.level == AnnotationLevel::index_descriptor)
-      refuse_annotation(cat("annotation ", one.key, ": an image of one platform has no ", name_of(one.level)),
+      refuse_annotation(cat("annotation ", one.key, ": an image of one platform has no ", word_for(kLevels, one.level)),
                         "manifest: and manifest-descriptor: are what it has");
     if (one.platform && oci::normalize(*one.platform) != oci::normalize(platform))
       refuse_annotation(cat("annotation ", one.key, ": no image for ", one.platform->str(), " is built"));

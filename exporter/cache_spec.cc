@@ -6,6 +6,8 @@
 
 #include "base/error.h"
 #include "base/text.h"
+#include "base/words.h"
+#include "exporter/compression_words.h"
 #include "exporter/csv.h"
 
 namespace cbuild::exporter {
@@ -18,9 +20,8 @@ struct Flag {
     throw Error(ErrorCode::usage, cat(name, ": ", message)).with_hint(hint);
   }
   bool yes_or_no(const std::string& key, const std::string& value) const {
-    const std::string lower = to_lower(value);
-    if (lower.empty() || lower == "true" || lower == "1") return true;
-    if (lower == "false" || lower == "0") return false;
+    if (value.empty()) return true;
+    if (const auto truth = parse_bool(value)) return *truth;
     bad(cat(key, " takes true or false, not '", value, "'"));
   }
   std::int64_t number(const std::string& key, const std::string& value, std::int64_t most) const {
@@ -34,10 +35,10 @@ using Setter = std::function<void(CacheSpec&, const Flag&, const std::string& va
 using Setters = std::map<std::string, Setter>;
 
 CacheType parse_type(const Flag& flag, const std::string& name) {
-  if (name == "registry") return CacheType::registry;
-  if (name == "local") return CacheType::local;
-  if (name == "inline") return CacheType::in_image;
-  flag.bad(cat("unknown type '", name, "'"), "types: registry, local, inline");
+  static constexpr Word<CacheType> kKinds[] = {
+      {"registry", CacheType::registry}, {"local", CacheType::local}, {"inline", CacheType::in_image}};
+  if (const auto type = find_word(kKinds, name)) return *type;
+  flag.bad(cat("unknown type '", name, "'"), word_hint(name, names_of(kKinds), "types"));
 }
 
 /// What BuildKit has as a choice and what changes nothing here; the value is still to be one.
@@ -88,7 +89,7 @@ void set_mode(CacheSpec& spec, const Flag& flag, const std::string& value) {
 
 void set_compression(CacheSpec& spec, const Flag& flag, const std::string& value) {
   spec.compression = oci::layer::parse_compression(value);
-  if (!spec.compression) flag.bad(cat("unknown compression '", value, "'"), "uncompressed, gzip or zstd");
+  if (!spec.compression) flag.bad(wrong_compression(value), kCompressionHint);
 }
 
 void set_mount_bytes(CacheSpec& spec, const Flag& flag, const std::string& value) {
@@ -126,8 +127,7 @@ void set_key(CacheSpec& spec, const Flag& flag, const Setters& own, const std::s
     if (const auto setter = table->find(key); setter != table->end()) return setter->second(spec, flag, value);
     for (const auto& [name, unused] : *table) known.push_back(name);
   }
-  const auto near = suggest(key, known);
-  flag.bad(cat("unknown key '", key, "'"), near ? cat("did you mean ", *near, "?") : cat("keys: ", join(known, ", ")));
+  flag.bad(cat("unknown key '", key, "'"), word_hint(key, known, "keys"));
 }
 
 CacheSpec parse(std::string_view text, const Flag& flag, const Setters& own) {

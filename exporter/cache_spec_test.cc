@@ -72,6 +72,8 @@ TEST_CASE("what is wrong with a cache flag is said") {
   CHECK(refusal(parse_cache_to, "type=registry,ref=x,mode=all") == "--cache-to: unknown mode 'all'");
   CHECK(refusal(parse_cache_to, "type=inline,mode=max") == "--cache-to: type=inline holds the image's own layers only");
   CHECK(refusal(parse_cache_to, "type=inline,mounts=x") == "--cache-to: type=inline cannot hold cache mounts");
+  CHECK(refusal(parse_cache_to, "type=local,dest=x,compression=estargz") ==
+        "--cache-to: compression estargz is not supported");
   CHECK(refusal(parse_cache_to, "type=local,dest=x,compression=lzma") == "--cache-to: unknown compression 'lzma'");
   CHECK(refusal(parse_cache_to, "type=local,dest=x,mounts=a,mounts-max=much") ==
         "--cache-to: mounts-max 'much' is not a size");

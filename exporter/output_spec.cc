@@ -6,43 +6,33 @@
 
 #include "base/error.h"
 #include "base/text.h"
+#include "base/words.h"
+#include "exporter/compression_words.h"
 #include "exporter/csv.h"
 #include "exporter/outputs.h"
 
 namespace cbuild::exporter {
 namespace {
 
-struct TypeName {
-  std::string_view name;
-  OutputType type;
-};
-constexpr std::array kTypes = {TypeName{"local", OutputType::local},
-                               TypeName{"tar", OutputType::tar},
-                               TypeName{"oci", OutputType::oci},
-                               TypeName{"docker", OutputType::docker},
-                               TypeName{"image", OutputType::image},
-                               TypeName{"registry", OutputType::registry},
-                               TypeName{"cacheonly", OutputType::cacheonly}};
+constexpr Word<OutputType> kTypes[] = {
+    {"local", OutputType::local},        {"tar", OutputType::tar},     {"oci", OutputType::oci},
+    {"docker", OutputType::docker},      {"image", OutputType::image}, {"registry", OutputType::registry},
+    {"cacheonly", OutputType::cacheonly}};
 
 [[noreturn]] void bad(const std::string& message, const std::string& hint = {}) {
   throw Error(ErrorCode::usage, cat("--output: ", message)).with_hint(hint);
 }
 
-bool parse_bool(const std::string& key, const std::string& value) {
-  const std::string lower = to_lower(value);
-  if (lower.empty() || lower == "true" || lower == "t" || lower == "1") return true;
-  if (lower == "false" || lower == "f" || lower == "0") return false;
+/// A key without a value is true.
+bool is_true(const std::string& key, const std::string& value) {
+  if (value.empty()) return true;
+  if (const auto truth = parse_bool(value)) return *truth;
   bad(cat(key, " takes true or false, not '", value, "'"));
 }
 
 OutputType parse_type(const std::string& name) {
-  std::vector<std::string> known;
-  for (const TypeName& type : kTypes) {
-    if (type.name == name) return type.type;
-    known.emplace_back(type.name);
-  }
-  const auto near = suggest(name, known);
-  bad(cat("unknown type '", name, "'"), near ? cat("did you mean ", *near, "?") : cat("types: ", join(known, ", ")));
+  if (const auto type = find_word(kTypes, name)) return *type;
+  bad(cat("unknown type '", name, "'"), word_hint(name, names_of(kTypes), "types"));
 }
 
 /// What BuildKit's exporters know, or knew, and what changes nothing here: attestations, layers marked as not to be
@@ -59,15 +49,15 @@ const std::map<std::string, OutputSetter>& output_setters() {
       {"dest", [](Output& o, const std::string& v) { o.dest = v; }},
       {"target", [](Output& o, const std::string& v) { o.target = v; }},
       {"name", [](Output& o, const std::string& v) { o.names = split(v, ','); }},
-      {"push", [](Output& o, const std::string& v) { o.push = parse_bool("push", v); }},
-      {"push-by-digest", [](Output& o, const std::string& v) { o.push_by_digest = parse_bool("push-by-digest", v); }},
-      {"registry.insecure", [](Output& o, const std::string& v) { o.insecure = parse_bool("registry.insecure", v); }},
-      {"tar", [](Output& o, const std::string& v) { o.as_tar = parse_bool("tar", v); }},
-      {"oci-mediatypes", [](Output& o, const std::string& v) { o.oci_media_types = parse_bool("oci-mediatypes", v); }},
+      {"push", [](Output& o, const std::string& v) { o.push = is_true("push", v); }},
+      {"push-by-digest", [](Output& o, const std::string& v) { o.push_by_digest = is_true("push-by-digest", v); }},
+      {"registry.insecure", [](Output& o, const std::string& v) { o.insecure = is_true("registry.insecure", v); }},
+      {"tar", [](Output& o, const std::string& v) { o.as_tar = is_true("tar", v); }},
+      {"oci-mediatypes", [](Output& o, const std::string& v) { o.oci_media_types = is_true("oci-mediatypes", v); }},
       {"compression",
        [](Output& o, const std::string& v) {
          const auto compression = oci::layer::parse_compression(v);
-         if (!compression) bad(cat("unknown compression '", v, "'"), "uncompressed, gzip or zstd");
+         if (!compression) bad(wrong_compression(v), kCompressionHint);
          o.image.compression = *compression;
        }},
       {"compression-level",
@@ -77,21 +67,21 @@ const std::map<std::string, OutputSetter>& output_setters() {
          o.image.compression_level = static_cast<int>(*level);
        }},
       {"force-compression",
-       [](Output& o, const std::string& v) { o.image.force_compression = parse_bool("force-compression", v); }},
+       [](Output& o, const std::string& v) { o.image.force_compression = is_true("force-compression", v); }},
       {"rewrite-timestamp",
-       [](Output& o, const std::string& v) { o.image.rewrite_timestamp = parse_bool("rewrite-timestamp", v); }},
+       [](Output& o, const std::string& v) { o.image.rewrite_timestamp = is_true("rewrite-timestamp", v); }},
       {"source-date-epoch",
        [](Output& o, const std::string& v) {
          o.epoch = Output::Epoch{parse_int(v)};
          if (!v.empty() && !o.epoch->value) bad(cat("source-date-epoch '", v, "' is not a number of seconds"));
        }},
       {"context", [](Output& o, const std::string& v) { o.engine_context = v; }},
-      {"store", [](Output& o, const std::string& v) { o.keep = parse_bool("store", v); }},
-      {"name-canonical", [](Output& o, const std::string& v) { o.name_canonical = parse_bool("name-canonical", v); }},
+      {"store", [](Output& o, const std::string& v) { o.keep = is_true("store", v); }},
+      {"name-canonical", [](Output& o, const std::string& v) { o.name_canonical = is_true("name-canonical", v); }},
       {"dangling-name-prefix", [](Output& o, const std::string& v) { o.dangling_prefix = v; }},
       {"danging-name-empty-only",  // as BuildKit spells it
-       [](Output& o, const std::string& v) { o.dangling_only = parse_bool("danging-name-empty-only", v); }},
-      {"platform-split", [](Output& o, const std::string& v) { o.platform_split = parse_bool("platform-split", v); }},
+       [](Output& o, const std::string& v) { o.dangling_only = is_true("danging-name-empty-only", v); }},
+      {"platform-split", [](Output& o, const std::string& v) { o.platform_split = is_true("platform-split", v); }},
       {"mode",
        [](Output& o, const std::string& v) {
          const std::string mode = to_lower(trim(v));
@@ -110,12 +100,10 @@ void set_key(Output& output, const std::string& key, const std::string& value) {
   const auto setter = output_setters().find(key);
   if (setter != output_setters().end()) return setter->second(output, value);
   if (std::find(kIgnoredText.begin(), kIgnoredText.end(), key) != kIgnoredText.end()) return;
-  if (std::find(kIgnored.begin(), kIgnored.end(), key) != kIgnored.end())
-    return static_cast<void>(parse_bool(key, value));
+  if (std::find(kIgnored.begin(), kIgnored.end(), key) != kIgnored.end()) return static_cast<void>(is_true(key, value));
   std::vector<std::string> known(kIgnored.begin(), kIgnored.end());
   for (const auto& [name, unused] : output_setters()) known.push_back(name);
-  const auto near = suggest(key, known);
-  bad(cat("unknown key '", key, "'"), near ? cat("did you mean ", *near, "?") : cat("keys: ", join(known, ", ")));
+  bad(cat("unknown key '", key, "'"), word_hint(key, known, "keys"));
 }
 
 void check(const Output& output, bool stdout_is_terminal) {

@@ -62,6 +62,8 @@ TEST_CASE("wrong outputs are refused with what is wrong") {
       {"type=local,dest=x,mode=mirror", false, "--output: mode 'mirror' is not copy or delete"},
       {"type=oci,tar=maybe", false, "--output: tar takes true or false, not 'maybe'"},
       {"type=oci,source-date-epoch=now", false, "--output: source-date-epoch 'now' is not a number of seconds"},
+      {"type=oci,push=tRUE", false, "--output: push takes true or false, not 'tRUE'"},
+      {"type=oci,compression=estargz", false, "--output: compression estargz is not supported"},
       {"type=oci,compression=lz4", false, "--output: unknown compression 'lz4'"},
       {"", false, "--output: empty value"}};
   for (const Row& row : rows) {

@@ -2,9 +2,9 @@
 #include "frontend/lower/lower_validate.h"
 
 #include "base/text.h"
+#include "base/words.h"
 #include "frontend/stages/config_healthcheck.h"
 #include "frontend/stages/lower_diagnostic.h"
-#include "frontend/stages/lower_remote.h"
 #include "frontend/stages/stages.h"
 
 namespace cbuild::frontend {

@@ -7,6 +7,7 @@
 
 #include "base/error.h"
 #include "base/text.h"
+#include "base/words.h"
 
 namespace cbuild::frontend {
 
@@ -148,14 +149,6 @@ bool is_git_remote(std::string_view remote) {
 }
 
 }  // namespace
-
-std::optional<bool> parse_bool(std::string_view text) {
-  static constexpr std::string_view kTrue[] = {"1", "t", "T", "true", "TRUE", "True"};
-  static constexpr std::string_view kFalse[] = {"0", "f", "F", "false", "FALSE", "False"};
-  if (std::find(std::begin(kTrue), std::end(kTrue), text) != std::end(kTrue)) return true;
-  if (std::find(std::begin(kFalse), std::end(kFalse), text) != std::end(kFalse)) return false;
-  return std::nullopt;
-}
 
 std::optional<GitRef> parse_git_ref(std::string_view text, bool allow_bare_github) {
   std::string full(text);

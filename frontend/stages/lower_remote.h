@@ -34,7 +34,4 @@ bool is_http_url(std::string_view text);
 /// there is none.
 std::string url_file_name(std::string_view url);
 
-/// Go's strconv.ParseBool: 1, t, T, true, TRUE, True and their opposites; nullopt for anything else.
-std::optional<bool> parse_bool(std::string_view text);
-
 }  // namespace cbuild::frontend
