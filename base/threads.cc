@@ -1,6 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "base/threads.h"
 
+#include <sys/stat.h>
+#include <unistd.h>
+
 #include <algorithm>
 #include <atomic>
 #include <cerrno>
@@ -26,6 +29,16 @@ std::optional<std::jthread> start(std::function<void()> work) {
   } catch (const std::system_error&) {
     return std::nullopt;
   }
+}
+
+/// Of this process; a thread that was joined counts, here and for the limits, until the kernel has put it away.
+nlink_t threads_of_process() {
+  struct stat st {};
+  return ::stat("/proc/self/task", &st) == 0 ? st.st_nlink : 0;
+}
+
+void wait_for_ends(nlink_t before) {
+  for (int tries = 0; tries < 200 && threads_of_process() > before; ++tries) ::usleep(1000);
 }
 
 }  // namespace
@@ -69,6 +82,7 @@ void run_at_once(std::size_t count, std::size_t at_once, const std::function<voi
 
 bool has_room_for_threads(unsigned wanted) {
   if (!is_thread_limit_near(wanted)) return true;
+  const nlink_t before = threads_of_process();
   std::mutex mutex;
   std::condition_variable changed;
   bool enough = false;
@@ -88,7 +102,10 @@ bool has_room_for_threads(unsigned wanted) {
     enough = true;
   }
   changed.notify_all();
-  return threads.size() == wanted;
+  const bool has_all = threads.size() == wanted;
+  threads.clear();
+  wait_for_ends(before);
+  return has_all;
 }
 
 }  // namespace cbuild

@@ -41,7 +41,8 @@ struct WorkerPool::Impl {
 
 // With a parallelism of one, TBB starts a single worker for what is enqueued, and only then.
 WorkerPool::WorkerPool() : impl_(std::make_unique<Impl>()) {
-  if (tbb::global_control::active_value(tbb::global_control::max_allowed_parallelism) == 1) start_thread([] {}).join();
+  const bool limited = tbb::global_control::active_value(tbb::global_control::max_allowed_parallelism) == 1;
+  if (limited && !has_room_for_threads(1)) start_thread([] {}).join();
 }
 WorkerPool::~WorkerPool() = default;
 
