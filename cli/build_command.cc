@@ -10,6 +10,7 @@
 #include "cli/failure_text.h"
 #include "cli/interrupts.h"
 #include "cli/progress_views.h"
+#include "cli/result_files.h"
 #include "engine/builder.h"
 #include "engine/session.h"
 
@@ -22,6 +23,7 @@ int build_command(Arguments arguments) {
   const engine::Session session = engine::start_session(line->root);
   CancelSource cancel;
   const Interrupts interrupts(cancel);
+  empty_id_files(*line);
   engine::BuildResult result;
   {
     const auto progress = make_progress_view(line->progress, STDERR_FILENO);
@@ -29,6 +31,7 @@ int build_command(Arguments arguments) {
     result = engine::Builder(session).build(line->request, *progress, cancel);
   }
   if (result.failure) {
+    remove_empty_id_files(*line);
     std::cerr << failure_text(*result.failure, session.root);
     return exit_code_of(*result.failure);
   }

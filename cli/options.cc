@@ -60,6 +60,15 @@ engine::PullPolicy parse_pull(const Raw& raw) {
   usage(cat("--pull: unknown policy '", raw.pull_policy, "'"), "always, missing or never");
 }
 
+void check_id_file(const BuildLine& line) {
+  const std::vector<exporter::Output>& outputs = line.request.outputs.list;
+  const auto is_of_files = [](const exporter::Output& output) {
+    return output.type == exporter::OutputType::local || output.type == exporter::OutputType::tar;
+  };
+  if (!line.iid_file.empty() && std::all_of(outputs.begin(), outputs.end(), is_of_files))
+    usage("--iidfile: an output of type=local or type=tar has no image id", "add an output that is an image");
+}
+
 void convert_outputs(const Raw& raw, engine::BuildRequest& request) {
   std::vector<exporter::Output>& outputs = request.outputs.list;
   const std::vector<std::string>& targets = request.inputs.targets = parse_targets(raw.targets);
@@ -172,6 +181,7 @@ void convert(const Raw& raw, BuildLine& line) {
   request.caches.only_used_args = raw.arg_keys == "used";
   request.caches.ignored = not_empty(raw.no_cache_filter);
   convert_outputs(raw, request);
+  check_id_file(line);
   line.notes = raw.legacy.notes();
   apply_environment(line);
   request.inputs.context = to_context(line.context);

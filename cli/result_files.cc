@@ -1,10 +1,17 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "cli/result_files.h"
 
+#include <fcntl.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <filesystem>
 #include <string>
+#include <system_error>
 #include <vector>
 
 #include "base/output_file.h"
+#include "base/sys.h"
 #include "base/text.h"
 #include "cli/metadata.h"
 #include "cli/target_outputs.h"
@@ -24,7 +31,30 @@ void write_image_ids(const std::string& iid_file, const std::vector<engine::Targ
   write_output_file(iid_file, ids.size() == 1 ? ids.front() : cat(join(ids, "\n"), "\n"));
 }
 
+std::vector<std::string> id_files(const BuildLine& line) {
+  if (line.iid_file.empty()) return {};
+  std::vector<std::string> paths;
+  for (const std::string& target : line.request.inputs.targets) paths.push_back(for_target(line.iid_file, target));
+  return paths;
+}
+
 }  // namespace
+
+void empty_id_files(const BuildLine& line) {
+  for (const std::string& path : id_files(line))
+    if (const auto st = sys::try_stat_at(AT_FDCWD, path, 0); st && S_ISREG(st->st_mode))
+      (void)::truncate(path.c_str(), 0);  // where that is not allowed, writing it says so
+}
+
+void remove_empty_id_files(const BuildLine& line) {
+  for (const std::string& path : id_files(line)) {
+    const auto st = sys::try_stat_at(AT_FDCWD, path, 0);
+    if (!st || !S_ISREG(st->st_mode) || st->st_size != 0) continue;
+    std::error_code ignored;
+    const std::filesystem::path file = std::filesystem::canonical(path, ignored);  // a link to it stays
+    (void)::unlink(file.c_str());
+  }
+}
 
 std::function<void(const engine::BuildResult&)> result_writer(const BuildLine& line) {
   if (line.iid_file.empty() && line.metadata_file.empty()) return {};

@@ -19,6 +19,26 @@ check() { # KEY ARGUMENTS...: -q and --iidfile give this member of the metadata
   [ "$id" = "$want" ] && [ "$(cat id)" = "$want" ] || { echo "$*: $id, $(cat id), not $want" >&2; exit 1; }
 }
 echo '[["Backing Filesystem","extfs"]]' > driver
+
+# A build that fails leaves no id of an earlier one; one that works keeps the mode of the file and the link to it.
+touch target; chmod 640 target; ln -s target link
+for file in plain link; do
+  echo old >$file
+  printf 'FROM scratch\nCOPY missing /\n' >bad.Dockerfile
+  code=0; "$CBUILD" -q --iidfile $file -f bad.Dockerfile . 2>/dev/null || code=$?
+  [ $code = 1 ] && [ ! -e $file ] || { echo "$file: code $code, $(cat $file)" >&2; exit 1; }
+done
+rm bad.Dockerfile
+echo old >target; chmod 640 target
+"$CBUILD" -q --iidfile link . >id
+[ "$(cat link)" = "$(cat id)" ] && [ -L link ] && [ "$(stat -c %a target)" = 640 ] || { ls -l link target >&2; exit 1; }
+for type in local tar; do
+  code=0; "$CBUILD" --iidfile id -o type=$type,dest=files.$type . 2>err || code=$?
+  [ $code = 2 ] && [ ! -e files.$type ] && grep -q '^ERROR: --iidfile: an output of type=local or type=tar has no image id' err || { cat err >&2; exit 1; }
+done
+[ -z "$("$CBUILD" -q -o type=local,dest=files.local .)" ]
+rm -r link target id err files.local
+
 check containerimage.config.digest
 check containerimage.config.digest -t a:1 -o type=oci,dest=a.tar
 check containerimage.config.digest --load -t a:1
