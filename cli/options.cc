@@ -170,9 +170,9 @@ void convert(const Raw& raw, BuildLine& line) {
   convert_steps(raw, request.steps);
   request.inputs.platform = parse_platforms(platforms_or_default(raw.platforms));
   check_attestations(raw.attests, raw.sbom, raw.provenance);
-  request.sources.transfer_limits = oci::registry::transfer_limits_of_environment();
+  request.sources.transfer_limits = http::transfer_limits_of_environment();
   for (const std::string& text : raw.transfer_limits)
-    oci::registry::set_transfer_limits(text, "--transfer-limits", request.sources.transfer_limits);
+    http::set_transfer_limits(text, "--transfer-limits", request.sources.transfer_limits);
   convert_caches(raw, request);
   line.progress = raw.quiet ? ProgressMode::quiet : parse_progress(progress_or_default(raw.progress));
   request.sources.pull = parse_pull(raw);

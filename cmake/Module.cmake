@@ -9,7 +9,7 @@ add_library(cbuild_doctest_main OBJECT EXCLUDE_FROM_ALL "${CMAKE_CURRENT_LIST_DI
 target_link_libraries(cbuild_doctest_main PRIVATE cbuild_options lib::doctest)
 
 # The modules whose sources look at CBUILD_STATIC. All others are the same objects in both programs, which ccache knows.
-set(CBUILD_KNOWS_STATIC base oci/registry)
+set(CBUILD_KNOWS_STATIC base base/http)
 
 add_custom_target(cbuild_unit_tests)
 add_custom_target(cbuild_fuzzers)

@@ -18,7 +18,7 @@ def module_of(path: str) -> str:
 
 
 # The one header that names a library's own types, for the module's table of its functions.
-wrappers = {"oci/registry/curl_library.h"}
+wrappers = {"base/http/curl_library.h"}
 # A folder with more sources than this has more than one subject.
 most_files = 130
 # What the engine is asked for and what it tells are values: only a front door has a terminal and an environment.

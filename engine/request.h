@@ -10,11 +10,11 @@
 #include <variant>
 #include <vector>
 
+#include "base/http/limits.h"
 #include "engine/source_policy.h"
 #include "exporter/cache_spec.h"
 #include "exporter/outputs.h"
 #include "oci/platform.h"
-#include "oci/registry/limits.h"
 #include "sandbox/spec.h"
 #include "solver/graph/op.h"
 #include "solver/ops/step_log.h"
@@ -124,7 +124,7 @@ enum class PullPolicy { missing, always, never };
 struct SourceSettings {
   PullPolicy pull = PullPolicy::missing;
   std::vector<std::string> insecure_registries;
-  oci::registry::TransferLimits transfer_limits;
+  http::TransferLimits transfer_limits;
   std::optional<std::string> auth_file;        ///< credentials instead of docker's and podman's files
   std::shared_ptr<const SourcePolicy> policy;  ///< null: every source is taken as it is written
 };

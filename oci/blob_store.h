@@ -4,25 +4,16 @@
 #include <cstdint>
 #include <memory>
 #include <optional>
-#include <span>
 #include <string>
 
+#include "base/blob_writer.h"
 #include "base/digest.h"
 #include "base/fd.h"
 #include "oci/descriptor.h"
 
 namespace cbuild::oci {
 
-/// Receives one blob. Nothing is visible under its digest before commit(); destruction without commit leaves
-/// nothing.
-class BlobWriter {
- public:
-  virtual ~BlobWriter() = default;
-  virtual void write(std::span<const std::byte> data) = 0;
-  /// Publishes. Throws Error{corrupt} when digest or size differ from the expected ones (empty digest / no
-  /// size: not checked). Returns the digest of what was written.
-  virtual Digest commit(const Digest& expected = {}, std::optional<std::uint64_t> expected_size = {}) = 0;
-};
+using cbuild::BlobWriter;
 
 /// Content-addressed blobs. Thread-safe.
 class BlobStore {

@@ -25,7 +25,7 @@ std::string param(const Challenge& challenge, const std::string& name) {
 }
 
 /// Bearer before Basic; nothing else is spoken.
-std::optional<Challenge> choose(const HttpResponse& response) {
+std::optional<Challenge> choose(const http::Response& response) {
   std::vector<Challenge> all;
   for (const std::string_view header : response.all("www-authenticate")) {
     for (Challenge& challenge : parse_challenges(header)) all.push_back(std::move(challenge));
@@ -49,18 +49,19 @@ std::string scopes_text(const ScopeSet& scopes) { return join(scopes.texts(), " 
 
 }  // namespace
 
-void check_realm(const Endpoint& endpoint, const Url& realm) {
+void check_realm(const Endpoint& endpoint, const http::Url& realm) {
   const auto refuse = [&](std::string_view why) {
     throw Error(ErrorCode::denied, cat(endpoint.registry, " names the token server ", realm.redacted(), ", ", why));
   };
   if (realm.scheme == "http" && endpoint.base.scheme != "http") refuse("which is not https");
-  const Locality where = locality(realm.host);
-  if (where == Locality::open || realm.host == endpoint.base.host || where == locality(endpoint.base.host)) return;
+  const http::Locality where = http::locality(realm.host);
+  if (where == http::Locality::open || realm.host == endpoint.base.host || where == http::locality(endpoint.base.host))
+    return;
   refuse("an address inside this machine or network");
 }
 
-Authenticator::Authenticator(HttpPool& pool, Hosts& hosts, CredentialStore& store, Secrets& secrets, RetryPolicy& retry,
-                             const Options& options)
+Authenticator::Authenticator(http::Pool& pool, Hosts& hosts, CredentialStore& store, http::Secrets& secrets,
+                             http::RetryPolicy& retry, const Options& options)
     : pool_(pool),
       hosts_(hosts),
       store_(store),
@@ -80,7 +81,7 @@ std::string Authenticator::first(Attempt& attempt) {
   return attempt.sent = header_for(challenge, attempt);
 }
 
-std::optional<std::string> Authenticator::answer(const HttpResponse& unauthorized, Attempt& attempt) {
+std::optional<std::string> Authenticator::answer(const http::Response& unauthorized, Attempt& attempt) {
   const std::optional<Challenge> challenge = choose(unauthorized);
   if (!challenge || ++attempt.refusals > kMostRefusals) return std::nullopt;
   const ScopeSet asked(param(*challenge, "scope"));
@@ -158,17 +159,17 @@ std::string Authenticator::bearer(const Challenge& challenge, Attempt& attempt, 
 Authenticator::Grant Authenticator::fetch(const Challenge& challenge, const Attempt& attempt, const ScopeSet& scopes,
                                           const std::optional<Account>& account) {
   const std::string text = param(challenge, "realm");
-  const std::optional<Url> realm = parse_url(text);
+  const std::optional<http::Url> realm = http::parse_url(text);
   const Endpoint& endpoint = attempt.endpoint;
   const std::string& registry = endpoint.registry;
   if (!realm) throw Error(ErrorCode::denied, cat(registry, " names no usable token server: ", go_quote(text)));
   const bool refresh = account && !account->credentials.identity_token.empty();
-  HttpResponse response =
+  http::Response response =
       refresh ? post(challenge, endpoint, scopes, *realm, *account) : get(challenge, endpoint, scopes, *realm, account);
   const int status = response.status;
   const bool may_post = status == 400 || status == 401 || status == 404 || status == 405;
   if (!refresh && !response.failure && may_post && has_password(account)) {
-    HttpResponse second = post(challenge, endpoint, scopes, *realm, *account);
+    http::Response second = post(challenge, endpoint, scopes, *realm, *account);
     if (second.ok()) response = std::move(second);
   }
   if (!response.ok()) {
@@ -187,9 +188,9 @@ Authenticator::Grant Authenticator::fetch(const Challenge& challenge, const Atte
   return grant;
 }
 
-HttpResponse Authenticator::get(const Challenge& challenge, const Endpoint& endpoint, const ScopeSet& scopes,
-                                const Url& realm, const std::optional<Account>& account) {
-  HttpRequest request;
+http::Response Authenticator::get(const Challenge& challenge, const Endpoint& endpoint, const ScopeSet& scopes,
+                                  const http::Url& realm, const std::optional<Account>& account) {
+  http::Request request;
   request.url = realm;
   if (const std::string service = param(challenge, "service"); !service.empty()) {
     add_query(request.url, "service", service);
@@ -202,17 +203,17 @@ HttpResponse Authenticator::get(const Challenge& challenge, const Endpoint& endp
   return ask(std::move(request), endpoint);
 }
 
-HttpResponse Authenticator::post(const Challenge& challenge, const Endpoint& endpoint, const ScopeSet& scopes,
-                                 const Url& realm, const Account& account) {
+http::Response Authenticator::post(const Challenge& challenge, const Endpoint& endpoint, const ScopeSet& scopes,
+                                   const http::Url& realm, const Account& account) {
   const Credentials& credentials = account.credentials;
   const bool refresh = !credentials.identity_token.empty();
-  HttpRequest request;
+  http::Request request;
   request.method = "POST";
   request.url = realm;
   request.headers.emplace_back("Content-Type", "application/x-www-form-urlencoded");
   const auto add = [&](const char* key, const std::string& value) {
     if (!request.body.empty()) request.body += '&';
-    request.body += cat(key, '=', url_encode(value));
+    request.body += cat(key, '=', http::url_encode(value));
   };
   add("grant_type", refresh ? "refresh_token" : "password");
   add("service", param(challenge, "service"));
@@ -228,7 +229,7 @@ HttpResponse Authenticator::post(const Challenge& challenge, const Endpoint& end
 }
 
 /// Every hop is checked like the realm itself, and an account never leaves the origin it was meant for.
-HttpResponse Authenticator::ask(HttpRequest request, const Endpoint& endpoint) {
+http::Response Authenticator::ask(http::Request request, const Endpoint& endpoint) {
   request.headers.emplace_back("Accept", "application/json");
   request.limits = limits_;
   unsigned redirects = 0;
@@ -237,7 +238,7 @@ HttpResponse Authenticator::ask(HttpRequest request, const Endpoint& endpoint) {
     request.tls = hosts_.tls(request.url);
     const std::string origin = request.url.origin();
     retry_.wait_turn(origin);
-    HttpResponse response = pool_.perform(request);
+    http::Response response = pool_.perform(request);
     const bool redirect = !response.failure && response.status >= 301 && response.status <= 308;
     const std::string_view location = redirect ? response.header("location") : "";
     const auto next = location.empty() ? std::nullopt : resolve_url(request.url, location);

@@ -11,13 +11,13 @@
 #include <string>
 #include <vector>
 
+#include "base/http/http.h"
+#include "base/http/retry.h"
+#include "base/http/secrets.h"
 #include "oci/registry/challenge.h"
 #include "oci/registry/client.h"
 #include "oci/registry/credentials.h"
 #include "oci/registry/hosts.h"
-#include "oci/registry/http.h"
-#include "oci/registry/retry.h"
-#include "oci/registry/secrets.h"
 
 namespace cbuild::oci::registry {
 
@@ -25,8 +25,8 @@ namespace cbuild::oci::registry {
 /// account and scope, fetched once however many threads wait. Thread-safe.
 class Authenticator {
  public:
-  Authenticator(HttpPool& pool, Hosts& hosts, CredentialStore& store, Secrets& secrets, RetryPolicy& retry,
-                const Options& options);
+  Authenticator(http::Pool& pool, Hosts& hosts, CredentialStore& store, http::Secrets& secrets,
+                http::RetryPolicy& retry, const Options& options);
 
   /// One logical request and what it has shown so far.
   struct Attempt {
@@ -42,7 +42,7 @@ class Authenticator {
   std::string first(Attempt& attempt);
   /// The header to try after a 401; nullopt when there is nothing better. Throws Error{denied} when the token
   /// server refuses and for a realm that may not be asked.
-  std::optional<std::string> answer(const HttpResponse& unauthorized, Attempt& attempt);
+  std::optional<std::string> answer(const http::Response& unauthorized, Attempt& attempt);
 
   /// Whose account is used for a repository, for messages: "the account from FILE" or "no account found in
   /// FILES".
@@ -66,19 +66,19 @@ class Authenticator {
   std::shared_ptr<Slot> slot_for(const std::string& key, const ScopeSet& scopes);
   Grant fetch(const Challenge& challenge, const Attempt& attempt, const ScopeSet& scopes,
               const std::optional<Account>& account);
-  HttpResponse get(const Challenge& challenge, const Endpoint& endpoint, const ScopeSet& scopes, const Url& realm,
-                   const std::optional<Account>& account);
-  HttpResponse post(const Challenge& challenge, const Endpoint& endpoint, const ScopeSet& scopes, const Url& realm,
-                    const Account& account);
-  HttpResponse ask(HttpRequest request, const Endpoint& endpoint);
+  http::Response get(const Challenge& challenge, const Endpoint& endpoint, const ScopeSet& scopes,
+                     const http::Url& realm, const std::optional<Account>& account);
+  http::Response post(const Challenge& challenge, const Endpoint& endpoint, const ScopeSet& scopes,
+                      const http::Url& realm, const Account& account);
+  http::Response ask(http::Request request, const Endpoint& endpoint);
   std::optional<Account> account_for(const Attempt& attempt);
 
-  HttpPool& pool_;
+  http::Pool& pool_;
   Hosts& hosts_;
   CredentialStore& store_;
-  Secrets& secrets_;
-  RetryPolicy& retry_;
-  const TransferLimits limits_;
+  http::Secrets& secrets_;
+  http::RetryPolicy& retry_;
+  const http::TransferLimits limits_;
   const std::function<std::int64_t()> clock_ns_;
   std::mutex mutex_;                                                 // guards the maps
   std::map<std::string, Challenge> challenges_;                      ///< by origin
@@ -87,6 +87,6 @@ class Authenticator {
 
 /// Throws Error{denied} when a registry's token server may not be asked: plain http for a registry on https,
 /// or an address inside this machine or network that the registry itself is not at.
-void check_realm(const Endpoint& endpoint, const Url& realm);
+void check_realm(const Endpoint& endpoint, const http::Url& realm);
 
 }  // namespace cbuild::oci::registry

@@ -31,7 +31,7 @@ class Download {
   Download(Session& session, Call call, const Descriptor& descriptor, const MakeWriter& make,
            const Transferred& progress)
       : session_(session), call_(std::move(call)), descriptor_(descriptor), make_(make), progress_(progress) {
-    call_.request.sink = [this](const HttpResponse& head, std::span<const std::byte> data) { take(head, data); };
+    call_.request.sink = [this](const http::Response& head, std::span<const std::byte> data) { take(head, data); };
   }
 
   /// What the writer has stored; after run() has succeeded.
@@ -70,7 +70,7 @@ class Download {
   void begin_again_after(const Error& error) {
     if (error.code() != ErrorCode::corrupt || std::exchange(begun_again_, true)) throw error;
     Session::Answer answer;
-    answer.response.failure = {TransportFailure::Kind::damaged, error.what()};
+    answer.response.failure = {http::TransportFailure::Kind::damaged, error.what()};
     answer.url = call_.request.url;
     if (!session_.again(call_, answer, 1)) throw error;
     restart();
@@ -95,7 +95,7 @@ class Download {
     try {
       answer = session_.once(call);
     } catch (const BadRange&) {
-      answer.response.failure = {TransportFailure::Kind::broken, "the answer to a Range request does not fit"};
+      answer.response.failure = {http::TransportFailure::Kind::broken, "the answer to a Range request does not fit"};
       answer.url = call.request.url;
       restart();
     }
@@ -105,18 +105,18 @@ class Download {
   }
 
   void restart_after(Session::Answer& answer) {
-    answer.response.failure = {TransportFailure::Kind::broken, "Range is not satisfiable"};
+    answer.response.failure = {http::TransportFailure::Kind::broken, "Range is not satisfiable"};
     restart();
   }
 
   /// A complete answer that is short of bytes is as good as a broken connection.
   void note_end(Session::Answer& answer) {
     if (received_ == descriptor_.size) return;
-    answer.response.failure = {TransportFailure::Kind::broken,
+    answer.response.failure = {http::TransportFailure::Kind::broken,
                                cat("only ", received_, " of ", descriptor_.size, " bytes came")};
   }
 
-  void begin(const HttpResponse& head) {
+  void begin(const http::Response& head) {
     begun_ = true;
     skip_ = received_;
     if (head.status == 206) {
@@ -132,7 +132,7 @@ class Download {
     }
   }
 
-  void take(const HttpResponse& head, std::span<const std::byte> data) {
+  void take(const http::Response& head, std::span<const std::byte> data) {
     if (!begun_) begin(head);
     const std::size_t known = std::min<std::uint64_t>(skip_, data.size());
     skip_ -= known;
@@ -199,7 +199,7 @@ Digest download_blob(Session& session, const Reference& reference, const Descrip
     const auto missing = here.run();
     if (!missing) return here.digest();
     for (const std::string& text : descriptor.urls) {  // "foreign" layers live elsewhere
-      const std::optional<Url> url = parse_url(text);
+      const std::optional<http::Url> url = http::parse_url(text);
       if (!url) continue;
       Call elsewhere = call;
       elsewhere.request.url = session.follow(call, call.request.url, text);

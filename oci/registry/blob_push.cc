@@ -26,7 +26,7 @@ class Upload {
   bool offer() {
     if (exists()) return true;
     if (source_.empty()) return false;
-    const std::optional<Url> location = begin();
+    const std::optional<http::Url> location = begin();
     if (location) give_up(put_call(*location));
     return !location;
   }
@@ -34,7 +34,7 @@ class Upload {
   Client::PushOutcome run() {
     if (exists()) return Client::PushOutcome::exists;
     for (unsigned attempt = 1;; ++attempt) {
-      const std::optional<Url> location = begin();
+      const std::optional<http::Url> location = begin();
       if (!location) return Client::PushOutcome::mounted;
       Call put = put_call(*location);
       const Session::Answer answer = send_content(put);
@@ -78,7 +78,7 @@ class Upload {
   }
 
   /// Opens an upload session; nullopt when the registry has mounted the blob instead.
-  std::optional<Url> begin() {
+  std::optional<http::Url> begin() {
     Session::Answer answer = with_source([&] { return post_call(); });
     if (!answer.response.ok() && !answer.response.failure && !source_.empty()) {
       source_.clear();  // refused, or the registry does not know about mounts
@@ -105,7 +105,7 @@ class Upload {
     return out;
   }
 
-  Call put_call(const Url& location) {
+  Call put_call(const http::Url& location) {
     Call out = call("PUT", "");
     out.request.url = location;
     add_query(out.request.url, "digest", descriptor_.digest.str());
@@ -150,11 +150,11 @@ class Upload {
         has_code(answer.response, "BLOB_UPLOAD_UNKNOWN") || has_code(answer.response, "BLOB_UPLOAD_INVALID");
     if (!lost) return session_.again(put, answer, attempt);
     Session::Answer broken = answer;
-    broken.response.failure = {TransportFailure::Kind::broken, session_.explain(answer.response)};
+    broken.response.failure = {http::TransportFailure::Kind::broken, session_.explain(answer.response)};
     return session_.again(put, broken, attempt);
   }
 
-  void check_digest(const HttpResponse& response) const {
+  void check_digest(const http::Response& response) const {
     const auto named = Digest::parse(response.header("docker-content-digest"));
     if (named && *named != descriptor_.digest) {
       throw Error(ErrorCode::corrupt,

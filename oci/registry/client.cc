@@ -21,7 +21,7 @@ std::string accepted_types() {
 }
 
 /// Media type without parameters; "" for those that static file servers give to everything.
-std::string media_type_of(const HttpResponse& response) {
+std::string media_type_of(const http::Response& response) {
   const std::string_view header = response.header("content-type");
   const std::string type = to_lower(trim(header.substr(0, header.find(';'))));
   const bool says_nothing = type == "application/octet-stream" || type == "application/json" || type == "text/plain";
@@ -61,13 +61,13 @@ Call manifest_call(Session& session, const char* method, const Reference& refere
 }
 
 /// Proxies and portals answer with pages of their own, and with 200.
-void refuse_page(const HttpResponse& response) {
+void refuse_page(const http::Response& response) {
   const std::string_view type = response.header("content-type");
   if (!type.starts_with("text/html")) return;
   throw Error(ErrorCode::corrupt, "the answer is an HTML page instead of a manifest");
 }
 
-FetchedManifest read_manifest(const Reference& reference, const HttpResponse& response) {
+FetchedManifest read_manifest(const Reference& reference, const http::Response& response) {
   refuse_page(response);
   FetchedManifest out;
   out.digest = sha256(response.body);
@@ -102,15 +102,15 @@ FetchedManifest Client::Impl::manifest(const Reference& reference, unsigned atte
   const Call call = manifest_call(session, "GET", reference);
   for (unsigned damaged = 1;; ++damaged) {
     Session::Answer answer = session.send(call, attempt);
-    const std::optional<TransportFailure>& failure = answer.response.failure;
-    if (failure && failure->kind == TransportFailure::Kind::too_large) {
+    const std::optional<http::TransportFailure>& failure = answer.response.failure;
+    if (failure && failure->kind == http::TransportFailure::Kind::too_large) {
       throw Error(ErrorCode::corrupt, cat(call.doing, ": manifest is larger than ", kMaxManifest, " bytes"));
     }
     if (!answer.response.ok()) session.fail(call, answer);
     try {
       return read_manifest(reference, answer.response);
     } catch (Error& e) {
-      answer.response.failure = {TransportFailure::Kind::damaged, e.what()};
+      answer.response.failure = {http::TransportFailure::Kind::damaged, e.what()};
       e.add_context(call.doing);
       if (e.code() != ErrorCode::corrupt || !session.again(call, answer, damaged)) throw;
     }

@@ -38,19 +38,19 @@ struct AuthFixture : ClientFixture {
     registry.basic_password = kPassword;
   }
   std::size_t token_requests() const { return registry.server->count("GET", "/token"); }
-  std::vector<FakeRequest> requests(const std::string& part) const {
-    std::vector<FakeRequest> out;
-    for (FakeRequest& r : registry.server->log()) {
+  std::vector<http::FakeRequest> requests(const std::string& part) const {
+    std::vector<http::FakeRequest> out;
+    for (http::FakeRequest& r : registry.server->log()) {
       if (r.path.find(part) != std::string::npos) out.push_back(std::move(r));
     }
     return out;
   }
 };
 
-Endpoint endpoint(const char* base) { return {"r", *parse_url(base), false}; }
+Endpoint endpoint(const char* base) { return {"r", *http::parse_url(base), false}; }
 
 bool realm_refused(const char* base, const char* realm) {
-  return code_of([&] { check_realm(endpoint(base), *parse_url(realm)); }) == ErrorCode::denied;
+  return code_of([&] { check_realm(endpoint(base), *http::parse_url(realm)); }) == ErrorCode::denied;
 }
 
 }  // namespace
@@ -61,7 +61,7 @@ TEST_CASE_FIXTURE(AuthFixture, "an anonymous token, once for many requests") {
   CHECK(client().manifest(ref).body == manifest);
   CHECK(client().resolve(ref));
   CHECK(token_requests() == 1);
-  const FakeRequest token = requests("/token")[0];
+  const http::FakeRequest token = requests("/token")[0];
   CHECK(token.header("authorization").empty());
   CHECK(token.params("scope") == std::vector<std::string>{"repository:team/app:pull"});
   CHECK(token.param("service") == "fake");
@@ -107,7 +107,7 @@ TEST_CASE_FIXTURE(AuthFixture, "a wrong password: denied, with the file and with
 TEST_CASE_FIXTURE(AuthFixture, "an echo of the password by the server is hidden") {
   want_account();
   write_account(ref.registry, "me", kPassword);
-  registry.script = [&](const FakeRequest& r) -> std::optional<FakeResponse> {
+  registry.script = [&](const http::FakeRequest& r) -> std::optional<http::FakeResponse> {
     if (r.header("authorization").empty()) return std::nullopt;
     return error_response(403, "DENIED", "you sent " + r.header("authorization") + " that is me:" + kPassword);
   };
@@ -119,9 +119,9 @@ TEST_CASE_FIXTURE(AuthFixture, "an echo of the password by the server is hidden"
 }
 
 TEST_CASE_FIXTURE(AuthFixture, "a registry that says 401 for ever") {
-  registry.script = [&](const FakeRequest& r) -> std::optional<FakeResponse> {
+  registry.script = [&](const http::FakeRequest& r) -> std::optional<http::FakeResponse> {
     if (r.path == "/token" || r.path == "/v2/") return std::nullopt;
-    FakeResponse out = error_response(401, "UNAUTHORIZED", "never");
+    http::FakeResponse out = error_response(401, "UNAUTHORIZED", "never");
     out.headers.emplace_back("WWW-Authenticate",
                              cat("Bearer realm=\"", registry.server->url("/token"), "\",service=\"fake\""));
     return out;
@@ -150,7 +150,7 @@ TEST_CASE_FIXTURE(AuthFixture, "a token is renewed shortly before it expires, an
     stated = R"(,"expires_in":300)";
   }
   SUBCASE("less than the shortest") { stated = R"(,"expires_in":1)"; }
-  registry.alter = [&](const FakeRequest& r, FakeResponse& answer) {
+  registry.alter = [&](const http::FakeRequest& r, http::FakeResponse& answer) {
     if (r.path == "/token") answer.body = replace_all(answer.body, ",\"expires_in\":300", stated);
   };
   const auto pull_after = [&](std::int64_t seconds) {
@@ -167,13 +167,13 @@ TEST_CASE_FIXTURE(AuthFixture, "a token is renewed shortly before it expires, an
 
 TEST_CASE_FIXTURE(AuthFixture, "a challenge for more scope is answered with the merged one") {
   registry.wants_token = true;
-  registry.script = [&](const FakeRequest& r) -> std::optional<FakeResponse> {
+  registry.script = [&](const http::FakeRequest& r) -> std::optional<http::FakeResponse> {
     if (r.path.find("/manifests/") == std::string::npos) return std::nullopt;
     const auto token = registry.tokens.find(
         std::string(r.header("authorization")).substr(std::min<std::size_t>(7, r.header("authorization").size())));
     const ScopeSet wanted("repository:team/app:pull repository:upstream/base:pull");
     if (token != registry.tokens.end() && token->second.covers(wanted)) return std::nullopt;
-    FakeResponse out{.status = 401};
+    http::FakeResponse out{.status = 401};
     out.headers.emplace_back(
         "WWW-Authenticate",
         cat("Bearer realm=\"", registry.server->url("/token"),
@@ -186,9 +186,9 @@ TEST_CASE_FIXTURE(AuthFixture, "a challenge for more scope is answered with the 
 }
 
 TEST_CASE_FIXTURE(AuthFixture, "the same scope again with insufficient_scope is final") {
-  registry.script = [&](const FakeRequest& r) -> std::optional<FakeResponse> {
+  registry.script = [&](const http::FakeRequest& r) -> std::optional<http::FakeResponse> {
     if (r.path.find("/manifests/") == std::string::npos) return std::nullopt;
-    FakeResponse out = error_response(401, "DENIED", "requested access is denied");
+    http::FakeResponse out = error_response(401, "DENIED", "requested access is denied");
     out.headers.emplace_back("WWW-Authenticate",
                              cat("Bearer realm=\"", registry.server->url("/token"),
                                  R"(",service="fake",scope="repository:team/app:pull",error="insufficient_scope")"));
@@ -239,10 +239,10 @@ TEST_CASE_FIXTURE(AuthFixture, "a token of one account is not sent where another
   registry.add_manifest("base/os", "1", manifest);
   const Descriptor layer = put_blob(layout.blobs(), "mount me", std::string(media_type::kLayer));
   client().push_blob(ref, layer, layout.blobs(), registry.reference("base/os"));
-  const std::vector<FakeRequest> pushing = requests("/token");
+  const std::vector<http::FakeRequest> pushing = requests("/token");
   REQUIRE(pushing.size() == 1);  // it covers a pull of base/os, for the mount
   CHECK(client().manifest(registry.reference("base/os:1")).body == manifest);
-  const std::vector<FakeRequest> all = requests("/token");
+  const std::vector<http::FakeRequest> all = requests("/token");
   REQUIRE(all.size() == 2);
   CHECK(all[0].header("authorization") == "Basic " + base64_encode("one:" + kPassword));
   CHECK(all[1].header("authorization") == "Basic " + base64_encode("two:" + kPassword));
@@ -264,13 +264,13 @@ TEST_CASE_FIXTURE(AuthFixture, "an identity token is exchanged by POST") {
   registry.wants_token = true;
   write_auth(cat(R"({"auths":{")", ref.registry, R"(":{"identitytoken":"refresh me+"}}})"));
   std::string form;
-  registry.script = [&](const FakeRequest& r) -> std::optional<FakeResponse> {
+  registry.script = [&](const http::FakeRequest& r) -> std::optional<http::FakeResponse> {
     if (r.path != "/token") return std::nullopt;
     CHECK(r.method == "POST");
     CHECK(r.header("content-type") == "application/x-www-form-urlencoded");
     form = r.body;
     registry.tokens["issued"] = ScopeSet::pull("team/app");
-    return FakeResponse{.body = R"({"access_token":"issued"})"};
+    return http::FakeResponse{.body = R"({"access_token":"issued"})"};
   };
   CHECK(client().manifest(ref).body == manifest);
   CHECK(form ==
@@ -281,13 +281,13 @@ TEST_CASE_FIXTURE(AuthFixture, "an identity token is exchanged by POST") {
 TEST_CASE_FIXTURE(AuthFixture, "a token server that knows POST only gets the password by POST") {
   registry.wants_token = true;
   write_account(ref.registry, "me", kPassword);
-  registry.script = [&](const FakeRequest& r) -> std::optional<FakeResponse> {
+  registry.script = [&](const http::FakeRequest& r) -> std::optional<http::FakeResponse> {
     if (r.path != "/token") return std::nullopt;
-    if (r.method == "GET") return FakeResponse{.status = 405};
+    if (r.method == "GET") return http::FakeResponse{.status = 405};
     CHECK(r.body.find("grant_type=password") != std::string::npos);
     CHECK(r.body.find("password=" + kPassword) != std::string::npos);
     registry.tokens["issued"] = ScopeSet::pull("team/app");
-    return FakeResponse{.body = R"({"access_token":"issued"})"};
+    return http::FakeResponse{.body = R"({"access_token":"issued"})"};
   };
   CHECK(client().manifest(ref).body == manifest);
 }
@@ -303,16 +303,16 @@ TEST_CASE_FIXTURE(AuthFixture, "a registry token is used as it is") {
 TEST_CASE_FIXTURE(AuthFixture, "Authorization never goes to another origin") {
   want_account();
   write_account(ref.registry, "me", kPassword);
-  FakeServer storage([&](const FakeRequest& r) {
+  http::FakeServer storage([&](const http::FakeRequest& r) {
     CHECK(r.header("authorization").empty());
-    return FakeResponse{.body = "blob"};
+    return http::FakeResponse{.body = "blob"};
   });
   SUBCASE("Basic") { registry.wants_token = false; }
   SUBCASE("token") { registry.wants_token = true; }
   registry.add_blob("team/app", "blob");
-  registry.script = [&](const FakeRequest& r) -> std::optional<FakeResponse> {
+  registry.script = [&](const http::FakeRequest& r) -> std::optional<http::FakeResponse> {
     if (r.path.find("/blobs/") == std::string::npos || r.header("authorization").empty()) return std::nullopt;
-    return FakeResponse{.status = 307, .headers = {{"Location", storage.url("/data?token=x")}}};
+    return http::FakeResponse{.status = 307, .headers = {{"Location", storage.url("/data?token=x")}}};
   };
   CHECK(client().fetch_small_blob(ref, descriptor_of("blob")) == "blob");
   CHECK(storage.log().size() == 1);
@@ -324,28 +324,29 @@ TEST_CASE_FIXTURE(AuthFixture, "a registry that stands in for another gets an an
   FakeRegistry other;
   other.wants_token = true;
   other.add_manifest("team/app", "1", manifest);
-  registry.script = [&](const FakeRequest& r) -> std::optional<FakeResponse> {
+  registry.script = [&](const http::FakeRequest& r) -> std::optional<http::FakeResponse> {
     if (r.path.find("/manifests/") == std::string::npos) return std::nullopt;
-    return FakeResponse{.status = 307, .headers = {{"Location", other.server->url(r.target)}}};
+    return http::FakeResponse{.status = 307, .headers = {{"Location", other.server->url(r.target)}}};
   };
   CHECK(client().manifest(ref).body == manifest);
   CHECK(other.server->count("GET", "/token") == 1);
-  for (const FakeRequest& r : other.server->log()) CHECK(r.header("authorization").find("Basic") == std::string::npos);
+  for (const http::FakeRequest& r : other.server->log())
+    CHECK(r.header("authorization").find("Basic") == std::string::npos);
   CHECK(other.violations.empty());
 }
 
 TEST_CASE_FIXTURE(AuthFixture, "the token server is on another host: redirects there drop the account") {
   registry.wants_token = true;
   write_account(ref.registry, "me", kPassword);
-  FakeServer elsewhere([&](const FakeRequest& r) {
+  http::FakeServer elsewhere([&](const http::FakeRequest& r) {
     CHECK(r.header("authorization").empty());
     registry.tokens["issued"] = ScopeSet::pull("team/app");
-    return FakeResponse{.body = R"({"token":"issued"})"};
+    return http::FakeResponse{.body = R"({"token":"issued"})"};
   });
-  registry.script = [&](const FakeRequest& r) -> std::optional<FakeResponse> {
+  registry.script = [&](const http::FakeRequest& r) -> std::optional<http::FakeResponse> {
     if (r.path != "/token") return std::nullopt;
     CHECK_FALSE(r.header("authorization").empty());
-    return FakeResponse{.status = 302, .headers = {{"Location", elsewhere.url("/t")}}};
+    return http::FakeResponse{.status = 302, .headers = {{"Location", elsewhere.url("/t")}}};
   };
   CHECK(client().manifest(ref).body == manifest);
   CHECK(elsewhere.log().size() == 1);
@@ -365,8 +366,8 @@ TEST_CASE_FIXTURE(AuthFixture, "realms at odd places are not asked") {
 TEST_CASE_FIXTURE(AuthFixture, "broken answers of a token server") {
   registry.wants_token = true;
   std::string body;
-  registry.script = [&](const FakeRequest& r) -> std::optional<FakeResponse> {
-    return r.path == "/token" ? std::optional(FakeResponse{.body = body}) : std::nullopt;
+  registry.script = [&](const http::FakeRequest& r) -> std::optional<http::FakeResponse> {
+    return r.path == "/token" ? std::optional(http::FakeResponse{.body = body}) : std::nullopt;
   };
   for (const char* bad : {"", "[]", "{}", R"({"token":""})", R"({"token":5})", R"({"token":"a\r\nX: y"})"}) {
     CAPTURE(bad);
@@ -377,8 +378,8 @@ TEST_CASE_FIXTURE(AuthFixture, "broken answers of a token server") {
 
 TEST_CASE_FIXTURE(AuthFixture, "a token server that fails for a moment is asked again") {
   registry.wants_token = true;
-  registry.script = [n = 0](const FakeRequest& r) mutable -> std::optional<FakeResponse> {
-    return r.path == "/token" && n++ < 2 ? std::optional(FakeResponse{.status = 503}) : std::nullopt;
+  registry.script = [n = 0](const http::FakeRequest& r) mutable -> std::optional<http::FakeResponse> {
+    return r.path == "/token" && n++ < 2 ? std::optional(http::FakeResponse{.status = 503}) : std::nullopt;
   };
   CHECK(client().manifest(ref).body == manifest);
 }

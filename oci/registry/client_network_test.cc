@@ -19,7 +19,7 @@ TEST_CASE_FIXTURE(PullFixture, "errors of the server are tried again, so many ti
 
 TEST_CASE_FIXTURE(PullFixture, "attempts run out") {
   options.max_attempts = 3;
-  script_blobs(std::vector<FakeResponse>(10, error_response(500, "UNKNOWN", "disk on fire")));
+  script_blobs(std::vector<http::FakeResponse>(10, error_response(500, "UNKNOWN", "disk on fire")));
   std::string what;
   CHECK(code_of([&] { fetch(); }, &what) == ErrorCode::network);
   CHECK(what.find("disk on fire") != std::string::npos);
@@ -27,9 +27,9 @@ TEST_CASE_FIXTURE(PullFixture, "attempts run out") {
 }
 
 TEST_CASE_FIXTURE(PullFixture, "429 with Retry-After 0 and 1") {
-  registry.script = [n = 0](const FakeRequest& r) mutable -> std::optional<FakeResponse> {
+  registry.script = [n = 0](const http::FakeRequest& r) mutable -> std::optional<http::FakeResponse> {
     if (!is_manifest(r) || n == 2) return std::nullopt;
-    return FakeResponse{.status = 429, .headers = {{"Retry-After", std::to_string(n++)}}};
+    return http::FakeResponse{.status = 429, .headers = {{"Retry-After", std::to_string(n++)}}};
   };
   const std::int64_t before = sys::monotonic_ns();
   CHECK(client().manifest(ref).body == manifest);
@@ -38,7 +38,7 @@ TEST_CASE_FIXTURE(PullFixture, "429 with Retry-After 0 and 1") {
 }
 
 TEST_CASE_FIXTURE(PullFixture, "a pull quota is no reason to go on asking") {
-  registry.script = [](const FakeRequest& r) -> std::optional<FakeResponse> {
+  registry.script = [](const http::FakeRequest& r) -> std::optional<http::FakeResponse> {
     if (!is_manifest(r)) return std::nullopt;
     return error_response(429, "TOOMANYREQUESTS", "You have reached your pull rate limit.");
   };
@@ -50,7 +50,7 @@ TEST_CASE_FIXTURE(PullFixture, "a pull quota is no reason to go on asking") {
 
 TEST_CASE_FIXTURE(PullFixture, "a transfer that stalls is broken off and resumed") {
   options.limits.window = std::chrono::seconds(3);
-  FakeResponse stall = whole();
+  http::FakeResponse stall = whole();
   stall.stall_after = 100'000;
   script_blobs({stall});
   check_fetched();
@@ -60,7 +60,7 @@ TEST_CASE_FIXTURE(PullFixture, "a transfer that stalls is broken off and resumed
 TEST_CASE_FIXTURE(PullFixture, "a cancel ends a transfer at once") {
   CancelSource cancel;
   options.cancel = &cancel;
-  FakeResponse stall = whole();
+  http::FakeResponse stall = whole();
   stall.stall_after = 100'000;
   script_blobs({stall});
   const auto until_first_byte = [&](std::uint64_t, std::uint64_t) { cancel.cancel(); };
@@ -70,11 +70,12 @@ TEST_CASE_FIXTURE(PullFixture, "a cancel ends a transfer at once") {
 }
 
 TEST_CASE_FIXTURE(PullFixture, "redirects to storage, relative and absolute") {
-  FakeServer storage([&](const FakeRequest&) { return whole(); });
-  registry.script = [&](const FakeRequest& r) -> std::optional<FakeResponse> {
-    if (r.path == "/hop") return FakeResponse{.status = 307, .headers = {{"Location", storage.url("/data?sig=1")}}};
+  http::FakeServer storage([&](const http::FakeRequest&) { return whole(); });
+  registry.script = [&](const http::FakeRequest& r) -> std::optional<http::FakeResponse> {
+    if (r.path == "/hop")
+      return http::FakeResponse{.status = 307, .headers = {{"Location", storage.url("/data?sig=1")}}};
     if (!is_blob(r)) return std::nullopt;
-    return FakeResponse{.status = 302, .headers = {{"Location", "/hop"}}, .body = "<html>moved</html>"};
+    return http::FakeResponse{.status = 302, .headers = {{"Location", "/hop"}}, .body = "<html>moved</html>"};
   };
   check_fetched();
   REQUIRE(storage.log().size() == 1);
@@ -82,10 +83,11 @@ TEST_CASE_FIXTURE(PullFixture, "redirects to storage, relative and absolute") {
 }
 
 TEST_CASE_FIXTURE(PullFixture, "a storage URL that has expired is asked for again") {
-  FakeServer storage([&](const FakeRequest& r) { return r.target == "/0" ? FakeResponse{.status = 403} : whole(); });
-  registry.script = [&, n = 0](const FakeRequest& r) mutable -> std::optional<FakeResponse> {
+  http::FakeServer storage(
+      [&](const http::FakeRequest& r) { return r.target == "/0" ? http::FakeResponse{.status = 403} : whole(); });
+  registry.script = [&, n = 0](const http::FakeRequest& r) mutable -> std::optional<http::FakeResponse> {
     if (!is_blob(r)) return std::nullopt;
-    return FakeResponse{.status = 307, .headers = {{"Location", storage.url(cat("/", n++))}}};
+    return http::FakeResponse{.status = 307, .headers = {{"Location", storage.url(cat("/", n++))}}};
   };
   check_fetched();
   CHECK(storage.log().size() == 2);
@@ -93,9 +95,9 @@ TEST_CASE_FIXTURE(PullFixture, "a storage URL that has expired is asked for agai
 
 TEST_CASE_FIXTURE(PullFixture, "redirects end, and never lead to odd places") {
   std::string target = "/v2/team/app/manifests/1";
-  registry.script = [&](const FakeRequest& r) -> std::optional<FakeResponse> {
+  registry.script = [&](const http::FakeRequest& r) -> std::optional<http::FakeResponse> {
     if (r.path == "/v2/") return std::nullopt;
-    return FakeResponse{.status = 307, .headers = {{"Location", target}}};
+    return http::FakeResponse{.status = 307, .headers = {{"Location", target}}};
   };
   std::string what;
   CHECK(code_of([&] { client().manifest(ref); }, &what) == ErrorCode::network);
@@ -108,9 +110,9 @@ TEST_CASE_FIXTURE(PullFixture, "redirects end, and never lead to odd places") {
 }
 
 TEST_CASE_FIXTURE(PullFixture, "foreign layers come from their own URLs, without an account") {
-  FakeServer elsewhere([&](const FakeRequest& r) {
+  http::FakeServer elsewhere([&](const http::FakeRequest& r) {
     CHECK(r.header("authorization").empty());
-    return FakeResponse{.body = "foreign"};
+    return http::FakeResponse{.body = "foreign"};
   });
   registry.basic_user = "u";
   registry.basic_password = "secret-pw";
@@ -121,10 +123,10 @@ TEST_CASE_FIXTURE(PullFixture, "foreign layers come from their own URLs, without
 }
 
 TEST_CASE_FIXTURE(PullFixture, "warnings of the registry are passed on once each") {
-  registry.script = [&](const FakeRequest& r) -> std::optional<FakeResponse> {
+  registry.script = [&](const http::FakeRequest& r) -> std::optional<http::FakeResponse> {
     if (r.path == "/v2/") return std::nullopt;
-    return FakeResponse{.headers = {{"Warning", R"(299 - "this \"thing\" is old")"}, {"Warning", R"(110 x "no")"}},
-                        .body = manifest};
+    return http::FakeResponse{
+        .headers = {{"Warning", R"(299 - "this \"thing\" is old")"}, {"Warning", R"(110 x "no")"}}, .body = manifest};
   };
   client().manifest(ref);
   client().manifest(ref);
@@ -150,7 +152,7 @@ TEST_CASE_FIXTURE(PullFixture, "many threads share one client") {
 TEST_CASE_FIXTURE(ClientFixture, "nobody listens") {
   std::string gone;
   {
-    const FakeServer server([](const FakeRequest&) { return FakeResponse{}; });
+    const http::FakeServer server([](const http::FakeRequest&) { return http::FakeResponse{}; });
     gone = server.authority();
   }
   std::string what;
@@ -180,11 +182,11 @@ TEST_CASE_FIXTURE(PullFixture, "a plain registry is reached by a machine without
 }
 
 TEST_CASE_FIXTURE(PullFixture, "a proxy of the environment is used, but not for loopback") {
-  FakeServer proxy([&](const FakeRequest& r) {
-    if (r.method == "CONNECT") return FakeResponse{.status = 403};
+  http::FakeServer proxy([&](const http::FakeRequest& r) {
+    if (r.method == "CONNECT") return http::FakeResponse{.status = 403};
     CHECK(r.target.starts_with("http://registry.invalid:5000/v2/"));
-    if (r.target.ends_with("/v2/")) return FakeResponse{};
-    return FakeResponse{.headers = {{"Content-Type", std::string(media_type::kManifest)}}, .body = manifest};
+    if (r.target.ends_with("/v2/")) return http::FakeResponse{};
+    return http::FakeResponse{.headers = {{"Content-Type", std::string(media_type::kManifest)}}, .body = manifest};
   });
   const char* name = "http_proxy";
   SUBCASE("lower case") { name = "http_proxy"; }

@@ -42,9 +42,9 @@ TEST_CASE_FIXTURE(PullFixture, "resolve without HEAD or without a digest falls b
   int status = 405;
   SUBCASE("405") { status = 405; }
   SUBCASE("200 without digest") { status = 200; }
-  registry.script = [&](const FakeRequest& r) -> std::optional<FakeResponse> {
+  registry.script = [&](const http::FakeRequest& r) -> std::optional<http::FakeResponse> {
     if (r.method != "HEAD") return std::nullopt;
-    return FakeResponse{.status = status, .headers = {{"Content-Type", std::string(media_type::kManifest)}}};
+    return http::FakeResponse{.status = status, .headers = {{"Content-Type", std::string(media_type::kManifest)}}};
   };
   CHECK(client().resolve(ref)->digest == sha256(manifest));
   CHECK(registry.server->count("GET", "/manifests/") == 1);
@@ -53,9 +53,9 @@ TEST_CASE_FIXTURE(PullFixture, "resolve without HEAD or without a digest falls b
 TEST_CASE_FIXTURE(PullFixture, "a manifest that is not what its digest says is refused") {
   Reference pinned = ref;
   pinned.digest = sha256(manifest);
-  registry.script = [&](const FakeRequest& r) -> std::optional<FakeResponse> {
+  registry.script = [&](const http::FakeRequest& r) -> std::optional<http::FakeResponse> {
     if (!is_manifest(r)) return std::nullopt;
-    FakeResponse out{.headers = {{"Content-Type", std::string(media_type::kManifest)}}, .body = manifest + " "};
+    http::FakeResponse out{.headers = {{"Content-Type", std::string(media_type::kManifest)}}, .body = manifest + " "};
     if (r.path.ends_with("/1")) out.headers.emplace_back("Docker-Content-Digest", sha256(manifest).str());
     return out;
   };
@@ -64,9 +64,9 @@ TEST_CASE_FIXTURE(PullFixture, "a manifest that is not what its digest says is r
 }
 
 TEST_CASE_FIXTURE(PullFixture, "Docker-Content-Digest and Content-Type may be missing") {
-  registry.script = [&](const FakeRequest& r) -> std::optional<FakeResponse> {
+  registry.script = [&](const http::FakeRequest& r) -> std::optional<http::FakeResponse> {
     if (!is_manifest(r)) return std::nullopt;
-    return FakeResponse{.headers = {{"Content-Type", "application/octet-stream"}}, .body = manifest};
+    return http::FakeResponse{.headers = {{"Content-Type", "application/octet-stream"}}, .body = manifest};
   };
   CHECK(client().manifest(ref).media_type == media_type::kManifest);
   CHECK(client().resolve(ref)->digest == sha256(manifest));
@@ -81,10 +81,11 @@ TEST_CASE_FIXTURE(PullFixture, "a wrong Content-Type and ambiguous documents are
 }
 
 TEST_CASE_FIXTURE(PullFixture, "schema 1 is refused by name") {
-  registry.script = [&](const FakeRequest& r) -> std::optional<FakeResponse> {
+  registry.script = [&](const http::FakeRequest& r) -> std::optional<http::FakeResponse> {
     if (!is_manifest(r)) return std::nullopt;
-    return FakeResponse{.headers = {{"Content-Type", "application/vnd.docker.distribution.manifest.v1+prettyjws"}},
-                        .body = R"({"schemaVersion":1})"};
+    return http::FakeResponse{
+        .headers = {{"Content-Type", "application/vnd.docker.distribution.manifest.v1+prettyjws"}},
+        .body = R"({"schemaVersion":1})"};
   };
   CHECK(code_of([&] { client().manifest(ref); }) == ErrorCode::unsupported);
   CHECK(code_of([&] { client().resolve(ref); }) == ErrorCode::unsupported);
@@ -159,7 +160,7 @@ TEST_CASE_FIXTURE(PullFixture, "manifests by sha512") {
   CHECK(code_of([&] { client().manifest(named); }) == ErrorCode::corrupt);
   CHECK(code_of([&] { client().resolve(named); }) == ErrorCode::corrupt);
 
-  registry.alter = [&](const FakeRequest&, FakeResponse& r) {
+  registry.alter = [&](const http::FakeRequest&, http::FakeResponse& r) {
     for (auto& [name, value] : r.headers)
       if (name == "Docker-Content-Digest") value = sha512("other");
   };
@@ -176,11 +177,11 @@ TEST_CASE_FIXTURE(PullFixture, "content of a descriptor is used when it is right
 }
 
 TEST_CASE_FIXTURE(PullFixture, "a reset in the middle is resumed by Range") {
-  FakeResponse cut = whole();
+  http::FakeResponse cut = whole();
   cut.reset_after = 100'000;
   script_blobs({cut});
   check_fetched();
-  const std::vector<FakeRequest> log = registry.server->log();
+  const std::vector<http::FakeRequest> log = registry.server->log();
   const std::string range = log.back().header("range");
   REQUIRE(range.starts_with("bytes="));
   const auto begin = parse_int(std::string_view(range).substr(6, range.size() - 7));
@@ -191,20 +192,20 @@ TEST_CASE_FIXTURE(PullFixture, "a reset in the middle is resumed by Range") {
 }
 
 TEST_CASE_FIXTURE(PullFixture, "a short body is resumed too, with and without Content-Length") {
-  FakeResponse shorter = whole(), open_end = {.body = blob.substr(0, 200'000), .no_length = true};
+  http::FakeResponse shorter = whole(), open_end = {.body = blob.substr(0, 200'000), .no_length = true};
   shorter.body.resize(100'000);
   shorter.stated_length = blob.size();
-  FakeResponse rest{.status = 206,
-                    .headers = {{"Content-Range", cat("bytes 100000-299999/", blob.size())}},
-                    .body = blob.substr(100'000, 50'000),
-                    .no_length = true};
+  http::FakeResponse rest{.status = 206,
+                          .headers = {{"Content-Range", cat("bytes 100000-299999/", blob.size())}},
+                          .body = blob.substr(100'000, 50'000),
+                          .no_length = true};
   script_blobs({shorter, rest, open_end});
   check_fetched();
   CHECK(blob_requests() == 4);
 }
 
 TEST_CASE_FIXTURE(PullFixture, "a server without Range sends all again") {
-  FakeResponse cut = whole();
+  http::FakeResponse cut = whole();
   cut.reset_after = 100'000;
   script_blobs({cut, whole()});
   check_fetched();
@@ -212,9 +213,9 @@ TEST_CASE_FIXTURE(PullFixture, "a server without Range sends all again") {
 }
 
 TEST_CASE_FIXTURE(PullFixture, "a range that does not fit starts over") {
-  FakeResponse cut = whole();
+  http::FakeResponse cut = whole();
   cut.reset_after = 100'000;
-  FakeResponse gap{
+  http::FakeResponse gap{
       .status = 206, .headers = {{"Content-Range", "bytes 150000-299999/300000"}}, .body = blob.substr(150'000)};
   script_blobs({cut, gap});
   check_fetched();
@@ -222,22 +223,22 @@ TEST_CASE_FIXTURE(PullFixture, "a range that does not fit starts over") {
 }
 
 TEST_CASE_FIXTURE(PullFixture, "416 starts over") {
-  FakeResponse cut = whole();
+  http::FakeResponse cut = whole();
   cut.reset_after = 100'000;
   script_blobs({cut, {.status = 416}});
   check_fetched();
 }
 
 TEST_CASE_FIXTURE(PullFixture, "an earlier range is read past what is known") {
-  FakeResponse cut = whole();
+  http::FakeResponse cut = whole();
   cut.reset_after = 100'000;
-  FakeResponse early{.status = 206, .headers = {{"Content-Range", "bytes 0-299999/300000"}}, .body = blob};
+  http::FakeResponse early{.status = 206, .headers = {{"Content-Range", "bytes 0-299999/300000"}}, .body = blob};
   script_blobs({cut, early});
   check_fetched();
 }
 
 TEST_CASE_FIXTURE(PullFixture, "parts of two different files: once more in one piece") {
-  FakeResponse cut = whole();
+  http::FakeResponse cut = whole();
   cut.body[5] ^= 1;
   cut.reset_after = 100'000;
   script_blobs({cut});
@@ -246,7 +247,7 @@ TEST_CASE_FIXTURE(PullFixture, "parts of two different files: once more in one p
 }
 
 TEST_CASE_FIXTURE(PullFixture, "wrong content is corrupt, and nothing stays") {
-  FakeResponse wrong = whole();
+  http::FakeResponse wrong = whole();
   wrong.body[299'999] ^= 1;
   script_blobs({wrong, wrong, wrong});
   CHECK(code_of([&] { fetch(); }) == ErrorCode::corrupt);
@@ -257,7 +258,7 @@ TEST_CASE_FIXTURE(PullFixture, "wrong content is corrupt, and nothing stays") {
 }
 
 TEST_CASE_FIXTURE(PullFixture, "a wrong length is corrupt") {
-  const FakeResponse longer{.body = blob + "x"}, longer_without_length{.body = blob + "x", .no_length = true};
+  const http::FakeResponse longer{.body = blob + "x"}, longer_without_length{.body = blob + "x", .no_length = true};
   script_blobs({longer, longer});
   CHECK(code_of([&] { fetch(); }) == ErrorCode::corrupt);
   script_blobs({longer_without_length, longer_without_length});

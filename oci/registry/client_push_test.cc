@@ -31,8 +31,8 @@ struct PushFixture : ClientFixture {
   std::size_t count(const std::string& method) const { return registry.server->count(method, "/blobs/"); }
 
   /// The n-th request (from 0) with `method` below /blobs/ gets the n-th response; nullopt: as usual.
-  void script_method(const std::string& method, std::vector<std::optional<FakeResponse>> responses) {
-    registry.script = [=, n = std::size_t{0}](const FakeRequest& r) mutable -> std::optional<FakeResponse> {
+  void script_method(const std::string& method, std::vector<std::optional<http::FakeResponse>> responses) {
+    registry.script = [=, n = std::size_t{0}](const http::FakeRequest& r) mutable -> std::optional<http::FakeResponse> {
       const bool mine = r.method == method && r.path.find("/blobs/") != std::string::npos;
       return mine && n < responses.size() ? responses[n++] : std::nullopt;
     };
@@ -83,7 +83,7 @@ TEST_CASE_FIXTURE(PushFixture, "a mount that does not work becomes an upload in 
 TEST_CASE_FIXTURE(PushFixture, "a refused mount is tried without") {
   script_method("POST", {error_response(403, "DENIED", "no access to the source")});
   CHECK(push(registry.reference("base/os")) == Outcome::uploaded);
-  const std::vector<FakeRequest> log = registry.server->log();
+  const std::vector<http::FakeRequest> log = registry.server->log();
   CHECK(log[2].param("from") == "base/os");
   CHECK(log[3].param("from").empty());
   CHECK(count("POST") == 2);
@@ -91,7 +91,7 @@ TEST_CASE_FIXTURE(PushFixture, "a refused mount is tried without") {
 
 TEST_CASE_FIXTURE(PushFixture, "no mount from another registry or from itself") {
   CHECK(push(parse_reference("elsewhere.example/base")) == Outcome::uploaded);
-  for (const FakeRequest& r : registry.server->log()) CHECK(r.param("mount").empty());
+  for (const http::FakeRequest& r : registry.server->log()) CHECK(r.param("mount").empty());
 }
 
 TEST_CASE_FIXTURE(PushFixture, "a push takes one token") {
@@ -107,7 +107,7 @@ TEST_CASE_FIXTURE(PushFixture, "a push takes one token") {
 
 TEST_CASE_FIXTURE(PushFixture, "without a right to the source of a mount the blob is uploaded") {
   registry.wants_token = true;
-  registry.script = [&](const FakeRequest& r) -> std::optional<FakeResponse> {
+  registry.script = [&](const http::FakeRequest& r) -> std::optional<http::FakeResponse> {
     if (r.path != "/token" || r.params("scope").size() < 2) return std::nullopt;
     return error_response(403, "DENIED", "not your repository");
   };
@@ -117,7 +117,7 @@ TEST_CASE_FIXTURE(PushFixture, "without a right to the source of a mount the blo
 
 TEST_CASE_FIXTURE(PushFixture, "a token that ends during the upload is renewed") {
   registry.wants_token = true;
-  FakeResponse expired = error_response(401, "UNAUTHORIZED", "expired");
+  http::FakeResponse expired = error_response(401, "UNAUTHORIZED", "expired");
   expired.headers.emplace_back("WWW-Authenticate",
                                cat("Bearer realm=\"", registry.server->url("/token"), "\",service=\"fake\""));
   script_method("PUT", {expired});
@@ -126,7 +126,9 @@ TEST_CASE_FIXTURE(PushFixture, "a token that ends during the upload is renewed")
 }
 
 TEST_CASE_FIXTURE(PushFixture, "a broken upload is cancelled and begun again") {
-  SUBCASE("server error") { script_method("PUT", {FakeResponse{.status = 500}, FakeResponse{.status = 502}}); }
+  SUBCASE("server error") {
+    script_method("PUT", {http::FakeResponse{.status = 500}, http::FakeResponse{.status = 502}});
+  }
   SUBCASE("session is lost") {
     script_method("PUT",
                   {error_response(404, "BLOB_UPLOAD_UNKNOWN", "x"), error_response(400, "BLOB_UPLOAD_INVALID", "x")});
@@ -138,10 +140,10 @@ TEST_CASE_FIXTURE(PushFixture, "a broken upload is cancelled and begun again") {
 }
 
 TEST_CASE_FIXTURE(PushFixture, "an upload whose answer was lost is not repeated") {
-  registry.script = [&, n = 0](const FakeRequest& r) mutable -> std::optional<FakeResponse> {
+  registry.script = [&, n = 0](const http::FakeRequest& r) mutable -> std::optional<http::FakeResponse> {
     if (r.method != "PUT" || n++ > 0) return std::nullopt;
     registry.add_blob("team/app", r.body);
-    return FakeResponse{.status = 504};
+    return http::FakeResponse{.status = 504};
   };
   CHECK(push() == Outcome::uploaded);
   CHECK(count("PUT") == 1);
@@ -161,8 +163,8 @@ TEST_CASE_FIXTURE(PushFixture, "an upload that nobody takes ends") {
   descriptor = put_blob(layout.blobs(), std::string(16u << 20, 'y'), "x");
   options.limits.window = std::chrono::seconds(1);
   options.limits.rate = 1u << 20;
-  script_method("POST", std::vector<std::optional<FakeResponse>>(
-                            9, FakeResponse{.status = 202, .headers = {{"Location", place}}}));
+  script_method("POST", std::vector<std::optional<http::FakeResponse>>(
+                            9, http::FakeResponse{.status = 202, .headers = {{"Location", place}}}));
   std::string what;
   CHECK(code_of([&] { push(); }, &what) == ErrorCode::network);
   const bool ended = what.find("no data taken for 1 s") != std::string::npos ||  // the kernel may take a little first
@@ -172,7 +174,8 @@ TEST_CASE_FIXTURE(PushFixture, "an upload that nobody takes ends") {
 }
 
 TEST_CASE_FIXTURE(PushFixture, "the registry's reasons are shown") {
-  script_method("PUT", std::vector<std::optional<FakeResponse>>(9, error_response(400, "DIGEST_INVALID", "bad blob")));
+  script_method("PUT",
+                std::vector<std::optional<http::FakeResponse>>(9, error_response(400, "DIGEST_INVALID", "bad blob")));
   std::string what;
   CHECK(code_of([&] { push(); }, &what) == ErrorCode::network);
   CHECK(what.find("DIGEST_INVALID: bad blob") != std::string::npos);
@@ -191,15 +194,15 @@ TEST_CASE_FIXTURE(PushFixture, "a Location on another host gets the content with
   registry.basic_password = "password-1";
   write_account(ref.registry, "me", "password-1");
   std::string stored;
-  FakeServer storage([&](const FakeRequest& r) {
+  http::FakeServer storage([&](const http::FakeRequest& r) {
     CHECK(r.header("authorization").empty());
     CHECK(r.param("digest") == descriptor.digest.str());
     stored = r.body;
-    return FakeResponse{.status = 201};
+    return http::FakeResponse{.status = 201};
   });
-  registry.script = [&](const FakeRequest& r) -> std::optional<FakeResponse> {
+  registry.script = [&](const http::FakeRequest& r) -> std::optional<http::FakeResponse> {
     if (r.method != "POST" || r.header("authorization").empty()) return std::nullopt;
-    return FakeResponse{.status = 202, .headers = {{"Location", storage.url("/put?s=1")}}};
+    return http::FakeResponse{.status = 202, .headers = {{"Location", storage.url("/put?s=1")}}};
   };
   CHECK(push() == Outcome::uploaded);
   CHECK(stored == content);
@@ -208,13 +211,13 @@ TEST_CASE_FIXTURE(PushFixture, "a Location on another host gets the content with
 TEST_CASE_FIXTURE(PushFixture, "odd Locations") {
   for (const char* location : {"", "ftp://x/", "http://169.254.169.254/"}) {
     CAPTURE(location);
-    script_method("POST", {FakeResponse{.status = 202, .headers = {{"Location", location}}}});
+    script_method("POST", {http::FakeResponse{.status = 202, .headers = {{"Location", location}}}});
     CHECK(code_of([&] { push(); }) == ErrorCode::network);
   }
 }
 
 TEST_CASE_FIXTURE(PushFixture, "an answer with another digest is corrupt") {
-  script_method("PUT", {FakeResponse{.status = 201, .headers = {{"Docker-Content-Digest", sha256("y").str()}}}});
+  script_method("PUT", {http::FakeResponse{.status = 201, .headers = {{"Docker-Content-Digest", sha256("y").str()}}}});
   CHECK(code_of([&] { push(); }) == ErrorCode::corrupt);
 }
 
@@ -248,16 +251,16 @@ TEST_CASE_FIXTURE(PushFixture, "manifests by tag and by digest, exact bytes and 
 }
 
 TEST_CASE_FIXTURE(PushFixture, "a manifest the registry refuses or changes") {
-  registry.script = [](const FakeRequest& r) -> std::optional<FakeResponse> {
+  registry.script = [](const http::FakeRequest& r) -> std::optional<http::FakeResponse> {
     return r.method == "PUT" ? std::optional(error_response(400, "MANIFEST_BLOB_UNKNOWN", "blob unknown"))
                              : std::nullopt;
   };
   std::string what;
   CHECK(code_of([&] { client().push_manifest(ref, media_type::kManifest, "{}"); }, &what) == ErrorCode::network);
   CHECK(what.find("MANIFEST_BLOB_UNKNOWN") != std::string::npos);
-  registry.script = [](const FakeRequest& r) -> std::optional<FakeResponse> {
+  registry.script = [](const http::FakeRequest& r) -> std::optional<http::FakeResponse> {
     if (r.method != "PUT") return std::nullopt;
-    return FakeResponse{.status = 201, .headers = {{"Docker-Content-Digest", sha256("?").str()}}};
+    return http::FakeResponse{.status = 201, .headers = {{"Docker-Content-Digest", sha256("?").str()}}};
   };
   CHECK(code_of([&] { client().push_manifest(ref, media_type::kManifest, "{}"); }) == ErrorCode::corrupt);
 }

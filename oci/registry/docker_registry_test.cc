@@ -243,7 +243,7 @@ TEST_CASE_FIXTURE(DockerRegistryFixture, "a certificate that is valid for anothe
 TEST_CASE_FIXTURE(DockerRegistryFixture, "a redirect from TLS to plain http is refused") {
   if (!available(kProgram) || !available("/usr/bin/openssl")) return;
   make_certificates(dir.path());
-  FakeServer storage([](const FakeRequest&) { return FakeResponse{.body = "blob"}; });
+  http::FakeServer storage([](const http::FakeRequest&) { return http::FakeResponse{.body = "blob"}; });
   const std::string redirect =
       cat("middleware:\n  storage:\n    - name: redirect\n      options: {baseurl: \"", storage.url("/"), "\"}\n");
   const DockerRegistry registry(dir, tls_section(dir.path()), redirect);

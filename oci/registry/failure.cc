@@ -12,43 +12,7 @@ namespace cbuild::oci::registry {
 
 namespace {
 
-constexpr std::size_t kMostText = 400, kMostEntries = 5;
-
-std::string_view reason_phrase(int status) {
-  switch (status) {
-    case 400:
-      return "Bad Request";
-    case 401:
-      return "Unauthorized";
-    case 403:
-      return "Forbidden";
-    case 404:
-      return "Not Found";
-    case 405:
-      return "Method Not Allowed";
-    case 413:
-      return "Content Too Large";
-    case 416:
-      return "Range Not Satisfiable";
-    case 429:
-      return "Too Many Requests";
-    case 500:
-      return "Internal Server Error";
-    case 502:
-      return "Bad Gateway";
-    case 503:
-      return "Service Unavailable";
-    case 504:
-      return "Gateway Timeout";
-    default:
-      return "";
-  }
-}
-
-std::string shorten(std::string_view text) {
-  text = trim(text);
-  return text.size() <= kMostText ? std::string(text) : std::string(text.substr(0, kMostText)) + "...";
-}
+constexpr std::size_t kMostEntries = 5;
 
 constexpr std::string_view kClientCertificateHint =
     "the registry wants a client certificate: put it into /etc/docker/certs.d/<host>/client.cert, and its key beside "
@@ -62,34 +26,34 @@ std::string_view certificate_hint(const std::string& text) {
          "as insecure";
 }
 
-std::string_view hint_for(const TransportFailure& failure) {
+std::string_view hint_for(const http::TransportFailure& failure) {
   switch (failure.kind) {
-    case TransportFailure::Kind::certificate:
+    case http::TransportFailure::Kind::certificate:
       return certificate_hint(failure.text);
-    case TransportFailure::Kind::no_authorities:
+    case http::TransportFailure::Kind::no_authorities:
       return "this machine has no certificates of authorities to trust: install them (Debian: ca-certificates), or "
              "name a file in SSL_CERT_FILE";
-    case TransportFailure::Kind::client_certificate:
+    case http::TransportFailure::Kind::client_certificate:
       return kClientCertificateHint;
-    case TransportFailure::Kind::own_certificate:
+    case http::TransportFailure::Kind::own_certificate:
       return "the client certificate in certs.d/<host> and its key have to be PEM files that belong together";
-    case TransportFailure::Kind::tls:
+    case http::TransportFailure::Kind::tls:
       return "if the registry speaks plain http, name it as insecure: --insecure-registry HOST[:PORT]";
-    case TransportFailure::Kind::stalled:
-    case TransportFailure::Kind::slow:
-      return kLimitsHint;
+    case http::TransportFailure::Kind::stalled:
+    case http::TransportFailure::Kind::slow:
+      return http::kLimitsHint;
     default:
       return "";
   }
 }
 
 /// nginx answers 400 and a page where others end the handshake.
-bool wants_client_certificate(const HttpResponse& response) {
+bool wants_client_certificate(const http::Response& response) {
   return response.status == 400 && (response.body.find("No required SSL certificate") != std::string::npos ||
                                     response.body.find("SSL certificate error") != std::string::npos);
 }
 
-ErrorCode code_for(const HttpResponse& response) {
+ErrorCode code_for(const http::Response& response) {
   if (response.failure) return ErrorCode::network;
   if (response.status == 404) return ErrorCode::not_found;
   return response.status == 401 || response.status == 403 ? ErrorCode::denied : ErrorCode::network;
@@ -113,25 +77,25 @@ std::vector<RegistryError> parse_errors(std::string_view body) {
   return out;
 }
 
-bool has_code(const HttpResponse& response, std::string_view code) {
+bool has_code(const http::Response& response, std::string_view code) {
   const std::vector<RegistryError> errors = parse_errors(response.body);
   return std::any_of(errors.begin(), errors.end(), [&](const RegistryError& e) { return e.code == code; });
 }
 
-std::string explain(const HttpResponse& response, const Secrets& secrets) {
-  if (response.failure) return secrets.redact(response.failure->text);
+bool is_used_up_quota(const http::Response& response) {
+  return response.status == 429 && has_code(response, "TOOMANYREQUESTS") && response.header("retry-after").empty();
+}
+
+std::string explain(const http::Response& response, const http::Secrets& secrets) {
   std::string detail;
   for (const RegistryError& error : parse_errors(response.body)) {
     if (!detail.empty()) detail += "; ";
     detail += error.code + (error.code.empty() || error.message.empty() ? "" : ": ") + error.message;
   }
-  const std::string_view body = trim(response.body);
-  if (detail.empty() && !body.empty() && body.front() != '<') detail = body;
-  if (detail.empty()) detail = reason_phrase(response.status);
-  return cat("HTTP ", response.status, detail.empty() ? "" : " ", secrets.redact(shorten(detail)));
+  return http::explain_response(response, secrets, detail);
 }
 
-void throw_failure(const HttpResponse& response, std::string_view doing, const Secrets& secrets) {
+void throw_failure(const http::Response& response, std::string_view doing, const http::Secrets& secrets) {
   Error error(code_for(response), cat(doing, ": ", explain(response, secrets)));
   if (response.failure) error.with_hint(std::string(hint_for(*response.failure)));
   if (wants_client_certificate(response)) error.with_hint(std::string(kClientCertificateHint));

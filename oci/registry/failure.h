@@ -5,8 +5,7 @@
 #include <string_view>
 #include <vector>
 
-#include "oci/registry/http.h"
-#include "oci/registry/secrets.h"
+#include "base/http/failure.h"
 
 namespace cbuild::oci::registry {
 
@@ -18,15 +17,15 @@ struct RegistryError {
 
 /// Reads {"errors":[...]}; empty for any other body.
 std::vector<RegistryError> parse_errors(std::string_view body);
-bool has_code(const HttpResponse& response, std::string_view code);
-
-inline constexpr char kLimitsHint[] = "the limits can be changed with --transfer-limits or CBUILD_TRANSFER_LIMITS";
+bool has_code(const http::Response& response, std::string_view code);
+/// A quota that is used up (Docker Hub): such an answer comes without Retry-After and stays the same for minutes.
+bool is_used_up_quota(const http::Response& response);
 
 /// One line on what went wrong: "404 MANIFEST_UNKNOWN: manifest unknown", or the transport's words.
-std::string explain(const HttpResponse& response, const Secrets& secrets);
+std::string explain(const http::Response& response, const http::Secrets& secrets);
 
 /// Throws the Error for an answer that is no success: {not_found} for 404, {denied} for 401 and 403,
 /// {network} else. `doing` is what was tried ("pull of example.com/app:1").
-[[noreturn]] void throw_failure(const HttpResponse& response, std::string_view doing, const Secrets& secrets);
+[[noreturn]] void throw_failure(const http::Response& response, std::string_view doing, const http::Secrets& secrets);
 
 }  // namespace cbuild::oci::registry

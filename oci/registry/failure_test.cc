@@ -11,16 +11,16 @@ using namespace cbuild::oci::registry;
 
 namespace {
 
-HttpResponse answer(int status, std::string body) {
-  HttpResponse out;
+http::Response answer(int status, std::string body) {
+  http::Response out;
   out.status = status;
   out.body = std::move(body);
   return out;
 }
 
-ErrorCode thrown(const HttpResponse& response) {
+ErrorCode thrown(const http::Response& response) {
   try {
-    throw_failure(response, "pull of x", Secrets{});
+    throw_failure(response, "pull of x", http::Secrets{});
   } catch (const Error& e) {
     return e.code();
   }
@@ -37,8 +37,18 @@ TEST_CASE("error bodies") {
   CHECK(has_code(answer(400, R"({"errors":[{"code":"DIGEST_INVALID"}]})"), "DIGEST_INVALID"));
 }
 
+TEST_CASE("a quota that is used up is told from a pause that is asked for") {
+  const std::string body = R"({"errors":[{"code":"TOOMANYREQUESTS","message":"pull rate limit"}]})";
+  http::Response response = answer(429, body);
+  CHECK(is_used_up_quota(response));
+  response.headers = {{"retry-after", "0"}};
+  CHECK_FALSE(is_used_up_quota(response));
+  CHECK_FALSE(is_used_up_quota(answer(429, "slow down")));
+  CHECK_FALSE(is_used_up_quota(answer(503, body)));
+}
+
 TEST_CASE("one line of explanation") {
-  const Secrets none;
+  const http::Secrets none;
   CHECK(explain(answer(404, R"({"errors":[{"code":"NAME_UNKNOWN","message":"no repo"}]})"), none) ==
         "HTTP 404 NAME_UNKNOWN: no repo");
   CHECK(explain(answer(502, "<html><body>x</body></html>"), none) == "HTTP 502 Bad Gateway");
@@ -49,7 +59,7 @@ TEST_CASE("one line of explanation") {
 }
 
 TEST_CASE("secrets do not appear, plain or in base64") {
-  Secrets secrets;
+  http::Secrets secrets;
   secrets.add("hunter22");
   secrets.add("hunter22-long");
   secrets.add("abc");  // too short to hide
@@ -59,10 +69,10 @@ TEST_CASE("secrets do not appear, plain or in base64") {
 
 TEST_CASE("each way in which a certificate fails has a hint of its own") {
   const auto hint = [](const char* text) {
-    HttpResponse failed;
-    failed.failure = TransportFailure{TransportFailure::Kind::certificate, text};
+    http::Response failed;
+    failed.failure = http::TransportFailure{http::TransportFailure::Kind::certificate, text};
     try {
-      throw_failure(failed, "pull of x", Secrets{});
+      throw_failure(failed, "pull of x", http::Secrets{});
     } catch (const Error& e) {
       return e.hint();
     }
@@ -77,7 +87,7 @@ TEST_CASE("codes of errors") {
   CHECK(thrown(answer(401, "")) == ErrorCode::denied);
   CHECK(thrown(answer(403, "")) == ErrorCode::denied);
   CHECK(thrown(answer(500, "")) == ErrorCode::network);
-  HttpResponse broken;
-  broken.failure = TransportFailure{TransportFailure::Kind::certificate, "untrusted"};
+  http::Response broken;
+  broken.failure = http::TransportFailure{http::TransportFailure::Kind::certificate, "untrusted"};
   CHECK(thrown(broken) == ErrorCode::network);
 }

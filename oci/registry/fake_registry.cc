@@ -12,10 +12,10 @@ namespace cbuild::oci::registry {
 
 namespace {
 
-FakeResponse plain(int status) { return {.status = status}; }
+http::FakeResponse plain(int status) { return {.status = status}; }
 
 /// "bytes=5-" of a content; nullopt when there is no Range header.
-std::optional<std::size_t> range_of(const FakeRequest& request) {
+std::optional<std::size_t> range_of(const http::FakeRequest& request) {
   const std::string range = request.header("range");
   if (!range.starts_with("bytes=") || !range.ends_with('-')) return std::nullopt;
   return static_cast<std::size_t>(parse_int(std::string_view(range).substr(6, range.size() - 7)).value_or(0));
@@ -23,14 +23,14 @@ std::optional<std::size_t> range_of(const FakeRequest& request) {
 
 }  // namespace
 
-FakeResponse error_response(int status, const std::string& code, const std::string& message) {
+http::FakeResponse error_response(int status, const std::string& code, const std::string& message) {
   return {.status = status,
           .headers = {{"Content-Type", "application/json"}},
           .body = cat(R"({"errors":[{"code":")", code, R"(","message":")", message, R"("}]})")};
 }
 
 FakeRegistry::FakeRegistry() {
-  server = std::make_unique<FakeServer>([this](const FakeRequest& request) { return handle(request); });
+  server = std::make_unique<http::FakeServer>([this](const http::FakeRequest& request) { return handle(request); });
 }
 
 Digest FakeRegistry::add_blob(const std::string& repository, const std::string& content) {
@@ -59,13 +59,13 @@ Reference FakeRegistry::reference(const std::string& name_and_tag) const {
   return parse_reference(server->authority() + "/" + name_and_tag);
 }
 
-FakeResponse FakeRegistry::handle(const FakeRequest& request) {
-  FakeResponse out = route(request);
+http::FakeResponse FakeRegistry::handle(const http::FakeRequest& request) {
+  http::FakeResponse out = route(request);
   if (alter) alter(request, out);
   return out;
 }
 
-FakeResponse FakeRegistry::route(const FakeRequest& request) {
+http::FakeResponse FakeRegistry::route(const http::FakeRequest& request) {
   if (script) {
     if (auto scripted = script(request)) return *scripted;
   }
@@ -88,7 +88,7 @@ FakeResponse FakeRegistry::route(const FakeRequest& request) {
   return rest.starts_with("uploads/") ? upload(request, repository) : blob(request, repository, rest);
 }
 
-FakeResponse FakeRegistry::token(const FakeRequest& request) {
+http::FakeResponse FakeRegistry::token(const http::FakeRequest& request) {
   if (request.param("service") != "fake" && request.method == "GET") violations.emplace_back("token without service");
   if (!basic_user.empty()) {
     const std::string wanted = "Basic " + base64_encode(basic_user + ":" + basic_password);
@@ -101,7 +101,7 @@ FakeResponse FakeRegistry::token(const FakeRequest& request) {
   return {.body = cat(R"({"token":")", token, R"(","expires_in":300})")};
 }
 
-std::optional<FakeResponse> FakeRegistry::check_access(const FakeRequest& request, const ScopeSet& needed) {
+std::optional<http::FakeResponse> FakeRegistry::check_access(const http::FakeRequest& request, const ScopeSet& needed) {
   const std::string given = request.header("authorization");
   if (!wants_token) {
     if (basic_user.empty()) {
@@ -109,14 +109,14 @@ std::optional<FakeResponse> FakeRegistry::check_access(const FakeRequest& reques
       return std::nullopt;
     }
     if (given == "Basic " + base64_encode(basic_user + ":" + basic_password)) return std::nullopt;
-    FakeResponse refused = error_response(401, "UNAUTHORIZED", "authentication required");
+    http::FakeResponse refused = error_response(401, "UNAUTHORIZED", "authentication required");
     refused.headers.emplace_back("WWW-Authenticate", "Basic realm=\"fake, registry\"");
     return refused;
   }
   const bool has = given.starts_with("Bearer ");
   const auto token = tokens.find(has ? given.substr(7) : "");
   if (token != tokens.end() && token->second.covers(needed)) return std::nullopt;
-  FakeResponse refused = error_response(401, "UNAUTHORIZED", "authentication required");
+  http::FakeResponse refused = error_response(401, "UNAUTHORIZED", "authentication required");
   std::string challenge = cat("Bearer realm=\"", realm.empty() ? server->url("/token") : realm, "\",service=\"fake\"");
   if (!needed.empty()) challenge += cat(",scope=\"", join(needed.texts(), " "), '"');
   if (token != tokens.end()) {
@@ -127,10 +127,11 @@ std::optional<FakeResponse> FakeRegistry::check_access(const FakeRequest& reques
   return refused;
 }
 
-FakeResponse FakeRegistry::blob(const FakeRequest& request, const std::string& repository, const std::string& digest) {
+http::FakeResponse FakeRegistry::blob(const http::FakeRequest& request, const std::string& repository,
+                                      const std::string& digest) {
   const auto found = blobs.find(repository + "@" + digest);
   if (found == blobs.end()) return error_response(404, "BLOB_UNKNOWN", "blob unknown to registry");
-  FakeResponse out;
+  http::FakeResponse out;
   out.headers = {{"Content-Type", "application/octet-stream"}, {"Docker-Content-Digest", digest}};
   out.body = found->second;
   const auto from = range_of(request);
@@ -145,8 +146,8 @@ FakeResponse FakeRegistry::blob(const FakeRequest& request, const std::string& r
   return out;
 }
 
-FakeResponse FakeRegistry::manifest(const FakeRequest& request, const std::string& repository,
-                                    const std::string& name) {
+http::FakeResponse FakeRegistry::manifest(const http::FakeRequest& request, const std::string& repository,
+                                          const std::string& name) {
   if (request.method == "PUT") {
     const Digest digest = add_manifest(repository, name, request.body, request.header("content-type"));
     return {.status = 201, .headers = {{"Docker-Content-Digest", digest.str()}, {"Location", request.path}}};
@@ -158,7 +159,7 @@ FakeResponse FakeRegistry::manifest(const FakeRequest& request, const std::strin
   return {.headers = {{"Content-Type", type}, {"Docker-Content-Digest", sha256(body).str()}}, .body = body};
 }
 
-FakeResponse FakeRegistry::start_upload(const FakeRequest& request, const std::string& repository) {
+http::FakeResponse FakeRegistry::start_upload(const http::FakeRequest& request, const std::string& repository) {
   if (request.method != "POST") violations.push_back(request.method + " on uploads/");
   if (request.header("content-length") != "0") violations.emplace_back("POST without Content-Length: 0");
   if (const std::string digest = request.param("mount"); !digest.empty()) {
@@ -175,7 +176,7 @@ FakeResponse FakeRegistry::start_upload(const FakeRequest& request, const std::s
   return {.status = 202, .headers = {{"Location", relative_location ? location : server->url(location)}}};
 }
 
-FakeResponse FakeRegistry::upload(const FakeRequest& request, const std::string& repository) {
+http::FakeResponse FakeRegistry::upload(const http::FakeRequest& request, const std::string& repository) {
   if (!uploads.contains(request.path)) return error_response(404, "BLOB_UPLOAD_UNKNOWN", "no such upload");
   if (request.param("_state") != "a+b") violations.emplace_back("query of the Location was lost");
   uploads.erase(request.path);

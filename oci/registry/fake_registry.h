@@ -9,10 +9,10 @@
 
 #include "base/error.h"
 #include "base/files.h"
+#include "base/http/fake_server.h"
 #include "oci/layout.h"
 #include "oci/registry/challenge.h"
 #include "oci/registry/client.h"
-#include "oci/registry/fake_server.h"
 
 namespace cbuild::oci::registry {
 
@@ -22,9 +22,9 @@ struct FakeRegistry {
   FakeRegistry();
 
   /// Consulted first; a value is the answer.
-  std::function<std::optional<FakeResponse>(const FakeRequest&)> script;
+  std::function<std::optional<http::FakeResponse>(const http::FakeRequest&)> script;
   /// Changes what would be answered.
-  std::function<void(const FakeRequest&, FakeResponse&)> alter;
+  std::function<void(const http::FakeRequest&, http::FakeResponse&)> alter;
   /// With this, every request but /token needs a bearer token that covers its scope.
   bool wants_token = false;
   std::string basic_user, basic_password;  ///< the account /token and Basic ask for; empty: anonymous
@@ -46,21 +46,21 @@ struct FakeRegistry {
                       const std::string& type = std::string(media_type::kManifest));
   Reference reference(const std::string& name_and_tag) const;
 
-  std::unique_ptr<FakeServer> server;  // last member: it calls into the others until it has ended
+  std::unique_ptr<http::FakeServer> server;  // last member: it calls into the others until it has ended
 
  private:
-  FakeResponse handle(const FakeRequest& request);
-  FakeResponse route(const FakeRequest& request);
-  FakeResponse token(const FakeRequest& request);
-  std::optional<FakeResponse> check_access(const FakeRequest& request, const ScopeSet& needed);
-  FakeResponse blob(const FakeRequest& request, const std::string& repository, const std::string& digest);
-  FakeResponse manifest(const FakeRequest& request, const std::string& repository, const std::string& name);
-  FakeResponse start_upload(const FakeRequest& request, const std::string& repository);
-  FakeResponse upload(const FakeRequest& request, const std::string& repository);
+  http::FakeResponse handle(const http::FakeRequest& request);
+  http::FakeResponse route(const http::FakeRequest& request);
+  http::FakeResponse token(const http::FakeRequest& request);
+  std::optional<http::FakeResponse> check_access(const http::FakeRequest& request, const ScopeSet& needed);
+  http::FakeResponse blob(const http::FakeRequest& request, const std::string& repository, const std::string& digest);
+  http::FakeResponse manifest(const http::FakeRequest& request, const std::string& repository, const std::string& name);
+  http::FakeResponse start_upload(const http::FakeRequest& request, const std::string& repository);
+  http::FakeResponse upload(const http::FakeRequest& request, const std::string& repository);
 };
 
 /// {"errors":[{"code":...,"message":...}]}
-FakeResponse error_response(int status, const std::string& code, const std::string& message);
+http::FakeResponse error_response(int status, const std::string& code, const std::string& message);
 
 /// Cancels what takes longer than any test should, and says so.
 class Watchdog {

@@ -6,13 +6,13 @@
 
 #include <span>
 
-#include "oci/registry/http.h"
+#include "base/http/http.h"
 #include "oci/registry/pull_fixture.h"
 
 namespace cbuild::oci::registry {
 
 /// What is done to an answer.
-using Change = std::function<void(FakeResponse&)>;
+using Change = std::function<void(http::FakeResponse&)>;
 inline constexpr ErrorCode kWorks = ErrorCode::internal;  // what code_of() gives without an error
 inline constexpr unsigned kAlways = 1000;
 
@@ -27,38 +27,38 @@ struct FaultRow {
   unsigned most = kAlways;  ///< of these requests
 };
 
-inline Change with_status(int code, HeaderList headers = {}, std::string body = {}) {
-  return [=](FakeResponse& r) { r = {.status = code, .headers = headers, .body = body}; };
+inline Change with_status(int code, http::HeaderList headers = {}, std::string body = {}) {
+  return [=](http::FakeResponse& r) { r = {.status = code, .headers = headers, .body = body}; };
 }
 inline Change raw(std::string bytes) {
-  return [=](FakeResponse& r) { r.raw = bytes; };
+  return [=](http::FakeResponse& r) { r.raw = bytes; };
 }
 inline Change header(std::string name, std::string value) {
-  return [=](FakeResponse& r) {
+  return [=](http::FakeResponse& r) {
     std::erase_if(r.headers, [&](const auto& h) { return h.first == name; });
     if (!value.empty()) r.headers.emplace_back(name, value);
   };
 }
 inline Change body(std::string text) {
-  return [=](FakeResponse& r) { r.body = text; };
+  return [=](http::FakeResponse& r) { r.body = text; };
 }
 inline Change both(Change a, Change b) {
-  return [=](FakeResponse& r) {
+  return [=](http::FakeResponse& r) {
     a(r);
     b(r);
   };
 }
 
-inline const Change kHangUp = [](FakeResponse& r) { r.hang_up = true; };
-inline const Change kSilent = [](FakeResponse& r) { r.silent = true; };
-inline const Change kCut = [](FakeResponse& r) { r.reset_after = r.body.size() / 2; };
-inline const Change kShort = [](FakeResponse& r) {
+inline const Change kHangUp = [](http::FakeResponse& r) { r.hang_up = true; };
+inline const Change kSilent = [](http::FakeResponse& r) { r.silent = true; };
+inline const Change kCut = [](http::FakeResponse& r) { r.reset_after = r.body.size() / 2; };
+inline const Change kShort = [](http::FakeResponse& r) {
   r.stated_length = r.body.size();
   r.body.resize(r.body.size() / 2);
 };
-inline const Change kChunked = [](FakeResponse& r) { r.chunked = true; };
-inline const Change kDrip = [](FakeResponse& r) { r.drip_ms = 200; };
-inline const Change kDamage = [](FakeResponse& r) {
+inline const Change kChunked = [](http::FakeResponse& r) { r.chunked = true; };
+inline const Change kDrip = [](http::FakeResponse& r) { r.drip_ms = 200; };
+inline const Change kDamage = [](http::FakeResponse& r) {
   if (!r.body.empty()) r.body[r.body.size() / 2] ^= 1;
 };
 inline const Change kNoDigest = header("Docker-Content-Digest", "");
@@ -80,7 +80,7 @@ struct FaultFixture : PullFixture {
   void inject(const FaultRow& row) {
     left_ = row.times;
     meant_ = 0;
-    registry.alter = [this, &row](const FakeRequest& request, FakeResponse& response) {
+    registry.alter = [this, &row](const http::FakeRequest& request, http::FakeResponse& response) {
       if (request.method != row.method || !is_meant(request.path, row.path)) return;
       ++meant_;
       if (left_ == 0) return;

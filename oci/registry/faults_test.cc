@@ -36,7 +36,7 @@ TEST_CASE_FIXTURE(FaultFixture, "faults of a manifest's transfer") {
       {"chunked", "GET", "/manifests/", kAlways, kChunked},
       {"chunked, cut once", "GET", "/manifests/", 1, both(kChunked, kCut)},
       {"chunked, cut always", "GET", "/manifests/", kAlways, both(kChunked, kCut), ErrorCode::network, "", 5},
-      {"no length", "GET", "/manifests/", kAlways, [](FakeResponse& r) { r.no_length = true; }},
+      {"no length", "GET", "/manifests/", kAlways, [](http::FakeResponse& r) { r.no_length = true; }},
       {"garbage once", "GET", "/manifests/", 1, raw(kGarbage)},
       {"garbage always", "GET", "/manifests/", kAlways, raw(kGarbage), ErrorCode::network, "not HTTP", 5},
       {"nothing once", "GET", "/manifests/", 1, raw("")},
@@ -49,7 +49,7 @@ TEST_CASE_FIXTURE(FaultFixture, "faults of a manifest's transfer") {
        raw(cat("HTTP/1.1 200 OK\r\nnonsense\r\n", whole_answer("\r\n", manifest)))},
       {"huge headers", "GET", "/manifests/", kAlways, header("X-Big", kHuge), ErrorCode::network, "", 5},
       {"a thousand headers", "GET", "/manifests/", 1,
-       [](FakeResponse& r) {
+       [](http::FakeResponse& r) {
          for (int i = 0; i < 1000; ++i) r.headers.emplace_back(cat("X-", i), "value");
        }},
       {"a huge body", "GET", "/manifests/", kAlways, body(kHuge + kHuge), ErrorCode::corrupt, "larger than", 1},
@@ -172,7 +172,7 @@ TEST_CASE_FIXTURE(FaultFixture, "faults of HEAD") {
       {"500", "HEAD", "/manifests/", kAlways, with_status(500), kWorks, "", 1},
       {"reset", "HEAD", "/manifests/", kAlways, kHangUp, kWorks, "", 2},
       {"no digest", "HEAD", "/manifests/", kAlways, kNoDigest, kWorks, "", 1},
-      {"no length", "HEAD", "/manifests/", kAlways, [](FakeResponse& r) { r.no_length = true; }, kWorks, "", 1},
+      {"no length", "HEAD", "/manifests/", kAlways, [](http::FakeResponse& r) { r.no_length = true; }, kWorks, "", 1},
       {"no type", "HEAD", "/manifests/", kAlways, header("Content-Type", ""), kWorks, "", 1},
       {"a page", "HEAD", "/manifests/", kAlways, header("Content-Type", "text/html"), kWorks, "", 1},
   };
@@ -188,9 +188,9 @@ TEST_CASE_FIXTURE(FaultFixture, "faults of a blob") {
       {"chunked, cut once", "GET", "/blobs/", 1, both(kChunked, kCut)},
       {"damaged once", "GET", "/blobs/", 1, kDamage},
       {"damaged always", "GET", "/blobs/", kAlways, kDamage, ErrorCode::corrupt, "instead of", 2},
-      {"longer once", "GET", "/blobs/", 1, [](FakeResponse& r) { r.body += "x"; }},
+      {"longer once", "GET", "/blobs/", 1, [](http::FakeResponse& r) { r.body += "x"; }},
       {"longer always, without length", "GET", "/blobs/", kAlways,
-       [](FakeResponse& r) {
+       [](http::FakeResponse& r) {
          r.body += "x";
          r.no_length = true;
        },
@@ -256,8 +256,12 @@ TEST_CASE_FIXTURE(FaultFixture, "faults of a config") {
 
 TEST_CASE_FIXTURE(FaultFixture, "faults of a token server") {
   registry.wants_token = true;
-  const auto as_access_token = [](FakeResponse& r) { r.body = replace_all(r.body, R"("token")", R"("access_token")"); };
-  const auto expires = [](const char* in) { return [=](FakeResponse& r) { r.body = replace_all(r.body, "300", in); }; };
+  const auto as_access_token = [](http::FakeResponse& r) {
+    r.body = replace_all(r.body, R"("token")", R"("access_token")");
+  };
+  const auto expires = [](const char* in) {
+    return [=](http::FakeResponse& r) { r.body = replace_all(r.body, "300", in); };
+  };
   const FaultRow rows[] = {
       {"as access_token", "GET", "/token", kAlways, as_access_token, kWorks, "", 1},
       {"503 once", "GET", "/token", 1, with_status(503), kWorks, "", 2},

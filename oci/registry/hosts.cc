@@ -14,12 +14,12 @@ namespace cbuild::oci::registry {
 
 namespace {
 
-using FailureKind = TransportFailure::Kind;
+using FailureKind = http::TransportFailure::Kind;
 constexpr std::size_t kMostCertificates = 1u << 20;
 constexpr std::chrono::milliseconds kProbeHandshake{10'000};
 
 /// certs.d directories are named as users write the registry; docker.io's API has another host.
-std::vector<std::string> directory_names(const Url& url) {
+std::vector<std::string> directory_names(const http::Url& url) {
   std::vector<std::string> names = {url.authority()};
   if (url.port.empty()) names.push_back(url.host + (url.scheme == "https" ? ":443" : ":80"));
   if (url.host == "registry-1.docker.io") names.emplace_back("docker.io");
@@ -43,7 +43,7 @@ std::string read_certificate(const std::string& path) {
   throw Error(ErrorCode::input, cat(path, " does not exist"));
 }
 
-void read_directory(const std::string& path, TlsConfig& tls) {
+void read_directory(const std::string& path, http::TlsConfig& tls) {
   const auto dir = sys::try_open_at(AT_FDCWD, path, O_RDONLY | O_DIRECTORY);
   if (!dir) return;
   const std::vector<std::string> names = sys::list_dir(dir->get());
@@ -63,7 +63,7 @@ void read_directory(const std::string& path, TlsConfig& tls) {
 }
 
 /// Whether there is a TLS server, though perhaps one that we do not trust or that does not trust us.
-bool speaks_tls(const HttpResponse& response) {
+bool speaks_tls(const http::Response& response) {
   if (!response.failure) return true;
   const FailureKind kind = response.failure->kind;
   return kind != FailureKind::tls && kind != FailureKind::connect && kind != FailureKind::broken &&
@@ -71,17 +71,17 @@ bool speaks_tls(const HttpResponse& response) {
 }
 
 /// Of two answers that are none: whether the one to plain http shows better why.
-bool is_more_telling(const HttpResponse& by_http, const HttpResponse& by_tls) {
+bool is_more_telling(const http::Response& by_http, const http::Response& by_tls) {
   if (!by_http.failure || by_tls.failure->kind == FailureKind::no_authorities) return false;
   return by_tls.failure->kind == FailureKind::tls || by_http.failure->kind != FailureKind::connect;
 }
 
 }  // namespace
 
-Hosts::Hosts(const Options& options, HttpPool& pool, const Secrets& secrets, RetryPolicy& retry)
+Hosts::Hosts(const Options& options, http::Pool& pool, const http::Secrets& secrets, http::RetryPolicy& retry)
     : options_(options), pool_(pool), secrets_(secrets), retry_(retry) {}
 
-bool Hosts::is_insecure(const Url& url) const {
+bool Hosts::is_insecure(const http::Url& url) const {
   return std::any_of(options_.insecure.begin(), options_.insecure.end(), [&](const std::string& entry) {
     const std::string name = to_lower(entry);
     return name == url.host || name == url.authority() ||
@@ -89,8 +89,8 @@ bool Hosts::is_insecure(const Url& url) const {
   });
 }
 
-HttpResponse Hosts::ping(const Url& base) {
-  HttpRequest ping;
+http::Response Hosts::ping(const http::Url& base) {
+  http::Request ping;
   ping.url = base;
   ping.url.path = "/v2/";
   ping.tls = tls(ping.url);
@@ -102,15 +102,15 @@ HttpResponse Hosts::ping(const Url& base) {
 }
 
 /// A connection that breaks says nothing, so both are asked again as anything else is.
-Url Hosts::find_out(const Url& secure, const Url& plain, std::string_view doing) {
+http::Url Hosts::find_out(const http::Url& secure, const http::Url& plain, std::string_view doing) {
   for (unsigned attempt = 1;; ++attempt) {
-    const HttpResponse by_tls = ping(secure);
+    const http::Response by_tls = ping(secure);
     if (speaks_tls(by_tls)) return secure;
-    const HttpResponse by_http = ping(plain);
+    const http::Response by_http = ping(plain);
     const bool tls_is_refused = by_tls.failure->kind == FailureKind::tls;
     // 400 is what TLS servers say to plain http.
     if (!by_http.failure && (by_http.status != 400 || tls_is_refused)) return plain;
-    const HttpResponse& telling = is_more_telling(by_http, by_tls) ? by_http : by_tls;
+    const http::Response& telling = is_more_telling(by_http, by_tls) ? by_http : by_tls;
     const std::string why = cat(doing, ": ", explain(telling, secrets_));
     if (!retry_.again(telling, secure.origin(), attempt, why)) throw_failure(telling, doing, secrets_);
   }
@@ -127,16 +127,16 @@ Endpoint Hosts::endpoint(const std::string& registry, std::string_view doing) {
   const std::lock_guard lock(slot->mutex);
   if (slot->endpoint) return *slot->endpoint;
   const std::string host = registry == "docker.io" ? "registry-1.docker.io" : registry;
-  const std::optional<Url> secure = parse_url("https://" + host), plain = parse_url("http://" + host);
+  const std::optional<http::Url> secure = http::parse_url("https://" + host), plain = http::parse_url("http://" + host);
   if (!secure || !plain) throw Error(ErrorCode::input, "invalid registry name " + go_quote(registry));
   Endpoint out{registry, *secure, is_insecure(*secure)};
-  const bool may_be_plain = out.insecure || locality(secure->host) == Locality::loopback;
+  const bool may_be_plain = out.insecure || http::locality(secure->host) == http::Locality::loopback;
   if (may_be_plain) out.base = find_out(*secure, *plain, doing);
   slot->endpoint = out;
   return out;
 }
 
-TlsConfig Hosts::tls(const Url& url) {
+http::TlsConfig Hosts::tls(const http::Url& url) {
   if (url.scheme != "https") return {};
   const std::lock_guard lock(mutex_);
   const auto known = tls_.find(url.authority());
@@ -144,8 +144,8 @@ TlsConfig Hosts::tls(const Url& url) {
   return tls_.emplace(url.authority(), read_certificates(url)).first->second;
 }
 
-TlsConfig Hosts::read_certificates(const Url& url) const {
-  TlsConfig tls;
+http::TlsConfig Hosts::read_certificates(const http::Url& url) const {
+  http::TlsConfig tls;
   for (const std::string& root : certificate_roots(options_)) {
     for (const std::string& name : directory_names(url)) read_directory(join_path(root, name), tls);
   }

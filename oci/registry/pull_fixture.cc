@@ -32,8 +32,9 @@ PullFixture::PullFixture()
 
 PullFixture::~PullFixture() { CHECK(registry.violations == std::vector<std::string>{}); }
 
-void PullFixture::script_blobs(std::vector<FakeResponse> responses) {
-  registry.script = [responses, n = std::size_t{0}](const FakeRequest& r) mutable -> std::optional<FakeResponse> {
+void PullFixture::script_blobs(std::vector<http::FakeResponse> responses) {
+  registry.script = [responses,
+                     n = std::size_t{0}](const http::FakeRequest& r) mutable -> std::optional<http::FakeResponse> {
     if (!is_blob(r) || n >= responses.size()) return std::nullopt;
     return responses[n++];
   };

@@ -19,12 +19,12 @@ struct PullFixture : ClientFixture {
   Reference ref = registry.reference("team/app:1");
   Descriptor descriptor;
 
-  static bool is_blob(const FakeRequest& r) { return r.path.find("/blobs/") != std::string::npos; }
-  static bool is_manifest(const FakeRequest& r) { return r.path.find("/manifests/") != std::string::npos; }
+  static bool is_blob(const http::FakeRequest& r) { return r.path.find("/blobs/") != std::string::npos; }
+  static bool is_manifest(const http::FakeRequest& r) { return r.path.find("/manifests/") != std::string::npos; }
   std::size_t blob_requests() const { return registry.server->count("GET", "/blobs/"); }
-  FakeResponse whole() const { return {.body = blob}; }
+  http::FakeResponse whole() const { return {.body = blob}; }
   /// Answers the n-th request for a blob (from 0) with the n-th response, the rest as usual.
-  void script_blobs(std::vector<FakeResponse> responses);
+  void script_blobs(std::vector<http::FakeResponse> responses);
   void fetch() { client().fetch_blob(ref, descriptor, layout.blobs()); }
   void check_fetched();
 };

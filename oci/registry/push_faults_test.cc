@@ -9,7 +9,7 @@ using namespace cbuild::oci::registry;
 TEST_CASE_FIXTURE(FaultFixture, "faults of a push") {
   const std::string content = varied_content(200'000) + "end";
   const Descriptor layer = put_blob(layout.blobs(), content, std::string(media_type::kLayerGzip));
-  const Change lost = [&](FakeResponse& r) {
+  const Change lost = [&](http::FakeResponse& r) {
     registry.blobs.erase("team/app@" + layer.digest.str());
     r = error_response(404, "BLOB_UPLOAD_UNKNOWN", "x");
   };

@@ -14,7 +14,7 @@ namespace {
 constexpr unsigned kMostSessionRedirects = 10;
 constexpr std::string_view kAuthorization = "Authorization";
 
-bool is_redirect(const HttpResponse& response, const std::string& method) {
+bool is_redirect(const http::Response& response, const std::string& method) {
   if (response.failure) return false;
   const int status = response.status;
   if (status == 307 || status == 308) return true;
@@ -39,7 +39,8 @@ std::string warning_text(std::string_view header) {
 Session::Session(Options options)
     : options_(std::move(options)),
       pool_({std::max(1u, options_.max_connections_per_host), options_.cancel}),
-      retry_({std::max(1u, options_.max_attempts), options_.retry_delay, options_.cancel, options_.warn}),
+      retry_({std::max(1u, options_.max_attempts), options_.retry_delay, options_.cancel, options_.warn,
+              is_used_up_quota}),
       hosts_(options_, pool_, secrets_, retry_),
       store_(CredentialStore::places(options_.auth_file), options_.warn),
       auth_(pool_, hosts_, store_, secrets_, retry_, options_) {}
@@ -57,10 +58,10 @@ Call Session::call(const Reference& reference, const std::string& rest, ScopeSet
 }
 
 Session::Answer Session::once(const Call& call) {
-  HttpRequest request = call.request;
+  http::Request request = call.request;
   for (unsigned hops = 0;; ++hops) {
     const bool home = request.url.origin() == call.endpoint.base.origin();
-    HttpResponse response = home ? authorized(call, request) : foreign(call, request);
+    http::Response response = home ? authorized(call, request) : foreign(call, request);
     report_warnings(response);
     const std::string_view location = response.header("location");
     if (!is_redirect(response, request.method) || location.empty()) {
@@ -97,7 +98,7 @@ void Session::fail(const Call& call, const Answer& answer) {
   }
 }
 
-HttpResponse Session::perform(HttpRequest& request, const std::string& authorization) {
+http::Response Session::perform(http::Request& request, const std::string& authorization) {
   std::erase_if(request.headers, [](const auto& header) { return header.first == kAuthorization; });
   if (!authorization.empty()) request.headers.emplace_back(kAuthorization, authorization);
   request.tls = hosts_.tls(request.url);
@@ -105,11 +106,11 @@ HttpResponse Session::perform(HttpRequest& request, const std::string& authoriza
   return pool_.perform(request);
 }
 
-HttpResponse Session::authorized(const Call& call, HttpRequest& request) {
+http::Response Session::authorized(const Call& call, http::Request& request) {
   Authenticator::Attempt attempt{call.endpoint, call.repository, call.scopes, false, {}, 0};
   std::string header = auth_.first(attempt);
   while (true) {
-    HttpResponse response = perform(request, header);
+    http::Response response = perform(request, header);
     if (response.failure || response.status != 401) return response;
     const std::optional<std::string> better = auth_.answer(response, attempt);
     if (!better) return response;
@@ -118,8 +119,8 @@ HttpResponse Session::authorized(const Call& call, HttpRequest& request) {
 }
 
 /// Storage behind a registry and registries that stand in for one: no account, at most an anonymous token.
-HttpResponse Session::foreign(const Call& call, HttpRequest& request) {
-  HttpResponse response = perform(request, {});
+http::Response Session::foreign(const Call& call, http::Request& request) {
+  http::Response response = perform(request, {});
   if (response.failure || response.status != 401) return response;
   Endpoint there{request.url.authority(), request.url, hosts_.is_insecure(request.url)};
   Authenticator::Attempt attempt{there, call.repository, {}, true, {}, 0};
@@ -127,8 +128,8 @@ HttpResponse Session::foreign(const Call& call, HttpRequest& request) {
   return token ? perform(request, *token) : response;
 }
 
-Url Session::follow(const Call& call, const Url& from, std::string_view location) const {
-  const std::optional<Url> next = resolve_url(from, location);
+http::Url Session::follow(const Call& call, const http::Url& from, std::string_view location) const {
+  const std::optional<http::Url> next = resolve_url(from, location);
   const auto refuse = [&](std::string_view why) {
     throw Error(ErrorCode::network, cat(call.doing, ": ", from.host, " leads to ", why));
   };
@@ -136,15 +137,16 @@ Url Session::follow(const Call& call, const Url& from, std::string_view location
   if (next->scheme == "http" && from.scheme == "https" && !call.endpoint.insecure) {
     refuse("plain http at " + next->host);
   }
-  const Locality where = locality(next->host);
-  const bool inside = where == Locality::loopback || where == Locality::link_local;
-  if (inside && where != locality(call.endpoint.base.host)) refuse("an address inside this machine: " + next->host);
+  const http::Locality where = http::locality(next->host);
+  const bool inside = where == http::Locality::loopback || where == http::Locality::link_local;
+  if (inside && where != http::locality(call.endpoint.base.host))
+    refuse("an address inside this machine: " + next->host);
   return *next;
 }
 
-std::string Session::explain(const HttpResponse& response) const { return registry::explain(response, secrets_); }
+std::string Session::explain(const http::Response& response) const { return registry::explain(response, secrets_); }
 
-void Session::report_warnings(const HttpResponse& response) {
+void Session::report_warnings(const http::Response& response) {
   if (!options_.warn) return;
   for (const std::string_view header : response.all("warning")) {
     const std::string text = warning_text(header);

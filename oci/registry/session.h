@@ -6,13 +6,13 @@
 #include <set>
 #include <string>
 
+#include "base/http/http.h"
+#include "base/http/retry.h"
+#include "base/http/secrets.h"
 #include "oci/registry/auth.h"
 #include "oci/registry/client.h"
 #include "oci/registry/credentials.h"
 #include "oci/registry/hosts.h"
-#include "oci/registry/http.h"
-#include "oci/registry/retry.h"
-#include "oci/registry/secrets.h"
 
 namespace cbuild::oci::registry {
 
@@ -22,7 +22,7 @@ struct Call {
   Endpoint endpoint;
   std::string repository;
   ScopeSet scopes;
-  HttpRequest request;
+  http::Request request;
   std::string doing;  ///< "pull of example.com/app:1", for messages
 };
 
@@ -37,8 +37,8 @@ class Session {
   Call call(const Reference& reference, const std::string& rest, ScopeSet scopes, std::string doing);
 
   struct Answer {
-    HttpResponse response;
-    Url url;               ///< where it came from, after redirects
+    http::Response response;
+    http::Url url;         ///< where it came from, after redirects
     bool foreign = false;  ///< from another origin than the endpoint's
   };
   /// Authorised and redirected, one attempt.
@@ -50,23 +50,23 @@ class Session {
   bool again(const Call& call, const Answer& answer, unsigned attempt);
   /// Where a Location header leads. Throws Error{network} for what must not be followed: other schemes, plain
   /// http from a secure registry, an address inside this machine.
-  Url follow(const Call& call, const Url& from, std::string_view location) const;
+  http::Url follow(const Call& call, const http::Url& from, std::string_view location) const;
   /// Throws for an answer that is no success.
   [[noreturn]] void fail(const Call& call, const Answer& answer);
 
   /// Text for a message with secrets removed.
-  std::string explain(const HttpResponse& response) const;
+  std::string explain(const http::Response& response) const;
 
  private:
-  HttpResponse authorized(const Call& call, HttpRequest& request);
-  HttpResponse foreign(const Call& call, HttpRequest& request);
-  HttpResponse perform(HttpRequest& request, const std::string& authorization);
-  void report_warnings(const HttpResponse& response);
+  http::Response authorized(const Call& call, http::Request& request);
+  http::Response foreign(const Call& call, http::Request& request);
+  http::Response perform(http::Request& request, const std::string& authorization);
+  void report_warnings(const http::Response& response);
 
   const Options options_;
-  HttpPool pool_;
-  Secrets secrets_;
-  RetryPolicy retry_;
+  http::Pool pool_;
+  http::Secrets secrets_;
+  http::RetryPolicy retry_;
   Hosts hosts_;
   CredentialStore store_;
   Authenticator auth_;

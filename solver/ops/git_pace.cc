@@ -108,7 +108,7 @@ void GitPace::judge(const std::map<pid_t, std::uint64_t>& read, bool busy, Clock
   if (was_busy || static_cast<double>(moved) >= least) return;
   throw Error(ErrorCode::network, cat("only ", moved, " bytes in ", format_go_duration(window_.count() * 1'000'000),
                                       ", the least is ", rate_, " bytes/s"))
-      .with_hint(oci::registry::kLimitsHint);
+      .with_hint(http::kLimitsHint);
 }
 
 }  // namespace cbuild::solver::ops

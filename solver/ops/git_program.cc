@@ -80,7 +80,7 @@ bool has(const std::string& text, std::initializer_list<std::string_view> parts)
 
 }  // namespace
 
-GitProgram::GitProgram(const CancelSource* cancel, const oci::registry::TransferLimits& limits)
+GitProgram::GitProgram(const CancelSource* cancel, const http::TransferLimits& limits)
     : cancel_(cancel),
       connect_(std::max(std::chrono::seconds(1), std::chrono::ceil<std::chrono::seconds>(limits.connect))),
       rate_(std::clamp<std::uint64_t>(limits.rate, 1, kMostGitRate)),

@@ -7,8 +7,8 @@
 #include <vector>
 
 #include "base/cancel.h"
+#include "base/http/limits.h"
 #include "base/subprocess.h"
-#include "oci/registry/limits.h"
 
 namespace cbuild::solver::ops {
 
@@ -23,7 +23,7 @@ class GitProgram {
 
   /// What is slower than `limits` allow ends, over any transport (git_pace.h); the variables of git about slow
   /// transfers beat them. ssh gives up on a host that does not answer.
-  GitProgram(const CancelSource* cancel, const oci::registry::TransferLimits& limits);
+  GitProgram(const CancelSource* cancel, const http::TransferLimits& limits);
 
   /// One more "key = value" for every command.
   void configure(std::string key, std::string value) { config_.emplace_back(std::move(key), std::move(value)); }

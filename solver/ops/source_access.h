@@ -8,9 +8,9 @@
 #include <vector>
 
 #include "base/cancel.h"
+#include "base/http/limits.h"
 #include "base/progress.h"
 #include "cache/store.h"
-#include "oci/registry/limits.h"
 
 namespace cbuild::solver::ops {
 
@@ -23,7 +23,7 @@ struct SourceAccess {
   /// The value of a secret the user offered; nullopt if there is none of that id.
   std::function<std::optional<std::string>(const std::string& id)> secret;
   std::string ssh_agent = {};  ///< socket of the agent "default"; empty: none
-  oci::registry::TransferLimits limits = {};
+  http::TransferLimits limits = {};
 };
 
 /// One unit of work in the progress output, from construction to the end of the scope.

@@ -9,20 +9,20 @@
 #include <nlohmann/json.hpp>
 
 #include "base/error.h"
+#include "base/http/download.h"
 #include "base/sys.h"
 #include "base/text.h"
 #include "cache/facts.h"
 #include "oci/json.h"
 #include "oci/layer/unpack.h"
-#include "oci/registry/download.h"
 
 namespace cbuild::solver::ops {
 
 namespace {
 
 namespace json = oci::json;
-using oci::registry::DownloadRequest;
-using oci::registry::DownloadResult;
+using http::DownloadRequest;
+using http::DownloadResult;
 
 constexpr std::size_t kMaxKnown = 8;  // contents of one URL that are remembered
 constexpr std::string_view kNoTime = "none";
@@ -67,7 +67,7 @@ std::vector<Known> parse_known(const std::string& text) {
 }
 
 /// Which of the known contents an "unchanged" means; nullptr if that cannot be told.
-const Known* meant_by(const DownloadResult& result, const std::vector<Known>& known) {
+const Known* meant_by(const http::DownloadResult& result, const std::vector<Known>& known) {
   const auto bare = [](std::string_view etag) { return etag.starts_with("W/") ? etag.substr(2) : etag; };
   const Known* only = nullptr;
   unsigned tagged = 0;
@@ -97,12 +97,12 @@ struct UrlSources::Impl {
   std::vector<Known> known(const std::string& url);
   void remember(const std::string& url, const Known& now, std::vector<Known> before);
   UrlContent ask(const std::string& url, const Digest& expected);
-  DownloadResult download(DownloadRequest request, SourceTask& task);
-  DownloadRequest request_for(const std::string& url) const;
+  http::DownloadResult download(http::DownloadRequest request, SourceTask& task);
+  http::DownloadRequest request_for(const std::string& url) const;
   std::string authorization(const std::string& url) const;
 
   const SourceAccess access;
-  oci::registry::Downloader downloader;
+  http::Downloader downloader;
   std::mutex mutex;  // guards asked
   std::map<std::string, UrlContent> asked;
 };
@@ -126,7 +126,7 @@ void UrlSources::Impl::remember(const std::string& url, const Known& now, std::v
   cache::write_fact(access.store, url_key(url), to_text(before));
 }
 
-/// Secrets first; what stands in the URL itself is the same as any client makes of it.
+/// http::Secrets first; what stands in the URL itself is the same as any client makes of it.
 std::string UrlSources::Impl::authorization(const std::string& url) const {
   const std::string host = host_of(url, false);
   if (access.secret) {
@@ -136,16 +136,16 @@ std::string UrlSources::Impl::authorization(const std::string& url) const {
   return basic_authorization(url);
 }
 
-DownloadRequest UrlSources::Impl::request_for(const std::string& url) const {
-  const auto parsed = oci::registry::parse_url(without_user_info(url));
+http::DownloadRequest UrlSources::Impl::request_for(const std::string& url) const {
+  const auto parsed = http::parse_url(without_user_info(url));
   if (!parsed) throw Error(ErrorCode::input, cat(shown_url(url), " is no valid http URL"));
-  DownloadRequest request;
+  http::DownloadRequest request;
   request.url = *parsed;
   request.authorization = authorization(url);
   return request;
 }
 
-DownloadResult UrlSources::Impl::download(DownloadRequest request, SourceTask& task) {
+http::DownloadResult UrlSources::Impl::download(http::DownloadRequest request, SourceTask& task) {
   return downloader.get(
       request, [this] { return access.store.blobs().create(); },
       [&](std::uint64_t bytes, std::uint64_t total) { task.count(bytes, total); });
@@ -156,14 +156,14 @@ UrlContent UrlSources::Impl::ask(const std::string& url, const Digest& expected)
   const auto same = std::find_if(before.begin(), before.end(), [&](const Known& k) { return k.content == expected; });
   if (!expected.empty() && same != before.end()) return {same->content, same->modified_s};
 
-  DownloadRequest request = request_for(url);
+  http::DownloadRequest request = request_for(url);
   SourceTask task(access, cat("fetch ", shown_url(url)));
   request.content_is_known = !expected.empty();
   for (const Known& one : before)
     if (!one.etag.empty()) request.etags.push_back(one.etag);
   if (request.etags.empty() && !before.empty() && before.front().modified_is_strong)
     request.modified = before.front().modified;
-  DownloadResult result = download(request, task);
+  http::DownloadResult result = download(request, task);
   if (result.unchanged) {
     if (const Known* known = meant_by(result, before)) {
       const Known now = *known;
@@ -198,10 +198,10 @@ UrlContent UrlSources::pin(const std::string& url, const Digest& expected) {
 
 void UrlSources::fetch(const std::string& url, const Digest& content) {
   if (impl_->access.store.blobs().size(content)) return;
-  DownloadRequest request = impl_->request_for(url);
+  http::DownloadRequest request = impl_->request_for(url);
   request.content_is_known = true;
   SourceTask task(impl_->access, cat("fetch ", shown_url(url)));
-  const DownloadResult result = impl_->download(request, task);
+  const http::DownloadResult result = impl_->download(request, task);
   impl_->remember(
       url, {result.content, result.etag, result.last_modified, result.last_modified_s, result.modified_is_strong},
       impl_->known(url));

@@ -30,7 +30,7 @@ class UrlSources {
   ~UrlSources();
 
   /// The current content. Asked once per build. Where the URL is known to have given `expected` there is no request at
-  /// all. Throws what registry::Downloader::get() throws, and Error{input} for what is no http URL.
+  /// all. Throws what http::Downloader::get() throws, and Error{input} for what is no http URL.
   UrlContent pin(const std::string& url, const Digest& expected);
   /// Brings `content` into the store's blobs, if it is not there. Throws Error{corrupt} when the URL gives something
   /// else now.

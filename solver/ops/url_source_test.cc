@@ -8,16 +8,16 @@
 
 #include "base/error.h"
 #include "base/files.h"
+#include "base/http/fake_server.h"
 #include "base/sys.h"
 #include "base/text.h"
-#include "oci/registry/fake_server.h"
 
 namespace cbuild::solver::ops {
 namespace {
 
-using oci::registry::FakeRequest;
-using oci::registry::FakeResponse;
-using oci::registry::FakeServer;
+using http::FakeRequest;
+using http::FakeResponse;
+using http::FakeServer;
 
 /// One file on a server that knows entity tags, and a store.
 struct Fixture {
@@ -27,8 +27,8 @@ struct Fixture {
   std::map<std::string, std::string> secrets;
   std::string body = "one", etag = "\"1\"", modified = "Sun, 06 Nov 1994 08:49:37 GMT";
   int bodies = 0;  ///< how often the content was sent
-  FakeServer server{[this](const FakeRequest& r) -> FakeResponse {
-    FakeResponse out;
+  http::FakeServer server{[this](const http::FakeRequest& r) -> http::FakeResponse {
+    http::FakeResponse out;
     if (!etag.empty()) out.headers.emplace_back("ETag", etag);
     if (!modified.empty()) out.headers.emplace_back("Last-Modified", modified);
     const bool same = etag.empty() ? r.header("if-modified-since") == modified && !modified.empty()

@@ -13,10 +13,10 @@
 #include <vector>
 
 #include "base/cancel.h"
-#include "oci/registry/limits.h"
-#include "oci/registry/url.h"
+#include "base/http/limits.h"
+#include "base/http/url.h"
 
-namespace cbuild::oci::registry {
+namespace cbuild::http {
 
 using HeaderList = std::vector<std::pair<std::string, std::string>>;
 
@@ -50,7 +50,7 @@ struct TransportFailure {
   std::string text;
 };
 
-struct HttpResponse {
+struct Response {
   int status = 0;      ///< 0 when no status line has come
   HeaderList headers;  ///< names in lower case
   std::string body;    ///< unless it went to a sink
@@ -63,10 +63,10 @@ struct HttpResponse {
 };
 
 /// Receives the body of a 2xx answer piece by piece; the response has its status and headers by then. May
-/// throw, which ends the exchange and comes out of HttpPool::perform.
-using BodySink = std::function<void(const HttpResponse& head, std::span<const std::byte> data)>;
+/// throw, which ends the exchange and comes out of Pool::perform.
+using BodySink = std::function<void(const Response& head, std::span<const std::byte> data)>;
 
-struct HttpRequest {
+struct Request {
   std::string method = "GET";
   Url url;
   HeaderList headers;
@@ -85,20 +85,20 @@ struct HttpRequest {
 /// Performs single HTTP exchanges over libcurl, which is opened on first use. Thread-safe: each exchange has
 /// a handle of its own from a pool that keeps connections, names and TLS sessions. Follows no redirects,
 /// starts no threads.
-class HttpPool {
+class Pool {
  public:
   struct Options {
     unsigned max_connections_per_host = 4;
     const CancelSource* cancel = nullptr;
   };
-  explicit HttpPool(Options options);
-  ~HttpPool();
-  HttpPool(const HttpPool&) = delete;
-  HttpPool& operator=(const HttpPool&) = delete;
+  explicit Pool(Options options);
+  ~Pool();
+  Pool(const Pool&) = delete;
+  Pool& operator=(const Pool&) = delete;
 
   /// Throws Error{cancelled}, Error{unsupported} without libcurl, or what the sink throws. Everything that
   /// goes wrong on the wire is a value in the response.
-  HttpResponse perform(const HttpRequest& request);
+  Response perform(const Request& request);
 
   struct Impl;
 
@@ -106,4 +106,4 @@ class HttpPool {
   std::unique_ptr<Impl> impl_;
 };
 
-}  // namespace cbuild::oci::registry
+}  // namespace cbuild::http

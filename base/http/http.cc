@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-#include "oci/registry/http.h"
+#include "base/http/http.h"
 
 #include <algorithm>
 #include <condition_variable>
@@ -8,10 +8,10 @@
 
 #include "base/error.h"
 #include "base/files.h"
-#include "oci/registry/curl_library.h"
-#include "oci/registry/transfer.h"
+#include "base/http/curl_library.h"
+#include "base/http/transfer.h"
 
-namespace cbuild::oci::registry {
+namespace cbuild::http {
 
 namespace {
 
@@ -36,12 +36,12 @@ struct Channel {
 
 }  // namespace
 
-std::string_view HttpResponse::header(std::string_view name) const {
+std::string_view Response::header(std::string_view name) const {
   const auto it = std::find_if(headers.begin(), headers.end(), [&](const auto& h) { return h.first == name; });
   return it == headers.end() ? std::string_view() : it->second;
 }
 
-std::vector<std::string_view> HttpResponse::all(std::string_view name) const {
+std::vector<std::string_view> Response::all(std::string_view name) const {
   std::vector<std::string_view> out;
   for (const auto& [key, value] : headers) {
     if (key == name) out.push_back(value);
@@ -49,7 +49,7 @@ std::vector<std::string_view> HttpResponse::all(std::string_view name) const {
   return out;
 }
 
-struct HttpPool::Impl {
+struct Pool::Impl {
   explicit Impl(Options o) : options(o) {}
 
   void open() {
@@ -95,10 +95,10 @@ struct HttpPool::Impl {
   std::map<std::string, unsigned> busy;
 };
 
-HttpPool::HttpPool(Options options) : impl_(std::make_unique<Impl>(options)) {}
-HttpPool::~HttpPool() = default;
+Pool::Pool(Options options) : impl_(std::make_unique<Impl>(options)) {}
+Pool::~Pool() = default;
 
-HttpResponse HttpPool::perform(const HttpRequest& request) {
+Response Pool::perform(const Request& request) {
   const CancelSource* cancel = request.cancellable ? impl_->options.cancel : nullptr;
   if (cancel != nullptr) cancel->check();
   impl_->open();
@@ -108,4 +108,4 @@ HttpResponse HttpPool::perform(const HttpRequest& request) {
   return Transfer(*impl_->curl, impl_->share->get(), held.multi, held.easy, request, cancel).run();
 }
 
-}  // namespace cbuild::oci::registry
+}  // namespace cbuild::http

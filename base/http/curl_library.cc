@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-#include "oci/registry/curl_library.h"
+#include "base/http/curl_library.h"
 
 #include <dlfcn.h>
 
@@ -7,7 +7,7 @@
 #include "base/name_services.h"
 #include "base/text.h"
 
-namespace cbuild::oci::registry {
+namespace cbuild::http {
 
 namespace {
 
@@ -94,4 +94,4 @@ CurlShare::CurlShare(const CurlLibrary& curl) : curl_(curl), share_(curl.share_i
 
 CurlShare::~CurlShare() { curl_.share_cleanup(share_); }
 
-}  // namespace cbuild::oci::registry
+}  // namespace cbuild::http

@@ -5,7 +5,7 @@
 #include <string>
 #include <string_view>
 
-namespace cbuild::oci::registry {
+namespace cbuild::http {
 
 /// An absolute http or https URL (RFC 3986) without user info and fragment.
 struct Url {
@@ -39,4 +39,4 @@ std::string url_encode(std::string_view text);
 enum class Locality { open, internal, link_local, loopback };
 Locality locality(std::string_view host);
 
-}  // namespace cbuild::oci::registry
+}  // namespace cbuild::http

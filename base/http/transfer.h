@@ -4,24 +4,24 @@
 #include <exception>
 #include <memory>
 
-#include "oci/registry/curl_library.h"
-#include "oci/registry/http.h"
-#include "oci/registry/pace.h"
+#include "base/http/curl_library.h"
+#include "base/http/http.h"
+#include "base/http/pace.h"
 
-namespace cbuild::oci::registry {
+namespace cbuild::http {
 
 /// One exchange on one libcurl handle, driven through a multi handle so that a cancel ends it at once. The
 /// multi handle holds the connections that outlive the exchange. Included by the sources that wrap libcurl
 /// only.
 class Transfer {
  public:
-  Transfer(const CurlLibrary& curl, CURLSH* share, CURLM* multi, CURL* easy, const HttpRequest& request,
+  Transfer(const CurlLibrary& curl, CURLSH* share, CURLM* multi, CURL* easy, const Request& request,
            const CancelSource* cancel);
   ~Transfer();
   Transfer(const Transfer&) = delete;
   Transfer& operator=(const Transfer&) = delete;
 
-  HttpResponse run();
+  Response run();
 
  private:
   template <typename T>
@@ -49,9 +49,9 @@ class Transfer {
   CURLSH* share_;
   CURLM* multi_;
   CURL* easy_;
-  const HttpRequest& request_;
+  const Request& request_;
   const CancelSource* cancel_;
-  HttpResponse response_;
+  Response response_;
   curl_slist* headers_ = nullptr;
   char error_text_[CURL_ERROR_SIZE] = {};
   std::exception_ptr thrown_;
@@ -62,4 +62,4 @@ class Transfer {
   bool cancelled_ = false, too_large_ = false;
 };
 
-}  // namespace cbuild::oci::registry
+}  // namespace cbuild::http

@@ -1,20 +1,44 @@
 // SPDX-License-Identifier: Apache-2.0
-#include "oci/registry/download.h"
+#include "base/http/download.h"
 
 #include <doctest/doctest.h>
 
+#include <map>
+
 #include "base/error.h"
 #include "base/files.h"
+#include "base/http/fake_server.h"
 #include "base/text.h"
-#include "oci/layout.h"
-#include "oci/registry/fake_server.h"
 
-namespace cbuild::oci::registry {
+namespace cbuild::http {
 namespace {
 
+/// Blobs in memory, visible once they are committed.
+class MemoryBlobs {
+ public:
+  std::unique_ptr<BlobWriter> create() { return std::make_unique<Writer>(blobs_); }
+  bool has(const Digest& digest) const { return blobs_.contains(digest); }
+  const std::string& at(const Digest& digest) const { return blobs_.at(digest); }
+
+ private:
+  struct Writer final : BlobWriter {
+    explicit Writer(std::map<Digest, std::string>& to) : blobs(to) {}
+    void write(std::span<const std::byte> data) override {
+      text.append(reinterpret_cast<const char*>(data.data()), data.size());
+    }
+    Digest commit(const Digest&, std::optional<std::uint64_t>) override {
+      const Digest digest = sha256(text);
+      blobs[digest] = text;
+      return digest;
+    }
+    std::map<Digest, std::string>& blobs;
+    std::string text;
+  };
+  std::map<Digest, std::string> blobs_;
+};
+
 struct DownloadFixture {
-  TempDir dir = TempDir::in_tmp("download");
-  ImageLayout layout = ImageLayout::create(dir.path());
+  MemoryBlobs blobs;
   DownloaderOptions options{.max_attempts = 3, .retry_delay = std::chrono::milliseconds(1)};
   std::vector<std::string> warnings;
 
@@ -22,7 +46,7 @@ struct DownloadFixture {
     request.url = *parse_url(url);
     options.warn = [this](const std::string& text) { warnings.push_back(text); };
     Downloader downloader(options);
-    return downloader.get(request, [this] { return layout.blobs().create(); });
+    return downloader.get(request, [this] { return blobs.create(); });
   }
   Error error(const std::string& url, const DownloadRequest& request = {}) {
     try {
@@ -53,7 +77,7 @@ TEST_CASE_FIXTURE(DownloadFixture, "a file with its validators") {
   CHECK(got.last_modified_s == 784111777);
   CHECK(got.modified_is_strong);
   CHECK_FALSE(got.unchanged);
-  CHECK(read_blob(layout.blobs(), got.content) == "hello");
+  CHECK(blobs.at(got.content) == "hello");
   CHECK(server.log().at(0).header("if-none-match") == "");
 }
 
@@ -145,7 +169,7 @@ TEST_CASE_FIXTURE(DownloadFixture, "a cut body is an error, not a file") {
   CHECK(got.code() == ErrorCode::network);
   CHECK(std::string(got.what()).starts_with(cat("GET ", server.url("/f?key=***"), ": ")));
   CHECK(server.log().size() == 3);
-  CHECK_FALSE(layout.blobs().size(sha256("short")).has_value());
+  CHECK_FALSE(blobs.has(sha256("short")));
 }
 
 TEST_CASE_FIXTURE(DownloadFixture, "a body that stalls is an error") {
@@ -277,4 +301,4 @@ TEST_CASE("where redirects may lead") {
 }
 
 }  // namespace
-}  // namespace cbuild::oci::registry
+}  // namespace cbuild::http

@@ -9,12 +9,12 @@
 #include <string>
 #include <vector>
 
+#include "base/blob_writer.h"
 #include "base/cancel.h"
-#include "oci/blob_store.h"
-#include "oci/registry/limits.h"
-#include "oci/registry/url.h"
+#include "base/http/limits.h"
+#include "base/http/url.h"
 
-namespace cbuild::oci::registry {
+namespace cbuild::http {
 
 struct DownloaderOptions {
   unsigned max_attempts = 5;
@@ -74,4 +74,4 @@ class Downloader {
 Url follow_location(const Url& from, std::string_view location, std::string_view first_host, bool plain_allowed,
                     std::string_view doing);
 
-}  // namespace cbuild::oci::registry
+}  // namespace cbuild::http

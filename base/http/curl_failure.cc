@@ -1,12 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
-#include "oci/registry/curl_failure.h"
+#include "base/http/curl_failure.h"
 
 #include <algorithm>
 #include <initializer_list>
 
 #include "base/text.h"
 
-namespace cbuild::oci::registry {
+namespace cbuild::http {
 
 namespace {
 
@@ -72,4 +72,4 @@ TransportFailure failure_of(CURLcode code, const std::string& text) {
   return {kind_of(code, text), no_http ? cat("the answer is not HTTP (", text, ")") : text};
 }
 
-}  // namespace cbuild::oci::registry
+}  // namespace cbuild::http

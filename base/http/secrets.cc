@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
-#include "oci/registry/secrets.h"
+#include "base/http/secrets.h"
 
 #include "base/text.h"
 
-namespace cbuild::oci::registry {
+namespace cbuild::http {
 
 namespace {
 constexpr std::size_t kShortest = 4;  // replacing a shorter one would give it away
@@ -25,4 +25,4 @@ std::string Secrets::redact(std::string_view text) const {
   return sanitize_for_terminal(out);
 }
 
-}  // namespace cbuild::oci::registry
+}  // namespace cbuild::http

@@ -1,12 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
-#include "oci/registry/limits.h"
+#include "base/http/limits.h"
 
 #include <cstdlib>
 
 #include "base/error.h"
 #include "base/text.h"
 
-namespace cbuild::oci::registry {
+namespace cbuild::http {
 
 namespace {
 
@@ -56,4 +56,4 @@ TransferLimits transfer_limits_of_environment() {
   return limits;
 }
 
-}  // namespace cbuild::oci::registry
+}  // namespace cbuild::http

@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
-#include "oci/registry/url.h"
+#include "base/http/url.h"
 
 #include <doctest/doctest.h>
 
-using namespace cbuild::oci::registry;
+using namespace cbuild::http;
 
 namespace {
 

@@ -3,19 +3,19 @@
 // request is a GET, not a HEAD: servers that know no validators answer HEAD as well as they answer GET, and
 // where the entity tag of the answer is a known one after all, the body is not read. No coding is asked for; where one
 // comes all the same, the file is what lies under it (RFC 9110, 8.4), and the request is made again to have it decoded.
-#include "oci/registry/download.h"
+#include "base/http/download.h"
 
 #include <algorithm>
 
 #include "base/error.h"
+#include "base/http/failure.h"
+#include "base/http/http.h"
+#include "base/http/retry.h"
+#include "base/http/secrets.h"
 #include "base/sys.h"
 #include "base/text.h"
-#include "oci/registry/failure.h"
-#include "oci/registry/http.h"
-#include "oci/registry/retry.h"
-#include "oci/registry/secrets.h"
 
-namespace cbuild::oci::registry {
+namespace cbuild::http {
 
 namespace {
 
@@ -38,7 +38,7 @@ bool is_content_coding(std::string_view value) {
   return to_lower(trim(value)) != "identity";
 }
 
-bool is_redirect(const HttpResponse& response) {
+bool is_redirect(const Response& response) {
   if (response.failure) return false;
   const int status = response.status;
   return status == 301 || status == 302 || status == 303 || status == 307 || status == 308;
@@ -52,13 +52,13 @@ std::string_view opaque(std::string_view etag) {
 
 bool is_strong(std::string_view etag) { return etag.starts_with('"'); }
 
-ErrorCode download_code(const HttpResponse& response) {
+ErrorCode download_code(const Response& response) {
   if (response.failure) return ErrorCode::network;
   if (response.status == 404 || response.status == 410) return ErrorCode::not_found;
   return response.status == 401 || response.status == 403 ? ErrorCode::denied : ErrorCode::network;
 }
 
-std::string hint_for(const HttpResponse& response, const Url& url) {
+std::string hint_for(const Response& response, const Url& url) {
   using Kind = TransportFailure::Kind;
   if (response.failure) {
     switch (response.failure->kind) {
@@ -104,10 +104,10 @@ struct Downloader::Impl {
   explicit Impl(DownloaderOptions o)
       : options(std::move(o)),
         pool({4, options.cancel}),
-        retry({std::max(1u, options.max_attempts), options.retry_delay, options.cancel, options.warn}) {}
+        retry({std::max(1u, options.max_attempts), options.retry_delay, options.cancel, options.warn, nullptr}) {}
 
   const DownloaderOptions options;
-  HttpPool pool;
+  Pool pool;
   RetryPolicy retry;
   Secrets secrets;
 };
@@ -123,24 +123,24 @@ class FileTransfer {
 
   DownloadResult run() {
     for (unsigned attempt = 1;; ++attempt) {
-      const HttpResponse response = attempt_once();
+      const Response response = attempt_once();
       if (finished(response)) return finish();
-      const std::string why = cat(doing_, ": ", explain(response, impl_.secrets));
+      const std::string why = cat(doing_, ": ", explain_response(response, impl_.secrets));
       if (!impl_.retry.again(response, request_.url.origin(), attempt, why)) fail(response);
     }
   }
 
  private:
-  HttpResponse attempt_once() {
-    HttpRequest request;
+  Response attempt_once() {
+    Request request;
     request.url = request_.url;
     request.limits = impl_.options.limits;
-    request.sink = [this](const HttpResponse& head, std::span<const std::byte> data) { take(head, data); };
+    request.sink = [this](const Response& head, std::span<const std::byte> data) { take(head, data); };
     begun_ = false;
     for (unsigned hops = 0;; ++hops) {
       set_headers(request);
       request.decode = decode_;
-      HttpResponse response;
+      Response response;
       try {
         response = impl_.pool.perform(request);
       } catch (const BodyIsEncoded&) {
@@ -160,7 +160,7 @@ class FileTransfer {
     }
   }
 
-  void set_headers(HttpRequest& request) const {
+  void set_headers(Request& request) const {
     request.headers.clear();
     if (!request_.authorization.empty() && request.url.origin() == request_.url.origin()) {
       request.headers.emplace_back("Authorization", request_.authorization);
@@ -175,7 +175,7 @@ class FileTransfer {
     }
   }
 
-  HttpResponse note_head(HttpResponse response) {
+  Response note_head(Response response) {
     if (response.failure) {
       if (received_ > 0 && (decode_ || !is_strong(result_.etag))) restart();
       return response;
@@ -189,7 +189,7 @@ class FileTransfer {
     return response;
   }
 
-  void read_validators(const HttpResponse& head) {
+  void read_validators(const Response& head) {
     result_.etag = head.header("etag");
     result_.last_modified = head.header("last-modified");
     result_.last_modified_s = parse_http_date(result_.last_modified);
@@ -203,7 +203,7 @@ class FileTransfer {
   }
 
   /// The first bytes of an answer.
-  void begin(const HttpResponse& head) {
+  void begin(const Response& head) {
     begun_ = true;
     if (head.status == 206 && received_ > 0) {
       if (!head.header("content-range").starts_with(cat("bytes ", received_, "-"))) {
@@ -226,7 +226,7 @@ class FileTransfer {
     writer_ = make_();
   }
 
-  void take(const HttpResponse& head, std::span<const std::byte> data) {
+  void take(const Response& head, std::span<const std::byte> data) {
     if (!begun_) begin(head);
     check_size(received_ + data.size());
     writer_->write(data);
@@ -244,7 +244,7 @@ class FileTransfer {
     received_ = total_ = 0;
   }
 
-  bool finished(const HttpResponse& response) {
+  bool finished(const Response& response) {
     if (response.failure) return false;
     if (response.status == 304 && (!request_.etags.empty() || !request_.modified.empty())) return unchanged_ = true;
     return response.ok();
@@ -259,8 +259,8 @@ class FileTransfer {
     return result_;
   }
 
-  [[noreturn]] void fail(const HttpResponse& response) const {
-    throw Error(download_code(response), cat(doing_, ": ", explain(response, impl_.secrets)))
+  [[noreturn]] void fail(const Response& response) const {
+    throw Error(download_code(response), cat(doing_, ": ", explain_response(response, impl_.secrets)))
         .with_hint(hint_for(response, request_.url));
   }
 
@@ -291,4 +291,4 @@ DownloadResult Downloader::get(const DownloadRequest& request, const MakeWriter&
   return FileTransfer(*impl_, request, make, progress).run();
 }
 
-}  // namespace cbuild::oci::registry
+}  // namespace cbuild::http

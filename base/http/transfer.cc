@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-#include "oci/registry/transfer.h"
+#include "base/http/transfer.h"
 
 #include <netinet/in.h>
 #include <netinet/tcp.h>
@@ -14,12 +14,12 @@
 
 #include "base/error.h"
 #include "base/files.h"
+#include "base/http/curl_failure.h"
 #include "base/plain_file.h"
 #include "base/sys.h"
 #include "base/text.h"
-#include "oci/registry/curl_failure.h"
 
-namespace cbuild::oci::registry {
+namespace cbuild::http {
 
 namespace {
 
@@ -62,7 +62,7 @@ int limit_unsent(void*, curl_socket_t socket, curlsocktype) {
 
 }  // namespace
 
-Transfer::Transfer(const CurlLibrary& curl, CURLSH* share, CURLM* multi, CURL* easy, const HttpRequest& request,
+Transfer::Transfer(const CurlLibrary& curl, CURLSH* share, CURLM* multi, CURL* easy, const Request& request,
                    const CancelSource* cancel)
     : curl_(curl),
       share_(share),
@@ -192,7 +192,7 @@ void Transfer::set_proxy() {
   if (const std::string proxy = variable("HTTP_PROXY"); !proxy.empty()) set(CURLOPT_PROXY, proxy.c_str());
 }
 
-HttpResponse Transfer::run() {
+Response Transfer::run() {
   set_up();
   const CURLcode code = drive();
   if (cancelled_) throw Error(ErrorCode::cancelled, "cancelled");
@@ -342,4 +342,4 @@ int Transfer::on_seek(void* self, curl_off_t offset, int origin) {
   return CURL_SEEKFUNC_OK;
 }
 
-}  // namespace cbuild::oci::registry
+}  // namespace cbuild::http

@@ -9,7 +9,7 @@
 /// libcurl, opened with dlopen: linking it would make every start of the program load some 36 shared objects. In the
 /// static program (CBUILD_STATIC) it is linked in.
 /// Included by the sources that wrap the library only.
-namespace cbuild::oci::registry {
+namespace cbuild::http {
 
 struct CurlLibrary {
   /// Throws Error{unsupported} when there is no libcurl on this machine.
@@ -61,4 +61,4 @@ class CurlShare {
   std::mutex locks_[CURL_LOCK_DATA_LAST];
 };
 
-}  // namespace cbuild::oci::registry
+}  // namespace cbuild::http

@@ -11,9 +11,9 @@
 #include <string_view>
 
 #include "base/cancel.h"
-#include "oci/registry/http.h"
+#include "base/http/http.h"
 
-namespace cbuild::oci::registry {
+namespace cbuild::http {
 
 /// "Sun, 06 Nov 1994 08:49:37 GMT" (RFC 9110, 5.6.7) as seconds since the epoch; nullopt for anything else.
 std::optional<std::int64_t> parse_http_date(std::string_view text);
@@ -32,6 +32,7 @@ class RetryPolicy {
     std::chrono::milliseconds delay{1000};
     const CancelSource* cancel = nullptr;
     std::function<void(const std::string&)> warn;
+    std::function<bool(const Response&)> is_final;  ///< a refusal that will not pass soon; not set: none
   };
   explicit RetryPolicy(Options options) : options_(std::move(options)) {}
 
@@ -39,7 +40,7 @@ class RetryPolicy {
   void wait_turn(const std::string& origin);
   /// Whether the answer to attempt number `attempt` (from 1) is worth another one; waits first. `why` is a
   /// line for the warning. Throws Error{cancelled}.
-  bool again(const HttpResponse& response, const std::string& origin, unsigned attempt, const std::string& why);
+  bool again(const Response& response, const std::string& origin, unsigned attempt, const std::string& why);
 
  private:
   void sleep(std::chrono::milliseconds time) const;
@@ -49,4 +50,4 @@ class RetryPolicy {
   std::map<std::string, std::int64_t> closed_until_ns_;  ///< monotonic, by origin
 };
 
-}  // namespace cbuild::oci::registry
+}  // namespace cbuild::http

@@ -6,7 +6,7 @@
 #include <string>
 #include <string_view>
 
-namespace cbuild::oci::registry {
+namespace cbuild::http {
 
 /// The passwords and tokens in use, so that no message repeats one. Thread-safe.
 class Secrets {
@@ -20,4 +20,4 @@ class Secrets {
   std::set<std::string> known_;
 };
 
-}  // namespace cbuild::oci::registry
+}  // namespace cbuild::http

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-#include "oci/registry/fake_server.h"
+#include "base/http/fake_server.h"
 
 #include <arpa/inet.h>
 #include <doctest/doctest.h>
@@ -20,7 +20,7 @@
 #include "base/fd.h"
 #include "base/text.h"
 
-namespace cbuild::oci::registry {
+namespace cbuild::http {
 
 namespace {
 
@@ -310,4 +310,4 @@ void FakeServer::serve(State& state, int fd) {
   state.connections.erase(fd);
 }
 
-}  // namespace cbuild::oci::registry
+}  // namespace cbuild::http

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-#include "oci/registry/url.h"
+#include "base/http/url.h"
 
 #include <arpa/inet.h>
 #include <netinet/in.h>
@@ -11,7 +11,7 @@
 
 #include "base/text.h"
 
-namespace cbuild::oci::registry {
+namespace cbuild::http {
 
 namespace {
 
@@ -192,4 +192,4 @@ Locality locality(std::string_view host) {
   return Locality::open;
 }
 
-}  // namespace cbuild::oci::registry
+}  // namespace cbuild::http

@@ -1,12 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
-#include "oci/registry/pace.h"
+#include "base/http/pace.h"
 
 #include <doctest/doctest.h>
 
 #include "base/error.h"
 
 using namespace cbuild;
-using namespace cbuild::oci::registry;
+using namespace cbuild::http;
 using namespace std::chrono_literals;
 using FailureKind = TransportFailure::Kind;
 

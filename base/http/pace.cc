@@ -1,11 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
-#include "oci/registry/pace.h"
+#include "base/http/pace.h"
 
 #include <algorithm>
 
 #include "base/text.h"
 
-namespace cbuild::oci::registry {
+namespace cbuild::http {
 
 namespace {
 
@@ -95,4 +95,4 @@ std::chrono::milliseconds Pace::left() const {
   return std::max(left, std::chrono::milliseconds(1));
 }
 
-}  // namespace cbuild::oci::registry
+}  // namespace cbuild::http

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-#include "oci/registry/retry.h"
+#include "base/http/retry.h"
 
 #include <poll.h>
 
@@ -11,9 +11,8 @@
 
 #include "base/sys.h"
 #include "base/text.h"
-#include "oci/registry/failure.h"
 
-namespace cbuild::oci::registry {
+namespace cbuild::http {
 
 namespace {
 
@@ -28,7 +27,7 @@ std::optional<int> month_number(std::string_view name) {
 }
 
 /// How many attempts a kind of failure is worth at most.
-unsigned worth(const HttpResponse& response, unsigned max_attempts) {
+unsigned worth(const Response& response, unsigned max_attempts) {
   using Kind = TransportFailure::Kind;
   if (response.failure) {
     switch (response.failure->kind) {
@@ -49,14 +48,12 @@ unsigned worth(const HttpResponse& response, unsigned max_attempts) {
   }
   switch (response.status) {
     case 408:
+    case 429:
     case 500:
     case 502:
     case 503:
     case 504:
       return max_attempts;
-    // A quota that is used up (Docker Hub) comes without Retry-After and does not come back within minutes.
-    case 429:
-      return has_code(response, "TOOMANYREQUESTS") && response.header("retry-after").empty() ? 1 : max_attempts;
     default:
       return 1;
   }
@@ -123,9 +120,9 @@ void RetryPolicy::wait_turn(const std::string& origin) {
   }
 }
 
-bool RetryPolicy::again(const HttpResponse& response, const std::string& origin, unsigned attempt,
-                        const std::string& why) {
+bool RetryPolicy::again(const Response& response, const std::string& origin, unsigned attempt, const std::string& why) {
   if (attempt >= worth(response, options_.max_attempts)) return false;
+  if (options_.is_final && options_.is_final(response)) return false;
   std::chrono::milliseconds pause = backoff(options_.delay, attempt, random01());
   if (const auto asked = parse_retry_after(response.header("retry-after"), sys::now_ns() / 1'000'000'000)) {
     if (*asked > kLongestPauseMs) return false;
@@ -139,4 +136,4 @@ bool RetryPolicy::again(const HttpResponse& response, const std::string& origin,
   return true;
 }
 
-}  // namespace cbuild::oci::registry
+}  // namespace cbuild::http

@@ -5,9 +5,9 @@
 #include <cstdint>
 #include <optional>
 
-#include "oci/registry/http.h"
+#include "base/http/http.h"
 
-namespace cbuild::oci::registry {
+namespace cbuild::http {
 
 /// Keeps one exchange to its TransferLimits: what happens is reported to it, and over() says when it has to end. Counts
 /// only the time that is spent waiting for the network. Not thread-safe.
@@ -42,4 +42,4 @@ class Pace {
   std::uint64_t sent_ = 0;
 };
 
-}  // namespace cbuild::oci::registry
+}  // namespace cbuild::http

@@ -11,7 +11,7 @@
 
 /// A small HTTP/1.1 server on loopback for tests, able to misbehave on purpose. A thread of it that hangs makes the
 /// test fail when the server ends; it does not keep the others from running.
-namespace cbuild::oci::registry {
+namespace cbuild::http {
 
 struct FakeRequest {
   std::string method, path, body;
@@ -65,4 +65,4 @@ class FakeServer {
   int port_ = 0;
 };
 
-}  // namespace cbuild::oci::registry
+}  // namespace cbuild::http

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-#include "oci/registry/retry.h"
+#include "base/http/retry.h"
 
 #include <doctest/doctest.h>
 
@@ -7,29 +7,29 @@
 #include "base/sys.h"
 
 using namespace cbuild;
-using namespace cbuild::oci::registry;
+using namespace cbuild::http;
 using namespace std::chrono_literals;
 
 namespace {
 
-HttpResponse status(int code, HeaderList headers = {}, std::string body = {}) {
-  HttpResponse out;
+Response status(int code, HeaderList headers = {}, std::string body = {}) {
+  Response out;
   out.status = code;
   out.headers = std::move(headers);
   out.body = std::move(body);
   return out;
 }
 
-HttpResponse failure(TransportFailure::Kind kind, int status = 0) {
-  HttpResponse out;
+Response failure(TransportFailure::Kind kind, int status = 0) {
+  Response out;
   out.status = status;
   out.failure = TransportFailure{kind, "x"};
   return out;
 }
 
 /// How many attempts an answer is worth.
-unsigned attempts(const HttpResponse& response, unsigned most = 4) {
-  RetryPolicy policy({.max_attempts = most, .delay = 0ms, .cancel = nullptr, .warn = nullptr});
+unsigned attempts(const Response& response, unsigned most = 4) {
+  RetryPolicy policy({.max_attempts = most, .delay = 0ms, .cancel = nullptr, .warn = nullptr, .is_final = nullptr});
   unsigned n = 1;
   while (policy.again(response, "https://h", n, "x")) ++n;
   return n;
@@ -79,15 +79,18 @@ TEST_CASE("what is worth another attempt") {
   CHECK(attempts(failure(Kind::too_large)) == 1);
 }
 
-TEST_CASE("a quota that is used up is no passing fault") {
-  const std::string body = R"({"errors":[{"code":"TOOMANYREQUESTS","message":"pull rate limit"}]})";
-  CHECK(attempts(status(429, {}, body)) == 1);
-  CHECK(attempts(status(429, {{"retry-after", "0"}}, body)) == 4);
+TEST_CASE("an answer that the caller calls final is not asked for again") {
+  RetryPolicy policy(
+      {.max_attempts = 4, .delay = 0ms, .cancel = nullptr, .warn = nullptr, .is_final = [](const Response& r) {
+         return r.body == "used up";
+       }});
+  CHECK_FALSE(policy.again(status(429, {}, "used up"), "https://h", 1, "x"));
+  CHECK(policy.again(status(429, {}, "later"), "https://h", 1, "x"));
   CHECK(attempts(status(503, {{"retry-after", "86400"}})) == 1);
 }
 
 TEST_CASE("Retry-After closes the host for all, and only that host") {
-  RetryPolicy policy({.max_attempts = 2, .delay = 0ms, .cancel = nullptr, .warn = nullptr});
+  RetryPolicy policy({.max_attempts = 2, .delay = 0ms, .cancel = nullptr, .warn = nullptr, .is_final = nullptr});
   const std::int64_t before = sys::monotonic_ns();
   CHECK(policy.again(status(429, {{"retry-after", "1"}}), "https://a", 1, "x"));
   policy.wait_turn("https://a");
@@ -98,7 +101,7 @@ TEST_CASE("Retry-After closes the host for all, and only that host") {
 TEST_CASE("a cancel ends the pause") {
   CancelSource cancel;
   cancel.cancel();
-  RetryPolicy policy({.max_attempts = 2, .delay = 1h, .cancel = &cancel, .warn = nullptr});
+  RetryPolicy policy({.max_attempts = 2, .delay = 1h, .cancel = &cancel, .warn = nullptr, .is_final = nullptr});
   CHECK_THROWS_AS(policy.again(status(500), "https://a", 1, "x"), Error);
 }
 

@@ -5,7 +5,7 @@
 #include <cstdint>
 #include <string_view>
 
-namespace cbuild::oci::registry {
+namespace cbuild::http {
 
 /// How long the other side of a transfer may be silent or slow. Time that we spend on our own side (a slow disk)
 /// does not count.
@@ -24,4 +24,4 @@ void set_transfer_limits(std::string_view text, std::string_view flag, TransferL
 /// The defaults, changed by the variable CBUILD_TRANSFER_LIMITS. Throws Error{usage}.
 TransferLimits transfer_limits_of_environment();
 
-}  // namespace cbuild::oci::registry
+}  // namespace cbuild::http
