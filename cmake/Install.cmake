@@ -19,6 +19,6 @@ install(FILES "${pages}/completions/cbuild.bash" RENAME cbuild OPTIONAL
 install(FILES "${pages}/completions/cbuild.zsh" RENAME _cbuild DESTINATION "${CBUILD_ZSH_COMPLETIONS}" OPTIONAL)
 install(FILES "${pages}/completions/cbuild.fish" DESTINATION "${CMAKE_INSTALL_DATADIR}/fish/vendor_completions.d" OPTIONAL)
 install(FILES README.md CHANGELOG.md LICENSE DESTINATION "${CMAKE_INSTALL_DOCDIR}")
-install(DIRECTORY docs/ DESTINATION "${CMAKE_INSTALL_DOCDIR}/docs" FILES_MATCHING PATTERN "*.md"
+install(DIRECTORY docs/ DESTINATION "${CMAKE_INSTALL_DOCDIR}/docs" FILES_MATCHING PATTERN "*.md" PATTERN "*.svg"
   PATTERN flames EXCLUDE)
 install(DIRECTORY examples/ DESTINATION "${CMAKE_INSTALL_DOCDIR}/examples" USE_SOURCE_PERMISSIONS PATTERN "*.tar" EXCLUDE)
