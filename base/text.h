@@ -48,7 +48,7 @@ std::optional<std::int64_t> parse_duration_ns(std::string_view text);
 std::string format_size(std::uint64_t bytes);      ///< "1.2 MB", powers of 1000 as docker prints them
 std::string format_seconds(std::int64_t ns);       ///< "0.4s", "12.3s", "1m02s"
 std::string format_go_duration(std::int64_t ns);   ///< "5m0s", as Go prints a Duration
-std::string format_rfc3339(std::int64_t epoch_s);  ///< "2026-01-02T03:04:05Z"
+std::string format_rfc3339(std::int64_t epoch_s);  ///< "2026-01-02T03:04:05Z"; outside the years 0 to 9999 the nearest
 std::string format_rfc3339_ns(std::int64_t epoch_ns);
 /// nullopt also for times that do not fit, which are those before 1677 and after 2262.
 std::optional<std::int64_t> parse_rfc3339_ns(std::string_view text);

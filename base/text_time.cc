@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
-// RFC 3339 times in UTC without the C library's time zones. Days are counted in eras of 400 years that begin in March,
-// so that the leap day is the last of its year and no table of months is needed.
+// RFC 3339 times in UTC. std::chrono does the calendar; the C library's functions would read the time zone from the
+// environment, and std::chrono::parse is missing from GCC 12.
+#include <algorithm>
+#include <chrono>
 #include <cstdio>
 
 #include "base/text.h"
@@ -9,41 +11,23 @@ namespace cbuild {
 
 namespace {
 
-constexpr std::int64_t kDay = 86'400, kBillion = 1'000'000'000;
-constexpr std::int64_t kDaysPerEra = 146'097, kEpochDay = 719'468;  // 0000-03-01 to 1970-01-01
+namespace chrono = std::chrono;
 
-std::int64_t floor_div(std::int64_t a, std::int64_t b) { return a / b - (a % b < 0 ? 1 : 0); }
+constexpr std::int64_t kBillion = 1'000'000'000;
+constexpr chrono::sys_seconds kFirstTime = chrono::sys_days(chrono::year(0) / 1 / 1);
+constexpr chrono::sys_seconds kTimesEnd = chrono::sys_days(chrono::year(10'000) / 1 / 1);
 
-struct Date {
-  std::int64_t year, month, day;
-};
-
-Date date_of_day(std::int64_t days) {
-  days += kEpochDay;
-  const std::int64_t era = floor_div(days, kDaysPerEra), day_of_era = days - era * kDaysPerEra;
-  const std::int64_t year_of_era = (day_of_era - day_of_era / 1460 + day_of_era / 36524 - day_of_era / 146096) / 365;
-  const std::int64_t day_of_year = day_of_era - (365 * year_of_era + year_of_era / 4 - year_of_era / 100);
-  const std::int64_t shifted = (5 * day_of_year + 2) / 153;
-  const std::int64_t month = shifted < 10 ? shifted + 3 : shifted - 9;
-  return {year_of_era + era * 400 + (month <= 2 ? 1 : 0), month, day_of_year - (153 * shifted + 2) / 5 + 1};
-}
-
-std::int64_t day_of_date(Date date) {
-  const std::int64_t year = date.year - (date.month <= 2 ? 1 : 0);
-  const std::int64_t era = floor_div(year, 400), year_of_era = year - era * 400;
-  const std::int64_t shifted = date.month > 2 ? date.month - 3 : date.month + 9;
-  const std::int64_t day_of_year = (153 * shifted + 2) / 5 + date.day - 1;
-  return era * kDaysPerEra + year_of_era * 365 + year_of_era / 4 - year_of_era / 100 + day_of_year - kEpochDay;
-}
-
-std::string format_date_time(std::int64_t epoch_s) {
-  const std::int64_t day = floor_div(epoch_s, kDay), second = epoch_s - day * kDay;
-  const Date date = date_of_day(day);
+std::string format_date_time(chrono::seconds since_1970) {
+  const chrono::sys_seconds time =
+      std::clamp(chrono::sys_seconds(since_1970), kFirstTime, kTimesEnd - chrono::seconds(1));
+  const auto day = chrono::floor<chrono::days>(time);
+  const chrono::year_month_day date(day);
+  const chrono::hh_mm_ss clock(time - day);
   char text[96];
-  std::snprintf(text, sizeof text, "%04lld-%02lld-%02lldT%02lld:%02lld:%02lld", static_cast<long long>(date.year),
-                static_cast<long long>(date.month), static_cast<long long>(date.day),
-                static_cast<long long>(second / 3600), static_cast<long long>(second / 60 % 60),
-                static_cast<long long>(second % 60));
+  std::snprintf(text, sizeof text, "%04d-%02u-%02uT%02d:%02d:%02d", static_cast<int>(date.year()),
+                static_cast<unsigned>(date.month()), static_cast<unsigned>(date.day()),
+                static_cast<int>(clock.hours().count()), static_cast<int>(clock.minutes().count()),
+                static_cast<int>(clock.seconds().count()));
   return text;
 }
 
@@ -91,11 +75,6 @@ class Scanner {
   bool ok_ = true;
 };
 
-std::int64_t days_in_month(std::int64_t year, std::int64_t month) {
-  const Date next = month == 12 ? Date{year + 1, 1, 1} : Date{year, month + 1, 1};
-  return day_of_date(next) - day_of_date({year, month, 1});
-}
-
 std::int64_t parse_offset(Scanner& in) {
   if (in.accept('Z')) return 0;
   const std::int64_t sign = in.accept('-') ? -1 : 1;
@@ -107,11 +86,11 @@ std::int64_t parse_offset(Scanner& in) {
 
 }  // namespace
 
-std::string format_rfc3339(std::int64_t epoch_s) { return format_date_time(epoch_s) + 'Z'; }
+std::string format_rfc3339(std::int64_t epoch_s) { return format_date_time(chrono::seconds(epoch_s)) + 'Z'; }
 
 std::string format_rfc3339_ns(std::int64_t epoch_ns) {
-  const std::int64_t second = floor_div(epoch_ns, kBillion);
-  // Not from `second * kBillion`, which the first instants that an epoch_ns can name are below.
+  const auto second = chrono::floor<chrono::seconds>(chrono::nanoseconds(epoch_ns));
+  // Not from `second` in nanoseconds, which the first instants that an epoch_ns can name are below.
   const std::int64_t nanoseconds = (epoch_ns % kBillion + kBillion) % kBillion;
   std::string fraction = std::to_string(kBillion + nanoseconds).substr(1);
   fraction.resize(fraction.find_last_not_of('0') + 1);
@@ -120,12 +99,11 @@ std::string format_rfc3339_ns(std::int64_t epoch_ns) {
 
 std::optional<std::int64_t> parse_rfc3339_ns(std::string_view text) {
   Scanner in(text);
-  Date date{};
-  date.year = in.number(4, 0, 9999);
+  const chrono::year year(static_cast<int>(in.number(4, 0, 9999)));
   in.expect('-');
-  date.month = in.number(2, 1, 12);
+  const chrono::month month(static_cast<unsigned>(in.number(2, 1, 12)));
   in.expect('-');
-  date.day = in.number(2, 1, 31);
+  const chrono::year_month_day date(year, month, chrono::day(static_cast<unsigned>(in.number(2, 1, 31))));
   in.expect('T');
   std::int64_t second = in.number(2, 0, 23) * 3600;
   in.expect(':');
@@ -134,11 +112,11 @@ std::optional<std::int64_t> parse_rfc3339_ns(std::string_view text) {
   second += in.number(2, 0, 59);
   const std::int64_t ns = in.accept('.') ? in.nanoseconds() : 0;
   second -= parse_offset(in);
-  if (!in.complete() || date.day > days_in_month(date.year, date.month)) return std::nullopt;
+  if (!in.complete() || !date.ok()) return std::nullopt;
 
   std::int64_t result = 0;
   // One second less, so that the seconds before 1970 do not overflow on the way to a value that fits.
-  second += day_of_date(date) * kDay;
+  second += chrono::sys_seconds(chrono::sys_days(date)).time_since_epoch().count();
   const bool negative = second < 0;
   if (__builtin_mul_overflow(second + (negative ? 1 : 0), kBillion, &result) ||
       __builtin_add_overflow(result, ns - (negative ? kBillion : 0), &result))
