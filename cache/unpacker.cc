@@ -124,8 +124,8 @@ constexpr unsigned kMostInView = 4096;
 
 /// Where few files may be open, a flattened directory takes the place of layers earlier.
 unsigned layers_at_once(unsigned most) {
-  constexpr unsigned kFewest = 4, kFilesOfALayer = 4;
-  return std::min(most, std::max(kFewest, jobs_within_open_files(most, kFilesOfALayer)));
+  constexpr unsigned kFewest = 4, kFilesOfAnUnpack = 4;
+  return std::min(most, std::max(kFewest, jobs_within_open_files(most, kFilesOfAnUnpack)));
 }
 
 /// Does all on a few threads; the first failure stops what has not begun. What is lost stops nothing: all
