@@ -2,9 +2,6 @@
 #include "solver/graph/graph.h"
 
 #include <algorithm>
-#include <boost/graph/adjacency_list.hpp>
-#include <boost/graph/topological_sort.hpp>
-#include <iterator>
 #include <utility>
 
 #include "base/error.h"
@@ -57,30 +54,6 @@ void merge_into(Vertex& kept, const Vertex& other) {
   relax_limits(kept.op, other.op);
 }
 
-using Dag = boost::adjacency_list<boost::vecS, boost::vecS, boost::directedS>;
-
-/// Ids of the part that `target` reaches, inputs before their readers. Boost's search keeps its own stack, so
-/// depth costs no call frames.
-std::vector<VertexId> topological_order(const Graph& graph, VertexId target) {
-  const std::vector<VertexId> reached = graph.reachable({target});
-  Dag dag(graph.size());
-  for (const VertexId id : reached) {
-    for (const VertexId input : graph[id].inputs) {
-      if (input != kNoInput) boost::add_edge(id, input, dag);
-    }
-  }
-  std::vector<Dag::vertex_descriptor> sorted;
-  sorted.reserve(graph.size());
-  boost::topological_sort(dag, std::back_inserter(sorted));
-  std::vector<VertexId> order;
-  order.reserve(reached.size());
-  for (const auto vertex : sorted) {
-    const auto id = static_cast<VertexId>(vertex);
-    if (std::binary_search(reached.begin(), reached.end(), id)) order.push_back(id);
-  }
-  return order;
-}
-
 }  // namespace
 
 VertexId Graph::add(Vertex vertex) {
@@ -131,7 +104,7 @@ std::vector<VertexId> Graph::critical_path(VertexId target, const std::vector<do
   CBUILD_CHECK(target < vertices_.size() && weights.size() >= vertices_.size());
   std::vector<double> length(vertices_.size());
   std::vector<VertexId> before(vertices_.size(), kNoInput);
-  for (const VertexId id : topological_order(*this, target)) {
+  for (const VertexId id : reachable({target})) {
     std::vector<VertexId> inputs = vertices_[id].inputs;
     std::sort(inputs.begin(), inputs.end());
     for (const VertexId input : inputs) {
