@@ -62,10 +62,7 @@ engine::PullPolicy parse_pull(const Raw& raw) {
 
 void check_id_file(const BuildLine& line) {
   const std::vector<exporter::Output>& outputs = line.request.outputs.list;
-  const auto is_of_files = [](const exporter::Output& output) {
-    return output.type == exporter::OutputType::local || output.type == exporter::OutputType::tar;
-  };
-  if (!line.iid_file.empty() && std::all_of(outputs.begin(), outputs.end(), is_of_files))
+  if (!line.iid_file.empty() && std::all_of(outputs.begin(), outputs.end(), exporter::makes_files))
     usage("--iidfile: an output of type=local or type=tar has no image id", "add an output that is an image");
 }
 
@@ -77,7 +74,7 @@ void convert_outputs(const Raw& raw, engine::BuildRequest& request) {
   if (raw.load) outputs.push_back(exporter::parse_output("type=docker", false));
   bool pushed = !raw.push;
   for (exporter::Output& output : outputs) {
-    if (!raw.push || output.type != exporter::OutputType::image) continue;
+    if (!raw.push || !can_push(output)) continue;
     output.push = pushed = true;
   }
   exporter::Output image = exporter::parse_output("type=image", false);

@@ -13,7 +13,6 @@ namespace cbuild::cli {
 namespace {
 
 using exporter::Output;
-using exporter::OutputType;
 
 [[noreturn]] void refuse_target(const std::string& message, const std::string& hint = {}) {
   throw Error(ErrorCode::usage, message).with_hint(hint);
@@ -50,15 +49,11 @@ std::map<std::string, std::vector<std::string>> names_by_target(const std::vecto
   return names;
 }
 
-bool is_directory_output(const Output& output) {
-  return output.type == OutputType::local || (!output.as_tar && !output.dest.empty());
-}
-
 Output output_for(Output output, const std::string& target, const std::vector<std::string>& names, bool shared) {
   const bool placed = output.dest.find(kTargetPlaceholder) != std::string::npos;
   output.target = target;
   output.dest = for_target(output.dest, target);
-  if (shared && !placed && is_directory_output(output)) output.dest = cat(output.dest, '/', target);
+  if (shared && !placed && is_directory(output)) output.dest = cat(output.dest, '/', target);
   for (std::string& name : output.names) name = for_target(name, target);
   if (names.empty()) return output;
   if (makes_image(output) && output.names != names) output.replaced_names = output.names;

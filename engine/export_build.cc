@@ -23,10 +23,6 @@ struct TargetExport {
   Digest id = {};  ///< of the image
 };
 
-bool writes_files(const exporter::Output& output) {
-  return output.type == exporter::OutputType::local || output.type == exporter::OutputType::tar;
-}
-
 /// The image as one output wants it. Layers with lowered times, or in another compression, are other blobs than those
 /// that were packed while the build ran.
 exporter::BuiltImage image_for(Services& services, cache::Packer& packer, const exporter::Output& output,
@@ -119,7 +115,7 @@ std::vector<TargetImage> images_of(const std::vector<TargetExport>& targets) {
 
 bool wants_files(const BuildRequest& request, const std::string& target) {
   return std::any_of(request.outputs.list.begin(), request.outputs.list.end(),
-                     [&](const exporter::Output& output) { return output.target == target && writes_files(output); });
+                     [&](const exporter::Output& output) { return output.target == target && makes_files(output); });
 }
 
 bool wants_image(const BuildRequest& request, const std::string& target) {

@@ -30,13 +30,13 @@ bool is_below_working_directory(const std::string& path) {
 
 void check_destination(const Output& output, bool may_delete) {
   if (output.dest.empty()) return;
-  const bool directory = output.type == OutputType::local || !output.as_tar;
+  const bool directory = is_directory(output);
   if (directory && output.dest == "-") refuse("dest=- is stdout, which is not a directory");
   if (output.dest == "-") return;
   const auto there = sys::try_stat_at(AT_FDCWD, output.dest, 0);
   if (there && directory && !S_ISDIR(there->st_mode)) refuse(cat(output.dest, " is not a directory"));
   if (there && !directory && S_ISDIR(there->st_mode)) refuse(cat(output.dest, " is a directory"), "dest=FILE");
-  if (output.type != OutputType::local || !output.delete_extra || may_delete) return;
+  if (!directory || !output.delete_extra || may_delete) return;
   if (!is_below_working_directory(output.dest))
     refuse(cat("mode=delete for ", output.dest, " needs --allow=", kLocalDelete),
            "it removes everything there that is not in the result; without --allow it takes only directories below the "

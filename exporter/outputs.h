@@ -17,6 +17,7 @@
 
 namespace cbuild::exporter {
 
+/// What type= names; output_type.h has a row for each.
 enum class OutputType { local, tar, oci, docker, image, registry, cacheonly };
 
 /// One --output, parsed. `dest` "-" is stdout.
@@ -51,6 +52,12 @@ bool is_found_by_manifest(const Output& output, const CancelSource* cancel);
 
 /// Whether the output is an image, and not files or nothing.
 bool makes_image(const Output& output);
+/// Whether the output is made of the files of the result, and not of its layers' blobs.
+bool makes_files(const Output& output);
+/// Whether Output::dest is a directory, and not a file or unused.
+bool is_directory(const Output& output);
+/// Whether --push is for this output.
+bool can_push(const Output& output);
 
 /// Which times this output gives to a build with (or without) a SOURCE_DATE_EPOCH.
 void apply_epoch(const Output& output, const std::optional<std::int64_t>& epoch, ImageResult& result);

@@ -1,0 +1,32 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include <cstdint>
+#include <functional>
+
+#include "base/output_file.h"
+#include "exporter/archive.h"
+#include "exporter/output_type.h"
+
+namespace cbuild::exporter {
+
+/// Brings the layers of the image into the store that it lacks.
+void need_blobs(const OutputJob& job);
+/// Brings the files of the result into the store.
+void need_trees(const OutputJob& job);
+
+/// Which files the output gets.
+RootfsOptions rootfs_options(const OutputJob& job);
+
+/// Output::dest as a file; "-" is stdout.
+OutputFile open_destination(const OutputJob& job);
+oci::layer::ByteSink sink_of(OutputFile& file);
+
+/// Reports how much of an archive is written; null without progress. Lives as long as `job.context`.
+std::function<void(std::uint64_t)> archive_counter(const OutputJob& job);
+
+/// complete and write of the types whose image is an archive, or with tar=false a layout directory.
+void complete_archive(Output& output);
+void export_archive(const OutputJob& job, bool docker);
+
+}  // namespace cbuild::exporter
