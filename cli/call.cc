@@ -43,11 +43,11 @@ void lower(const BuildLine& line, const engine::BuildInputs& inputs, const front
            frontend::ImageResolver& images, frontend::Checks& checks, Answer& answer) {
   frontend::LowerOptions options = engine::lower_options(line.request, inputs);
   UnaskedSources sources;
-  options.pinner = &sources;
+  options.callbacks.pinner = &sources;
   options.dry = true;
-  options.checks = &checks;
+  options.reports.checks = &checks;
   options.all_stages = line.call->question == Question::check;
-  options.outline = &answer.outline;
+  options.reports.outline = &answer.outline;
   frontend::lower_targets(dockerfile, options, line.request.inputs.targets, images);
 }
 

@@ -69,7 +69,7 @@ std::string draw_dockerfile(const GraphLine& line) {
       frontend::parse_dockerfile(inputs.dockerfile, engine::parse_options(inputs, checks));
   cache::Store& store = services.all().store;
   frontend::LowerOptions lower = engine::lower_options(request, inputs);
-  lower.pinner = &services.all().sources;
+  lower.callbacks.pinner = &services.all().sources;
   lower.secret_hashes = engine::secret_hashes(request.steps.secrets, store);
   const auto lowered = frontend::lower_targets(dockerfile, lower, request.inputs.targets, services.images());
   std::vector<VertexId> targets;

@@ -255,14 +255,14 @@ frontend::LowerOptions lower_options(const BuildRequest& request, const BuildInp
   lower.context_path = inputs.context_path;
   lower.context_ignore = inputs.ignore;
   if (!inputs.dockerfile_path.empty() && !inputs.context_path.empty())
-    lower.stage_ignore =
+    lower.callbacks.stage_ignore =
         [path = inputs.dockerfile_path](const std::string& stage) -> std::optional<std::vector<std::string>> {
       bool found = false;
       std::vector<std::string> patterns = read_ignore(cat(path, ".dockerignore.", stage), found);
       return found ? std::optional(std::move(patterns)) : std::nullopt;
     };
   lower.context_source = inputs.context_source;
-  lower.named_context_ignore = [](const std::string& directory) {
+  lower.callbacks.named_context_ignore = [](const std::string& directory) {
     bool found = false;
     return read_ignore(cat(directory, "/.dockerignore"), found);
   };

@@ -48,9 +48,9 @@ void lower_build(Services& services, LoweredBuild& out, std::vector<Diagnostic>&
   const frontend::Dockerfile dockerfile = frontend::parse_dockerfile(inputs.dockerfile, parse_options(inputs, checks));
   for (const Diagnostic& warning : dockerfile.warnings) progress.on_event(RunDiagnostic{warning});
   frontend::LowerOptions options = lower_options(request, inputs);
-  options.pinner = &services.sources;
+  options.callbacks.pinner = &services.sources;
   options.secret_hashes = secret_hashes(request.steps.secrets, services.store);
-  options.checks = &checks;
+  options.reports.checks = &checks;
   out.targets = frontend::lower_targets(dockerfile, options, request.inputs.targets, services.images);
   findings = checks.findings();
   for (const std::string& note : out.targets.notes) progress.on_event(RunNote{Severity::note, note});

@@ -32,7 +32,7 @@ struct Lint {
     const auto option = build.options.build_args.find("BUILDKIT_DOCKERFILE_CHECK");
     Checks checks;
     if (option != build.options.build_args.end()) checks = Checks(parse_check_options(option->second));
-    build.options.checks = &checks;
+    build.options.reports.checks = &checks;
     try {
       const auto source = std::make_shared<const SourceText>("Dockerfile", text);
       lower(parse_dockerfile(source, {.checks = &checks}), build.options, build.images);

@@ -16,7 +16,7 @@ using Json = nlohmann::json;
 CheckResult check(const std::string& text) {
   testing::Build build;
   Checks checks;
-  build.options.checks = &checks;
+  build.options.reports.checks = &checks;
   build.options.all_stages = true;
   const auto source = std::make_shared<const SourceText>("Dockerfile", text);
   CheckResult result;
@@ -65,7 +65,7 @@ TEST_CASE("text of warnings has the rule's page, the message and the lines") {
 TEST_CASE("a rule without a page") {
   testing::Build build;
   Checks checks;
-  build.options.checks = &checks;
+  build.options.reports.checks = &checks;
   build.images.images["arm"] = testing::FakeImages::plain_image();
   build.images.images["arm"].platform = *oci::parse_platform("linux/arm64");
   build.run("FROM arm\n");

@@ -71,7 +71,7 @@ std::string answer_to(const Case& each) {
     build.options.build_args[each.build_arg.substr(0, equals)] = each.build_arg.substr(equals + 1);
   }
   Checks checks;
-  build.options.checks = &checks;
+  build.options.reports.checks = &checks;
   return build.error(each.text);
 }
 

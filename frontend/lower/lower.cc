@@ -143,7 +143,7 @@ LoweredTarget lower_target(const Dockerfile& dockerfile, const LowerOptions& opt
                    {},
                    {}};
   lower_stages_or_throw(build);
-  if (options.outline != nullptr) *options.outline = make_outline(build, target);
+  if (options.reports.outline != nullptr) *options.reports.outline = make_outline(build, target);
   for (std::size_t i = 0; i < build.plan.size(); ++i)
     triggers[i] = std::max(triggers[i], build.plan[i].triggers.size());
   return finish_target(build, target);
@@ -179,7 +179,8 @@ LoweredTargets lower_targets(const Dockerfile& dockerfile, const LowerOptions& o
   CBUILD_CHECK(!targets.empty());
   Checks none = Checks::none();
   try {
-    return lower_all(dockerfile, options, targets, images, options.checks == nullptr ? none : *options.checks);
+    return lower_all(dockerfile, options, targets, images,
+                     options.reports.checks == nullptr ? none : *options.reports.checks);
   } catch (const DiagnosticError& e) {
     throw DiagnosticError(dockerfile.includes.with_chains(e.diagnostics()));
   }

@@ -51,7 +51,7 @@ TEST_CASE("the build context is a vertex of its own") {
 TEST_CASE("a stage with patterns of its own reads the context by them") {
   Build build;
   build.options.context_ignore = {"*.o"};
-  build.options.stage_ignore = [](const std::string& stage) {
+  build.options.callbacks.stage_ignore = [](const std::string& stage) {
     return stage == "own" ? std::optional(std::vector<std::string>{"*.md"}) : std::nullopt;
   };
   const auto patterns = [&](const std::string& text) {
@@ -217,7 +217,7 @@ TEST_CASE("an empty root knows no names either; one with a layer is asked") {
 
 TEST_CASE("ADD of a URL is pinned") {
   Build build;
-  build.options.pinner = &build.pinner;
+  build.options.callbacks.pinner = &build.pinner;
   build.pinner.files["https://h/d/x%2A.tar?s=1"] = {sha256("content"), 1234};
   const Lowered lowered = build.run("FROM a\nADD https://h/d/x%2A.tar?s=1 /y/\n");
   CHECK(last_op<solver::HttpSource>(lowered) ==
@@ -230,7 +230,7 @@ TEST_CASE("ADD of a URL is pinned") {
 
 TEST_CASE("checksums of URLs") {
   Build build;
-  build.options.pinner = &build.pinner;
+  build.options.callbacks.pinner = &build.pinner;
   build.pinner.files["https://h/x"] = {sha256("content"), 0};
   const std::string good = sha256("content").str(), bad = sha256("other").str();
   CHECK(build.message(cat("FROM a\nARG D=", good, "\nADD --checksum=$D https://h/x /\n")) == "");
@@ -250,7 +250,7 @@ TEST_CASE("checksums of URLs") {
 
 TEST_CASE("ADD of a repository is pinned to a commit") {
   Build build;
-  build.options.pinner = &build.pinner;
+  build.options.callbacks.pinner = &build.pinner;
   const std::string commit(40, 'c'), tag(40, 'd');
   build.pinner.commits["https://h/x.git#v1"] = {commit, tag};
   build.pinner.commits["https://h/x.git#"] = {commit, ""};
@@ -266,7 +266,7 @@ TEST_CASE("ADD of a repository is pinned to a commit") {
 
 TEST_CASE("checksums of repositories") {
   Build build;
-  build.options.pinner = &build.pinner;
+  build.options.callbacks.pinner = &build.pinner;
   const std::string commit = "c" + std::string(39, '1'), tag = "d" + std::string(39, '2');
   build.pinner.commits["https://h/x.git#v1"] = {commit, tag};
   build.pinner.commits["https://h/x.git#main"] = {commit, ""};
@@ -309,7 +309,7 @@ TEST_CASE("a commit by checksum alone, and refs that are none") {
 
 TEST_CASE("times of a checkout") {
   Build build;
-  build.options.pinner = &build.pinner;
+  build.options.callbacks.pinner = &build.pinner;
   build.pinner.commits["https://h/x.git#"] = {std::string(40, 'c'), "", "refs/heads/main"};
   CHECK(last_op<solver::GitSource>(build.run("FROM a\nADD https://h/x.git /\n")).commit_mtime);
   CHECK(last_op<solver::GitSource>(build.run("FROM a\nADD https://h/x.git?mtime=commit /\n")).commit_mtime);
@@ -320,7 +320,7 @@ TEST_CASE("times of a checkout") {
 
 TEST_CASE("what the network says names the line") {
   Build build;
-  build.options.pinner = &build.pinner;
+  build.options.callbacks.pinner = &build.pinner;
   CHECK(
       build.error("FROM a\nADD https://h/missing /\n") ==
       "Dockerfile:2:1: error: https://h/missing: 404\n  2 | ADD https://h/missing /\n    | ^~~~~~~~~~~~~~~~~~~~~~~\n");
@@ -339,7 +339,7 @@ TEST_CASE("remote sources are refused without a network, and for COPY") {
 
 TEST_CASE("sources of different kinds keep their order") {
   Build build;
-  build.options.pinner = &build.pinner;
+  build.options.callbacks.pinner = &build.pinner;
   build.pinner.files["https://h/x"] = {sha256("1"), 0};
   const Lowered lowered = build.run("FROM a\nADD one two https://h/x three /d/\n");
   REQUIRE(file_of(lowered).actions.size() == 3);

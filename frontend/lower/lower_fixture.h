@@ -93,7 +93,7 @@ struct Build {
 
   Lowered run(const std::string& text) {
     const Dockerfile parsed =
-        parse_dockerfile(std::make_shared<const SourceText>("Dockerfile", text), {.checks = options.checks});
+        parse_dockerfile(std::make_shared<const SourceText>("Dockerfile", text), {.checks = options.reports.checks});
     return lower(parsed, options, images);
   }
 

@@ -68,7 +68,7 @@ void load_world(const OrderedJson& json, Build& build) {
       build.images.images[reference] = oci::parse_image_config(config.dump());
     }
   }
-  if (json.contains("files") || json.contains("commits")) build.options.pinner = &build.pinner;
+  if (json.contains("files") || json.contains("commits")) build.options.callbacks.pinner = &build.pinner;
   const OrderedJson files = json.value("files", OrderedJson::object()),
                     commits = json.value("commits", OrderedJson::object());
   for (const auto& [url, content] : files.items()) {

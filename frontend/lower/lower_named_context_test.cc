@@ -49,7 +49,7 @@ TEST_CASE("a directory is read in place with its own ignore file") {
   Build build;
   Texts asked;
   build.options.named_contexts = {{"deps", "local:/deps"}};
-  build.options.named_context_ignore = [&](const std::string& directory) {
+  build.options.callbacks.named_context_ignore = [&](const std::string& directory) {
     asked.push_back(directory);
     return Texts{"*.tmp"};
   };
@@ -111,7 +111,7 @@ TEST_CASE("contexts that nothing uses are not looked at") {
 
 TEST_CASE("repositories and files as contexts") {
   Build build;
-  build.options.pinner = &build.pinner;
+  build.options.callbacks.pinner = &build.pinner;
   build.pinner.commits["https://h/x.git#main"] = {std::string(40, 'a'), ""};
   build.pinner.files["https://h/f.txt"] = {sha256("f"), 7};
   build.options.named_contexts = {{"repo", "https://h/x.git#main:sub"}, {"file", "https://h/f.txt"}};

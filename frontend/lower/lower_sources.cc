@@ -151,11 +151,11 @@ solver::VertexId Sources::add_root(const ResolvedBase& base, const std::string& 
 }
 
 const std::vector<std::string>& Sources::context_patterns(const std::string& stage) {
-  if (stage.empty() || !options_.stage_ignore) return options_.context_ignore;
+  if (stage.empty() || !options_.callbacks.stage_ignore) return options_.context_ignore;
   const auto known = stage_ignores_.find(stage);
   const auto& own = known != stage_ignores_.end()
                         ? known->second
-                        : stage_ignores_.emplace(stage, options_.stage_ignore(stage)).first->second;
+                        : stage_ignores_.emplace(stage, options_.callbacks.stage_ignore(stage)).first->second;
   return own ? *own : options_.context_ignore;
 }
 
@@ -193,7 +193,7 @@ const std::vector<std::string>& Sources::ignore_patterns(const std::string& dire
   const auto known = ignores_.find(directory);
   if (known != ignores_.end()) return known->second;
   std::vector<std::string> patterns;
-  if (options_.named_context_ignore) patterns = options_.named_context_ignore(directory);
+  if (options_.callbacks.named_context_ignore) patterns = options_.callbacks.named_context_ignore(directory);
   return ignores_.emplace(directory, std::move(patterns)).first->second;
 }
 
@@ -209,14 +209,15 @@ solver::VertexId Sources::add_git(const GitRef& ref, bool keep_git_dir, const st
                                   const Span& span) {
   GitRef asked = ref;
   if (options_.dry) asked.checksum.clear();
-  return add_source(asked_at(span, [&] { return pin_git_source(asked, keep_git_dir, options_.pinner); }), step_name,
-                    span);
+  return add_source(asked_at(span, [&] { return pin_git_source(asked, keep_git_dir, options_.callbacks.pinner); }),
+                    step_name, span);
 }
 
 solver::VertexId Sources::add_url(const std::string& url, const std::string& file_name, const std::string& checksum,
                                   const std::string& step_name, const Span& span) {
-  return add_source(asked_at(span, [&] { return pin_http_source(url, file_name, checksum, options_.pinner); }),
-                    step_name, span);
+  return add_source(
+      asked_at(span, [&] { return pin_http_source(url, file_name, checksum, options_.callbacks.pinner); }), step_name,
+      span);
 }
 
 }  // namespace cbuild::frontend

@@ -139,7 +139,7 @@ std::vector<TargetInfo> list_targets(const Dockerfile& dockerfile) {
 }
 
 void note_from(BuildState& build, const StageInfo& info) {
-  if (build.options.outline == nullptr) return;
+  if (build.options.reports.outline == nullptr) return;
   const auto& from = std::get<FromInstruction>(info.syntax->from.body);
   const auto note = [&](const Text& word) {
     const WordUse use = look_up(word, build.globals.args, build.dockerfile.escape);
@@ -150,7 +150,7 @@ void note_from(BuildState& build, const StageInfo& info) {
 }
 
 void note_arg(StageLowering& stage, const ArgInstruction::Item& item) {
-  if (stage.build.options.outline == nullptr) return;
+  if (stage.build.options.reports.outline == nullptr) return;
   StageUse& use = stage.build.uses[stage.info.index];
   const std::string& name = item.name.value;
   use.used.insert(name);
@@ -162,7 +162,7 @@ void note_arg(StageLowering& stage, const ArgInstruction::Item& item) {
 }
 
 void note_mount(StageLowering& stage, const MountSpec& spec) {
-  if (stage.build.options.outline == nullptr) return;
+  if (stage.build.options.reports.outline == nullptr) return;
   StageUse& use = stage.build.uses[stage.info.index];
   if (spec.type == MountSpec::Type::secret) {
     std::string id = spec.source.empty() ? spec.id : spec.source;

@@ -24,7 +24,7 @@ Outlined outline_of(const std::string& text, const std::string& target = {},
                     const std::map<std::string, std::string>& build_args = {}) {
   testing::Build build;
   Outlined out{std::make_shared<const SourceText>("Dockerfile", text), {}};
-  build.options.outline = &out.outline;
+  build.options.reports.outline = &out.outline;
   build.options.target = target;
   build.options.build_args = build_args;
   lower(parse_dockerfile(out.source), build.options, build.images);

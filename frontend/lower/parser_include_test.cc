@@ -235,7 +235,7 @@ TEST_CASE("findings are in the order in which the files are read") {
 TEST_CASE("outline and targets name the file by its number among the sources") {
   testing::Build build;
   Outline outline;
-  build.options.outline = &outline;
+  build.options.reports.outline = &outline;
   const Dockerfile file = parse_with(kOn + "ARG A=1\nINCLUDE s.df\n", {{"s.df", "\nFROM scratch AS t\nARG B=2\n"}});
   lower(file, build.options, build.images);
   const std::string json = replace_all(outline_json(outline, file.sources), "\n", "");

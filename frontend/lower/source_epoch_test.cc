@@ -13,7 +13,7 @@ const std::string kCommit(40, 'c');
 /// A build whose remotes have times.
 struct TimedBuild : testing::Build {
   TimedBuild() {
-    options.pinner = &pinner;
+    options.callbacks.pinner = &pinner;
     pinner.files["https://h/src.tar"] = {sha256("tar"), std::nullopt};
     pinner.commits["https://h/x.git#"] = {kCommit, "", ""};
     pinner.times = {{"https://h/src.tar", 1700000402}, {kCommit, 1700000101}};

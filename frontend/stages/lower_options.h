@@ -69,6 +69,22 @@ class SourcePinner {
   virtual std::optional<std::int64_t> source_time(const solver::Op& source) = 0;
 };
 
+/// What is asked while a Dockerfile is lowered.
+struct LowerCallbacks {
+  /// Ignore patterns for what the stage of that name reads of the main context; nullopt: LowerOptions::context_ignore.
+  std::function<std::optional<std::vector<std::string>>(const std::string& stage)> stage_ignore;
+  std::function<std::vector<std::string>(const std::string& directory)>
+      named_context_ignore;        ///< ignore patterns of a local named context
+  SourcePinner* pinner = nullptr;  ///< borrowed; nullptr: this call has no network sources
+};
+
+/// What lowering tells besides the graph; each is borrowed and may be null.
+struct LowerReports {
+  Checks* checks = nullptr;    ///< gets the findings, also when lowering fails; nullptr: none are made
+  Outline* outline = nullptr;  ///< gets what the target takes from outside
+};
+
+/// What a Dockerfile is lowered with, as values.
 struct LowerOptions {
   std::string target;  ///< empty: the last stage
   std::map<std::string, std::string> build_args;
@@ -76,12 +92,8 @@ struct LowerOptions {
   std::map<std::string, std::string>
       named_contexts;        ///< name -> value as given; local directories as absolute paths "local:/dir"
   std::string context_path;  ///< absolute directory of the main context; empty: none (stdin Dockerfile)
-  std::vector<std::string> context_ignore;  ///< patterns of its ignore file
-  /// Patterns that stand in their place for what the stage of that name reads of the main context; nullopt: no others.
-  std::function<std::optional<std::vector<std::string>>(const std::string& stage)> stage_ignore;
+  std::vector<std::string> context_ignore;   ///< patterns of its ignore file
   std::optional<solver::Op> context_source;  ///< the main context is no directory: a GitSource or HttpSource
-  std::function<std::vector<std::string>(const std::string& directory)>
-      named_context_ignore;  ///< the same for local named contexts
   oci::Platform target_platform, build_platform;
   bool platform_given = false;  ///< --platform was used
   bool no_cache = false;
@@ -97,11 +109,10 @@ struct LowerOptions {
   std::int64_t step_timeout_ns = 0;  ///< for a RUN without --timeout; 0: none
   unsigned step_retries = 0;         ///< for a RUN without --retry
   bool multi_platform = false;       ///< several platforms are built: step names say which
-  bool all_stages = false;   ///< without a target: lower the stages that it does not need as well, for their checks
-  Checks* checks = nullptr;  ///< borrowed: gets the findings, also when lowering fails; nullptr: none are made
-  bool dry = false;          ///< nothing will be carried out: commits need not match checksums, as `pinner` may not ask
-  Outline* outline = nullptr;      ///< borrowed: gets what the target takes from outside; nullptr: nobody asks
-  SourcePinner* pinner = nullptr;  ///< borrowed; nullptr: this call has no network sources
+  bool all_stages = false;  ///< without a target: lower the stages that it does not need as well, for their checks
+  bool dry = false;         ///< nothing will be carried out: commits need not match checksums, as `pinner` may not ask
+  LowerCallbacks callbacks;
+  LowerReports reports;
 };
 
 }  // namespace cbuild::frontend

@@ -17,17 +17,17 @@ constexpr std::string_view kContextName = "context";
 using Source = std::optional<solver::Op>;
 
 std::optional<std::int64_t> time_of(const Source& source, const LowerOptions& options) {
-  if (!source || options.pinner == nullptr) return std::nullopt;
-  return options.pinner->source_time(*source);
+  if (!source || options.callbacks.pinner == nullptr) return std::nullopt;
+  return options.callbacks.pinner->source_time(*source);
 }
 
 Source context_source(const NamedContext& context, const LowerOptions& options) {
   if (context.kind == NamedContext::Kind::git) {
     const std::optional<GitRef> ref = parse_git_ref(context.value, true);
-    return pin_git_source(*ref, ref->keep_git_dir.value_or(false), options.pinner);
+    return pin_git_source(*ref, ref->keep_git_dir.value_or(false), options.callbacks.pinner);
   }
   if (context.kind != NamedContext::Kind::http) return std::nullopt;
-  return pin_http_source(context.value, std::string(kContextName), "", options.pinner);
+  return pin_http_source(context.value, std::string(kContextName), "", options.callbacks.pinner);
 }
 
 /// A stage that is read for the time of its source only: its ADD is not carried out here.
@@ -84,10 +84,10 @@ class SourceStage {
     const std::string checksum = add.checksum ? expand(*add.checksum) : "";
     if (std::optional<GitRef> ref = parse_git_ref(source, false)) {
       if (!checksum.empty()) ref->checksum = checksum;
-      return pin_git_source(*ref, ref->keep_git_dir.value_or(add.keep_git_dir), options_.pinner);
+      return pin_git_source(*ref, ref->keep_git_dir.value_or(add.keep_git_dir), options_.callbacks.pinner);
     }
     if (!is_http_url(source)) reject(span, "SOURCE_DATE_EPOCH stage source must be a single HTTP(S) or Git ADD");
-    return pin_http_source(source, url_file_name(source), checksum, options_.pinner);
+    return pin_http_source(source, url_file_name(source), checksum, options_.callbacks.pinner);
   }
 
   const Stage& stage_;
