@@ -116,17 +116,16 @@ std::vector<std::string> cache_values(const std::vector<std::string>& values) {
 }
 
 void convert_caches(const Raw& raw, engine::BuildRequest& request) {
-  for (const std::string& text : cache_values(raw.cache_to))
-    request.caches.to.push_back(exporter::parse_cache_to(text));
+  for (const std::string& text : cache_values(raw.cache_to)) request.caches.to.push_back(cache::parse_cache_to(text));
   for (const std::string& text : cache_values(raw.cache_from))
-    request.caches.from.push_back(exporter::parse_cache_from(text));
+    request.caches.from.push_back(cache::parse_cache_from(text));
   for (const auto* specs : {&request.caches.to, &request.caches.from})
-    for (const exporter::CacheSpec& spec : *specs)
-      if (spec.insecure) request.sources.insecure_registries.push_back(oci::parse_reference(spec.ref).registry);
+    for (const cache::CacheSpec& spec : *specs)
+      if (!spec.insecure_registry.empty()) request.sources.insecure_registries.push_back(spec.insecure_registry);
   // As the reference's client has it.
   const auto wanted = request.inputs.build_args.find("BUILDKIT_INLINE_CACHE");
   if (wanted != request.inputs.build_args.end() && (wanted->second == "1" || wanted->second == "true"))
-    request.caches.to.push_back(exporter::parse_cache_to("type=inline"));
+    request.caches.to.push_back(cache::parse_cache_to("type=inline"));
 }
 
 void convert_sizes(const Raw& raw, engine::StepSettings& steps) {

@@ -33,11 +33,11 @@ TEST_CASE("remote caches may be given several times and in the short form") {
   const BuildLine line = parse({"--cache-from", "r/x:main", "--cache-from", "type=local,src=d", "--cache-to",
                                 "type=registry,ref=r/x:pr,mode=max", "--build-arg", "BUILDKIT_INLINE_CACHE=1", "."});
   REQUIRE(line.request.caches.from.size() == 2);
-  CHECK(line.request.caches.from[0].ref == "r/x:main");
-  CHECK(line.request.caches.from[1].directory == "d");
+  CHECK(line.request.caches.from[0].attribute("ref") == "r/x:main");
+  CHECK(line.request.caches.from[1].attribute("src") == "d");
   REQUIRE(line.request.caches.to.size() == 2);
   CHECK(line.request.caches.to[0].all_steps);
-  CHECK(line.request.caches.to[1].type == exporter::CacheType::in_image);
+  CHECK(line.request.caches.to[1].type == "inline");
 }
 
 TEST_CASE("flags reach their fields") {
@@ -259,10 +259,10 @@ TEST_CASE("docker's historic flags are taken") {
 TEST_CASE("caches may be bare references, several in one value") {
   const BuildLine line = parse({"--cache-to", "r/x:c", "--cache-from", "r/a,r/b", "."});
   REQUIRE(line.request.caches.to.size() == 1);
-  CHECK(line.request.caches.to[0].ref == "r/x:c");
-  CHECK(line.request.caches.to[0].type == exporter::CacheType::registry);
+  CHECK(line.request.caches.to[0].attribute("ref") == "r/x:c");
+  CHECK(line.request.caches.to[0].type == "registry");
   REQUIRE(line.request.caches.from.size() == 2);
-  CHECK(line.request.caches.from[1].ref == "r/b");
+  CHECK(line.request.caches.from[1].attribute("ref") == "r/b");
 }
 
 TEST_CASE("one platform, however often it is named") {

@@ -10,13 +10,12 @@
 #include "base/lost.h"
 #include "base/sys.h"
 #include "base/text.h"
+#include "cache/remote/read_cache.h"
 
 namespace cbuild::engine {
 namespace {
 
 constexpr unsigned kImportAttempts = 2;  ///< a source that does not answer is a miss, not worth a long wait
-
-bool is_in_image(const exporter::CacheSpec& spec) { return spec.type == exporter::CacheType::in_image; }
 
 std::string summary(const exporter::CacheExportReport& report) {
   if (report.unchanged) return cat(report.records, " steps, unchanged");
@@ -38,9 +37,9 @@ void BuildCache::begin_import() {
   std::vector<cache::RemoteSource> sources;
   cache::RemoteCache::Options options;
   options.patience = {};
-  for (const exporter::CacheSpec& spec : request_.caches.from) {
+  for (const cache::CacheSpec& spec : request_.caches.from) {
     sources.push_back(source(spec));
-    options.patience = std::max(options.patience, spec.patience);
+    options.patience = std::max(options.patience, spec.timeout);
   }
   options.cancel = &cancel_;
   options.report = [this](Severity severity, const std::string& text) { progress_.on_event(RunNote{severity, text}); };
@@ -48,16 +47,15 @@ void BuildCache::begin_import() {
   importer_ = std::make_unique<cache::RemoteCache>(store_, std::move(sources), std::move(options));
 }
 
-cache::RemoteSource BuildCache::source(const exporter::CacheSpec& spec) {
-  std::shared_ptr<exporter::CacheEnd> end;
-  if (spec.type == exporter::CacheType::local) {
-    end = exporter::layout_end(store_, spec);
-  } else {
-    if (!import_client_) import_client_ = remote_.new_client(import_cancel_, kImportAttempts);
-    end = exporter::registry_end(*import_client_, store_, spec.ref);
-  }
+cache::RemoteSource BuildCache::source(const cache::CacheSpec& spec) {
+  const std::shared_ptr<cache::CacheBackend> backend =
+      cache::open_cache_import(spec, {store_, [this]() -> oci::registry::Client& {
+                                        if (!import_client_)
+                                          import_client_ = remote_.new_client(import_cancel_, kImportAttempts);
+                                        return *import_client_;
+                                      }});
   const oci::Platform platform = request_.inputs.platform.value_or(oci::host_platform());
-  return {end->name(), [end, platform] { return exporter::read_cache(*end, platform); }};
+  return {backend->name(), [backend, platform] { return cache::read_cache(*backend, platform); }};
 }
 
 bool BuildCache::wants_all_steps() const {
@@ -85,11 +83,11 @@ exporter::CacheContent BuildCache::content(const solver::Graph& graph, const std
 void BuildCache::put_inline(const exporter::CacheContent& content, cache::Packer& packer,
                             exporter::ImageResult& image) {
   image.config.extra.erase(cache::kInlineCacheKey);
-  if (std::none_of(request_.caches.to.begin(), request_.caches.to.end(), is_in_image)) return;
+  if (std::none_of(request_.caches.to.begin(), request_.caches.to.end(), cache::is_in_image)) return;
   image.config.extra[cache::kInlineCacheKey] = exporter::inline_cache(content, image.chain, packer, store_);
 }
 
-std::unique_ptr<cache::Packer> BuildCache::packer_for(const exporter::CacheSpec& spec) const {
+std::unique_ptr<cache::Packer> BuildCache::packer_for(const cache::CacheSpec& spec) const {
   if (!spec.compression) return nullptr;
   oci::layer::PackOptions pack;
   pack.compression = *spec.compression;
@@ -99,30 +97,29 @@ std::unique_ptr<cache::Packer> BuildCache::packer_for(const exporter::CacheSpec&
 }
 
 void BuildCache::export_all(const exporter::CacheContent& content, cache::Packer& packer, TaskId first_task) {
-  for (const exporter::CacheSpec& spec : request_.caches.to) {
-    if (is_in_image(spec)) continue;
+  for (const cache::CacheSpec& spec : request_.caches.to) {
+    if (cache::is_in_image(spec)) continue;
     const auto own_packer = packer_for(spec);
     export_one(spec, content, own_packer ? *own_packer : packer, first_task++);
   }
 }
 
-void BuildCache::export_one(const exporter::CacheSpec& spec, const exporter::CacheContent& content,
-                            cache::Packer& packer, TaskId task) {
-  const auto end = spec.type == exporter::CacheType::local
-                       ? exporter::layout_end(store_, spec)
-                       : exporter::registry_end(remote_.registry(), store_, spec.ref);
-  progress_.on_event(TaskAdded{task, cat("exporting the cache to ", end->name()), {}});
+void BuildCache::export_one(const cache::CacheSpec& spec, const exporter::CacheContent& content, cache::Packer& packer,
+                            TaskId task) {
+  const auto backend =
+      cache::open_cache_export(spec, {store_, [this]() -> oci::registry::Client& { return remote_.registry(); }});
+  progress_.on_event(TaskAdded{task, cat("exporting the cache to ", backend->name()), {}});
   progress_.on_event(TaskStarted{task, sys::monotonic_ns(), {}});
   try {
     exporter::ExportContext context{store_, nullptr, remote_.fetcher(), &progress_, task, &cancel_};
-    const auto report = exporter::export_cache(spec, *end, content, packer, context);
+    const auto report = exporter::export_cache(spec, *backend, content, packer, context);
     for (const std::string& note : report.notes) progress_.on_event(RunNote{Severity::warning, note});
     progress_.on_event(TaskLog{task, sys::monotonic_ns(), LogStream::out, summary(report) + "\n"});
     progress_.on_event(TaskFinished{task, sys::monotonic_ns(), TaskState::ok, {}});
   } catch (Error& error) {
     progress_.on_event(TaskFinished{task, sys::monotonic_ns(), TaskState::failed, error.what()});
     const bool ignored = spec.ignore_error && error.code() != ErrorCode::cancelled && !is_lost(error);
-    if (!ignored) throw error.add_context(cat("cache export to ", end->name()));
+    if (!ignored) throw error.add_context(cat("cache export to ", backend->name()));
     progress_.on_event(RunNote{Severity::warning, cat("the cache is not exported: ", error.what())});
   }
 }

@@ -42,10 +42,10 @@ class BuildCache {
 
  private:
   void begin_import();
-  cache::RemoteSource source(const exporter::CacheSpec& spec);
-  void export_one(const exporter::CacheSpec& spec, const exporter::CacheContent& content, cache::Packer& packer,
+  cache::RemoteSource source(const cache::CacheSpec& spec);
+  void export_one(const cache::CacheSpec& spec, const exporter::CacheContent& content, cache::Packer& packer,
                   TaskId task);
-  std::unique_ptr<cache::Packer> packer_for(const exporter::CacheSpec& spec) const;
+  std::unique_ptr<cache::Packer> packer_for(const cache::CacheSpec& spec) const;
 
   cache::Store& store_;
   Remote& remote_;

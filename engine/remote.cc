@@ -10,8 +10,8 @@
 #include "base/text.h"
 #include "cache/cached_layers.h"
 #include "cache/facts.h"
+#include "cache/remote/read_cache.h"
 #include "engine/source_redirect.h"
-#include "exporter/cache_end.h"
 #include "oci/image_config.h"
 #include "oci/layout.h"
 #include "oci/manifest.h"
@@ -82,7 +82,7 @@ FoundManifest find_manifest(std::string body, const std::string& content_type, c
   std::string type = content_type;
   for (unsigned depth = 0; depth < kMaxIndexDepth; ++depth) {
     auto document = oci::parse_manifest(body, type, oci::Digests::any);
-    if (exporter::is_buildkit_cache(document)) no_image(name);
+    if (cache::is_buildkit_cache(document)) no_image(name);
     if (auto* manifest = std::get_if<oci::Manifest>(&document)) {
       const Digest digest = sha256(body);
       return {std::move(*manifest), digest, std::move(body)};

@@ -11,8 +11,8 @@
 #include <vector>
 
 #include "base/http/limits.h"
+#include "cache/remote/cache_flag.h"
 #include "engine/source_policy.h"
-#include "exporter/cache_spec.h"
 #include "exporter/outputs.h"
 #include "oci/platform.h"
 #include "sandbox/spec.h"
@@ -103,7 +103,7 @@ struct CacheSettings {
   bool none = false;                 ///< every step runs
   std::vector<std::string> ignored;  ///< "STAGE" or "STAGE:LINE": these run
   bool only_used_args = false;       ///< ARGs that a RUN cannot be seen to use are no part of its key
-  std::vector<exporter::CacheSpec> to, from;
+  std::vector<cache::CacheSpec> to, from;
 };
 
 struct BuildResult;

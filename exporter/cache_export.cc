@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// The manifest that lies at the other end says which blobs it has: reading it once stands for a question per blob, on
+// The manifest that a backend has says which blobs are there: reading it once stands for a question per blob, on
 // any machine, and cannot be out of date, because a registry keeps what a manifest names.
 #include "exporter/cache_export.h"
 
@@ -123,7 +123,7 @@ class IndexWriter {
   std::map<Digest, std::int64_t> places_;  ///< of chains
 };
 
-/// What lies at the other end now.
+/// What the backend has now.
 struct Prior {
   std::string body;
   cache::RemoteIndex index;
@@ -131,14 +131,14 @@ struct Prior {
 };
 
 /// Nothing that can be used there is the same as nothing there.
-std::optional<Prior> read_prior(CacheEnd& end) {
+std::optional<Prior> read_prior(cache::CacheBackend& backend) {
   try {
     Prior prior;
-    prior.body = end.manifest(std::nullopt);
+    prior.body = backend.manifest(std::nullopt);
     const auto document = oci::parse_manifest(prior.body);
     const auto* manifest = std::get_if<oci::Manifest>(&document);
     if (manifest == nullptr || manifest->config.media_type != cache::kRemoteIndexType) return std::nullopt;
-    prior.index = cache::parse_remote_index(end.document(manifest->config));
+    prior.index = cache::parse_remote_index(backend.document(manifest->config));
     for (const oci::Descriptor& layer : manifest->layers) prior.blobs.insert(layer.digest);
     return prior;
   } catch (const Error& error) {
@@ -147,12 +147,12 @@ std::optional<Prior> read_prior(CacheEnd& end) {
   }
 }
 
-/// Puts blobs to the other end, several at once.
+/// Puts blobs into the backend, several at once.
 class Uploader {
  public:
-  Uploader(CacheEnd& end, const CacheContent& content, const std::set<Digest>& known, ExportContext& context,
-           CacheExportReport& report)
-      : end_(end), content_(content), known_(known), context_(context), report_(report) {}
+  Uploader(cache::CacheBackend& backend, const CacheContent& content, const std::set<Digest>& known,
+           ExportContext& context, CacheExportReport& report)
+      : backend_(backend), content_(content), known_(known), context_(context), report_(report) {}
 
   void run(const std::vector<oci::Descriptor>& blobs) {
     for (const oci::Descriptor& blob : blobs) {
@@ -175,11 +175,11 @@ class Uploader {
     if (layer != layers_.end())
       if (const auto from = image_reference(layer->second.fetch_from)) mount = from;
     if (context_.store.blobs().size(blob.digest)) {
-      end_.put_blob(blob, mount);
-    } else if (!end_.offer_blob(blob, mount)) {
+      backend_.put_blob(blob, mount);
+    } else if (!backend_.offer_blob(blob, mount)) {
       if (layer == layers_.end()) throw lost_error(cat("blob ", blob.digest.str(), " of the cache is gone"));
       context_.fetch_blob(layer->second);
-      end_.put_blob(blob, mount);
+      backend_.put_blob(blob, mount);
     }
     const std::lock_guard lock(mutex_);
     ++report_.blobs_new;
@@ -188,7 +188,7 @@ class Uploader {
       context_.progress->on_event(TaskCounter{context_.task, blob.digest.str(), blob.size, blob.size, true, true});
   }
 
-  CacheEnd& end_;
+  cache::CacheBackend& backend_;
   const CacheContent& content_;
   const std::set<Digest>& known_;
   ExportContext& context_;
@@ -214,9 +214,9 @@ std::vector<oci::Descriptor> blobs_beside(const cache::RemoteIndex& index) {
 /// One export, on top of what `prior` says is there.
 class Export {
  public:
-  Export(const CacheSpec& spec, CacheEnd& end, const CacheContent& content, cache::Packer& packer,
+  Export(const cache::CacheSpec& spec, cache::CacheBackend& backend, const CacheContent& content, cache::Packer& packer,
          ExportContext& context)
-      : spec_(spec), end_(end), content_(content), packer_(packer), context_(context) {}
+      : spec_(spec), backend_(backend), content_(content), packer_(packer), context_(context) {}
 
   CacheExportReport run(const std::optional<Prior>& prior) {
     report_ = {};
@@ -235,11 +235,11 @@ class Export {
       return report_;
     }
     const std::set<Digest> known = prior ? prior->blobs : std::set<Digest>{};
-    Uploader uploader(end_, content_, known, context_, report_);
+    Uploader uploader(backend_, content_, known, context_, report_);
     for (const auto& [blob, layer] : sources_) uploader.note_layer(blob, layer);
     uploader.run(manifest.layers);
-    end_.put_blob(manifest.config, std::nullopt);
-    end_.put_manifest(body);
+    backend_.put_blob(manifest.config, std::nullopt);
+    backend_.put_manifest(body);
     return report_;
   }
 
@@ -282,8 +282,8 @@ class Export {
     if (!found && wanted != "*") report_.notes.push_back(cat("no cache mount has the id ", wanted));
   }
 
-  const CacheSpec& spec_;
-  CacheEnd& end_;
+  const cache::CacheSpec& spec_;
+  cache::CacheBackend& backend_;
   const CacheContent& content_;
   cache::Packer& packer_;
   ExportContext& context_;
@@ -293,10 +293,10 @@ class Export {
 
 }  // namespace
 
-CacheExportReport export_cache(const CacheSpec& spec, CacheEnd& end, const CacheContent& content, cache::Packer& packer,
-                               ExportContext& context) {
-  Export job(spec, end, content, packer, context);
-  const std::optional<Prior> prior = read_prior(end);
+CacheExportReport export_cache(const cache::CacheSpec& spec, cache::CacheBackend& backend, const CacheContent& content,
+                               cache::Packer& packer, ExportContext& context) {
+  Export job(spec, backend, content, packer, context);
+  const std::optional<Prior> prior = read_prior(backend);
   try {
     return job.run(prior);
   } catch (const Error& error) {
@@ -304,7 +304,7 @@ CacheExportReport export_cache(const CacheSpec& spec, CacheEnd& end, const Cache
                           error.code() == ErrorCode::denied || error.code() == ErrorCode::no_space;
     if (hopeless) throw;
   }
-  // The other end may have lost blobs that its manifest names: once more, asking for each.
+  // The backend may have lost blobs that its manifest names: once more, asking for each.
   return job.run(std::nullopt);
 }
 

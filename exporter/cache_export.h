@@ -6,9 +6,8 @@
 #include <vector>
 
 #include "cache/packer.h"
+#include "cache/remote/backend.h"
 #include "cache/remote/remote_index.h"
-#include "exporter/cache_end.h"
-#include "exporter/cache_spec.h"
 #include "exporter/outputs.h"
 
 namespace cbuild::exporter {
@@ -34,10 +33,10 @@ struct CacheExportReport {
   std::vector<std::string> notes;  ///< cache mounts that were left out, and why
 };
 
-/// Writes the steps that `spec` asks for to `end`, beside what others put there lately. Blobs that the manifest there
-/// already names are not asked for one by one. Throws Error.
-CacheExportReport export_cache(const CacheSpec& spec, CacheEnd& end, const CacheContent& content, cache::Packer& packer,
-                               ExportContext& context);
+/// Writes the steps that `spec` asks for to `backend`, besides those that others put there lately. Blobs that the
+/// manifest there already names are not asked for one by one. Throws Error.
+CacheExportReport export_cache(const cache::CacheSpec& spec, cache::CacheBackend& backend, const CacheContent& content,
+                               cache::Packer& packer, ExportContext& context);
 
 /// The index for the configuration of an image itself (type=inline): steps whose layers are the image's.
 std::string inline_cache(const CacheContent& content, const Digest& image_chain, cache::Packer& packer,

@@ -21,9 +21,9 @@ using cache::RemoteIndex;
 constexpr std::int64_t kDayNs = 86'400'000'000'000;
 
 /// A place in memory that counts what it is given, and fails as it is told.
-class MemoryEnd final : public CacheEnd {
+class MemoryBackend final : public cache::CacheBackend {
  public:
-  explicit MemoryEnd(cache::Store& store) : store_(store) {}
+  explicit MemoryBackend(cache::Store& store) : store_(store) {}
   std::string name() const override { return "memory"; }
   std::string locator() const override { return "docker-image://memory.test/cache:main"; }
 
@@ -76,11 +76,11 @@ class MemoryEnd final : public CacheEnd {
 struct Built {
   TempStore temp;
   cache::Store store{temp.options()};
-  MemoryEnd end{store};
+  MemoryBackend backend{store};
   Packer packer{store, {}};
   ExportContext context{store, nullptr, [](const cache::Layer&) { FAIL("fetched"); }, nullptr, 0, nullptr};
   CacheContent content;
-  CacheSpec spec;
+  cache::CacheSpec spec;
 
   Built() {
     const Chain a = add("RUN a", {});
@@ -96,7 +96,7 @@ struct Built {
     content.steps.push_back({digest_of("definition " + step), record});
     return chain;
   }
-  CacheExportReport run() { return export_cache(spec, end, content, packer, context); }
+  CacheExportReport run() { return export_cache(spec, backend, content, packer, context); }
 };
 
 std::vector<std::string> names(const RemoteIndex& index) {
@@ -117,7 +117,7 @@ ErrorCode code_of(const std::function<void()>& action) {
 TEST_CASE("mode=min exports the steps below the image, mode=max those of all stages") {
   Built build;
   CacheExportReport report = build.run();
-  CHECK(names(build.end.index()) == std::vector<std::string>{"RUN a", "RUN b"});
+  CHECK(names(build.backend.index()) == std::vector<std::string>{"RUN a", "RUN b"});
   CHECK(report.records == 2);
   CHECK(report.blobs_new == 2);
   CHECK(report.bytes_new > 0);
@@ -125,7 +125,7 @@ TEST_CASE("mode=min exports the steps below the image, mode=max those of all sta
 
   build.spec.all_steps = true;
   report = build.run();
-  CHECK(names(build.end.index()) == std::vector<std::string>{"RUN a", "RUN b", "RUN side"});
+  CHECK(names(build.backend.index()) == std::vector<std::string>{"RUN a", "RUN b", "RUN side"});
   CHECK(report.blobs_new == 1);
   CHECK(report.blobs_known == 2);
 }
@@ -133,7 +133,7 @@ TEST_CASE("mode=min exports the steps below the image, mode=max those of all sta
 TEST_CASE("a record holds its keys, chain and layers, and nothing that speaks of this machine") {
   Built build;
   build.run();
-  const RemoteIndex index = build.end.index();
+  const RemoteIndex index = build.backend.index();
   REQUIRE(index.records.size() == 2);
   const auto& record = index.records[1];
   CHECK(record.keys == std::vector<Digest>{digest_of("content RUN b"), digest_of("definition RUN b")});
@@ -146,49 +146,49 @@ TEST_CASE("a record holds its keys, chain and layers, and nothing that speaks of
   const auto known = build.store.layer(build.store.chain_layers(build.content.image_chains[0])[1]);
   CHECK(layer.diff_id == known->diff_id);
   CHECK(layer.blob.digest == known->blob->digest);
-  CHECK(build.end.blobs.contains(layer.blob.digest));
+  CHECK(build.backend.blobs.contains(layer.blob.digest));
 }
 
 TEST_CASE("a step whose keys are one is written with one key") {
   Built build;
   build.content.steps[0].definition_key = build.content.steps[0].record.key;
   build.run();
-  CHECK(build.end.index().records[0].keys.size() == 1);
+  CHECK(build.backend.index().records[0].keys.size() == 1);
 }
 
 TEST_CASE("the same cache again writes nothing") {
   Built build;
   build.run();
-  const unsigned puts = build.end.puts;
+  const unsigned puts = build.backend.puts;
   const CacheExportReport report = build.run();
   CHECK(report.unchanged);
   CHECK(report.blobs_known == 2);
-  CHECK(build.end.puts == puts);
-  CHECK(build.end.manifests == 1);
+  CHECK(build.backend.puts == puts);
+  CHECK(build.backend.manifests == 1);
 }
 
 TEST_CASE("steps of other builds stay for keep_days") {
   Built build;
   build.content.image_chains.push_back(build.content.steps[2].record.chain);
   build.run();
-  RemoteIndex index = build.end.index();
+  RemoteIndex index = build.backend.index();
   index.records[2].used_day -= 20;  // as if it had been exported long ago
-  oci::Manifest manifest = std::get<oci::Manifest>(oci::parse_manifest(build.end.body));
+  oci::Manifest manifest = std::get<oci::Manifest>(oci::parse_manifest(build.backend.body));
   manifest.config = oci::put_blob(build.store.blobs(), to_json(index), std::string(cache::kRemoteIndexType));
-  build.end.put_blob(manifest.config, {});
-  build.end.put_manifest(oci::to_json(manifest));
+  build.backend.put_blob(manifest.config, {});
+  build.backend.put_manifest(oci::to_json(manifest));
   build.content.image_chains.pop_back();
   build.content.steps.pop_back();
 
-  const std::string before = build.end.body;
+  const std::string before = build.backend.body;
   build.spec.keep_days = 30;
   build.run();
-  CHECK(names(build.end.index()) == std::vector<std::string>{"RUN a", "RUN b", "RUN side"});
-  build.end.body = before;
+  CHECK(names(build.backend.index()) == std::vector<std::string>{"RUN a", "RUN b", "RUN side"});
+  build.backend.body = before;
   build.spec.keep_days = 14;
   build.run();
-  CHECK(names(build.end.index()) == std::vector<std::string>{"RUN a", "RUN b"});
-  CHECK(build.end.index().layers.size() == 2);
+  CHECK(names(build.backend.index()) == std::vector<std::string>{"RUN a", "RUN b"});
+  CHECK(build.backend.index().layers.size() == 2);
 }
 
 TEST_CASE("what is no cache there is replaced") {
@@ -196,51 +196,51 @@ TEST_CASE("what is no cache there is replaced") {
   oci::Manifest image;
   image.config = oci::put_blob(build.store.blobs(), "{}", std::string(oci::media_type::kConfig));
   for (const std::string& body : {oci::to_json(image), std::string("no JSON"), oci::to_json(oci::Index{})}) {
-    build.end.body = body;
+    build.backend.body = body;
     CHECK(build.run().records == 2);
-    CHECK(build.end.index().records.size() == 2);
+    CHECK(build.backend.index().records.size() == 2);
   }
-  build.end.manifest_error = ErrorCode::network;
+  build.backend.manifest_error = ErrorCode::network;
   CHECK(build.run().records == 2);
 }
 
 TEST_CASE("a damaged index there is as good as none") {
   Built build;
   build.run();
-  const Digest config = std::get<oci::Manifest>(oci::parse_manifest(build.end.body)).config.digest;
-  build.end.blobs[config].resize(20);
+  const Digest config = std::get<oci::Manifest>(oci::parse_manifest(build.backend.body)).config.digest;
+  build.backend.blobs[config].resize(20);
   CHECK_FALSE(build.run().unchanged);
-  CHECK(build.end.index().records.size() == 2);
+  CHECK(build.backend.index().records.size() == 2);
 }
 
 TEST_CASE("blobs that the place has lost although its manifest names them are put again") {
   Built build;
   build.run();
-  const Digest lost = build.end.index().layers[0].blob.digest;
-  build.end.blobs.erase(lost);
+  const Digest lost = build.backend.index().layers[0].blob.digest;
+  build.backend.blobs.erase(lost);
   build.spec.all_steps = true;
   build.run();
-  CHECK(build.end.blobs.contains(lost));
-  CHECK(build.end.index().records.size() == 3);
+  CHECK(build.backend.blobs.contains(lost));
+  CHECK(build.backend.index().records.size() == 3);
 }
 
 TEST_CASE("a failure that another try cannot mend is thrown at once") {
   Built build;
   build.run();
   build.spec.all_steps = true;
-  build.end.put_error = ErrorCode::denied;
-  const unsigned puts = build.end.puts;
+  build.backend.put_error = ErrorCode::denied;
+  const unsigned puts = build.backend.puts;
   CHECK(code_of([&] { build.run(); }) == ErrorCode::denied);
-  CHECK(build.end.puts == puts);
-  build.end.manifest_error = ErrorCode::cancelled;
+  CHECK(build.backend.puts == puts);
+  build.backend.manifest_error = ErrorCode::cancelled;
   CHECK(code_of([&] { build.run(); }) == ErrorCode::cancelled);
 }
 
 TEST_CASE("a failed upload is thrown, and no manifest names what is not there") {
   Built build;
-  build.end.put_error = ErrorCode::network;
+  build.backend.put_error = ErrorCode::network;
   CHECK(code_of([&] { build.run(); }) == ErrorCode::network);
-  CHECK(build.end.manifests == 0);
+  CHECK(build.backend.manifests == 0);
 }
 
 TEST_CASE("a build without layers gives a cache with its records") {
@@ -248,9 +248,9 @@ TEST_CASE("a build without layers gives a cache with its records") {
   build.content.steps = {{digest_of("definition"), record_of(digest_of("content"), {}, "FROM scratch")}};
   build.content.image_chains = {Digest{}};
   CHECK(build.run().records == 1);
-  CHECK(build.end.index().records[0].chain == -1);
-  CHECK(build.end.index().layers.empty());
-  CHECK(std::get<oci::Manifest>(oci::parse_manifest(build.end.body)).layers.size() == 1);
+  CHECK(build.backend.index().records[0].chain == -1);
+  CHECK(build.backend.index().layers.empty());
+  CHECK(std::get<oci::Manifest>(oci::parse_manifest(build.backend.body)).layers.size() == 1);
 }
 
 /// A layer that is known only by where it lies, and its chain.
@@ -270,12 +270,12 @@ TEST_CASE("layers of a base stay where they are") {
   build.content.steps.clear();
   build.content.image_chains = {build.add("RUN on base", base.id).id};
   build.run();
-  const RemoteIndex index = build.end.index();
+  const RemoteIndex index = build.backend.index();
   REQUIRE(index.layers.size() == 2);
   CHECK(index.layers[0].origin == "docker-image://hub.test/base:1");
   CHECK(index.layers[1].origin.empty());
-  CHECK_FALSE(build.end.blobs.contains(digest_of("base")));
-  CHECK(build.end.offered_from.empty());
+  CHECK_FALSE(build.backend.blobs.contains(digest_of("base")));
+  CHECK(build.backend.offered_from.empty());
 }
 
 TEST_CASE("a layer of another cache is offered first, and fetched if that does not help") {
@@ -284,9 +284,9 @@ TEST_CASE("a layer of another cache is offered first, and fetched if that does n
   build.content.image_chains = {
       build.add("RUN far", add_lazy(build.store, "cache+docker-image://far.test/cache:main", "far").id).id};
   SUBCASE("taken over") {
-    build.end.takes_offers = true;
+    build.backend.takes_offers = true;
     build.run();
-    CHECK(build.end.offered_from.size() == 1);
+    CHECK(build.backend.offered_from.size() == 1);
   }
   SUBCASE("fetched") {
     unsigned fetched = 0;
@@ -297,15 +297,15 @@ TEST_CASE("a layer of another cache is offered first, and fetched if that does n
     build.run();
     CHECK(fetched == 1);
   }
-  CHECK(build.end.index().layers[0].origin.empty());
-  CHECK(build.end.blobs.contains(digest_of("far")));
+  CHECK(build.backend.index().layers[0].origin.empty());
+  CHECK(build.backend.blobs.contains(digest_of("far")));
 }
 
 TEST_CASE("blobs may be mounted from where the image was pushed") {
   Built build;
   build.content.pushed = oci::parse_reference("hub.test/app:1");
   build.run();
-  CHECK(std::count(build.end.mounted_from.begin(), build.end.mounted_from.end(), "hub.test/app:1") == 2);
+  CHECK(std::count(build.backend.mounted_from.begin(), build.backend.mounted_from.end(), "hub.test/app:1") == 2);
 }
 
 TEST_CASE("cache mounts go along as asked for, and what is left out is said") {
@@ -315,14 +315,14 @@ TEST_CASE("cache mounts go along as asked for, and what is left out is said") {
   SUBCASE("one") {
     build.spec.mounts = {"pip"};
     CHECK(build.run().notes.empty());
-    REQUIRE(build.end.index().mounts.size() == 1);
-    CHECK(build.end.index().mounts[0].id == "pip");
-    CHECK(build.end.blobs.contains(build.end.index().mounts[0].blob.digest));
+    REQUIRE(build.backend.index().mounts.size() == 1);
+    CHECK(build.backend.index().mounts[0].id == "pip");
+    CHECK(build.backend.blobs.contains(build.backend.index().mounts[0].blob.digest));
   }
   SUBCASE("all") {
     build.spec.mounts = {"*"};
     build.run();
-    CHECK(build.end.index().mounts.size() == 2);
+    CHECK(build.backend.index().mounts.size() == 2);
   }
   SUBCASE("unknown") {
     build.spec.mounts = {"npm"};
@@ -334,7 +334,7 @@ TEST_CASE("cache mounts go along as asked for, and what is left out is said") {
     const CacheExportReport report = build.run();
     CHECK(report.notes.size() == 2);
     CHECK(report.notes[0].starts_with("cache mount apt is not exported: it has "));
-    CHECK(build.end.index().mounts.empty());
+    CHECK(build.backend.index().mounts.empty());
   }
 }
 
@@ -356,7 +356,7 @@ TEST_CASE("a chain that is gone meanwhile is lost, not a wrong cache") {
   Built build;
   build.content.steps[0].record.chain = digest_of("no chain");
   CHECK(loses([&] { build.run(); }));
-  CHECK(build.end.manifests == 0);
+  CHECK(build.backend.manifests == 0);
 }
 
 }  // namespace

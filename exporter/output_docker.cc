@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // type=docker, a row of output_type.h: the archive that `docker load` takes, as a file, or without dest= into an
 // engine.
-// engine.
 #include "exporter/docker_load.h"
 #include "exporter/output_content.h"
 #include "exporter/output_type.h"

@@ -9,8 +9,8 @@
 #include "base/error.h"
 #include "base/text.h"
 #include "base/words.h"
-#include "exporter/compression_words.h"
 #include "exporter/output_type.h"
+#include "oci/layer/compression_words.h"
 
 namespace cbuild::exporter {
 namespace {
@@ -46,7 +46,7 @@ void set_image_truth(Output& output, std::string_view key, const std::string& va
 
 void set_layer_compression(Output& output, std::string_view, const std::string& value) {
   const auto compression = oci::layer::parse_compression(value);
-  if (!compression) refuse_output(wrong_compression(value), kCompressionHint);
+  if (!compression) refuse_output(oci::layer::wrong_compression(value), oci::layer::kCompressionHint);
   output.image.compression = *compression;
 }
 

@@ -5,8 +5,8 @@
 
 #include <algorithm>
 
+#include "base/csv.h"
 #include "base/text.h"
-#include "exporter/csv.h"
 #include "exporter/docker_load.h"
 #include "exporter/output_keys.h"
 #include "exporter/output_type.h"

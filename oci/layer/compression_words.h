@@ -6,7 +6,7 @@
 
 #include "base/text.h"
 
-namespace cbuild::exporter {
+namespace cbuild::oci::layer {
 
 /// Why `compression=NAME` is refused: estargz is a compression of BuildKit, but not of cbuild.
 inline std::string wrong_compression(std::string_view name) {
@@ -15,4 +15,4 @@ inline std::string wrong_compression(std::string_view name) {
 
 inline constexpr char kCompressionHint[] = "uncompressed, gzip or zstd";
 
-}  // namespace cbuild::exporter
+}  // namespace cbuild::oci::layer

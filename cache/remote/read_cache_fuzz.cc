@@ -6,16 +6,16 @@
 #include <string_view>
 
 #include "base/error.h"
-#include "exporter/cache_end.h"
+#include "cache/remote/read_cache.h"
 
 namespace {
 
 using namespace cbuild;
-using namespace cbuild::exporter;
+using namespace cbuild::cache;
 
-class HostileEnd final : public CacheEnd {
+class HostileBackend final : public CacheBackend {
  public:
-  explicit HostileEnd(std::string_view answers) : answers_(answers) {}
+  explicit HostileBackend(std::string_view answers) : answers_(answers) {}
   std::string name() const override { return "hostile"; }
   std::string locator() const override { return "docker-image://hostile.test/cache:main"; }
   std::string manifest(const std::optional<Digest>&) override { return next(); }
@@ -40,11 +40,11 @@ class HostileEnd final : public CacheEnd {
 }  // namespace
 
 extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
-  HostileEnd end({reinterpret_cast<const char*>(data), size});
+  HostileBackend backend({reinterpret_cast<const char*>(data), size});
   try {
-    const cache::RemoteDocument found = read_cache(end, oci::host_platform());
-    CBUILD_CHECK(found.locator == end.locator());
-    CBUILD_CHECK(cache::parse_remote_index(to_json(found.index)) == found.index);
+    const RemoteDocument found = read_cache(backend, oci::host_platform());
+    CBUILD_CHECK(found.locator == backend.locator());
+    CBUILD_CHECK(parse_remote_index(to_json(found.index)) == found.index);
   } catch (const Error& error) {
     const ErrorCode code = error.code();
     CBUILD_CHECK(code == ErrorCode::corrupt || code == ErrorCode::unsupported || code == ErrorCode::not_found);

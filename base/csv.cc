@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
-#include "exporter/csv.h"
+#include "base/csv.h"
 
 #include "base/error.h"
 #include "base/text.h"
 
-namespace cbuild::exporter {
+namespace cbuild {
 
 std::vector<std::string> csv_fields(std::string_view text, std::string_view flag) {
   std::vector<std::string> fields(1);
@@ -24,4 +24,4 @@ std::vector<std::string> csv_fields(std::string_view text, std::string_view flag
   return fields;
 }
 
-}  // namespace cbuild::exporter
+}  // namespace cbuild

@@ -1,0 +1,83 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include <functional>
+#include <memory>
+#include <optional>
+#include <span>
+#include <string>
+#include <string_view>
+
+#include "base/digest.h"
+#include "cache/remote/cache_flag.h"
+#include "cache/store.h"
+#include "oci/descriptor.h"
+#include "oci/reference.h"
+
+namespace cbuild::oci::registry {
+class Client;
+}
+
+namespace cbuild::cache {
+
+/// One place that holds a cache, to read and to write: a tag of a registry, or of a layout directory. Thread-safe but
+/// for put_manifest(). Errors as registry::Client has them; a missing or damaged document is Error{not_found} or
+/// {corrupt}, which the import takes as a miss.
+class CacheBackend {
+ public:
+  virtual ~CacheBackend() = default;
+  virtual std::string name() const = 0;     ///< "registry host/repository:tag"
+  virtual std::string locator() const = 0;  ///< RemoteDocument::locator
+  /// The manifest or index under the name, or by digest. Error{not_found} if there is none.
+  virtual std::string manifest(const std::optional<Digest>& digest) = 0;
+  /// A small blob, verified, of at most kMaxRemoteIndex bytes.
+  virtual std::string document(const oci::Descriptor& descriptor) = 0;
+  /// Makes a blob of the store's present there. With `mount_from` a registry may take it from another repository.
+  virtual void put_blob(const oci::Descriptor& descriptor, const std::optional<oci::Reference>& mount_from) = 0;
+  /// The same for a blob that the store lacks; false if only its content would help.
+  virtual bool offer_blob(const oci::Descriptor& descriptor, const std::optional<oci::Reference>& mount_from) = 0;
+  virtual void put_manifest(std::string_view body) = 0;
+};
+
+/// What backends need of a build. They keep what they are given by reference.
+struct BackendServices {
+  Store& store;
+  std::function<oci::registry::Client&()> registry;  ///< made on first use
+};
+
+/// One key=value of --cache-from and --cache-to. Its value is in CacheSpec::attributes.
+struct BackendKey {
+  std::string_view name;
+  std::optional<CacheUse> use = std::nullopt;  ///< of one flag only
+  /// Refuses a wrong value in the name of the flag. Null: every value is one.
+  void (*check)(const CacheFlag& flag, const std::string& value) = nullptr;
+};
+
+/// One type of backend, as a row of the table; each is in backend_NAME.cc.
+struct BackendType {
+  using Open = std::unique_ptr<CacheBackend> (*)(const CacheSpec& spec, const BackendServices& services);
+  std::string_view name;  ///< as type= has it
+  std::span<const BackendKey> keys = {};
+  /// Takes what was read from the flag, refuses what lacks something or does not go together: Error{usage}.
+  void (*parse)(CacheSpec& spec, const CacheFlag& flag);
+  Open open_import;
+  Open open_export;  ///< null: the cache is in the image that is built, and goes where that goes
+};
+
+extern const BackendType kInlineBackend, kLocalBackend, kRegistryBackend;
+
+/// All types, in the order of help texts.
+std::span<const BackendType* const> backend_types();
+/// Null for a name that no type has.
+const BackendType* find_backend_type(std::string_view name);
+
+/// Opens what a --cache-from or --cache-to names; it may be missing or unreachable: nothing is read yet.
+std::unique_ptr<CacheBackend> open_cache_import(const CacheSpec& spec, const BackendServices& services);
+std::unique_ptr<CacheBackend> open_cache_export(const CacheSpec& spec, const BackendServices& services);
+/// Whether the cache is to be in the image itself: there is nothing to open then.
+bool is_in_image(const CacheSpec& spec);
+
+/// Refuses a document that is larger than kMaxRemoteIndex: Error{corrupt}.
+void check_document_size(const oci::Descriptor& descriptor);
+
+}  // namespace cbuild::cache

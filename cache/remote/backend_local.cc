@@ -1,0 +1,167 @@
+// SPDX-License-Identifier: Apache-2.0
+// type=local, a row of backend.h: an OCI layout directory, whose index.json names caches by tag. An export replaces the
+// manifest of its tag and removes what that alone needed.
+#include <unistd.h>
+
+#include <algorithm>
+#include <cerrno>
+#include <functional>
+#include <mutex>
+#include <set>
+
+#include "base/error.h"
+#include "base/output_file.h"
+#include "base/sys.h"
+#include "base/text.h"
+#include "cache/remote/backend.h"
+#include "cache/remote/remote_index.h"
+#include "oci/layout.h"
+#include "oci/manifest.h"
+
+namespace cbuild::cache {
+namespace {
+
+constexpr std::size_t kMaxManifest = 4u << 20;
+constexpr char kRefName[] = "org.opencontainers.image.ref.name";
+
+/// What a manifest needs, itself and its config included.
+std::set<Digest> blobs_of(oci::BlobStore& blobs, const Digest& manifest) {
+  std::set<Digest> out = {manifest};
+  const auto document = oci::parse_manifest(oci::read_blob(blobs, manifest, kMaxManifest));
+  if (const auto* index = std::get_if<oci::Index>(&document)) {
+    for (const oci::Descriptor& entry : index->manifests) out.merge(blobs_of(blobs, entry.digest));
+    return out;
+  }
+  const auto& image = std::get<oci::Manifest>(document);
+  out.insert(image.config.digest);
+  for (const oci::Descriptor& layer : image.layers) out.insert(layer.digest);
+  return out;
+}
+
+class LayoutBackend final : public CacheBackend {
+ public:
+  LayoutBackend(Store& store, const CacheSpec& spec, const std::string& directory)
+      : store_(store),
+        directory_(absolute(directory)),
+        tag_(spec.attribute("tag", "latest")),
+        digest_(Digest::parse(spec.attribute("digest"))) {}
+
+  std::string name() const override { return "directory " + directory_; }
+  std::string locator() const override { return "oci-layout://" + directory_; }
+
+  std::string manifest(const std::optional<Digest>& digest) override {
+    oci::ImageLayout layout = oci::ImageLayout::open(directory_);
+    const auto wanted = digest ? digest : digest_;
+    const Digest found = wanted ? *wanted : layout.find(tag_).digest;
+    return oci::read_blob(layout.blobs(), found, kMaxManifest);
+  }
+
+  std::string document(const oci::Descriptor& descriptor) override {
+    check_document_size(descriptor);
+    oci::ImageLayout layout = oci::ImageLayout::open(directory_);
+    return oci::read_blob(layout.blobs(), descriptor.digest, kMaxRemoteIndex);
+  }
+
+  void put_blob(const oci::Descriptor& descriptor, const std::optional<oci::Reference>&) override {
+    writing([&] {
+      oci::BlobStore& blobs = target().blobs();
+      if (blobs.size(descriptor.digest) != descriptor.size) oci::copy_blob(store_.blobs(), blobs, descriptor);
+    });
+  }
+  bool offer_blob(const oci::Descriptor& descriptor, const std::optional<oci::Reference>&) override {
+    return target().blobs().size(descriptor.digest) == descriptor.size;
+  }
+
+  void put_manifest(std::string_view body) override {
+    writing([&] { replace_manifest(body); });
+  }
+
+ private:
+  void replace_manifest(std::string_view body) {
+    oci::ImageLayout& layout = target();
+    oci::Descriptor entry = oci::put_blob(layout.blobs(), body, std::string(oci::media_type::kManifest));
+    entry.annotations[kRefName] = tag_;
+    oci::Index index = layout.index();
+    std::vector<Digest> replaced;
+    std::erase_if(index.manifests, [&](const oci::Descriptor& old) {
+      const auto name = old.annotations.find(kRefName);
+      const bool same = name != old.annotations.end() && name->second == tag_;
+      if (same) replaced.push_back(old.digest);
+      return same;
+    });
+    index.manifests.push_back(entry);
+    layout.write_index(index);
+    remove_replaced(layout, index, replaced);
+  }
+
+  /// What fails for lack of space fails here, and not in the store.
+  void writing(const std::function<void()>& action) const {
+    try {
+      action();
+    } catch (Error& error) {
+      name_full_disk(error, directory_, directory_);
+      throw;
+    }
+  }
+
+  static std::string absolute(const std::string& path) {
+    if (path.starts_with('/')) return clean_path(path);
+    char buffer[4096];
+    if (::getcwd(buffer, sizeof buffer) == nullptr) throw_errno(errno, "getcwd");
+    return join_path(buffer, path);
+  }
+
+  oci::ImageLayout& target() {
+    const std::lock_guard lock(mutex_);
+    if (!target_) target_.emplace(oci::ImageLayout::create(directory_));
+    return *target_;
+  }
+
+  /// Only what the replaced manifest alone needed: a directory that is exported to again and again does not grow.
+  void remove_replaced(oci::ImageLayout& layout, const oci::Index& index, const std::vector<Digest>& replaced) const {
+    try {
+      std::set<Digest> needed;
+      for (const oci::Descriptor& entry : index.manifests) needed.merge(blobs_of(layout.blobs(), entry.digest));
+      for (const Digest& manifest : replaced)
+        for (const Digest& blob : blobs_of(layout.blobs(), manifest))
+          if (!needed.contains(blob)) ::unlink(join_path(directory_, cat("blobs/sha256/", blob.hex())).c_str());
+    } catch (const Error&) {
+      // Something there cannot be read: rather too much is kept than too little.
+    }
+  }
+
+  Store& store_;
+  const std::string directory_, tag_;
+  const std::optional<Digest> digest_;
+  std::mutex mutex_;  // guards target_
+  std::optional<oci::ImageLayout> target_;
+};
+
+void check_digest(const CacheFlag& flag, const std::string& value) {
+  if (!Digest::parse(value)) flag.refuse(cat("digest '", value, "' is not sha256:..."));
+}
+
+constexpr BackendKey kLocalKeys[] = {
+    {"src", CacheUse::from}, {"dest", CacheUse::to}, {"tag"}, {"digest", CacheUse::from, check_digest}};
+
+void parse_local(CacheSpec& spec, const CacheFlag& flag) {
+  if (flag.use == CacheUse::to && spec.attribute("dest").empty()) flag.refuse("type=local needs dest=DIRECTORY");
+  if (flag.use == CacheUse::from && spec.attribute("src").empty()) flag.refuse("type=local needs src=DIRECTORY");
+}
+
+template <const char* kDirectoryKey>
+std::unique_ptr<CacheBackend> open_local(const CacheSpec& spec, const BackendServices& services) {
+  return std::make_unique<LayoutBackend>(services.store, spec, spec.attribute(kDirectoryKey));
+}
+
+constexpr char kSource[] = "src", kDestination[] = "dest";
+
+}  // namespace
+
+const BackendType kLocalBackend = {.name = "local",
+                                   .keys = kLocalKeys,
+                                   .parse = parse_local,
+                                   .open_import = open_local<kSource>,
+                                   .open_export = open_local<kDestination>};
+
+}  // namespace cbuild::cache

@@ -1,0 +1,21 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include <variant>
+
+#include "cache/remote/backend.h"
+#include "cache/remote/remote_cache.h"
+#include "oci/manifest.h"
+#include "oci/platform.h"
+
+namespace cbuild::cache {
+
+/// Whether a manifest or index is a cache that BuildKit exported.
+bool is_buildkit_cache(const std::variant<oci::Manifest, oci::Index>& document);
+
+/// Reads what `backend` has: a cache's manifest, or an image that carries its cache (of an index the one for
+/// `platform`). Throws Error{not_found} if there is neither, {unsupported} for a cache of BuildKit, {corrupt} for a
+/// damaged one.
+RemoteDocument read_cache(CacheBackend& backend, const oci::Platform& platform);
+
+}  // namespace cbuild::cache
