@@ -15,6 +15,7 @@
 #include "base/subprocess.h"
 #include "base/sys.h"
 #include "base/text.h"
+#include "base/url_parts.h"
 #include "base/words.h"
 
 namespace cbuild::cli {
@@ -85,14 +86,6 @@ std::string ask_git(const std::string& directory, std::vector<std::string> words
   return result.exit_code == 0 ? std::string(trim(result.out)) : std::string();
 }
 
-std::string without_user(std::string url) {
-  const std::size_t begin = url.find("://");
-  if (begin == std::string::npos) return url;
-  const std::size_t at = url.find('@', begin), slash = url.find('/', begin + 3);
-  if (at != std::string::npos && at < slash) url.erase(begin + 3, at - begin - 2);
-  return url;
-}
-
 std::string real_path_of(const std::string& path) {
   std::array<char, PATH_MAX> buffer{};
   return ::realpath(path.c_str(), buffer.data()) == nullptr ? std::string() : std::string(buffer.data());
@@ -110,7 +103,7 @@ void add_git_labels(BuildLine& line) {
   std::string remote = branch.empty() ? "" : ask_git(directory, {"config", "--get", cat("branch.", branch, ".remote")});
   if (remote.empty()) remote = "origin";
   const std::string url = ask_git(directory, {"config", "--get", cat("remote.", remote, ".url")});
-  if (!url.empty()) line.request.inputs.labels["org.opencontainers.image.source"] = without_user(url);
+  if (!url.empty()) line.request.inputs.labels["org.opencontainers.image.source"] = without_user_info(url);
   const std::string file = line.file.empty() ? cat(directory, "/Dockerfile") : real_path_of(line.file);
   if (file.starts_with(root + "/"))
     line.request.inputs.labels["com.docker.image.source.entrypoint"] = file.substr(root.size() + 1);

@@ -6,6 +6,7 @@
 
 #include "base/error.h"
 #include "base/text.h"
+#include "base/url_parts.h"
 #include "oci/reference.h"
 
 namespace cbuild::engine {
@@ -35,12 +36,12 @@ PolicySource convert_source(const SourcePolicy& policy, const PolicySource& sour
 
 /// Host and path, whatever the protocol: "git@github.com:a/b.git" and "https://github.com/a/b.git" are the same.
 std::string place_of_remote(const std::string& remote) {
-  const std::size_t scheme = remote.find("://");
-  std::string place = scheme == std::string::npos ? remote : remote.substr(scheme + 3);
+  if (const std::optional<UrlParts> url = split_url(remote)) return cat(url->authority, url->path);
+  std::string place = remote;
   const std::size_t at = place.find('@');
   if (at != std::string::npos && at < place.find('/')) place.erase(0, at + 1);
   const std::size_t colon = place.find(':');
-  if (scheme == std::string::npos && colon != std::string::npos && colon < place.find('/')) {
+  if (colon != std::string::npos && colon < place.find('/')) {
     place[colon] = '/';
     if (place.compare(colon, 2, "//") == 0) place.erase(colon, 1);
   }

@@ -10,6 +10,7 @@
 #include <vector>
 
 #include "base/text.h"
+#include "base/url_parts.h"
 
 namespace cbuild::http {
 
@@ -133,16 +134,13 @@ std::string Url::redacted() const {
 }
 
 std::optional<Url> parse_url(std::string_view text) {
-  const std::size_t colon = text.find("://");
-  if (colon == std::string_view::npos) return std::nullopt;
+  const std::optional<UrlParts> parts = split_url(text);
+  if (!parts || parts->user_info) return std::nullopt;
   Url url;
-  url.scheme = to_lower(text.substr(0, colon));
+  url.scheme = to_lower(parts->scheme);
   if (url.scheme != "http" && url.scheme != "https") return std::nullopt;
-  text.remove_prefix(colon + 3);
-  const std::size_t end = std::min(text.find_first_of("/?#"), text.size());
-  if (!parse_authority(text.substr(0, end), url)) return std::nullopt;
-  const std::string target = (text.substr(end).starts_with('?') ? "/" : "") + std::string(text.substr(end));
-  if (!set_target(url, target)) return std::nullopt;
+  if (!parse_authority(parts->authority, url)) return std::nullopt;
+  if (!set_target(url, cat(parts->path.empty() ? "/" : parts->path, parts->query))) return std::nullopt;
   return url;
 }
 

@@ -7,6 +7,7 @@
 
 #include "base/error.h"
 #include "base/text.h"
+#include "base/url_parts.h"
 #include "base/words.h"
 
 namespace cbuild::frontend {
@@ -19,20 +20,6 @@ using Query = std::map<std::string, std::vector<std::string>>;
 
 bool is_alnum(char c) { return (c >= '0' && c <= '9') || (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z'); }
 
-std::string percent_decode(std::string_view text, bool plus_is_blank) {
-  std::string out;
-  for (std::size_t i = 0; i < text.size(); ++i) {
-    const auto code = text[i] == '%' && i + 2 < text.size() ? parse_int(text.substr(i + 1, 2), 16) : std::nullopt;
-    if (code && is_alnum(text[i + 1])) {
-      out += static_cast<char>(*code);
-      i += 2;
-    } else {
-      out += plus_is_blank && text[i] == '+' ? ' ' : text[i];
-    }
-  }
-  return out;
-}
-
 /// Cuts `text` at the first `separator`; what follows it, empty if there is none.
 std::string_view cut(std::string_view& text, char separator) {
   const std::size_t position = text.find(separator);
@@ -42,13 +29,16 @@ std::string_view cut(std::string_view& text, char separator) {
   return rest;
 }
 
+/// Of application/x-www-form-urlencoded.
+std::string form_decode(std::string_view text) { return percent_decode(replace_all(std::string(text), "+", " ")); }
+
 Query parse_query(std::string_view text) {
   Query out;
   for (const std::string& field : split(text, '&')) {
     if (field.empty()) continue;
     std::string_view key = field;
     const std::string_view value = cut(key, '=');
-    out[percent_decode(key, true)].push_back(percent_decode(value, true));
+    out[form_decode(key)].push_back(form_decode(value));
   }
   return out;
 }
@@ -109,20 +99,11 @@ void apply_query(GitRef& out, const Query& query) {
 }
 
 void apply_fragment(GitRef& out, std::string_view fragment) {
-  const std::string decoded = percent_decode(fragment, false);
+  const std::string decoded = percent_decode(fragment);
   std::string_view ref = decoded;
   const std::string_view subdir = cut(ref, ':');
   out.ref = ref;
   out.subdir = join_path("/", subdir).substr(1);
-}
-
-/// "https" of "https://..."; empty if the text does not begin with a scheme.
-std::string scheme_of(std::string_view text) {
-  const std::size_t end = text.find("://");
-  if (end == std::string_view::npos || end == 0) return {};
-  const std::string_view scheme = text.substr(0, end);
-  if (!std::all_of(scheme.begin(), scheme.end(), is_alnum)) return {};
-  return to_lower(scheme);
 }
 
 /// "user@host:path", git's short form of ssh.
@@ -135,16 +116,11 @@ bool is_scp_style(std::string_view text) {
          std::all_of(host.begin(), host.end(), [](char c) { return is_alnum(c) || c == '-' || c == '.'; });
 }
 
-std::string_view path_of(std::string_view url) {
-  url.remove_prefix(url.find("://") + 3);
-  const std::size_t slash = url.find('/');
-  return slash == std::string_view::npos ? std::string_view{} : url.substr(slash);
-}
-
 bool is_git_remote(std::string_view remote) {
-  const std::string scheme = scheme_of(remote);
-  if (scheme.empty()) return is_scp_style(remote);
-  if (scheme == "http" || scheme == "https") return path_of(remote).ends_with(".git");
+  const std::optional<UrlParts> url = split_url(remote);
+  if (!url) return is_scp_style(remote);
+  const std::string scheme = to_lower(url->scheme);
+  if (scheme == "http" || scheme == "https") return url->path.ends_with(".git");
   return scheme == "git" || scheme == "ssh";
 }
 
@@ -181,9 +157,8 @@ bool is_http_url(std::string_view text) {
 }
 
 std::string url_file_name(std::string_view url) {
-  cut(url, '#');
-  cut(url, '?');
-  const std::string path = percent_decode(path_of(url), false);
+  const std::optional<UrlParts> parts = split_url(url);
+  const std::string path = parts ? percent_decode(parts->path) : "";
   const std::string base = path.empty() ? "" : base_name(clean_path(path));
   return base.empty() || base == "." || base == "/" ? "__unnamed__" : base;
 }

@@ -11,6 +11,7 @@
 #include "base/error.h"
 #include "base/sys.h"
 #include "base/text.h"
+#include "base/url_parts.h"
 #include "cache/facts.h"
 #include "solver/ops/git_checkout.h"
 #include "solver/ops/git_program.h"

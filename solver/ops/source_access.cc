@@ -5,36 +5,9 @@
 
 #include "base/sys.h"
 #include "base/text.h"
+#include "base/url_parts.h"
 
 namespace cbuild::solver::ops {
-
-namespace {
-
-bool is_hex(char c) { return (c >= '0' && c <= '9') || (c >= 'a' && c <= 'f') || (c >= 'A' && c <= 'F'); }
-
-/// Where the authority of "scheme://authority/..." begins and ends; nullopt for a text without scheme.
-struct Authority {
-  std::size_t begin, end;
-};
-std::optional<Authority> authority_of(std::string_view url) {
-  const std::size_t mark = url.find("://");
-  if (mark == std::string_view::npos) return std::nullopt;
-  const std::size_t begin = mark + 3;
-  return Authority{begin, std::min(url.find_first_of("/?#", begin), url.size())};
-}
-
-/// What is no escape stays as it is.
-std::string percent_decoded(std::string_view text) {
-  std::string out;
-  for (std::size_t i = 0; i < text.size(); ++i) {
-    const bool escape = text[i] == '%' && text.size() - i > 2 && is_hex(text[i + 1]) && is_hex(text[i + 2]);
-    out += escape ? static_cast<char>(parse_int(text.substr(i + 1, 2), 16).value_or(0)) : text[i];
-    if (escape) i += 2;
-  }
-  return out;
-}
-
-}  // namespace
 
 SourceTask::SourceTask(const SourceAccess& access, const std::string& name)
     : access_(access), id_(access.progress != nullptr ? access.next_task() : 0) {
@@ -62,45 +35,28 @@ void SourceTask::done(bool cached) {
 }
 
 std::string user_info(std::string_view url) {
-  const auto where = authority_of(url);
-  if (!where) return {};
-  const std::string_view authority = url.substr(where->begin, where->end - where->begin);
-  const std::size_t at = authority.rfind('@');
-  return at == std::string_view::npos ? std::string() : std::string(authority.substr(0, at));
+  const std::optional<UrlParts> parts = split_url(url);
+  return std::string(parts ? parts->user_info.value_or("") : "");
 }
 
 std::string basic_authorization(std::string_view url) {
   const std::string user = user_info(url);
   if (user.empty()) return {};
   const std::size_t colon = std::min(user.find(':'), user.size());
-  const std::string name = percent_decoded(std::string_view(user).substr(0, colon));
-  const std::string password = colon < user.size() ? percent_decoded(std::string_view(user).substr(colon + 1)) : "";
+  const std::string name = percent_decode(std::string_view(user).substr(0, colon));
+  const std::string password = colon < user.size() ? percent_decode(std::string_view(user).substr(colon + 1)) : "";
   return cat("Basic ", base64_encode(cat(name, ':', password)));
 }
 
-std::string without_user_info(std::string_view url) {
-  const std::string user = user_info(url);
-  const auto where = authority_of(url);
-  if (!where || url.substr(where->begin + user.size(), 1) != "@") return std::string(url);
-  return cat(url.substr(0, where->begin), url.substr(where->begin + user.size() + 1));
-}
-
 std::string host_of(std::string_view url, bool port) {
-  const auto where = authority_of(url);
-  if (!where) {  // user@host:path
-    const std::size_t at = url.find('@');
-    url.remove_prefix(at == std::string_view::npos ? 0 : at + 1);
-    return std::string(url.substr(0, url.find(':')));
-  }
-  std::string_view authority = url.substr(where->begin, where->end - where->begin);
-  if (const std::size_t at = authority.rfind('@'); at != std::string_view::npos) authority.remove_prefix(at + 1);
-  const std::size_t bracket = authority.find(']');
-  const std::size_t colon = authority.find(':', bracket == std::string_view::npos ? 0 : bracket);
-  return std::string(port ? authority : authority.substr(0, colon));
+  if (const std::optional<UrlParts> parts = split_url(url)) return std::string(port ? parts->authority : parts->host());
+  const std::size_t at = url.find('@');  // user@host:path
+  url.remove_prefix(at == std::string_view::npos ? 0 : at + 1);
+  return std::string(url.substr(0, url.find(':')));
 }
 
 std::string shown_url(std::string_view url) {
-  std::string out = without_user_info(url);
+  const std::string out = without_user_info(url);
   const std::size_t question = out.find('?');
   if (question == std::string::npos) return out;
   const std::size_t fragment = std::min(out.find('#', question), out.size());

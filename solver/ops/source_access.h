@@ -52,8 +52,6 @@ std::string user_info(std::string_view url);
 /// The value of an Authorization header for the user in a URL, percent-decoded (RFC 3986, 3.2.1; RFC 7617); empty if
 /// there is none.
 std::string basic_authorization(std::string_view url);
-/// The same URL without it.
-std::string without_user_info(std::string_view url);
 /// "host" of a URL or of git's "user@host:path", without port; with it if `port`.
 std::string host_of(std::string_view url, bool port);
 

@@ -12,6 +12,7 @@
 #include "base/http/download.h"
 #include "base/sys.h"
 #include "base/text.h"
+#include "base/url_parts.h"
 #include "cache/facts.h"
 #include "oci/json.h"
 #include "oci/layer/unpack.h"
