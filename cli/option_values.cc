@@ -195,7 +195,7 @@ engine::DockerfileSource to_dockerfile(const std::string& text) {
   return engine::NamedDockerfile{text};
 }
 
-solver::Ulimit parse_ulimit(const std::string& text) {
+Ulimit parse_ulimit(const std::string& text) {
   static const std::vector<std::string> known = {"core",    "cpu",      "data",   "fsize",      "locks",
                                                  "memlock", "msgqueue", "nice",   "nofile",     "nproc",
                                                  "rss",     "rtprio",   "rttime", "sigpending", "stack"};

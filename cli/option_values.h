@@ -6,6 +6,7 @@
 #include <string>
 #include <vector>
 
+#include "base/process_values.h"
 #include "cli/secrets.h"
 #include "engine/request.h"
 
@@ -31,7 +32,7 @@ engine::Context to_context(const std::string& text);
 engine::DockerfileSource to_dockerfile(const std::string& text);
 
 /// "NAME=SOFT[:HARD]", the names of setrlimit(2), -1 for no limit.
-solver::Ulimit parse_ulimit(const std::string& text);
+Ulimit parse_ulimit(const std::string& text);
 
 /// One platform, however often it is named; nullopt for none. Several are an error.
 std::optional<oci::Platform> parse_platforms(const std::vector<std::string>& values);

@@ -88,7 +88,7 @@ TEST_CASE("flags reach their fields") {
   CHECK(b.caches.ignored == std::vector<std::string>{"a", "b"});
   CHECK(b.steps.extra_hosts == std::vector<std::string>{"h=1.2.3.4", "v6=::1"});
   CHECK(b.steps.shm_size == 1024 * 1024);
-  CHECK(b.steps.ulimits == std::vector<solver::Ulimit>{{"nofile", 10, 20}});
+  CHECK(b.steps.ulimits == std::vector<Ulimit>{{"nofile", 10, 20}});
   CHECK(b.steps.secrets[0].read().empty());
   CHECK(b.steps.secrets[1].id == "e");
   CHECK(b.steps.jobs == 3);

@@ -11,6 +11,7 @@
 #include <vector>
 
 #include "base/http/limits.h"
+#include "base/process_values.h"
 #include "cache/remote/cache_flag.h"
 #include "engine/source_policy.h"
 #include "exporter/outputs.h"
@@ -87,7 +88,7 @@ struct StepSettings {
   std::vector<SshSource> ssh;
   std::vector<std::string> agent_environment;  ///< "NAME=VALUE" for ssh-agent, which its PATH finds
   std::uint64_t shm_size = 0;
-  std::vector<solver::Ulimit> ulimits;
+  std::vector<Ulimit> ulimits;
   std::string cgroup_parent;
   std::vector<std::string> cdi_directories;
   sandbox::Resources resources;

@@ -137,7 +137,7 @@ TEST_CASE("without namespaces, too, strays are killed and signals arrive") {
   CHECK(all_gone(mark));
 
   Spec no_network = chroot_spec({"true"});
-  no_network.network = Network::none;
+  no_network.network = NetworkMode::none;
   CHECK_THROWS_AS(sandbox.runner().run(no_network, {}), Error);
   Spec with_mount = chroot_spec({"true"});
   with_mount.mounts.push_back({"/tmp", TmpfsSource{}});

@@ -155,7 +155,7 @@ TEST_CASE("setuid programs work: no_new_privs stays off") {
   for (const char* program : {"/suid/busybox", "/bin/busybox"}) {
     Spec spec = image.exec({program, "ping", "-c", "1", "127.0.0.1"});  // wants a raw socket
     spec.uid = spec.gid = 1000;
-    spec.network = Network::none;
+    spec.network = NetworkMode::none;
     CHECK((sandbox.run(spec).exit.code == 0) == (program[1] == 's'));
   }
 }
@@ -210,7 +210,7 @@ TEST_CASE("without network there is lo, and it is up") {
   Sandbox sandbox;
   TestImage image;
   Spec spec = image.spec("ls /sys/class/net; ip -4 -o addr show; ip link show lo");
-  spec.network = Network::none;
+  spec.network = NetworkMode::none;
   const Outcome outcome = sandbox.run(spec);
   REQUIRE(outcome.exit.setup_error == "");
   CHECK(holds(outcome.out, "lo\n1: lo    inet 127.0.0.1/8"));

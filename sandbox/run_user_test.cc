@@ -98,7 +98,7 @@ TEST_CASE("a user's sandbox: network, mounts, masks, both ways of mounting overl
       sys::write_file_at(image.dir(), "other/file", "other\n");
       for (const char* target : {"ro", "merged", "thrown"}) image.make_directory(target);
       std::string out;
-      for (const Network network : {Network::host, Network::none}) {
+      for (const NetworkMode network : {NetworkMode::host, NetworkMode::none}) {
         Spec spec = image.spec(
             "ls /sys/class/net | wc -l; cat /ro/file /merged/file; echo no > /ro/no; echo no > /merged/no; "
             "echo thrown > /thrown/file; "

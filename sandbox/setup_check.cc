@@ -55,7 +55,7 @@ void check_mode(const Spec& spec, Mode mode) {
   if (mode != Mode::chroot) return;
   if (!spec.lower_fds.empty() || !spec.mounts.empty())
     throw Error(ErrorCode::unsupported, "without mount rights a step cannot have mounts");
-  if (spec.network == Network::none)
+  if (spec.network == NetworkMode::none)
     throw Error(ErrorCode::unsupported, "without namespaces a step cannot be cut off from the network");
 }
 

@@ -50,7 +50,7 @@ class Planner {
       build_trees();
       attach_trees();
       add(PivotRoot{});
-      if (spec_.network == Network::none) add(LoopbackUp{});
+      if (spec_.network == NetworkMode::none) add(LoopbackUp{});
       add(SetHostname{spec_.hostname});
     }
     become_command();
@@ -109,7 +109,7 @@ std::string option_value(const std::string& name) {
 void Planner::namespaces() {
   plan_.namespaces = CLONE_NEWIPC | CLONE_NEWUTS;
   if (mode_ != Mode::masked_proc) plan_.namespaces |= CLONE_NEWPID;
-  if (spec_.network == Network::none) plan_.namespaces |= CLONE_NEWNET;
+  if (spec_.network == NetworkMode::none) plan_.namespaces |= CLONE_NEWNET;
 }
 
 Slot Planner::bind(int fd, std::string host_path, Attributes attributes, bool optional) {
@@ -160,7 +160,8 @@ void Planner::build_trees() {
   for (const Mount& mount : spec_.mounts) mount_slots_.push_back(mount_tree(mount));
 
   if (mode_ == Mode::masked_proc) bound_proc_ = bind(-1, "/proc", kNoSuidDevExec);
-  const bool owns_network = mode_ == Mode::root || (mode_ == Mode::user_namespace && spec_.network == Network::none);
+  const bool owns_network =
+      mode_ == Mode::root || (mode_ == Mode::user_namespace && spec_.network == NetworkMode::none);
   if (!owns_network) bound_sys_ = bind(-1, "/sys", kNoSuidDevExec | (spec_.insecure ? 0 : kReadOnly), true);
   if (makes_nodes()) return;
   // Read-only keeps a step from changing mode and owner of the machine's nodes; devices stay writable through

@@ -116,7 +116,7 @@ TEST_CASE("namespaces follow the mode and the network") {
   const auto namespaces = [&](Mode mode) { return setup::make_plan(spec, mode, {}).namespaces; };
   CHECK(namespaces(Mode::root) == (CLONE_NEWPID | CLONE_NEWIPC | CLONE_NEWUTS));
   CHECK(namespaces(Mode::masked_proc) == (CLONE_NEWIPC | CLONE_NEWUTS));
-  spec.network = Network::none;
+  spec.network = NetworkMode::none;
   CHECK(namespaces(Mode::user_namespace) == (CLONE_NEWPID | CLONE_NEWIPC | CLONE_NEWUTS | CLONE_NEWNET));
   CHECK(has(listing(spec, Mode::root), "bring loopback up"));
 }
@@ -131,7 +131,7 @@ TEST_CASE("a user namespace: userxattr, the machine's device nodes, sysfs only w
   CHECK(has(lines, "make file /dev/null"));
   CHECK(has(lines, "attach tree 2 on /dev/null"));
   CHECK_FALSE(has(lines, "make node /dev/null c 1:3 0666"));
-  spec.network = Network::none;
+  spec.network = NetworkMode::none;
   lines = listing(spec, Mode::user_namespace);
   CHECK(has(lines, "mount sysfs on /sys [ro,nosuid,nodev,noexec]"));
   lines = listing(spec, Mode::masked_proc);

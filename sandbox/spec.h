@@ -12,6 +12,8 @@
 #include <variant>
 #include <vector>
 
+#include "base/process_values.h"
+
 namespace cbuild::sandbox {
 
 /// How much of the kernel's isolation this machine lets us use; the ladder of docs/security.md.
@@ -66,13 +68,6 @@ struct Mount {
   bool read_only = false, no_suid = false, no_dev = false, no_exec = false;
 };
 
-enum class Network { host, none };
-
-struct Ulimit {
-  std::string name;
-  std::int64_t soft = 0, hard = 0;
-  bool operator==(const Ulimit&) const = default;
-};
 struct DeviceNode {
   std::string path;  ///< in the step, below /dev
   char type = 'c';   ///< 'c', 'b' or 'p'
@@ -113,7 +108,7 @@ struct Spec {
   std::vector<Mount> mounts;            ///< in order, parents first
   std::string hosts_file, resolv_conf;  ///< content bound over /etc/hosts and /etc/resolv.conf; empty: left alone
 
-  Network network = Network::host;
+  NetworkMode network = NetworkMode::host;
   bool insecure = false;  ///< RUN --security=insecure: all capabilities, no seccomp, no masks
   std::uint64_t shm_size = 64u << 20;
   std::vector<Ulimit> ulimits;

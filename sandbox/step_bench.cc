@@ -114,7 +114,7 @@ int main(int argc, char** argv) try {
   int next = 0;
   std::printf("first step %.2f ms\n", run_one(*runner, image.spec(next++)));
   measure(*runner, image, runs, next, "host network", [](Spec&) {});
-  measure(*runner, image, runs, next, "no network", [](Spec& s) { s.network = Network::none; });
+  measure(*runner, image, runs, next, "no network", [](Spec& s) { s.network = NetworkMode::none; });
   measure(*runner, image, runs, next, "insecure", [](Spec& s) { s.insecure = true; });
   measure(*runner, image, runs, next, "host network, again", [](Spec&) {});
   return 0;

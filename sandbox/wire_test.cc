@@ -36,7 +36,7 @@ Spec full_spec() {
   spec.mounts.push_back({"/tmpfs", TmpfsSource{5, 0700}});
   spec.mounts.push_back({"/content", ContentSource{"secret", 6, 7, 0440}});
   spec.hosts_file = "hosts";
-  spec.network = Network::none;
+  spec.network = NetworkMode::none;
   spec.insecure = true;
   spec.shm_size = 9;
   spec.ulimits = {{"nofile", -1, 5}};
@@ -75,7 +75,7 @@ TEST_CASE("a spec comes out as it went in, its descriptors as those that travell
   CHECK(std::get<TmpfsSource>(back.mounts[2].source).mode == 0700);
   CHECK(std::get<ContentSource>(back.mounts[3].source).content == "secret");
   CHECK(back.hosts_file == "hosts");
-  CHECK(back.network == Network::none);
+  CHECK(back.network == NetworkMode::none);
   CHECK(back.insecure);
   CHECK(back.shm_size == 9);
   CHECK(back.ulimits == spec.ulimits);

@@ -1,9 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 // What a key is made of, as lines that can be compared with those of an older key. See explain.h for the labels.
 #include <algorithm>
+#include <array>
 #include <variant>
 
 #include "base/text.h"
+#include "solver/graph/op_fields.h"
 #include "solver/graph/step_identity.h"
 #include "solver/keys.h"
 
@@ -23,55 +25,117 @@ void add_text(std::string label, std::string text, std::vector<KeyPart>& parts) 
   if (!text.empty()) parts.push_back(text_part(std::move(label), std::move(text)));
 }
 
-struct MountText {
-  std::string operator()(const BindMount& m) const {
-    return cat("bind from input ", m.input < 0 ? 0 : m.input, " ", m.source, m.read_only ? "" : " rw");
+/// Visitor of op_fields.h for all its functions: fields without a line of their own say nothing.
+struct NoLines {
+  void text(FieldName, const std::string&, std::string_view = {}) {}
+  void texts(FieldName, const std::vector<std::string>&) {}
+  void flag(FieldName, bool, bool = false) {}
+  template <typename Number>
+  void number(FieldName, Number) {}
+  void mode(FieldName, std::uint32_t, std::uint32_t) {}
+  void digest(FieldName, const Digest&) {}
+  void time(FieldName, const std::optional<std::int64_t>&) {}
+  template <typename Fields>
+  void keyed_if(bool condition, const Fields& fields) {
+    if (condition) fields();
   }
-  std::string operator()(const CacheMount& m) const { return cat("cache ", m.id, m.read_only ? " ro" : ""); }
-  std::string operator()(const TmpfsMount& m) const { return cat("tmpfs ", m.size_bytes); }
-  std::string operator()(const SecretMount& m) const { return cat("secret ", m.id, m.required ? " required" : ""); }
-  std::string operator()(const SshMount& m) const { return cat("ssh ", m.id, m.required ? " required" : ""); }
 };
 
-void add_exec_parts(const ExecOp& exec, std::vector<KeyPart>& parts) {
-  parts.push_back(text_part("command", join(exec.argv, " ")));
-  for (const InlineFile& file : exec.files) parts.push_back({cat("inline ", file.path), sha256(file.content).str()});
-  for (const std::string& variable : exec.environment) {
+/// The fields of one mount, which share a line: "cache ID ro". The hash of a secret has a line of its own.
+struct MountLine : NoLines {
+  std::string line;
+  std::vector<KeyPart> secrets = {};
+
+  void text(FieldName name, const std::string& value, std::string_view = {}) {
+    if (!name.line.empty()) line += cat(" ", value);
+  }
+  void flag(FieldName name, bool value, bool by_default = false) {
+    if (!name.line.empty() && value != by_default) line += cat(" ", name.line);
+  }
+  template <typename Number>
+  void number(FieldName name, Number value) {
+    if (!name.line.empty()) line += cat(" ", value);
+  }
+  void place(FieldName name, int input, const std::string& source) {
+    if (!name.line.empty()) line += cat(" ", name.line, " ", input < 0 ? 0 : input, " ", source);
+  }
+  void cache_id(const std::string& id, Sharing) { line += cat(" ", id); }
+  void secret_id(const std::string& id, const std::string& value_hash) {
+    line += cat(" ", id);
+    add_text(cat("secret ", id), value_hash, secrets);
+  }
+};
+
+/// A line for each field that has one.
+struct PartFields : NoLines {
+  const std::vector<std::string>& argument_names;
+  std::vector<KeyPart> parts = {};
+  std::string subject = {};  ///< " PATH" of the action whose fields are visited
+
+  explicit PartFields(const ExecSettings& settings) : argument_names(settings.argument_names) {}
+
+  /// Options without a value have no line.
+  void add(FieldName name, const std::string& value) {
+    if (!name.line.empty()) add_text(cat(name.line, subject), value, parts);
+  }
+  void text(FieldName name, const std::string& value, std::string_view = {}) { add(name, value); }
+  void texts(FieldName name, const std::vector<std::string>& values) { add(name, join(values, name.separator)); }
+  void flag(FieldName name, bool value, bool = false) { add(name, value ? name.json : ""); }
+  void network(NetworkMode mode) { add({"network", "network"}, mode == NetworkMode::none ? "none" : ""); }
+
+  void pinned_image(const Digest&, const std::string&) {}
+  void command(const std::vector<std::string>& argv) { parts.push_back(text_part("command", join(argv, " "))); }
+  void variables(const std::vector<std::string>& environment);
+  void mounts(const std::vector<ExecMount>& mounts);
+  void file(const std::string& path, const std::string& content) {
+    subject = cat(" ", path);
+    parts.push_back({cat("inline", subject), sha256(content).str()});
+  }
+  void files(const std::vector<InlineFile>& files) {
+    for (const InlineFile& file : files) visit_fields(file, *this);
+    subject.clear();
+  }
+  void copied(int, const std::vector<std::string>& sources, const std::string& destination, bool) {
+    subject = cat(" ", destination);
+    parts.push_back(text_part("copy", cat(join(sources, " "), " to ", destination)));
+  }
+  void actions(const std::vector<FileAction>& actions) {
+    for (const FileAction& action : actions) {
+      subject.clear();
+      std::visit([this](const auto& what) { visit_fields(what, *this); }, action);
+    }
+  }
+};
+
+/// Of several options of a command that changed, the one to tell first: its mounts, then its user, then the others.
+int told_at(std::string_view label) {
+  static constexpr std::array<std::string_view, 4> kBefore = {"command", "inline", "argument", "variable"};
+  static constexpr std::array<std::string_view, 3> kFirst = {"mount", "secret", "user"};
+  const std::string_view word = label.substr(0, label.find(' '));
+  if (std::find(kBefore.begin(), kBefore.end(), word) != kBefore.end()) return -1;
+  return static_cast<int>(std::find(kFirst.begin(), kFirst.end(), word) - kFirst.begin());
+}
+
+void PartFields::variables(const std::vector<std::string>& environment) {
+  for (const std::string& variable : environment) {
     const std::size_t end = variable.find('=');
     const std::string name = variable.substr(0, end);
-    const bool argument = std::find(exec.arguments.begin(), exec.arguments.end(), name) != exec.arguments.end();
+    const bool argument = std::find(argument_names.begin(), argument_names.end(), name) != argument_names.end();
     const std::string value = end == std::string::npos ? "" : variable.substr(end + 1);
     parts.push_back({cat(argument ? "argument " : "variable ", name), sha256(value).str()});
   }
-  for (const ExecMount& mount : exec.mounts)
-    parts.push_back(text_part(cat("mount ", mount.target), std::visit(MountText{}, mount.what)));
-  for (const ExecMount& mount : exec.mounts)
-    if (const auto* secret = std::get_if<SecretMount>(&mount.what))
-      add_text(cat("secret ", secret->id), secret->value_hash, parts);
-  add_text("user", exec.user, parts);
-  add_text("workdir", exec.working_dir, parts);
-  add_text("platform", exec.platform, parts);
-  add_text("network", exec.network == NetworkMode::none ? "none" : "", parts);
-  add_text("security", exec.insecure ? "insecure" : "", parts);
-  add_text("devices", join(exec.devices, ","), parts);
-  add_text("hostname", exec.hostname, parts);
 }
 
-void add_file_parts(const FileOp& file, std::vector<KeyPart>& parts) {
-  for (const FileAction& action : file.actions) {
-    if (const auto* copy = std::get_if<CopyAction>(&action)) {
-      parts.push_back(text_part("copy", cat(join(copy->sources, " "), " to ", copy->destination)));
-      add_text(cat("chown ", copy->destination), copy->chown, parts);
-      add_text(cat("chmod ", copy->destination), copy->chmod, parts);
-      add_text(cat("excludes ", copy->destination), join(copy->excludes, " "), parts);
-    } else if (const auto* made = std::get_if<MakeFileAction>(&action)) {
-      parts.push_back({cat("inline ", made->path), sha256(made->content).str()});
-      add_text(cat("chown ", made->path), made->chown, parts);
-      add_text(cat("chmod ", made->path), made->chmod, parts);
-    } else if (const auto* directory = std::get_if<MakeDirAction>(&action)) {
-      parts.push_back(text_part("directory", directory->path));
-    }
+void PartFields::mounts(const std::vector<ExecMount>& mounts) {
+  std::vector<KeyPart> secrets;
+  for (const ExecMount& mount : mounts) {
+    MountLine line;
+    line.line = kMountTypes[mount.what.index()];
+    std::visit([&](const auto& what) { visit_fields(what, line); }, mount.what);
+    parts.push_back(text_part(cat("mount ", mount.target), line.line));
+    for (KeyPart& secret : line.secrets) secrets.push_back(std::move(secret));
   }
+  for (KeyPart& secret : secrets) parts.push_back(std::move(secret));
 }
 
 /// "docker.io/library/x:tag" of a locator.
@@ -83,11 +147,14 @@ std::string image_name(const ImageSource& image) {
 
 }  // namespace
 
-std::vector<KeyPart> op_parts(const Op& op) {
-  std::vector<KeyPart> parts;
-  if (const auto* exec = std::get_if<ExecOp>(&op)) add_exec_parts(*exec, parts);
-  if (const auto* file = std::get_if<FileOp>(&op)) add_file_parts(*file, parts);
-  parts.push_back({"op", sha256(canonical(op)).str()});
+std::vector<KeyPart> op_parts(const Vertex& vertex) {
+  PartFields fields(vertex.settings);
+  std::visit([&](const auto& own) { visit_fields(own, fields); }, vertex.op);
+  std::vector<KeyPart> parts = std::move(fields.parts);
+  if (std::holds_alternative<ExecOp>(vertex.op))
+    std::stable_sort(parts.begin(), parts.end(),
+                     [](const KeyPart& a, const KeyPart& b) { return told_at(a.label) < told_at(b.label); });
+  parts.push_back({"op", sha256(canonical(vertex.op)).str()});
   return parts;
 }
 

@@ -5,6 +5,7 @@
 
 #include "base/error.h"
 #include "base/text.h"
+#include "solver/graph/key_format.h"
 
 // Both keys are H(op bytes, one entry per input); they differ in what stands for an input. The definition key
 // takes the input's own definition key and the place that is read, so it needs no result; the content key
@@ -13,7 +14,6 @@ namespace cbuild::solver {
 
 namespace {
 
-constexpr std::uint64_t kKeyFormat = 1;
 enum InputTag : std::uint8_t { kAbsent, kLocal, kDefinition, kWhole, kSelected };
 
 CanonicalWriter begin_key(const char* kind, const Vertex& vertex) {
@@ -81,7 +81,7 @@ ContentKey content_key(const Graph& graph, VertexId id, const std::vector<Result
   const Vertex& vertex = graph[id];
   CanonicalWriter writer = begin_key("cbuild.content", vertex);
   ContentKey result;
-  result.parts = op_parts(vertex.op);
+  result.parts = op_parts(vertex);
   for (std::size_t i = 0; i < vertex.inputs.size(); ++i) {
     if (vertex.inputs[i] == kNoInput) {
       writer.tag(kAbsent);

@@ -50,9 +50,9 @@ struct ContentKey {
 ContentKey content_key(const Graph& graph, VertexId id, const std::vector<Result>& inputs,
                        const LocalSelections& locals, Executor& executor);
 
-/// The op's own lines in a key's make-up (key_parts.cc). Values of variables, which may be confidential, appear as
-/// digests.
-std::vector<KeyPart> op_parts(const Op& op);
+/// The lines in a key's make-up of a vertex' op itself (key_parts.cc). Values of variables, which may be confidential,
+/// appear as digests.
+std::vector<KeyPart> op_parts(const Vertex& vertex);
 /// The line of an input that counts as a whole: an image or what an earlier step made.
 KeyPart input_part(const Vertex& input, std::size_t index, const Digest& identity);
 /// Where files of an input come from, for people: "" for the build context, "stage build", "image alpine:3".

@@ -108,7 +108,7 @@ TEST_CASE("with the option unused ARGs are in the environment but not in the key
     return std::get<solver::ExecOp>(testing::result_vertex(build.run(file)).op);
   };
   const solver::ExecOp op = op_of("x", "1");
-  CHECK(op.unkeyed_environment == std::vector<std::string>{"UNUSED=x"});
+  CHECK(testing::result_vertex(build.run(file)).settings.unkeyed_environment == std::vector<std::string>{"UNUSED=x"});
   CHECK(solver::canonical(op) == solver::canonical(op_of("y", "1")));
   CHECK(solver::canonical(op) != solver::canonical(op_of("x", "2")));
   build.options.only_used_args = false;

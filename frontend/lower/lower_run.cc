@@ -29,14 +29,14 @@ void require_entitlement(const StageLowering& stage, const Span& span, std::stri
 
 /// The build-wide mode unless the step has its own. Host is what a build has by itself, so asking for it
 /// needs an entitlement only where the build as a whole was cut off.
-solver::NetworkMode network_mode(const StageLowering& stage, const RunInstruction& run) {
+NetworkMode network_mode(const StageLowering& stage, const RunInstruction& run) {
   const std::string& wide = stage.build.options.network;
-  const solver::NetworkMode inherited = wide == "none" ? solver::NetworkMode::none : solver::NetworkMode::host;
+  const NetworkMode inherited = wide == "none" ? NetworkMode::none : NetworkMode::host;
   const std::string own = run.network ? run.network->value : "default";
   if (own == "default") return inherited;
-  if (own == "none") return solver::NetworkMode::none;
-  if (inherited == solver::NetworkMode::none) require_entitlement(stage, run.network->span, "network.host");
-  return solver::NetworkMode::host;
+  if (own == "none") return NetworkMode::none;
+  if (inherited == NetworkMode::none) require_entitlement(stage, run.network->span, "network.host");
+  return NetworkMode::host;
 }
 
 bool is_insecure(const StageLowering& stage, const RunInstruction& run) {
@@ -103,27 +103,37 @@ std::vector<std::string> argument_names(const StageState& state) {
 }
 
 /// Moves the ARGs that the command cannot be seen to use out of the key.
-void drop_unused_arguments(solver::ExecOp& op) {
+void drop_unused_arguments(solver::ExecOp& op, solver::ExecSettings& settings) {
   const ArgUsage usage = arg_usage(op.argv, op.files.empty());
   if (usage.all) return;
   std::vector<std::string> keyed;
   for (std::string& entry : op.environment) {
     const std::string name(split_assignment(entry).first);
-    const bool argument = std::find(op.arguments.begin(), op.arguments.end(), name) != op.arguments.end();
-    (argument && !usage.uses(name) ? op.unkeyed_environment : keyed).push_back(std::move(entry));
+    const std::vector<std::string>& arguments = settings.argument_names;
+    const bool argument = std::find(arguments.begin(), arguments.end(), name) != arguments.end();
+    (argument && !usage.uses(name) ? settings.unkeyed_environment : keyed).push_back(std::move(entry));
   }
   op.environment = std::move(keyed);
 }
 
-void add_build_settings(const StageLowering& stage, solver::ExecOp& op) {
+solver::ExecSettings make_settings(const StageLowering& stage, const RunInstruction& run) {
   const LowerOptions& options = stage.build.options;
+  solver::ExecSettings settings;
+  settings.argument_names = argument_names(stage.state);
+  settings.extra_hosts = options.extra_hosts;
+  settings.proxy_environment = proxy_environment(options.build_args);
+  settings.ulimits = options.ulimits;
+  settings.shm_size = options.shm_size;
+  settings.cgroup_parent = options.cgroup_parent;
+  settings.timeout_ns = timeout_ns(run, options.step_timeout_ns);
+  settings.retries = retry_count(run, options.step_retries);
+  return settings;
+}
+
+void add_host_names(const LowerOptions& options, solver::ExecOp& op) {
   const auto hostname = options.build_args.find("BUILDKIT_SANDBOX_HOSTNAME");
   op.hostname = hostname == options.build_args.end() ? options.hostname : hostname->second;
-  op.extra_hosts = options.extra_hosts;
-  op.ulimits = options.ulimits;
-  op.shm_size = options.shm_size;
-  op.cgroup_parent = options.cgroup_parent;
-  op.proxy_environment = proxy_environment(options.build_args);
+  for (const std::string& entry : options.extra_hosts) op.host_names.push_back(entry.substr(0, entry.find('=')));
 }
 
 solver::ExecOp make_exec(const StageLowering& stage, const RunInstruction& run, RunScript script) {
@@ -131,8 +141,6 @@ solver::ExecOp make_exec(const StageLowering& stage, const RunInstruction& run, 
   op.argv = std::move(script.argv);
   op.files = std::move(script.files);
   op.environment = stage.state.scope.variables.assignments();
-  op.arguments = argument_names(stage.state);
-  if (stage.build.options.only_used_args) drop_unused_arguments(op);
   const oci::ContainerConfig& config = stage.state.image.config;
   // The config keeps a slash at the end; the command starts in the same directory with or without. A ".." stays: it is
   // walked in the root, where the part before it may be a link or may have to be made.
@@ -147,9 +155,7 @@ solver::ExecOp make_exec(const StageLowering& stage, const RunInstruction& run, 
     const DeviceSpec wanted = at(device.span, [&] { return parse_device(device.value); });
     op.devices.push_back(cat(wanted.name, wanted.required ? ",required" : ""));
   }
-  op.timeout_ns = timeout_ns(run, stage.build.options.step_timeout_ns);
-  op.retries = retry_count(run, stage.build.options.step_retries);
-  add_build_settings(stage, op);
+  add_host_names(stage.build.options, op);
   return op;
 }
 
@@ -163,11 +169,14 @@ void apply(StageLowering& stage, const RunInstruction& run) {
   const std::string text = display_text(stage, script.summary, mounts);
 
   solver::ExecOp op = make_exec(stage, run, std::move(script));
+  solver::ExecSettings settings = make_settings(stage, run);
+  if (stage.build.options.only_used_args) drop_unused_arguments(op, settings);
   std::vector<solver::VertexId> inputs = {stage.state.root};
   add_mounts(stage, run, mounts, op, inputs);
 
   solver::Vertex vertex = stage.make_vertex(std::move(op), stage.next_step(text));
   vertex.inputs = std::move(inputs);
+  vertex.settings = std::move(settings);
   vertex.ignore_cache = stage.ignores_cache();
   stage.set_root(std::move(vertex));
   stage.add_history(created_by, true);

@@ -16,6 +16,7 @@ using testing::step_names;
 using Texts = std::vector<std::string>;
 
 const solver::ExecOp& exec_of(const Lowered& lowered) { return std::get<solver::ExecOp>(result_vertex(lowered).op); }
+const solver::ExecSettings& settings_of(const Lowered& lowered) { return result_vertex(lowered).settings; }
 
 bool has(const Texts& list, const std::string& text) { return std::find(list.begin(), list.end(), text) != list.end(); }
 
@@ -124,7 +125,7 @@ TEST_CASE("proxies are given beside the key and stay out of history, unless they
   Build build;
   build.options.build_args = {{"http_proxy", "http://p"}, {"NO_PROXY", "x"}};
   const Lowered plain = build.run("FROM a\nRUN x\n");
-  CHECK(exec_of(plain).proxy_environment ==
+  CHECK(settings_of(plain).proxy_environment ==
         Texts{"HTTP_PROXY=http://p", "http_proxy=http://p", "NO_PROXY=x", "no_proxy=x"});
   CHECK_FALSE(has(exec_of(plain).environment, "http_proxy=http://p"));
   CHECK(own_history(plain) == Texts{"RUN /bin/sh -c x # buildkit"});
@@ -159,17 +160,17 @@ TEST_CASE("settings of the build as a whole") {
   build.options.cgroup_parent = "/cg";
   const Lowered lowered = build.run("FROM a\nRUN x\n");
   CHECK(exec_of(lowered).hostname == "h");
-  CHECK(exec_of(lowered).extra_hosts == Texts{"db=10.0.0.1"});
-  CHECK(exec_of(lowered).ulimits == std::vector<solver::Ulimit>{{"nofile", 1, 2}});
-  CHECK(exec_of(lowered).shm_size == 4096);
-  CHECK(exec_of(lowered).cgroup_parent == "/cg");
+  CHECK(exec_of(lowered).host_names == Texts{"db"});
+  CHECK(settings_of(lowered).extra_hosts == Texts{"db=10.0.0.1"});
+  CHECK(settings_of(lowered).ulimits == std::vector<Ulimit>{{"nofile", 1, 2}});
+  CHECK(settings_of(lowered).shm_size == 4096);
+  CHECK(settings_of(lowered).cgroup_parent == "/cg");
   build.options.build_args = {{"BUILDKIT_SANDBOX_HOSTNAME", "other"}};
   CHECK(exec_of(build.run("FROM a\nRUN x\n")).hostname == "other");
 }
 
 TEST_CASE("network modes") {
   Build build;
-  using solver::NetworkMode;
   CHECK(exec_of(build.run("FROM a\nRUN x\n")).network == NetworkMode::host);
   CHECK(exec_of(build.run("FROM a\nRUN --network=none x\n")).network == NetworkMode::none);
   CHECK(exec_of(build.run("FROM a\nRUN --network=host x\n")).network == NetworkMode::host);
@@ -289,7 +290,7 @@ TEST_CASE("which variables are there by ARG") {
   Build build;
   build.options.build_args = {{"G", "1"}};
   const Lowered lowered = build.run("FROM a\nARG A=1\nARG UNSET\nARG G\nARG E=1\nENV E=2\nENV F=1\nRUN x\n");
-  CHECK(exec_of(lowered).arguments == std::vector<std::string>{"A", "G"});
+  CHECK(settings_of(lowered).argument_names == std::vector<std::string>{"A", "G"});
 }
 
 TEST_CASE("no-cache for single instructions: a line of a stage") {
@@ -362,15 +363,15 @@ TEST_CASE("no cache marks the step") {
 
 TEST_CASE("timeout and retry") {
   Build build;
-  const solver::ExecOp op = exec_of(build.run("FROM a\nRUN --timeout=90s --retry=3 x\n"));
-  CHECK(op.timeout_ns == 90'000'000'000);
-  CHECK(op.retries == 3);
+  const solver::ExecSettings settings = settings_of(build.run("FROM a\nRUN --timeout=90s --retry=3 x\n"));
+  CHECK(settings.timeout_ns == 90'000'000'000);
+  CHECK(settings.retries == 3);
   build.options.step_timeout_ns = 5;
   build.options.step_retries = 2;
-  CHECK(exec_of(build.run("FROM a\nRUN --timeout=0 --retry=0 x\n")).timeout_ns == 0);
-  CHECK(exec_of(build.run("FROM a\nRUN --timeout=0 --retry=0 x\n")).retries == 0);
-  CHECK(exec_of(build.run("FROM a\nRUN x\n")).timeout_ns == 5);
-  CHECK(exec_of(build.run("FROM a\nRUN x\n")).retries == 2);
+  CHECK(settings_of(build.run("FROM a\nRUN --timeout=0 --retry=0 x\n")).timeout_ns == 0);
+  CHECK(settings_of(build.run("FROM a\nRUN --timeout=0 --retry=0 x\n")).retries == 0);
+  CHECK(settings_of(build.run("FROM a\nRUN x\n")).timeout_ns == 5);
+  CHECK(settings_of(build.run("FROM a\nRUN x\n")).retries == 2);
   CHECK(build.message("FROM a\nRUN --timeout=soon x\n") == "invalid value \"soon\" for --timeout");
   CHECK(build.message("FROM a\nRUN --retry=-1 x\n") == "invalid value \"-1\" for --retry");
 }

@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "base/digest.h"
+#include "base/process_values.h"
 #include "frontend/syntax/check.h"
 #include "oci/image_config.h"
 #include "oci/platform.h"
@@ -103,7 +104,7 @@ struct LowerOptions {
   std::string network;                               ///< "", "default", "host", "none": build-wide mode
   std::vector<std::string> allow;                    ///< entitlements: network.host, security.insecure
   std::vector<std::string> extra_hosts;              ///< name=ip
-  std::vector<solver::Ulimit> ulimits;
+  std::vector<Ulimit> ulimits;
   std::uint64_t shm_size = 0;
   std::string cgroup_parent, hostname;
   std::int64_t step_timeout_ns = 0;  ///< for a RUN without --timeout; 0: none

@@ -35,23 +35,20 @@ void relax_ulimits(std::vector<Ulimit>& kept, const std::vector<Ulimit>& others)
   }
 }
 
-/// Limits are no part of the digest, so equal vertices may differ in them.
-void relax_limits(Op& kept_op, const Op& other_op) {
-  auto* kept = std::get_if<ExecOp>(&kept_op);
-  const auto* other = std::get_if<ExecOp>(&other_op);
-  if (!kept || !other) return;
-  relax_ulimits(kept->ulimits, other->ulimits);
-  kept->shm_size = std::max(kept->shm_size, other->shm_size);
-  kept->retries = std::max(kept->retries, other->retries);
-  const bool unlimited = kept->timeout_ns == 0 || other->timeout_ns == 0;
-  kept->timeout_ns = unlimited ? 0 : std::max(kept->timeout_ns, other->timeout_ns);
+/// Settings are no part of the digest, so equal vertices may differ in them.
+void relax_limits(ExecSettings& kept, const ExecSettings& other) {
+  relax_ulimits(kept.ulimits, other.ulimits);
+  kept.shm_size = std::max(kept.shm_size, other.shm_size);
+  kept.retries = std::max(kept.retries, other.retries);
+  const bool unlimited = kept.timeout_ns == 0 || other.timeout_ns == 0;
+  kept.timeout_ns = unlimited ? 0 : std::max(kept.timeout_ns, other.timeout_ns);
 }
 
 void merge_into(Vertex& kept, const Vertex& other) {
   for (const Span& span : other.spans) {
     if (std::find(kept.spans.begin(), kept.spans.end(), span) == kept.spans.end()) kept.spans.push_back(span);
   }
-  relax_limits(kept.op, other.op);
+  relax_limits(kept.settings, other.settings);
 }
 
 }  // namespace

@@ -27,6 +27,7 @@ struct Vertex {
   std::vector<Span> spans;  ///< instructions that made it (several when equal vertices were merged)
   std::string stage;        ///< stage name for --no-cache-filter and the graph command
   bool ignore_cache = false;
+  ExecSettings settings;  ///< of an ExecOp
 
   Digest digest;  ///< H(canonical op, ignore_cache, for each input: canonical selector, digest); set by Graph::add
 };

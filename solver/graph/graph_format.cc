@@ -81,7 +81,7 @@ nlohmann::ordered_json vertex_json(const Graph& graph, VertexId id) {
   if (vertex.ignore_cache) out["ignore_cache"] = true;
   if (nlohmann::ordered_json at = places(vertex); !at.empty()) out["source"] = std::move(at);
   out["digest"] = vertex.digest.str();
-  out["op"] = op_json(vertex.op);
+  out["op"] = op_json(vertex.op, vertex.settings);
   return out;
 }
 

@@ -80,10 +80,12 @@ TEST_CASE("json shows every field that is not at its default, but no password of
                  {"/e", SshMount{"default", true, 0640, 5, 6}}};
   exec.files = {{"/f", "text", 0644}};
   exec.network = NetworkMode::none;
-  exec.ulimits = {{"nofile", 1, 2}};
-  exec.proxy_environment = {"http_proxy=http://user:password@host"};
+  exec.host_names = {"db"};
   Vertex vertex;
   vertex.op = exec;
+  vertex.settings.extra_hosts = {"db=10.0.0.1"};
+  vertex.settings.ulimits = {{"nofile", 1, 2}};
+  vertex.settings.proxy_environment = {"http_proxy=http://user:password@host"};
   vertex.inputs = {kNoInput};
   vertex.stage = "stage";
   vertex.ignore_cache = true;
@@ -110,6 +112,7 @@ TEST_CASE("json shows every field that is not at its default, but no password of
       {"target": "/e", "type": "ssh", "id": "default", "required": true, "mode": "0640", "uid": 5, "gid": 6}],
     "files": [{"path": "/f", "content": "text", "mode": "0644"}],
     "network": "none",
+    "extra_hosts": ["db=10.0.0.1"],
     "proxy_environment": ["http_proxy"],
     "ulimits": ["nofile=1:2"]})");
   CHECK(json["op"] == expected);

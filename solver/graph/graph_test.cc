@@ -41,8 +41,8 @@ TEST_CASE("equal vertices are one") {
 TEST_CASE("the kept one of two equal vertices takes the more generous limits") {
   Graph graph;
   Vertex tight = run("a", {kNoInput}), wide = tight;
-  auto& t = std::get<ExecOp>(tight.op);
-  auto& w = std::get<ExecOp>(wide.op);
+  ExecSettings& t = tight.settings;
+  ExecSettings& w = wide.settings;
   t.ulimits = {{"nofile", 10, 100}};
   t.timeout_ns = 5;
   t.shm_size = 9;
@@ -51,7 +51,7 @@ TEST_CASE("the kept one of two equal vertices takes the more generous limits") {
   w.retries = 3;
   const VertexId id = graph.add(tight);
   REQUIRE(graph.add(wide) == id);
-  const auto& kept = std::get<ExecOp>(graph[id].op);
+  const ExecSettings& kept = graph[id].settings;
   CHECK(kept.ulimits == std::vector<Ulimit>{{"nofile", 20, 100}, {"core", 1, 1}});
   CHECK(kept.timeout_ns == 0);
   CHECK(kept.shm_size == 9);

@@ -12,6 +12,8 @@
 #include "base/digest.h"
 #include "base/path_pattern.h"
 #include "base/text.h"
+#include "solver/graph/key_format.h"
+#include "solver/graph/op_fields.h"
 #include "solver/graph/op_paths.h"
 
 // Canonical bytes of ops. The place of what an op reads is left out where its content is in the key anyway;
@@ -54,148 +56,112 @@ class RankWriter {
   std::map<int, Selector> selectors_;
 };
 
-struct MountWriter {
-  CanonicalWriter& writer;
-  RankWriter& ranks;
-  const std::string& target;
+/// Visitor of op_fields.h.
+class CanonicalFields {
+ public:
+  CanonicalFields(CanonicalWriter& writer, const Op& op) : writer_(writer), ranks_(writer, op) {}
 
-  void operator()(const BindMount& bind) const {
-    write_place(bind.input, bind.source);
-    writer.tag(bind.read_only);
+  void text(FieldName, const std::string& value, std::string_view = {}) { writer_.text(value); }
+  void texts(FieldName, const std::vector<std::string>& values) { write(writer_, values); }
+  void flag(FieldName, bool value, bool = false) { writer_.tag(value); }
+  template <typename Number>
+  void number(FieldName, Number value) {
+    writer_.number(static_cast<std::uint64_t>(value));
+  }
+  void mode(FieldName, std::uint32_t value, std::uint32_t) { writer_.number(value); }
+  void digest(FieldName, const Digest& value) { writer_.digest(value); }
+  void time(FieldName, const std::optional<std::int64_t>& value) { write(writer_, value); }
+  template <typename Fields>
+  void keyed_if(bool condition, const Fields& fields) {
+    if (condition) fields();
   }
 
-  /// The id counts only where it is the default one, as in the reference: a step does not run again because
-  /// its cache directory is now called differently.
-  void operator()(const CacheMount& cache) const {
-    const std::size_t slash = cache.id.find('/');
-    const bool in_namespace = slash != std::string::npos && cache.id.substr(slash + 1) == target;
-    const bool by_default = cache.sharing == Sharing::shared && (cache.id == target || in_namespace);
-    writer.text(by_default ? cache.id : "").tag(cache.read_only);
-    write_place(cache.input, cache.source);
-    if (cache.input < 0) writer.number(cache.mode).number(cache.uid).number(cache.gid);
+  void pinned_image(const Digest& manifest, const std::string& platform) { writer_.text(platform).digest(manifest); }
+  void command(const std::vector<std::string>& argv) { write(writer_, argv); }
+  void variables(const std::vector<std::string>& environment) { write(writer_, environment); }
+  void network(NetworkMode mode) { writer_.tag(static_cast<std::uint8_t>(mode)); }
+  void file(const std::string& path, const std::string& content) { writer_.text(path).text(content); }
+
+  void mounts(const std::vector<ExecMount>& mounts) {
+    writer_.number(mounts.size());
+    for (const ExecMount& mount : mounts) {
+      target_ = mount.target;
+      writer_.text(target_).tag(static_cast<std::uint8_t>(mount.what.index()));
+      std::visit([this](const auto& what) { visit_fields(what, *this); }, mount.what);
+    }
+  }
+  void files(const std::vector<InlineFile>& files) {
+    writer_.number(files.size());
+    for (const InlineFile& file : files) visit_fields(file, *this);
+  }
+  void actions(const std::vector<FileAction>& actions) {
+    writer_.number(actions.size());
+    for (const FileAction& action : actions) {
+      writer_.tag(static_cast<std::uint8_t>(action.index()));
+      std::visit([this](const auto& what) { visit_fields(what, *this); }, action);
+    }
   }
 
-  void operator()(const TmpfsMount& tmpfs) const { writer.number(tmpfs.size_bytes); }
-
-  void operator()(const SecretMount& secret) const {
-    // An id holds no zero byte, so a hashed value cannot be taken for an id.
-    const std::string hashed = secret.value_hash.empty() ? std::string() : cat('\0', secret.value_hash);
-    writer.text(cat(secret.id, hashed)).text(secret.env_name).tag(secret.as_file).tag(secret.required);
-    writer.number(secret.mode).number(secret.uid).number(secret.gid);
-  }
-
-  void operator()(const SshMount& ssh) const {
-    writer.text(ssh.id).tag(ssh.required).number(ssh.mode).number(ssh.uid).number(ssh.gid);
-  }
+  void place(FieldName, int input, const std::string& source);
+  void cache_id(const std::string& id, Sharing sharing);
+  void secret_id(const std::string& id, const std::string& value_hash);
+  void copied(int input, const std::vector<std::string>& sources, const std::string& destination, bool parents);
 
  private:
-  /// An input that is read whole has no place in its selector, so the place stands here.
-  void write_place(int input, const std::string& source) const {
-    writer.number(input_number(input));
-    const std::string path = mount_path(source);
-    if (input > 0) {
-      ranks.write(input, path);
+  CanonicalWriter& writer_;
+  RankWriter ranks_;
+  std::string target_;  ///< of the mount whose fields are written
+};
+
+/// An input that is read whole has no place in its selector, so the place stands here.
+void CanonicalFields::place(FieldName, int input, const std::string& source) {
+  writer_.number(input_number(input));
+  const std::string path = mount_path(source);
+  if (input > 0) {
+    ranks_.write(input, path);
+  } else {
+    writer_.tag(kPlaceByName).text(path);
+  }
+}
+
+/// The id counts only where it is the default one, as in BuildKit: a step does not run again because its cache
+/// directory is now called differently.
+void CanonicalFields::cache_id(const std::string& id, Sharing sharing) {
+  const std::size_t slash = id.find('/');
+  const bool in_namespace = slash != std::string::npos && id.substr(slash + 1) == target_;
+  const bool by_default = sharing == Sharing::shared && (id == target_ || in_namespace);
+  writer_.text(by_default ? id : "");
+}
+
+/// An id holds no zero byte, so a hashed value cannot be taken for an id.
+void CanonicalFields::secret_id(const std::string& id, const std::string& value_hash) {
+  writer_.text(cat(id, value_hash.empty() ? std::string() : cat('\0', value_hash)));
+}
+
+/// A plain source counts by its last name: that is what arrives. Wildcards and --parents may let more of the path
+/// arrive.
+void CanonicalFields::copied(int input, const std::vector<std::string>& sources, const std::string& destination,
+                             bool parents) {
+  writer_.number(input_number(input)).number(sources.size());
+  for (const std::string& source : sources) {
+    const std::string path = copy_path(source, parents);
+    if (input <= 0 || parents || has_glob(path)) {
+      writer_.tag(kPlaceByName).text(path);
     } else {
-      writer.tag(kPlaceByName).text(path);
+      ranks_.write(input, path);
+      writer_.text(base_name(path));
     }
   }
-};
-
-struct ActionWriter {
-  CanonicalWriter& writer;
-  RankWriter& ranks;
-
-  void operator()(const CopyAction& copy) const {
-    writer.number(input_number(copy.input)).number(copy.sources.size());
-    for (const std::string& source : copy.sources) write_source(copy, source);
-    writer.text(copy.destination);
-    write(writer, copy.excludes);
-    writer.text(copy.chown).text(copy.chmod).tag(copy.parents).tag(copy.unpack).tag(copy.required);
-    write(writer, copy.mtime_s);
-  }
-
-  void operator()(const MakeFileAction& file) const {
-    writer.text(file.path).text(file.content).number(file.mode).text(file.chown).text(file.chmod);
-  }
-
-  void operator()(const MakeDirAction& dir) const {
-    writer.text(dir.path).number(dir.mode).text(dir.owner);
-    write(writer, dir.mtime_s);
-  }
-
- private:
-  /// A plain source counts by its last name: that is what arrives. Wildcards and --parents may let more of
-  /// the path arrive.
-  void write_source(const CopyAction& copy, const std::string& source) const {
-    const std::string path = copy_path(source, copy.parents);
-    if (copy.input <= 0 || copy.parents || has_glob(path)) {
-      writer.tag(kPlaceByName).text(path);
-      return;
-    }
-    ranks.write(copy.input, path);
-    writer.text(base_name(path));
-  }
-};
-
-/// "name=ip" without the address.
-std::string_view host_name(std::string_view entry) { return entry.substr(0, entry.find('=')); }
-
-struct OpWriter {
-  CanonicalWriter& writer;
-  RankWriter& ranks;
-
-  void operator()(const ImageSource& image) const { writer.text(image.platform).digest(image.manifest); }
-
-  void operator()(const LocalSource& local) const {
-    writer.text(local.path);
-    write(writer, local.ignore);
-  }
-
-  /// The commit pins the tree; remote and ref show only inside a kept .git directory.
-  void operator()(const GitSource& git) const {
-    writer.text(git.commit).text(git.subdir).tag(git.keep_git_dir).tag(git.submodules).tag(git.commit_mtime);
-    if (git.keep_git_dir) writer.text(git.remote).text(git.ref);
-  }
-
-  void operator()(const HttpSource& http) const {
-    writer.digest(http.content).text(http.filename).number(static_cast<std::uint64_t>(http.mtime_s)).tag(http.unpack);
-  }
-
-  void operator()(const ExecOp& exec) const {
-    write(writer, exec.argv);
-    write(writer, exec.environment);
-    writer.text(exec.working_dir).text(exec.user).text(exec.platform).number(exec.mounts.size());
-    for (const ExecMount& mount : exec.mounts) {
-      writer.text(mount.target).tag(static_cast<std::uint8_t>(mount.what.index()));
-      std::visit(MountWriter{writer, ranks, mount.target}, mount.what);
-    }
-    writer.number(exec.files.size());
-    for (const InlineFile& file : exec.files) writer.text(file.path).text(file.content).number(file.mode);
-    writer.tag(static_cast<std::uint8_t>(exec.network)).tag(exec.insecure);
-    write(writer, exec.devices);
-    writer.text(exec.hostname).number(exec.extra_hosts.size());
-    for (const std::string& entry : exec.extra_hosts) writer.text(host_name(entry));
-  }
-
-  void operator()(const FileOp& file) const {
-    writer.number(file.actions.size());
-    for (const FileAction& action : file.actions) {
-      writer.tag(static_cast<std::uint8_t>(action.index()));
-      std::visit(ActionWriter{writer, ranks}, action);
-    }
-  }
-
-  void operator()(const MergeOp&) const {}
-  void operator()(const DiffOp&) const {}
-};
+  writer_.text(destination);
+}
 
 }  // namespace
 
 std::string canonical(const Op& op) {
   CanonicalWriter writer;
-  writer.text("cbuild.op").number(kOpFormat).tag(static_cast<std::uint8_t>(op.index()));
-  RankWriter ranks(writer, op);
-  std::visit(OpWriter{writer, ranks}, op);
+  writer.text("cbuild.op").number(kKeyFormat).tag(static_cast<std::uint8_t>(op.index()));
+  CanonicalFields fields(writer, op);
+  std::visit([&](const auto& own) { visit_fields(own, fields); }, op);
   return writer.bytes();
 }
 

@@ -10,6 +10,7 @@
 #include <vector>
 
 #include "base/digest.h"
+#include "base/process_values.h"
 
 /// What a build is made of, as values. An Op says what to do with its inputs; where the inputs come from is the graph's
 /// business, and names, labels and places are the vertex's.
@@ -55,7 +56,6 @@ struct HttpSource {
 };
 
 enum class Sharing { shared, private_, locked };
-enum class NetworkMode { host, none };
 
 struct BindMount {
   int input = -1;
@@ -105,13 +105,8 @@ struct InlineFile {
   std::uint32_t mode = 0755;
   bool operator==(const InlineFile&) const = default;
 };
-struct Ulimit {
-  std::string name;
-  std::int64_t soft = 0, hard = 0;
-  bool operator==(const Ulimit&) const = default;
-};
-
-/// Runs a command on input 0 as the root. The fields below "not in the key" change nothing a cache may tell apart.
+/// Runs a command on input 0 as the root. All of it is in the key; what is not is in ExecSettings. A field is added to
+/// the list in op_fields.h too, which the compiler demands.
 struct ExecOp {
   std::vector<std::string> argv, environment;
   std::string working_dir = "/", user;
@@ -122,18 +117,24 @@ struct ExecOp {
   bool insecure = false;
   std::vector<std::string> devices;
   std::string hostname;
-  // not in the key:
-  std::vector<std::string> arguments;            ///< names in `environment` that are there by ARG; for explanations
-  std::vector<std::string> unkeyed_environment;  ///< "NAME=value" of ARGs that the command cannot be seen to use
-  std::vector<std::string> extra_hosts;          ///< "name=ip": the names are in the key, the addresses are not
-  std::vector<std::string> proxy_environment;
-  std::vector<Ulimit> ulimits;
-  std::uint64_t shm_size = 0;
-  std::string cgroup_parent;
-  std::int64_t timeout_ns = 0;
-  unsigned retries = 0;
+  std::vector<std::string> host_names;  ///< that the command can look up besides, see ExecSettings::extra_hosts
 
   bool operator==(const ExecOp&) const = default;
+};
+
+/// How a command is run: nothing here changes what a cache may tell apart. Beside an ExecOp, on its vertex.
+struct ExecSettings {
+  std::vector<std::string> argument_names;       ///< in ExecOp::environment by ARG; for explanations
+  std::vector<std::string> unkeyed_environment;  ///< "NAME=value" of ARGs that the command cannot be seen to use
+  std::vector<std::string> extra_hosts;          ///< "name=ip" for each of ExecOp::host_names
+  std::vector<std::string> proxy_environment;
+  std::vector<Ulimit> ulimits;
+  std::uint64_t shm_size = 0;  ///< 0: the sandbox's own
+  std::string cgroup_parent;
+  std::int64_t timeout_ns = 0;  ///< 0: none
+  unsigned retries = 0;
+
+  bool operator==(const ExecSettings&) const = default;
 };
 
 /// Copies from another input (`input` >= 1, or a source) onto input 0.
@@ -185,9 +186,6 @@ struct DiffOp {
 };
 
 using Op = std::variant<ImageSource, LocalSource, GitSource, HttpSource, ExecOp, FileOp, MergeOp, DiffOp>;
-
-/// Version of the canonical forms below; a change of what any of their bytes means changes it.
-inline constexpr std::uint64_t kOpFormat = 1;
 
 /// Canonical bytes of what a cache must tell apart. Where an op reads only a part of an input, the place of that part
 /// is not here but in its selector: a moved directory changes keys made of places (definition keys), not those made of

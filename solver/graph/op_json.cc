@@ -10,6 +10,7 @@
 #include <vector>
 
 #include "base/text.h"
+#include "solver/graph/op_fields.h"
 
 namespace cbuild::solver {
 
@@ -23,203 +24,121 @@ std::string octal(std::uint32_t mode) {
   return "0" + out;
 }
 
-/// Collects fields, leaving out those that equal their default.
-struct Fields {
-  Json out = Json::object();
-
-  template <typename T>
-  Fields& add(const char* name, const T& value, const std::type_identity_t<T>& by_default = T{}) {
-    if (value != by_default) out[name] = value;
-    return *this;
-  }
-  Fields& mode(const char* name, std::uint32_t value, std::uint32_t by_default) {
-    if (value != by_default) out[name] = octal(value);
-    return *this;
-  }
-  Fields& digest(const char* name, const Digest& value) {
-    out[name] = value.str();
-    return *this;
-  }
-  Fields& list(const char* name, Json values) {
-    if (!values.empty()) out[name] = std::move(values);
-    return *this;
-  }
-  Fields& time(const char* name, const std::optional<std::int64_t>& value) {
-    if (value) out[name] = *value;
-    return *this;
-  }
-};
-
 const char* sharing_name(Sharing sharing) {
   static constexpr const char* kNames[] = {"shared", "private", "locked"};
   return kNames[static_cast<std::size_t>(sharing)];
 }
 
-struct MountJson {
-  Json operator()(const BindMount& mount) const {
-    return Fields{Json{{"type", "bind"}, {"input", mount.input}}}
-        .add("source", mount.source, "/")
-        .add("read_only", mount.read_only, true)
-        .out;
+/// Visitor of op_fields.h: collects fields, leaving out those that equal their default.
+struct JsonFields {
+  Json out = Json::object();
+
+  template <typename T>
+  void add(FieldName name, const T& value, const std::type_identity_t<T>& by_default = T{}) {
+    if (value != by_default) out[name.json] = value;
   }
-  Json operator()(const CacheMount& mount) const {
-    return Fields{Json{{"type", "cache"}, {"id", mount.id}, {"sharing", sharing_name(mount.sharing)}}}
-        .add("input", mount.input, -1)
-        .add("source", mount.source, "/")
-        .mode("mode", mount.mode, 0755)
-        .add("uid", mount.uid)
-        .add("gid", mount.gid)
-        .add("read_only", mount.read_only)
-        .out;
+  void text(FieldName name, const std::string& value, const std::string& by_default = {}) {
+    add(name, value, by_default);
   }
-  Json operator()(const TmpfsMount& mount) const {
-    return Fields{Json{{"type", "tmpfs"}}}.add("size", mount.size_bytes).out;
+  void texts(FieldName name, const std::vector<std::string>& values) { add(name, values); }
+  void flag(FieldName name, bool value, bool by_default = false) { add(name, value, by_default); }
+  template <typename Number>
+  void number(FieldName name, Number value) {
+    add(name, value);
   }
-  Json operator()(const SecretMount& mount) const {
-    return Fields{Json{{"type", "secret"}, {"id", mount.id}}}
-        .add("env", mount.env_name)
-        .add("as_file", mount.as_file, true)
-        .add("required", mount.required)
-        .mode("mode", mount.mode, 0400)
-        .add("uid", mount.uid)
-        .add("gid", mount.gid)
-        .out;
+  void mode(FieldName name, std::uint32_t value, std::uint32_t by_default) {
+    if (value != by_default) out[name.json] = octal(value);
   }
-  Json operator()(const SshMount& mount) const {
-    return Fields{Json{{"type", "ssh"}, {"id", mount.id}}}
-        .add("required", mount.required)
-        .mode("mode", mount.mode, 0600)
-        .add("uid", mount.uid)
-        .add("gid", mount.gid)
-        .out;
+  void digest(FieldName name, const Digest& value) { out[name.json] = value.str(); }
+  void time(FieldName name, const std::optional<std::int64_t>& value) {
+    if (value) out[name.json] = *value;
   }
+  template <typename Fields>
+  void keyed_if(bool, const Fields& fields) {
+    fields();
+  }
+
+  void pinned_image(const Digest& manifest, const std::string& platform) {
+    digest({"manifest"}, manifest);
+    text({"platform"}, platform);
+  }
+  void command(const std::vector<std::string>& argv) { add({"argv"}, argv); }
+  void variables(const std::vector<std::string>& environment) { add({"environment"}, environment); }
+  void network(NetworkMode mode) {
+    if (mode == NetworkMode::none) out["network"] = "none";
+  }
+  void file(const std::string& path, const std::string& content) {
+    out["path"] = path;
+    out["content"] = content;
+  }
+  void place(FieldName name, int input, const std::string& source) {
+    add(name, input, -1);
+    add({"source"}, source, "/");
+  }
+  void cache_id(const std::string& id, Sharing sharing) {
+    out["id"] = id;
+    out["sharing"] = sharing_name(sharing);
+  }
+  /// The hash of a value is a secret's own.
+  void secret_id(const std::string& id, const std::string&) { out["id"] = id; }
+  void copied(int input, const std::vector<std::string>& sources, const std::string& destination, bool) {
+    out["input"] = input;
+    out["sources"] = sources;
+    text({"destination"}, destination);
+  }
+
+  void mounts(const std::vector<ExecMount>& mounts);
+  void files(const std::vector<InlineFile>& files);
+  void actions(const std::vector<FileAction>& actions);
+  void settings(const ExecSettings& settings);
 };
 
-Json mounts_json(const std::vector<ExecMount>& mounts) {
-  Json out = Json::array();
+void JsonFields::mounts(const std::vector<ExecMount>& mounts) {
   for (const ExecMount& mount : mounts) {
-    Json entry{{"target", mount.target}};
-    entry.update(std::visit(MountJson{}, mount.what));
-    out.push_back(std::move(entry));
+    JsonFields entry{Json{{"target", mount.target}, {"type", kMountTypes[mount.what.index()]}}};
+    std::visit([&](const auto& what) { visit_fields(what, entry); }, mount.what);
+    out["mounts"].push_back(std::move(entry.out));
   }
-  return out;
 }
 
-Json files_json(const std::vector<InlineFile>& files) {
-  Json out = Json::array();
+void JsonFields::files(const std::vector<InlineFile>& files) {
   for (const InlineFile& file : files) {
-    out.push_back(Fields{Json{{"path", file.path}, {"content", file.content}}}.mode("mode", file.mode, 0755).out);
+    JsonFields entry;
+    visit_fields(file, entry);
+    out["files"].push_back(std::move(entry.out));
   }
-  return out;
 }
 
-/// Names only: the values may hold passwords.
-Json names_json(const std::vector<std::string>& variables) {
-  Json out = Json::array();
-  for (const std::string& variable : variables) out.push_back(variable.substr(0, variable.find('=')));
-  return out;
+void JsonFields::actions(const std::vector<FileAction>& actions) {
+  Json& list = out["actions"] = Json::array();
+  for (const FileAction& action : actions) {
+    JsonFields entry{Json{{"action", kActionTypes[action.index()]}}};
+    std::visit([&](const auto& what) { visit_fields(what, entry); }, action);
+    list.push_back(std::move(entry.out));
+  }
 }
 
-Json ulimits_json(const std::vector<Ulimit>& ulimits) {
-  Json out = Json::array();
-  for (const Ulimit& limit : ulimits) out.push_back(cat(limit.name, '=', limit.soft, ':', limit.hard));
-  return out;
+/// The host names of the op get their addresses. Of proxies only the names: the values may hold passwords.
+void JsonFields::settings(const ExecSettings& settings) {
+  const auto& [argument_names, unkeyed_environment, extra_hosts, proxy_environment, ulimits, shm_size, cgroup_parent,
+               timeout_ns, retries] = settings;
+  add({"extra_hosts"}, extra_hosts);
+  for (const std::string& variable : proxy_environment)
+    out["proxy_environment"].push_back(variable.substr(0, variable.find('=')));
+  for (const Ulimit& limit : ulimits) out["ulimits"].push_back(cat(limit.name, '=', limit.soft, ':', limit.hard));
+  add({"shm_size"}, shm_size);
+  add({"cgroup_parent"}, cgroup_parent);
+  add({"timeout_ns"}, timeout_ns);
+  add({"retries"}, retries);
 }
-
-struct ActionJson {
-  Json operator()(const CopyAction& copy) const {
-    return Fields{Json{{"action", "copy"}, {"input", copy.input}, {"sources", copy.sources}}}
-        .add("destination", copy.destination)
-        .add("excludes", copy.excludes)
-        .add("chown", copy.chown)
-        .add("chmod", copy.chmod)
-        .add("parents", copy.parents)
-        .add("unpack", copy.unpack)
-        .add("required", copy.required, true)
-        .time("mtime", copy.mtime_s)
-        .out;
-  }
-  Json operator()(const MakeFileAction& file) const {
-    return Fields{Json{{"action", "mkfile"}, {"path", file.path}, {"content", file.content}}}
-        .mode("mode", file.mode, 0644)
-        .add("chown", file.chown)
-        .add("chmod", file.chmod)
-        .out;
-  }
-  Json operator()(const MakeDirAction& dir) const {
-    return Fields{Json{{"action", "mkdir"}, {"path", dir.path}}}
-        .mode("mode", dir.mode, 0755)
-        .add("owner", dir.owner)
-        .time("mtime", dir.mtime_s)
-        .out;
-  }
-};
-
-struct OpJson {
-  Json operator()(const ImageSource& image) const {
-    return Fields{}
-        .digest("manifest", image.manifest)
-        .add("platform", image.platform)
-        .digest("chain_id", image.chain_id)
-        .add("locator", image.locator)
-        .out;
-  }
-  Json operator()(const LocalSource& local) const {
-    return Fields{}.add("name", local.name).add("path", local.path).add("ignore", local.ignore).out;
-  }
-  Json operator()(const GitSource& git) const {
-    return Fields{}
-        .add("remote", git.remote)
-        .add("commit", git.commit)
-        .add("ref", git.ref)
-        .add("subdir", git.subdir)
-        .add("keep_git_dir", git.keep_git_dir)
-        .add("submodules", git.submodules, true)
-        .add("commit_mtime", git.commit_mtime, true)
-        .out;
-  }
-  Json operator()(const HttpSource& http) const {
-    return Fields{}
-        .add("url", http.url)
-        .add("filename", http.filename)
-        .digest("content", http.content)
-        .add("mtime", http.mtime_s)
-        .add("unpack", http.unpack)
-        .out;
-  }
-  Json operator()(const ExecOp& exec) const {
-    Fields fields;
-    fields.add("argv", exec.argv)
-        .add("environment", exec.environment)
-        .add("working_dir", exec.working_dir, "/")
-        .add("user", exec.user)
-        .add("platform", exec.platform)
-        .list("mounts", mounts_json(exec.mounts))
-        .list("files", files_json(exec.files));
-    if (exec.network == NetworkMode::none) fields.out["network"] = "none";
-    return fields.add("insecure", exec.insecure)
-        .add("devices", exec.devices)
-        .add("hostname", exec.hostname)
-        .add("extra_hosts", exec.extra_hosts)
-        .list("proxy_environment", names_json(exec.proxy_environment))
-        .list("ulimits", ulimits_json(exec.ulimits))
-        .add("shm_size", exec.shm_size)
-        .add("cgroup_parent", exec.cgroup_parent)
-        .add("timeout_ns", exec.timeout_ns)
-        .add("retries", exec.retries)
-        .out;
-  }
-  Json operator()(const FileOp& file) const {
-    Json actions = Json::array();
-    for (const FileAction& action : file.actions) actions.push_back(std::visit(ActionJson{}, action));
-    return Json{{"actions", std::move(actions)}};
-  }
-  Json operator()(const MergeOp&) const { return Json::object(); }
-  Json operator()(const DiffOp&) const { return Json::object(); }
-};
 
 }  // namespace
 
-Json op_json(const Op& op) { return std::visit(OpJson{}, op); }
+Json op_json(const Op& op, const ExecSettings& settings) {
+  JsonFields fields;
+  std::visit([&](const auto& own) { visit_fields(own, fields); }, op);
+  if (std::holds_alternative<ExecOp>(op)) fields.settings(settings);
+  return std::move(fields.out);
+}
 
 }  // namespace cbuild::solver

@@ -7,8 +7,8 @@
 
 namespace cbuild::solver {
 
-/// The fields of an op that are not at their defaults, in the order of the struct. For people and golden
-/// files; not read back.
-nlohmann::ordered_json op_json(const Op& op);
+/// The fields of an op that are not at their defaults, in the order of op_fields.h, and of an ExecOp then those of its
+/// settings. For people and golden files; not read back.
+nlohmann::ordered_json op_json(const Op& op, const ExecSettings& settings);
 
 }  // namespace cbuild::solver

@@ -8,6 +8,7 @@
 #include "base/digest.h"
 #include "base/path_pattern.h"
 #include "base/text.h"
+#include "solver/graph/key_format.h"
 #include "solver/graph/op.h"
 #include "solver/graph/op_paths.h"
 
@@ -98,7 +99,7 @@ Selector local_selector(const Op& op, std::size_t index) {
 
 std::string canonical(const Selector& selector) {
   CanonicalWriter writer;
-  writer.text("cbuild.selector").number(kOpFormat).tag(static_cast<std::uint8_t>(selector.kind));
+  writer.text("cbuild.selector").number(kKeyFormat).tag(static_cast<std::uint8_t>(selector.kind));
   writer.number(selector.paths.size());
   for (const std::string& path : selector.paths) writer.text(path);
   writer.number(selector.excludes.size());

@@ -67,21 +67,21 @@ void set_user(sandbox::Spec& spec, const std::string& user, const cache::TreeVie
     spec.environment.push_back(cat("HOME=", resolved.home.empty() ? "/" : resolved.home));
 }
 
-sandbox::Spec basic_spec(const ExecOp& op) {
+sandbox::Spec basic_spec(const ExecOp& op, const ExecSettings& settings) {
   sandbox::Spec spec;
   spec.argv = op.argv;
   spec.environment = op.environment;
-  spec.environment.insert(spec.environment.end(), op.unkeyed_environment.begin(), op.unkeyed_environment.end());
-  spec.environment.insert(spec.environment.end(), op.proxy_environment.begin(), op.proxy_environment.end());
+  for (const auto* more : {&settings.unkeyed_environment, &settings.proxy_environment})
+    spec.environment.insert(spec.environment.end(), more->begin(), more->end());
   spec.working_dir = op.working_dir.empty() ? "/" : op.working_dir;
   if (!op.hostname.empty()) spec.hostname = op.hostname;
-  spec.hosts_file = hosts_text(spec.hostname, op.extra_hosts);
-  spec.network = op.network == NetworkMode::none ? sandbox::Network::none : sandbox::Network::host;
+  spec.hosts_file = hosts_text(spec.hostname, settings.extra_hosts);
+  spec.network = op.network;
   spec.insecure = op.insecure;
-  if (op.shm_size != 0) spec.shm_size = op.shm_size;
-  for (const Ulimit& limit : op.ulimits) spec.ulimits.push_back({limit.name, limit.soft, limit.hard});
-  spec.cgroup_parent = op.cgroup_parent;
-  if (op.timeout_ns > 0) spec.timeout_ns = op.timeout_ns;
+  if (settings.shm_size != 0) spec.shm_size = settings.shm_size;
+  spec.ulimits = settings.ulimits;
+  spec.cgroup_parent = settings.cgroup_parent;
+  if (settings.timeout_ns > 0) spec.timeout_ns = settings.timeout_ns;
   return spec;
 }
 
@@ -139,8 +139,8 @@ std::string foreign_hint(const ExecOp& op, const sandbox::Exit& exit, const std:
              sandbox::interpreter_advice(platform->architecture));
 }
 
-std::string how_it_ended(const ExecOp& op, const sandbox::Exit& exit) {
-  if (exit.timed_out) return cat("stopped after its time limit of ", format_go_duration(op.timeout_ns));
+std::string how_it_ended(const ExecSettings& settings, const sandbox::Exit& exit) {
+  if (exit.timed_out) return cat("stopped after its time limit of ", format_go_duration(settings.timeout_ns));
   return cat("exit code: ", exit.code, exit.oom_killed ? " (killed: out of memory)" : "");
 }
 
@@ -150,8 +150,9 @@ ExecStep::ExecStep(StepContext& context, const ExecuteRequest& request, Completi
     : context_(context),
       request_(request),
       op_(std::get<ExecOp>(request.vertex->op)),
+      settings_(request.vertex->settings),
       done_(std::move(done)),
-      attempts_left_(op_.retries),
+      attempts_left_(settings_.retries),
       log_(
           context.services.log_limits, sys::monotonic_ns(), [this] { return open_log(); },
           [this](LogStream stream, std::string_view data) { show(stream, data); }) {}
@@ -175,7 +176,7 @@ void ExecStep::launch() {
   const Digest root = request_.inputs.at(0).id;
   began_ns_ = sys::now_ns();
   inputs_ = std::make_unique<Inputs>();
-  sandbox::Spec spec = basic_spec(op_);
+  sandbox::Spec spec = basic_spec(op_, settings_);
   std::optional<cache::TreeView> view;
   staging_.emplace(store.stage("run"));
   if (!root.empty()) {
@@ -246,9 +247,9 @@ void ExecStep::finish(const sandbox::Exit& exit) {
     const bool failed = exit.code != 0 || !exit.setup_error.empty();
     if (failed && attempts_left_ > 0 && !exit.cancelled && exit.setup_error.empty()) {
       --attempts_left_;
-      const unsigned attempt = op_.retries - attempts_left_ + 1;
-      on_output(LogStream::err,
-                cat("[cbuild] ", how_it_ended(op_, exit), "; try ", attempt, " of ", op_.retries + 1, "\n"));
+      const unsigned attempt = settings_.retries - attempts_left_ + 1;
+      on_output(LogStream::err, cat("[cbuild] ", how_it_ended(settings_, exit), "; try ", attempt, " of ",
+                                    settings_.retries + 1, "\n"));
       staging_.reset();
       inputs_.reset();
       return context_.pool.post([self = shared_from_this()] { self->start(); });
@@ -256,9 +257,9 @@ void ExecStep::finish(const sandbox::Exit& exit) {
     if (exit.cancelled) return fail(Error(ErrorCode::cancelled, "cancelled"), exit.code);
     if (!exit.setup_error.empty()) return fail(setup_failure(exit), exit.code);
     if (failed) {
-      std::string text =
-          cat("process ", go_quote(join(op_.argv, " ")), " did not complete successfully: ", how_it_ended(op_, exit));
-      if (op_.retries > 0) text += cat(", ", op_.retries + 1, " tries");
+      std::string text = cat("process ", go_quote(join(op_.argv, " ")),
+                             " did not complete successfully: ", how_it_ended(settings_, exit));
+      if (settings_.retries > 0) text += cat(", ", settings_.retries + 1, " tries");
       const std::string hint = foreign_hint(op_, exit, context_.services.binfmt_directory);
       return fail(Error(ErrorCode::step_failed, text).with_hint(hint), exit.code);
     }

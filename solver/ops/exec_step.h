@@ -80,6 +80,7 @@ class ExecStep : public std::enable_shared_from_this<ExecStep> {
   StepContext& context_;
   const ExecuteRequest request_;
   const ExecOp& op_;
+  const ExecSettings& settings_;
   Completion done_;
   std::mutex mutex_;  // guards running_ and stopped_
   std::shared_ptr<sandbox::RunningStep> running_;

@@ -38,7 +38,7 @@ int mounted(const sandbox::Spec& spec, std::size_t index) {
 
 Vertex retried(unsigned retries) {
   Vertex vertex = command();
-  std::get<ExecOp>(vertex.op).retries = retries;
+  vertex.settings.retries = retries;
   return vertex;
 }
 
@@ -65,14 +65,14 @@ TEST_CASE("what a command wrote is a layer on its base") {
   auto& op = std::get<ExecOp>(vertex.op);
   op.user = "ada";
   op.environment = {"A=1"};
-  op.unkeyed_environment = {"B=2"};
-  op.proxy_environment = {"http_proxy=p"};
+  vertex.settings.unkeyed_environment = {"B=2"};
+  vertex.settings.proxy_environment = {"http_proxy=p"};
   op.working_dir = "";
   op.hostname = "box";
-  op.extra_hosts = {"db=10.0.0.1"};
+  vertex.settings.extra_hosts = {"db=10.0.0.1"};
   op.network = NetworkMode::none;
-  op.ulimits = {{"nofile", 10, 20}};
-  op.timeout_ns = 5;
+  vertex.settings.ulimits = {{"nofile", 10, 20}};
+  vertex.settings.timeout_ns = 5;
   const Result result = world.done(vertex, {base});
   CHECK(world.read(result, "out") == "made");
   CHECK(world.store.chain(result.id)->parent == base.id);
@@ -92,8 +92,8 @@ TEST_CASE("what a command wrote is a layer on its base") {
   CHECK(spec.working_dir == "/");
   CHECK(spec.hostname == "box");
   CHECK(spec.hosts_file.find("10.0.0.1\tdb\n") != std::string::npos);
-  CHECK(spec.network == sandbox::Network::none);
-  CHECK(spec.ulimits == std::vector<sandbox::Ulimit>{{"nofile", 10, 20}});
+  CHECK(spec.network == NetworkMode::none);
+  CHECK(spec.ulimits == std::vector<Ulimit>{{"nofile", 10, 20}});
   CHECK(spec.timeout_ns == 5);
   CHECK(spec.lower_fds.size() == 1);
 }
@@ -242,7 +242,7 @@ TEST_CASE("a sandbox that could not be made is no failure of the command, and is
 TEST_CASE("a time limit and the end of memory are said") {
   World world;
   Vertex vertex = command();
-  std::get<ExecOp>(vertex.op).timeout_ns = 2'000'000'000;
+  vertex.settings.timeout_ns = 2'000'000'000;
   const auto ends = [](bool timed_out) {
     return [timed_out](const sandbox::Spec&, const sandbox::RunCallbacks&) {
       sandbox::Exit exit;
