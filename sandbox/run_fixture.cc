@@ -218,7 +218,7 @@ std::string in_child(const std::function<std::string()>& body) {
   return text;
 }
 
-std::string as_user(bool subids, const std::function<std::string()>& body) {
+std::string as_user(bool subids, const std::function<std::string()>& body, const std::string& nsswitch) {
   return in_child([&]() -> std::string {
     if (::unshare(CLONE_NEWNS) != 0) throw_errno(errno, "unshare");
     if (::mount("none", "/", nullptr, MS_REC | MS_PRIVATE, nullptr) != 0) throw_errno(errno, "mount");
@@ -227,6 +227,10 @@ std::string as_user(bool subids, const std::function<std::string()>& body) {
       sys::write_file_at(dir.fd(), "ranges", subids ? "nobody:100000:65536\n" : "# none\n");
       for (const char* file : {"/etc/subuid", "/etc/subgid"})
         if (::mount(cat(dir.path(), "/ranges").c_str(), file, nullptr, MS_BIND, nullptr) != 0) throw_errno(errno, file);
+      sys::write_file_at(dir.fd(), "nsswitch", nsswitch);
+      if (!nsswitch.empty() &&
+          ::mount(cat(dir.path(), "/nsswitch").c_str(), "/etc/nsswitch.conf", nullptr, MS_BIND, nullptr) != 0)
+        throw_errno(errno, "/etc/nsswitch.conf");
     }
     if (::setgroups(0, nullptr) != 0 || ::setresgid(kNobody, kNobody, kNobody) != 0 ||
         ::setresuid(kNobody, kNobody, kNobody) != 0)

@@ -84,8 +84,9 @@ bool can_run_as_root();
 
 /// Runs `body` in a forked child and gives what it returned; a throw becomes "error: ...".
 std::string in_child(const std::function<std::string()>& body);
-/// The same as user nobody, with `subids` in /etc/subuid and /etc/subgid (in a mount namespace of its own).
-std::string as_user(bool subids, const std::function<std::string()>& body);
+/// The same as user nobody, with `subids` in /etc/subuid and /etc/subgid and, unless it is empty, `nsswitch` in
+/// /etc/nsswitch.conf (in a mount namespace of its own).
+std::string as_user(bool subids, const std::function<std::string()>& body, const std::string& nsswitch = "");
 
 inline bool holds(const std::string& text, const std::string& part) { return text.find(part) != std::string::npos; }
 

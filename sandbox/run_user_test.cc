@@ -4,6 +4,7 @@
 #include <sys/stat.h>
 
 #include <doctest/doctest.h>
+#include <cstdlib>
 
 #include "base/error.h"
 #include "base/sys.h"
@@ -82,6 +83,33 @@ TEST_CASE("without ranges there is one id, and a step for another says what to d
   CHECK(holds(text, "\nx\n"));
   CHECK(holds(text, "code 125\nset ids 1000:0"));
   CHECK(holds(text, "/etc/subuid"));
+}
+
+TEST_CASE("ranges of another source than the files are asked for") {
+  if (!can_use_user_namespaces()) return;
+  const char script[] =
+      "#!/bin/sh\n"
+      "case $* in\n"
+      "nobody) echo '0: nobody 100000 500' ;;\n"
+      "'-g nobody') echo '0: nobody 100000 400' ;;\n"
+      "*) exit 1 ;;\n"
+      "esac\n";
+  for (const char* sources : {"subid: cbuildtest\n", "subid: files cbuildtest\n"}) {
+    const std::string text = as_user(
+        true,
+        [&] {
+          const TempDir programs = TempDir::in_tmp("getsubids");
+          sys::write_file_at(programs.fd(), "getsubids", script, 0755);
+          const char* path = std::getenv("PATH");
+          ::setenv("PATH", cat(programs.path(), ":", path ? path : "/usr/bin:/bin").c_str(), 1);
+          return enter_user_namespace();
+        },
+        sources);
+    INFO(sources);
+    CHECK(text == (std::string_view(sources).starts_with("subid: files")
+                       ? "user namespace with 65537 uids and 65537 gids"
+                       : "user namespace with 501 uids and 401 gids"));
+  }
 }
 
 TEST_CASE("a user's sandbox: network, mounts, masks, both ways of mounting overlay") {

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "sandbox/subid.h"
 
+#include <algorithm>
 #include <limits>
 #include <optional>
 
@@ -15,6 +16,21 @@ std::optional<std::uint32_t> parse_id(std::string_view text) {
   return static_cast<std::uint32_t>(*value);
 }
 
+void add_range(std::string_view first, std::string_view length, std::vector<IdRange>& ranges) {
+  const auto start = parse_id(first), count = parse_id(length);
+  if (start && count && *count > 0 && *count <= std::numeric_limits<std::uint32_t>::max() - *start)
+    ranges.push_back({*start, *count});
+}
+
+/// The words of a line.
+std::vector<std::string> words_of(std::string_view line) {
+  std::string blanks(line);
+  std::replace(blanks.begin(), blanks.end(), '\t', ' ');
+  std::vector<std::string> words = split(trim(blanks), ' ');
+  std::erase(words, "");
+  return words;
+}
+
 }  // namespace
 
 std::vector<IdRange> parse_subids(std::string_view text, std::string_view name, std::uint32_t uid) {
@@ -23,11 +39,28 @@ std::vector<IdRange> parse_subids(std::string_view text, std::string_view name, 
     const auto fields = split(trim(line), ':');
     if (fields.size() != 3 || fields[0].empty()) continue;
     if (fields[0] != name && parse_id(fields[0]) != std::optional(uid)) continue;
-    const auto start = parse_id(fields[1]), count = parse_id(fields[2]);
-    if (start && count && *count > 0 && *count <= std::numeric_limits<std::uint32_t>::max() - *start)
-      ranges.push_back({*start, *count});
+    add_range(fields[1], fields[2], ranges);
   }
   return ranges;
+}
+
+std::vector<IdRange> parse_getsubids(std::string_view text) {
+  std::vector<IdRange> ranges;
+  for (const std::string& line : split(text, '\n')) {
+    const std::vector<std::string> words = words_of(line);
+    if (words.size() == 4 && words[0].ends_with(':')) add_range(words[2], words[3], ranges);
+  }
+  return ranges;
+}
+
+bool has_subid_source(std::string_view nsswitch) {
+  for (const std::string& line : split(nsswitch, '\n')) {
+    const std::string key = to_lower(trim(line.substr(0, line.find(':'))));
+    if (key != "subid" || line.find(':') == std::string::npos) continue;
+    const std::vector<std::string> sources = words_of(line.substr(line.find(':') + 1));
+    return !sources.empty() && !sources[0].starts_with('#') && to_lower(sources[0]) != "files";
+  }
+  return false;
 }
 
 std::vector<IdMapping> map_ids(std::uint32_t own_id, std::span<const IdRange> ranges) {

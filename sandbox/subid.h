@@ -18,6 +18,11 @@ struct IdRange {
 /// The lines of /etc/subuid or /etc/subgid for a user given by name or number. Malformed lines are skipped.
 std::vector<IdRange> parse_subids(std::string_view text, std::string_view name, std::uint32_t uid);
 
+/// The same of what shadow's getsubids prints: "0: alice 100000 65536".
+std::vector<IdRange> parse_getsubids(std::string_view text);
+/// Whether nsswitch.conf names a source of ranges other than the files ("subid: sss"). As in shadow, the first counts.
+bool has_subid_source(std::string_view nsswitch);
+
 /// One line of uid_map.
 struct IdMapping {
   std::uint32_t inside = 0, outside = 0, count = 0;

@@ -24,6 +24,22 @@ TEST_CASE("ranges are found by name and by number, in order; malformed lines are
   CHECK(parse_subids("", "alice", 1000).empty());
 }
 
+TEST_CASE("ranges of another source are those that getsubids prints") {
+  CHECK(parse_getsubids("0: alice 100000 65536\n1: alice 300000 10\n") ==
+        std::vector<IdRange>{{100000, 65536}, {300000, 10}});
+  CHECK(parse_getsubids("Error fetching ranges\n0: alice 5\n0: alice x 5\n0: alice 4294967295 10\nalice 1 1 1\n")
+            .empty());
+}
+
+TEST_CASE("nsswitch.conf says whether there is another source of ranges") {
+  CHECK(has_subid_source("passwd: files\nsubid:\t sss\n"));
+  CHECK(has_subid_source("subid: sss files"));
+  CHECK(has_subid_source(" SubID:ldap\n"));
+  for (const char* files : {"", "passwd: sss\n", "subid: files\n", "subid: files sss\n", "subid:\n", "#subid: sss\n",
+                            "subid: # none\n", "subid sss\n"})
+    CHECK_MESSAGE(!has_subid_source(files), std::string(files));
+}
+
 TEST_CASE("a map starts with the own id and appends the ranges") {
   const std::vector<IdRange> ranges = {{100000, 65536}, {300000, 10}};
   CHECK(map_ids(1000, ranges) == std::vector<IdMapping>{{0, 1000, 1}, {1, 100000, 65536}, {65537, 300000, 10}});

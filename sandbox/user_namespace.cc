@@ -66,6 +66,29 @@ std::string hint_for(int error) {
       .with_hint(hint_for(error));
 }
 
+/// Ranges from where nsswitch.conf says, asked by shadow's own program: what it links, and the modules that it loads,
+/// are not for this process, and newuidmap asks the same. nullopt where the files are to be read.
+std::optional<std::vector<IdRange>> ranges_elsewhere(const std::string& name, uid_t uid, bool groups) {
+  constexpr std::chrono::seconds kTimeout{30};
+  constexpr std::size_t kMaxOutput = 1u << 20;
+  if (!has_subid_source(read_if_there("/etc/nsswitch.conf"))) return std::nullopt;
+  std::vector<std::string> argv = {"getsubids"};
+  if (groups) argv.emplace_back("-g");
+  argv.push_back(name.empty() ? std::to_string(uid) : name);
+  try {
+    const CommandResult result = run_command(argv, {}, kTimeout, kMaxOutput);
+    return result.exit_code == 0 ? parse_getsubids(result.out) : std::vector<IdRange>();
+  } catch (const Error& error) {
+    if (error.code() != ErrorCode::not_found) throw;
+    return std::nullopt;
+  }
+}
+
+std::vector<IdRange> ranges_of(const std::string& name, uid_t uid, bool groups) {
+  if (auto ranges = ranges_elsewhere(name, uid, groups)) return std::move(*ranges);
+  return parse_subids(read_if_there(groups ? "/etc/subgid" : "/etc/subuid"), name, uid);
+}
+
 struct Maps {
   std::vector<IdMapping> uids, gids;
   bool direct = false;  ///< the helper may write them itself
@@ -75,8 +98,7 @@ Maps wanted_maps(uid_t uid, gid_t gid) {
   if (uid == 0)
     return {identity_map(read_if_there("/proc/self/uid_map")), identity_map(read_if_there("/proc/self/gid_map")), true};
   const std::string name = own_name(uid);
-  const auto uids = parse_subids(read_if_there("/etc/subuid"), name, uid),
-             gids = parse_subids(read_if_there("/etc/subgid"), name, uid);
+  const auto uids = ranges_of(name, uid, false), gids = ranges_of(name, uid, true);
   if (uids.empty() || gids.empty()) return {};
   return {map_ids(uid, uids), map_ids(gid, gids), false};
 }
