@@ -2,6 +2,7 @@
 #include <doctest/doctest.h>
 
 #include "cache/test_support.h"
+#include "oci/blob_store_suite.h"
 #include "oci/layout.h"
 #include "oci/manifest.h"
 
@@ -40,6 +41,12 @@ TEST_CASE("blobs are verified on the way in") {
   short_one.reset();
   store.blobs().create().reset();
   CHECK(sys::list_dir(sys::open_at(store.root_fd(), "tmp", O_RDONLY | O_DIRECTORY).get()).empty());
+}
+
+TEST_CASE("the blobs of a store keep the contract of a blob store") {
+  TempStore temp;
+  Store store(temp.options());
+  oci::testing::check_blob_store(store.blobs());
 }
 
 TEST_CASE("a missing or cut blob is a miss, once and for all") {

@@ -9,6 +9,7 @@
 #include "base/files.h"
 #include "base/sys.h"
 #include "base/text.h"
+#include "oci/blob_store_suite.h"
 
 using namespace cbuild;
 using namespace cbuild::oci;
@@ -73,6 +74,10 @@ TEST_CASE_FIXTURE(Fixture, "blobs appear on commit only") {
   CHECK(read_blob(blobs, digest) == "hello");
   CHECK(sys::list_dir(sys::open_at(dir.fd(), "image", O_RDONLY | O_DIRECTORY).get()) ==
         std::vector<std::string>{"blobs", "oci-layout"});
+}
+
+TEST_CASE_FIXTURE(Fixture, "the blobs of a layout keep the contract of a blob store") {
+  oci::testing::check_blob_store(layout.blobs());
 }
 
 TEST_CASE_FIXTURE(Fixture, "a wrong digest or size publishes nothing and leaves nothing") {

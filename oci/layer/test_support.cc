@@ -28,8 +28,10 @@ class MemoryWriter final : public BlobWriter {
     sha_.update(data);
     content_ += text_of(data);
   }
-  Digest commit(const Digest&, std::optional<std::uint64_t>) override {
+  Digest commit(const Digest& expected, std::optional<std::uint64_t> expected_size) override {
     const Digest digest = sha_.finish();
+    if ((!expected.empty() && expected != digest) || expected_size.value_or(content_.size()) != content_.size())
+      throw Error(ErrorCode::corrupt, "the blob is another one than expected");
     const std::scoped_lock lock(store_.mutex_);
     store_.blobs_[digest] = std::move(content_);
     return digest;
@@ -52,7 +54,9 @@ std::unique_ptr<BlobWriter> MemoryBlobs::create() { return std::make_unique<Memo
 
 std::string MemoryBlobs::content(const Digest& digest) {
   const std::scoped_lock lock(mutex_);
-  return blobs_.at(digest);
+  const auto at = blobs_.find(digest);
+  if (at == blobs_.end()) throw Error(ErrorCode::not_found, "no blob " + digest.str() + " in memory");
+  return at->second;
 }
 
 std::size_t MemoryBlobs::count() {
