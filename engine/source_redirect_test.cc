@@ -69,8 +69,8 @@ TEST_CASE("a file by URL gets another URL and a checksum") {
 
 TEST_CASE("a repository is matched by host and path, whatever the protocol") {
   const SourcePolicy deny = one_rule("DENY", "git://h.org/a/b.git#*");
-  for (const char* remote : {"https://h.org/a/b.git", "https://user@h.org/a/b.git", "git@h.org:a/b.git",
-                             "git@h.org:/a/b.git", "ssh://git@h.org/a/b.git"}) {
+  for (const char* remote : {"https://h.org/a/b.git", "https://user@h.org/a/b.git", "https://u:p@ss@h.org/a/b.git",
+                             "git@h.org:a/b.git", "git@h.org:/a/b.git", "ssh://git@h.org/a/b.git"}) {
     CAPTURE(remote);
     frontend::GitRef ref;
     ref.remote = remote;
