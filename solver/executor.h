@@ -25,12 +25,12 @@ struct Result {
   bool operator==(const Result&) const = default;
 };
 
-/// What is known about a finished step.
-struct Record {
+/// A result that a store found, and when and in what time it was made.
+struct CachedResult {
   Result result;
   std::int64_t created_ns = 0;
   std::int64_t duration_ns = 0;
-  bool operator==(const Record&) const = default;
+  bool operator==(const CachedResult&) const = default;
 };
 
 /// A step's exclusive right to run, across all processes on the store. Released by destruction or death.
@@ -42,7 +42,7 @@ class Claim {
 struct Publication {
   Digest definition_key;  ///< empty: the step has none
   Digest content_key;
-  Record record;
+  CachedResult cached;
   std::string step;            ///< step_identity()
   Digest base;                 ///< id of the result it works on (input 0); empty for none
   std::vector<KeyPart> parts;  ///< empty when an old record is found under one more key: it keeps its own
@@ -53,7 +53,7 @@ class ResultStore {
  public:
   virtual ~ResultStore() = default;
   /// A record whose result still exists whole; nullopt is a miss. Pins the result for this build.
-  virtual std::optional<Record> find(const Digest& key) = 0;
+  virtual std::optional<CachedResult> find(const Digest& key) = 0;
   /// Makes a record findable under its keys. Links a second key to an old record too. The content key finds the newest
   /// record from now on; definition keys that found an older one with another result go on finding that.
   virtual void publish(const Publication& publication) = 0;

@@ -32,7 +32,7 @@ class FakeStore : public ResultStore {
     const std::lock_guard lock(mutex_);
     elsewhere_ = false;
     if (!result) return;
-    for (const Digest& key : refused_) records_[key] = Record{*result, 7, 7};
+    for (const Digest& key : refused_) results_[key] = CachedResult{*result, 7, 7};
   }
   void wait_refused(std::size_t times) {
     const test::Awaiting awaiting(cat(times, " refused claims"));
@@ -52,7 +52,7 @@ class FakeStore : public ResultStore {
   }
   void forget(const Digest& key) {
     const std::lock_guard lock(mutex_);
-    records_.erase(key);
+    results_.erase(key);
   }
   std::vector<Publication> publications() const {
     const std::lock_guard lock(mutex_);
@@ -67,12 +67,12 @@ class FakeStore : public ResultStore {
     return claims_.size();
   }
 
-  std::optional<Record> find(const Digest& key) override {
+  std::optional<CachedResult> find(const Digest& key) override {
     const std::lock_guard lock(mutex_);
     ++finds_;
     if (find_error) throw *find_error;
-    const auto found = records_.find(key);
-    if (found == records_.end()) return std::nullopt;
+    const auto found = results_.find(key);
+    if (found == results_.end()) return std::nullopt;
     return found->second;
   }
 
@@ -80,8 +80,8 @@ class FakeStore : public ResultStore {
     const std::lock_guard lock(mutex_);
     if (publish_error) throw *publish_error;
     publications_.push_back(publication);
-    records_[publication.content_key] = publication.record;
-    if (!publication.definition_key.empty()) records_[publication.definition_key] = publication.record;
+    results_[publication.content_key] = publication.cached;
+    if (!publication.definition_key.empty()) results_[publication.definition_key] = publication.cached;
     newest_[publication.step] = publication.parts;
   }
 
@@ -128,7 +128,7 @@ class FakeStore : public ResultStore {
 
   mutable std::mutex mutex_;
   std::condition_variable changed_;
-  std::map<Digest, Record> records_;
+  std::map<Digest, CachedResult> results_;
   std::map<std::string, std::vector<KeyPart>> newest_;
   std::vector<Publication> publications_;
   std::set<Digest> claims_, refused_;

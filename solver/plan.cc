@@ -53,9 +53,9 @@ class Planner {
     const Op& op = graph_[id].op;
     if (std::holds_alternative<LocalSource>(op)) return Need::in_place;
     if (std::holds_alternative<ImageSource>(op) || reaches_ignored_[id]) return Need::work;
-    std::optional<Record> record = store_.find(plan_.definition_keys[id]);
-    if (!record) return Need::work;
-    plan_.hits.emplace(id, *record);
+    std::optional<CachedResult> cached = store_.find(plan_.definition_keys[id]);
+    if (!cached) return Need::work;
+    plan_.hits.emplace(id, *cached);
     return Need::hit;
   }
 

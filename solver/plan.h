@@ -28,7 +28,7 @@ struct Plan {
   std::vector<VertexId> reached;        ///< ascending
   std::vector<Need> needs;              ///< by VertexId
   std::vector<Digest> definition_keys;  ///< by VertexId; empty for a LocalSource and what is not reached
-  std::unordered_map<VertexId, Record> hits;
+  std::unordered_map<VertexId, CachedResult> hits;
   std::optional<SolveFailure> failure;  ///< the pass ended early
   bool cancelled = false;               ///< the pass ended early
 };

@@ -97,7 +97,7 @@ TEST_CASE("a hit by content is put on what this build's inputs gave, and found b
   for (const VertexId id : {changed.copied, changed.test}) {
     const auto published =
         std::find_if(all.begin() + static_cast<std::ptrdiff_t>(before), all.end(),
-                     [&](const Publication& one) { return one.record.result == report.vertices[id].result; });
+                     [&](const Publication& one) { return one.cached.result == report.vertices[id].result; });
     REQUIRE(published != all.end());
     CHECK_FALSE(published->parts.empty());  // it is a record of its own
   }
@@ -232,7 +232,7 @@ TEST_CASE("a record carries its first making through later hits") {
   const Pipeline changed("make -j");
   const Build second = world.build(changed);
   CHECK(second.report.vertices[changed.test].created_ns == first.report.vertices[changed.test].created_ns);
-  CHECK(second.published.back().record == first.published.back().record);
+  CHECK(second.published.back().cached == first.published.back().cached);
 }
 
 /// One step, whose claim another process holds.

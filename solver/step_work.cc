@@ -83,7 +83,7 @@ Next StepWork::begin(VertexId id) {
   Step& step = steps_[id];
   step.inputs = input_results(id);
   step.key = cbuild::solver::content_key(services_.graph, id, step.inputs, services_.locals, services_.executor);
-  if (const std::optional<Record> record = look_up(id)) return settle_hit(id, *record);
+  if (const std::optional<CachedResult> cached = look_up(id)) return settle_hit(id, *cached);
   step.claim = services_.store.try_claim(step.key.key);
   if (!step.claim) {
     step.phase = Phase::have_claim;
@@ -91,12 +91,12 @@ Next StepWork::begin(VertexId id) {
     return Next::await_claim;
   }
   // Another process may have finished it between the look-up and the claim.
-  if (const std::optional<Record> record = look_up(id)) return settle_hit(id, *record);
+  if (const std::optional<CachedResult> cached = look_up(id)) return settle_hit(id, *cached);
   return run(id);
 }
 
 Next StepWork::have_claim(VertexId id) {
-  if (const std::optional<Record> record = look_up(id)) return settle_hit(id, *record);
+  if (const std::optional<CachedResult> cached = look_up(id)) return settle_hit(id, *cached);
   steps_[id].phase = Phase::run;
   return Next::await_slot;
 }
@@ -129,35 +129,35 @@ Next StepWork::finish(VertexId id) {
   Step& step = steps_[id];
   const Outcome outcome = std::exchange(step.outcome, std::nullopt).value();
   if (const auto* failure = std::get_if<StepFailure>(&outcome)) return fail(id, *failure);
-  const Record record{std::get<Result>(outcome), sys::now_ns(), sys::monotonic_ns() - step.run_began_ns};
-  if (!is_image(services_.graph[id])) services_.store.publish(publication(id, record));
+  const CachedResult made{std::get<Result>(outcome), sys::now_ns(), sys::monotonic_ns() - step.run_began_ns};
+  if (!is_image(services_.graph[id])) services_.store.publish(publication(id, made));
   step.claim.reset();
-  return settle(id, record, false);
+  return settle(id, made, false);
 }
 
 // What the content key leaves out (times, above all) may differ between the inputs of this build and those that the
 // record was made on. This build's stay: only what the step itself made is taken.
-Next StepWork::settle_hit(VertexId id, const Record& found_record) {
+Next StepWork::settle_hit(VertexId id, const CachedResult& found) {
   Step& step = steps_[id];
-  Record record = found_record;
-  record.result = services_.executor.rebase({id, &services_.graph[id], step.inputs, step.key.key}, record.result);
+  CachedResult cached = found;
+  cached.result = services_.executor.rebase({id, &services_.graph[id], step.inputs, step.key.key}, found.result);
   step.claim.reset();
   reports_[id].found_by = FoundBy::content;
   try {
-    Publication found = publication(id, record);
-    if (record.result == found_record.result) found.parts.clear();
-    services_.store.publish(found);
+    Publication wanted = publication(id, cached);
+    if (cached.result == found.result) wanted.parts.clear();
+    services_.store.publish(wanted);
   } catch (const Error& error) {
     // The result stands; only the next look-up has a longer way.
     services_.progress.on_event(RunNote{Severity::warning, cat("cache key not recorded: ", error.what())});
   }
-  return settle(id, record, true);
+  return settle(id, cached, true);
 }
 
-Next StepWork::settle(VertexId id, const Record& record, bool cached) {
+Next StepWork::settle(VertexId id, const CachedResult& found, bool cached) {
   VertexReport& report = reports_[id];
-  report.result = record.result;
-  report.created_ns = record.created_ns;
+  report.result = found.result;
+  report.created_ns = found.created_ns;
   if (services_.options.on_result) services_.options.on_result(id, report.result, cached);
   announce(id, {});
   conclude(id, cached ? VertexState::cached : VertexState::ran, cached ? TaskState::cached : TaskState::ok);
@@ -195,7 +195,7 @@ void StepWork::abandon(VertexId id) {
   }
 }
 
-std::optional<Record> StepWork::look_up(VertexId id) {
+std::optional<CachedResult> StepWork::look_up(VertexId id) {
   if (services_.graph[id].ignore_cache) return std::nullopt;
   return services_.store.find(steps_[id].key.key);
 }
@@ -208,12 +208,12 @@ std::vector<Result> StepWork::input_results(VertexId id) const {
   return results;
 }
 
-Publication StepWork::publication(VertexId id, const Record& record) const {
+Publication StepWork::publication(VertexId id, const CachedResult& cached) const {
   const Vertex& vertex = services_.graph[id];
   const bool has_base = !vertex.inputs.empty() && vertex.inputs[0] != kNoInput;
   return {services_.plan.definition_keys[id],
           steps_[id].key.key,
-          record,
+          cached,
           step_identity(vertex),
           has_base ? reports_[vertex.inputs[0]].result.id : Digest{},
           steps_[id].key.parts};

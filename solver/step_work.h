@@ -84,14 +84,14 @@ class StepWork {
   Next have_claim(VertexId id);
   Next run(VertexId id);
   Next finish(VertexId id);
-  Next settle(VertexId id, const Record& record, bool cached);
-  Next settle_hit(VertexId id, const Record& found_record);
+  Next settle(VertexId id, const CachedResult& found, bool cached);
+  Next settle_hit(VertexId id, const CachedResult& found);
   Next fail(VertexId id, StepFailure failure);
   Next cancel(VertexId id);
 
-  std::optional<Record> look_up(VertexId id);
+  std::optional<CachedResult> look_up(VertexId id);
   std::vector<Result> input_results(VertexId id) const;
-  Publication publication(VertexId id, const Record& record) const;
+  Publication publication(VertexId id, const CachedResult& cached) const;
   Reason miss_reason(VertexId id);
   void execute(VertexId id);
   void announce(VertexId id, const std::string& note);

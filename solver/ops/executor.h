@@ -89,7 +89,7 @@ class CacheResultStore final : public ResultStore {
   /// `project` tells Dockerfiles apart for explanations; never part of a key. `remote` may be null: no remote caches.
   explicit CacheResultStore(cache::Store& store, std::string project = {}, cache::RemoteCache* remote = nullptr)
       : store_(store), project_(std::move(project)), remote_(remote) {}
-  std::optional<Record> find(const Digest& key) override;
+  std::optional<CachedResult> find(const Digest& key) override;
   void publish(const Publication& publication) override;
   std::unique_ptr<Claim> try_claim(const Digest& key) override;
   std::unique_ptr<Claim> wait_claim(const Digest& key, const std::function<bool()>& cancelled) override;

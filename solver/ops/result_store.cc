@@ -23,23 +23,23 @@ std::string claim_name(const Digest& key) { return cat("step-", key.hex()); }
 
 }  // namespace
 
-std::optional<Record> CacheResultStore::find(const Digest& key) {
+std::optional<CachedResult> CacheResultStore::find(const Digest& key) {
   auto found = store_.find(key);
   if (!found && remote_ != nullptr) found = remote_->find(key);
   if (!found) return std::nullopt;
   const auto chain = store_.chain(found->chain);
   if (!chain) return std::nullopt;
   store_.pin_chain(chain->id);
-  return Record{{chain->id, chain->identity}, found->created_ns, found->duration_ns};
+  return CachedResult{{chain->id, chain->identity}, found->created_ns, found->duration_ns};
 }
 
 void CacheResultStore::publish(const Publication& publication) {
   cache::Record record;
   record.key = publication.content_key;
   record.definition_key = publication.definition_key;
-  record.chain = publication.record.result.id;
-  record.created_ns = publication.record.created_ns;
-  record.duration_ns = publication.record.duration_ns;
+  record.chain = publication.cached.result.id;
+  record.created_ns = publication.cached.created_ns;
+  record.duration_ns = publication.cached.duration_ns;
   record.step_name = publication.step;
   record.parts = publication.parts;
   if (!record.parts.empty() && !project_.empty()) record.parts.push_back({std::string(kProject), project_});
