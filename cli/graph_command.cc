@@ -4,7 +4,9 @@
 #include <iostream>
 #include <unordered_set>
 
+#include "base/cancel.h"
 #include "base/diagnostic.h"
+#include "base/progress.h"
 #include "base/text.h"
 #include "cli/exit_codes.h"
 #include "cli/graph_picture.h"
@@ -32,9 +34,9 @@ PictureFormat format_of(const std::string& name) {
 /// What a build would find now, from the targets towards the sources: nothing runs and nothing is recorded.
 solver::SolveReport foresee(const solver::Graph& graph, const std::vector<VertexId>& targets, cache::Store& store,
                             std::unordered_set<VertexId>& would_run) {
-  solver::ops::BuildServices services{.store = store, .runner = nullptr, .fetch_blob = nullptr};
-  services.graph = &graph;
-  solver::ops::StoreExecutor executor(std::move(services));
+  NullProgress progress;
+  const CancelSource cancel;
+  solver::ops::StoreExecutor executor(graph, {.store = store, .progress = progress, .cancel = cancel});
   solver::ops::CacheResultStore results(store);
   const std::vector<Digest> keys = solver::definition_keys(graph, targets, executor);
   solver::SolveReport report;

@@ -69,9 +69,4 @@ std::optional<std::int64_t> NetworkSources::source_time(const solver::Op& source
   return file->mtime_s != 0 ? std::optional(file->mtime_s) : urls_.newest_file(file->url, file->content);
 }
 
-void NetworkSources::offer_to(solver::ops::BuildServices& services) {
-  services.urls = &urls_;
-  services.git = &git_;
-}
-
 }  // namespace cbuild::engine

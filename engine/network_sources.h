@@ -31,8 +31,8 @@ class NetworkSources final : public frontend::SourcePinner {
   /// Brings what was pinned into the store's blobs.
   void fetch_url(const std::string& url, const Digest& content) { urls_.fetch(url, content); }
 
-  /// What the steps need, into `services`.
-  void offer_to(solver::ops::BuildServices& services);
+  /// What the steps need of it.
+  solver::ops::NetworkAccess access() { return {urls_, git_}; }
 
  private:
   NetworkSources(const solver::ops::SourceAccess& access, std::shared_ptr<const SourcePolicy> policy);

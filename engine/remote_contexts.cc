@@ -96,12 +96,11 @@ Digest bring_source(solver::ops::BuildServices services, const solver::Op& sourc
   vertex.name = "load build context";
   solver::Graph graph;
   const solver::VertexId id = graph.add(std::move(vertex));
-  services.graph = &graph;
   cache::Store& store = services.store;
   const cache::BlobFetcher fetch = services.fetch_blob;
   solver::SolveOptions options;
-  options.cancel = services.cancel;
-  solver::ops::StoreExecutor executor(std::move(services));
+  options.cancel = &services.cancel;
+  solver::ops::StoreExecutor executor(graph, std::move(services));
   solver::ops::CacheResultStore results(store);
   const solver::SolveReport report = solver::solve(graph, {id}, executor, results, options);
   if (report.failure) throw report.failure->failure.error;

@@ -7,7 +7,7 @@
 
 #include "cache/store.h"
 #include "engine/request.h"
-#include "solver/ops/executor.h"
+#include "solver/ops/local_exec.h"
 
 namespace cbuild::engine {
 

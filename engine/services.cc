@@ -1,8 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "engine/services.h"
 
-#include "engine/secrets.h"
-
 namespace cbuild::engine {
 
 Services::Services(const BuildRequest& wanted, const Session& own, ProgressSink& sink, const CancelSource& stop)
@@ -18,12 +16,11 @@ Services::Services(const BuildRequest& wanted, const Session& own, ProgressSink&
       images(store, remote, request.sources.pull) {}
 
 solver::ops::BuildServices Services::for_sources() {
-  solver::ops::BuildServices out{.store = store, .runner = nullptr, .fetch_blob = remote.fetcher()};
-  out.progress = &progress;
-  out.cancel = &cancel;
-  out.secrets = make_secrets(request.steps.secrets);
-  sources.offer_to(out);
-  return out;
+  return {.store = store,
+          .progress = progress,
+          .cancel = cancel,
+          .fetch_blob = remote.fetcher(),
+          .network = sources.access()};
 }
 
 }  // namespace cbuild::engine

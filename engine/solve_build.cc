@@ -6,10 +6,12 @@
 
 #include <unordered_set>
 
+#include "cache/remote/remote_cache.h"
 #include "engine/export_build.h"
 #include "engine/secrets.h"
 #include "engine/step_events.h"
 #include "solver/ops/executor.h"
+#include "solver/ops/local_exec.h"
 
 namespace cbuild::engine {
 namespace {
@@ -35,21 +37,25 @@ Vertices only_packed(const BuildRequest& request, const LoweredBuild& lowered, V
   return layers;
 }
 
-solver::ops::BuildServices for_steps(Services& services, const SolveParts& parts, const Vertices& layers) {
+solver::ops::LocalExecSettings exec_settings(const Services& services, const SolveParts& parts) {
   const StepSettings& steps = services.request.steps;
-  solver::ops::BuildServices out = services.for_sources();
-  out.runner = [&runner = parts.runner]() -> sandbox::Runner& { return runner.get(); };
+  solver::ops::LocalExecSettings out{[&runner = parts.runner]() -> sandbox::Runner& { return runner.get(); }};
+  out.secrets = make_secrets(steps.secrets);
   for (const SshSource& ssh : services.ssh) out.ssh_agents.push_back({ssh.id, ssh.socket});
-  out.logs = &parts.logs;
-  out.log_limits = steps.log_limits;
+  if (cache::RemoteCache* remote = parts.caches.importer())
+    out.mount_content = [remote](const std::string& key) { return remote->mount(key); };
   out.dns = steps.dns;
   out.allow = steps.allow;
   out.cdi_directories = steps.cdi_directories;
   out.resources = steps.resources;
-  out.graph = &parts.lowered.graph();
-  out.remote_cache = parts.caches.importer();
-  out.packer = &parts.packer;
-  out.only_packed = only_packed(services.request, parts.lowered, layers);
+  return out;
+}
+
+solver::ops::BuildServices for_steps(Services& services, const SolveParts& parts, const Vertices& layers) {
+  solver::ops::BuildServices out = services.for_sources();
+  out.commands.emplace(solver::ops::local_exec(exec_settings(services, parts)), parts.logs,
+                       services.request.steps.log_limits);
+  out.packed.emplace(parts.packer, only_packed(services.request, parts.lowered, layers));
   return out;
 }
 
@@ -62,7 +68,7 @@ SolvedBuild solve_build(Services& services, const SolveParts& parts) {
   const std::vector<solver::VertexId> results = parts.lowered.results();
   if (results.empty()) return out;
   const Vertices layers = layers_to_pack(request, parts.lowered);
-  solver::ops::StoreExecutor executor(for_steps(services, parts, layers));
+  solver::ops::StoreExecutor executor(graph, for_steps(services, parts, layers));
   solver::ops::CacheResultStore records(services.store, parts.lowered.project(), parts.caches.importer());
   solver::SolveOptions options;
   if (request.caches.none) options.told = solver::Reason::Kind::no_cache;

@@ -130,7 +130,7 @@ void apply_edits(const sandbox::cdi::Edits& edits, sandbox::Spec& spec, std::vec
   for (const sandbox::cdi::HostMount& mount : edits.mounts) add_mount(mount, spec, descriptors);
 }
 
-std::vector<std::string> add_devices(const ExecOp& op, const BuildServices& services, sandbox::Spec& spec,
+std::vector<std::string> add_devices(const ExecOp& op, const LocalExecSettings& settings, sandbox::Spec& spec,
                                      std::vector<UniqueFd>& descriptors) {
   if (op.devices.empty()) return {};
   std::vector<DeviceRequest> requests;
@@ -139,9 +139,9 @@ std::vector<std::string> add_devices(const ExecOp& op, const BuildServices& serv
     requests.push_back({text.substr(0, text.size() - (required ? kRequired.size() : 0)), required});
   }
   const auto& directories =
-      services.cdi_directories.empty() ? sandbox::cdi::kDefaultDirectories : services.cdi_directories;
+      settings.cdi_directories.empty() ? sandbox::cdi::kDefaultDirectories : settings.cdi_directories;
   const auto registry = sandbox::cdi::Registry::load(directories);
-  const std::vector<std::string> names = granted_devices(requests, parse_device_grants(services.allow), registry);
+  const std::vector<std::string> names = granted_devices(requests, parse_device_grants(settings.allow), registry);
   const sandbox::cdi::Edits edits = registry.edits(names);
   apply_edits(edits, spec, descriptors);
   std::vector<std::string> notes;

@@ -9,7 +9,7 @@
 #include "sandbox/cdi.h"
 #include "sandbox/spec.h"
 #include "solver/graph/op.h"
-#include "solver/ops/executor.h"
+#include "solver/ops/local_exec.h"
 
 namespace cbuild::solver::ops {
 
@@ -42,7 +42,7 @@ void apply_edits(const sandbox::cdi::Edits& edits, sandbox::Spec& spec, std::vec
 
 /// Gives a step the devices that its op asks for ("NAME" or "NAME,required"). Returns a line for its log for each thing
 /// that is left out. Throws Error.
-std::vector<std::string> add_devices(const ExecOp& op, const BuildServices& services, sandbox::Spec& spec,
+std::vector<std::string> add_devices(const ExecOp& op, const LocalExecSettings& settings, sandbox::Spec& spec,
                                      std::vector<UniqueFd>& descriptors);
 
 }  // namespace cbuild::solver::ops

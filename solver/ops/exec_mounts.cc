@@ -16,7 +16,6 @@
 #include "base/sys.h"
 #include "base/text.h"
 #include "cache/remote/mount_pack.h"
-#include "cache/remote/remote_cache.h"
 #include "cache/unpacker.h"
 #include "solver/ops/rootfs_path.h"
 #include "solver/ops/tree_copy.h"
@@ -44,8 +43,8 @@ Error missing_source(const std::string& source) {
 
 class MountBuilder {
  public:
-  MountBuilder(StepContext& context, const ExecuteRequest& request, sandbox::Spec& spec, ExecStep::Inputs& inputs)
-      : context_(context), request_(request), spec_(spec), inputs_(inputs) {}
+  MountBuilder(LocalExecState& state, const ExecuteRequest& request, sandbox::Spec& spec, ExecInputs& inputs)
+      : state_(state), context_(state.context), request_(request), spec_(spec), inputs_(inputs) {}
 
   void add(const std::vector<ExecMount>& mounts) {
     acquire_caches(mounts);
@@ -75,10 +74,11 @@ class MountBuilder {
   void fill(const Result& from, int directory);
   int cache_view(const CacheMount& cache);
 
+  LocalExecState& state_;
   StepContext& context_;
   const ExecuteRequest& request_;
   sandbox::Spec& spec_;
-  ExecStep::Inputs& inputs_;
+  ExecInputs& inputs_;
   std::string target_;
   std::map<std::string, int> caches_;  // directories by cache_name()
   unsigned ssh_count_ = 0;
@@ -86,8 +86,7 @@ class MountBuilder {
 
 /// Null for an input that is no local directory.
 const LocalSource* MountBuilder::local_source(int input) const {
-  const VertexId id = request_.vertex->inputs.at(static_cast<std::size_t>(input));
-  return id == kNoInput ? nullptr : std::get_if<LocalSource>(&(*context_.services.graph)[id].op);
+  return context_.local_source(*request_.vertex, static_cast<std::size_t>(input));
 }
 
 /// The result an input stands for; a local directory becomes a snapshot of the part that is read.
@@ -153,8 +152,8 @@ std::string MountBuilder::cache_name(const CacheMount& cache) { return cat(cache
 /// them.
 void MountBuilder::empty(const std::string& name, const CacheMount& cache) {
   {
-    const std::lock_guard lock(context_.emptied_mutex);
-    if (!context_.emptied.insert(name).second) return;
+    const std::lock_guard lock(state_.emptied_mutex);
+    if (!state_.emptied.insert(name).second) return;
   }
   const int alone = static_cast<int>(Sharing::locked);
   const auto mount = context_.services.store.try_cache_mount(cache.id, cache_base(cache), alone, 0, filler(cache));
@@ -174,7 +173,7 @@ cache::Store::CacheMountDir MountBuilder::acquire(const CacheMount& cache) {
   const int mode = static_cast<int>(cache.sharing);
   const Digest base = cache_base(cache);
   for (unsigned instance = 0;;) {
-    if (context_.services.cancel) context_.services.cancel->check();
+    context_.services.cancel.check();
     const auto begin = [&](int directory) {
       if (instance != 0 || !bring_content(cache, base, directory)) return filler(cache)(directory);
       own(directory, cache.uid, cache.gid, cache.mode);
@@ -192,19 +191,17 @@ cache::Store::CacheMountDir MountBuilder::acquire(const CacheMount& cache) {
 /// goes wrong is a warning.
 bool MountBuilder::bring_content(const CacheMount& cache, const Digest& base, int directory) {
   const BuildServices& services = context_.services;
-  if (services.remote_cache == nullptr) return false;
-  const auto packed = services.remote_cache->mount(cache::cache_mount_key(cache.id, base));
+  const auto packed = state_.settings.mount_content(cache::cache_mount_key(cache.id, base));
   if (!packed) return false;
   try {
     if (!services.store.blobs().size(packed->blob->digest)) services.fetch_blob(*packed);
-    cache::unpack_cache_mount(services.store, *packed, directory, services.cancel);
+    cache::unpack_cache_mount(services.store, *packed, directory, &services.cancel);
     return true;
   } catch (const Error& error) {
     if (error.code() == ErrorCode::cancelled || error.code() == ErrorCode::no_space) throw;
     for (const std::string& name : sys::list_dir(directory)) sys::remove_all_at(directory, name);
-    if (services.progress)
-      services.progress->on_event(
-          RunNote{Severity::warning, cat("cache mount ", cache.id, " starts empty: ", error.what())});
+    services.progress.on_event(
+        RunNote{Severity::warning, cat("cache mount ", cache.id, " starts empty: ", error.what())});
     return false;
   }
 }
@@ -214,7 +211,7 @@ void MountBuilder::fill(const Result& from, int directory) {
   const cache::TreeView view = cache::open_view(context_.services.store, from.id);
   PlannedTree seed(nullptr);
   TreeCopier(view, seed, {}).copy_contents("", "");
-  write_tree(seed, directory, context_.services.cancel);
+  write_tree(seed, directory, &context_.services.cancel);
 }
 
 /// The part of the cache that the mount shows. What is on the way there was written by steps: links stay inside.
@@ -244,7 +241,7 @@ void MountBuilder::operator()(const TmpfsMount& tmpfs) {
 }
 
 void MountBuilder::operator()(const SecretMount& secret) {
-  const auto& offered = context_.services.secrets;
+  const auto& offered = state_.settings.secrets;
   const auto found = std::find_if(offered.begin(), offered.end(), [&](const Secret& s) { return s.id == secret.id; });
   if (found == offered.end()) {
     if (secret.required)
@@ -265,7 +262,7 @@ void MountBuilder::operator()(const SecretMount& secret) {
 }
 
 void MountBuilder::operator()(const SshMount& ssh) {
-  const auto& offered = context_.services.ssh_agents;
+  const auto& offered = state_.settings.ssh_agents;
   const auto found = std::find_if(offered.begin(), offered.end(), [&](const SshAgent& a) { return a.id == ssh.id; });
   if (found == offered.end()) {
     if (ssh.required)
@@ -283,9 +280,9 @@ void MountBuilder::operator()(const SshMount& ssh) {
 
 }  // namespace
 
-void add_mounts(StepContext& context, const ExecuteRequest& request, const ExecOp& op, sandbox::Spec& spec,
-                ExecStep::Inputs& inputs) {
-  MountBuilder builder(context, request, spec, inputs);
+void add_mounts(LocalExecState& state, const ExecuteRequest& request, const ExecOp& op, sandbox::Spec& spec,
+                ExecInputs& inputs) {
+  MountBuilder builder(state, request, spec, inputs);
   builder.add(op.mounts);
   for (const InlineFile& file : op.files)
     spec.mounts.push_back(

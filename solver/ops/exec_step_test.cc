@@ -25,17 +25,6 @@ bool has_gid(const sandbox::Spec& spec, gid_t gid) {
   return std::find(gids.begin(), gids.end(), gid) != gids.end();
 }
 
-/// A command with mounts.
-Vertex mounting(std::vector<ExecMount> mounts) {
-  Vertex vertex = command();
-  std::get<ExecOp>(vertex.op).mounts = std::move(mounts);
-  return vertex;
-}
-
-int mounted(const sandbox::Spec& spec, std::size_t index) {
-  return std::get<sandbox::BindSource>(spec.mounts.at(index).source).fd;
-}
-
 Vertex retried(unsigned retries) {
   Vertex vertex = command();
   vertex.settings.retries = retries;
@@ -143,7 +132,7 @@ std::string hint_of(const std::string& platform, int code, const std::map<std::s
   World world;
   const TempDir registered = TempDir::in_tmp("cbuild-ops-binfmt-");
   for (const auto& [name, text] : binfmt) sys::write_file_at(AT_FDCWD, cat(registered.path(), "/", name), text);
-  world.services.binfmt_directory = registered.path();
+  world.local.binfmt_directory = registered.path();
   world.runner.steps = {exits(code)};
   Vertex vertex = command("make");
   std::get<ExecOp>(vertex.op).platform = platform;
@@ -255,106 +244,6 @@ TEST_CASE("a time limit and the end of memory are said") {
   world.runner.steps = {ends(true), ends(false)};
   CHECK(world.failed(vertex, {Result{}}).error.message().ends_with("stopped after its time limit of 2s"));
   CHECK(world.failed(vertex, {Result{}}).error.message().ends_with("exit code: 137 (killed: out of memory)"));
-}
-
-TEST_CASE("mounts become what the sandbox is told") {
-  World world;
-  world.services.secrets = {{"token", [] { return std::string("value"); }}};
-  const Result from = world.base([](int tree) { write_file(tree, "dir/file", "x"); }, "from");
-  Vertex vertex = command();
-  vertex.inputs = {0, 1};
-  world.graph.add(vertex_of(ImageSource{}, {}));
-  world.graph.add(vertex_of(ImageSource{.platform = "other"}, {}));
-  auto& op = std::get<ExecOp>(vertex.op);
-  op.mounts = {{"/dir", BindMount{1, "/dir", true}},
-               {"/file", BindMount{1, "/dir/file", true}},
-               {"/cache", CacheMount{.id = "c", .mode = 0700, .uid = 5}},
-               {"/seeded", CacheMount{.id = "c", .input = 1}},
-               {"/tmp", TmpfsMount{4096}},
-               {"/run/secrets/token", SecretMount{.id = "token", .mode = 0440}},
-               {"/none", SecretMount{.id = "absent", .env_name = "ABSENT"}},
-               {"/ssh", SshMount{.id = "absent"}}};
-  world.runner.steps = {[&](const sandbox::Spec& spec, const sandbox::RunCallbacks&) {
-    REQUIRE(spec.mounts.size() == 6);
-    CHECK(std::get<sandbox::OverlaySource>(spec.mounts[0].source).path == "/dir");
-    CHECK(spec.mounts[0].read_only);
-    CHECK(std::get<sandbox::OverlaySource>(spec.mounts[1].source).lower_fds.size() == 1);
-    const struct stat own = sys::stat_fd(std::get<sandbox::BindSource>(spec.mounts[2].source).fd);
-    CHECK((own.st_mode & 07777) == 0700);
-    CHECK(own.st_uid == 5);
-    CHECK(sys::read_file_at(std::get<sandbox::BindSource>(spec.mounts[3].source).fd, "dir/file", 10) == "x");
-    CHECK(std::get<sandbox::TmpfsSource>(spec.mounts[4].source).size_bytes == 4096);
-    CHECK(std::get<sandbox::TmpfsSource>(spec.mounts[4].source).mode == 01777);
-    const auto& secret = std::get<sandbox::ContentSource>(spec.mounts[5].source);
-    CHECK(secret.content == "value");
-    CHECK(secret.mode == 0440);
-    CHECK(spec.mounts[5].no_exec);
-    CHECK(has(spec.environment, "ABSENT="));
-    // The file is a file in the skeleton, the rest are directories.
-    CHECK(S_ISREG(sys::stat_at(spec.skeleton_fd, "file").st_mode));
-    CHECK(S_ISDIR(sys::stat_at(spec.skeleton_fd, "dir").st_mode));
-    return sandbox::Exit{};
-  }};
-  world.done(vertex, {Result{}, from});
-}
-
-TEST_CASE("cache mounts of one id are apart where owner or mode differ, and one where they do not") {
-  World world;
-  const CacheMount mine{.id = "c", .mode = 0700, .uid = 5}, theirs{.id = "c", .mode = 0700, .uid = 6},
-      open{.id = "c", .mode = 0755, .uid = 5};
-  world.runner.steps = {[&](const sandbox::Spec& spec, const sandbox::RunCallbacks&) {
-    const auto inode = [&](std::size_t index) { return sys::stat_fd(mounted(spec, index)).st_ino; };
-    CHECK(inode(0) != inode(1));
-    CHECK(inode(0) != inode(2));
-    CHECK(inode(1) != inode(2));
-    CHECK(inode(0) == inode(3));
-    return sandbox::Exit{};
-  }};
-  world.done(mounting({{"/mine", mine}, {"/theirs", theirs}, {"/open", open}, {"/again", mine}}), {Result{}});
-}
-
-TEST_CASE("a step that must not use what was cached begins with empty cache mounts, once in a build") {
-  World world;
-  const auto leaves = [](const std::string& name) {
-    return [name](const sandbox::Spec& spec, const sandbox::RunCallbacks&) {
-      write_file(mounted(spec, 0), name, "x");
-      return sandbox::Exit{};
-    };
-  };
-  std::vector<std::string> seen;
-  const auto looks = [&](const sandbox::Spec& spec, const sandbox::RunCallbacks&) {
-    seen = sys::list_dir(mounted(spec, 0));
-    return sandbox::Exit{};
-  };
-  const auto look = [&](bool ignore_cache) {
-    Vertex vertex = mounting({{"/cache", CacheMount{.id = "c"}}});
-    vertex.ignore_cache = ignore_cache;
-    world.done(vertex, {Result{}});
-    return seen;
-  };
-  world.runner.steps = {leaves("old"), looks, looks, leaves("new"), looks};
-  look(false);
-  CHECK(look(false) == std::vector<std::string>{"old"});
-  CHECK(look(true).empty());
-  look(false);
-  CHECK(look(true) == std::vector<std::string>{"new"});
-}
-
-TEST_CASE("mounts that cannot be given fail the step before it runs") {
-  World world;
-  const Result from = world.base([](int tree) { write_file(tree, "f", "x"); });
-  world.graph.add(vertex_of(ImageSource{}, {}));
-  world.graph.add(vertex_of(ImageSource{.platform = "other"}, {}));
-  const auto fails = [&](const decltype(ExecMount::what)& what) {
-    Vertex vertex = command();
-    vertex.inputs = {0, 1};
-    std::get<ExecOp>(vertex.op).mounts = {{"/m", what}};
-    return world.failed(vertex, {Result{}, from}).error.code();
-  };
-  CHECK(fails(BindMount{1, "/none", true}) == ErrorCode::not_found);
-  CHECK(fails(SecretMount{.id = "s", .required = true}) == ErrorCode::not_found);
-  CHECK(fails(SshMount{.id = "s", .required = true}) == ErrorCode::not_found);
-  CHECK(world.runner.specs.empty());
 }
 
 TEST_CASE("an unknown user is an error of the step") {

@@ -1,7 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
+//
+// Gives each op to what carries it out. Copies, sources, merges and differences are done here at once, on the thread of
+// the caller if all they read is on this machine, else on one that may wait; a command (exec_step.cc) is started and
+// its completion comes from the backend. What steps share is in step_context.h.
 #include "solver/ops/executor.h"
-
-#include <fcntl.h>
 
 #include <algorithm>
 #include <mutex>
@@ -18,26 +20,11 @@
 #include "solver/ops/file_op.h"
 #include "solver/ops/planned_walk.h"
 #include "solver/ops/sources.h"
+#include "solver/ops/step_context.h"
 #include "solver/ops/write_tree.h"
 
 namespace cbuild::solver::ops {
 namespace {
-
-constexpr std::size_t kMaxResolvConf = 1u << 20;
-
-std::string read_resolv_conf(const std::vector<std::string>& dns) {
-  if (!dns.empty()) {
-    std::string text;
-    for (const std::string& server : dns) text += cat("nameserver ", server, "\n");
-    return text;
-  }
-  const auto fd = sys::try_open_at(AT_FDCWD, "/etc/resolv.conf", O_RDONLY);
-  return fd ? sys::read_all(fd->get(), kMaxResolvConf) : std::string("\n");
-}
-
-Digest local_key(const LocalSource& source, const Digest& content) {
-  return CanonicalWriter().tag('L').text(source.name).digest(content).hash();
-}
 
 /// Opens what a file op copies from; owns the views.
 struct OpenedSources {
@@ -49,9 +36,7 @@ OpenedSources open_sources(StepContext& context, const ExecuteRequest& request) 
   OpenedSources opened;
   opened.sources.resize(request.inputs.size());
   for (std::size_t i = 1; i < request.inputs.size(); ++i) {
-    const VertexId id = request.vertex->inputs[i];
-    const LocalSource* local = id == kNoInput ? nullptr : std::get_if<LocalSource>(&(*context.services.graph)[id].op);
-    if (local != nullptr) {
+    if (const LocalSource* local = context.local_source(*request.vertex, i)) {
       cache::LocalTree& tree = context.local_trees.tree(*local);
       opened.sources[i] = {&tree.view(), &tree.ignore(), true};
       continue;
@@ -80,18 +65,19 @@ Result run_file_op(StepContext& context, const ExecuteRequest& request, const Fi
   if (!base.id.empty()) view.emplace(cache::open_view(store, base.id));
   const OpenedSources opened = open_sources(context, request);
   const PlannedTree plan =
-      plan_file_actions(op, view ? &*view : nullptr, opened.sources, store, context.services.cancel);
+      plan_file_actions(op, view ? &*view : nullptr, opened.sources, store, &context.services.cancel);
   // A copy is a function of its key, so its identity is the key: no need to look at what it made.
   const Digest identity = CanonicalWriter().tag('f').digest(request.key).hash();
-  if (context.services.only_packed.contains(request.id) && has_plain_root(view ? &*view : nullptr))
-    return context.add_packed(base.id, plan, identity, request.vertex->name);
+  const std::optional<PackedCopies>& packed = context.services.packed;
+  if (packed && packed->vertices.contains(request.id) && has_plain_root(view ? &*view : nullptr))
+    return context.add_packed(packed->packer, base.id, plan, identity, request.vertex->name);
   cache::Staging staging = store.stage("copy");
   if (view)
     if (const auto root = view->lookup("")) {
       if (fchown(staging.tree_fd(), root->st.st_uid, root->st.st_gid) != 0) throw_errno(errno, "chown of the root");
       if (fchmod(staging.tree_fd(), root->st.st_mode & 07777) != 0) throw_errno(errno, "chmod of the root");
     }
-  write_tree(plan, staging.tree_fd(), context.services.cancel);
+  write_tree(plan, staging.tree_fd(), &context.services.cancel);
   return context.add_layer(base.id, std::move(staging), identity, request.vertex->name);
 }
 
@@ -111,20 +97,23 @@ Result run_merge(StepContext& context, const ExecuteRequest& request) {
   return merged;
 }
 
+const NetworkAccess& network_of(const StepContext& context) {
+  if (!context.services.network) throw Error(ErrorCode::internal, "sources on the network need network access");
+  return *context.services.network;
+}
+
 Result run_http(StepContext& context, const ExecuteRequest& request, const HttpSource& op) {
-  CBUILD_CHECK(context.services.urls != nullptr);
   cache::Store& store = context.services.store;
-  context.services.urls->fetch(op.url, op.content);
+  network_of(context).urls.fetch(op.url, op.content);
   cache::Staging staging = store.stage("url");
-  make_url_tree(store, op, staging.tree_fd(), context.services.cancel);
+  make_url_tree(store, op, staging.tree_fd(), &context.services.cancel);
   const Digest identity = CanonicalWriter().tag('u').digest(request.key).hash();
   return context.add_layer({}, std::move(staging), identity, request.vertex->name);
 }
 
 Result run_git(StepContext& context, const ExecuteRequest& request, const GitSource& op) {
-  CBUILD_CHECK(context.services.git != nullptr);
   cache::Staging staging = context.services.store.stage("checkout");
-  context.services.git->check_out(op, staging);
+  network_of(context).git.check_out(op, staging);
   const Digest identity = CanonicalWriter().tag('g').digest(request.key).hash();
   return context.add_layer({}, std::move(staging), identity, request.vertex->name);
 }
@@ -168,84 +157,10 @@ bool may_wait_for_lock(const Op& op) {
 
 }  // namespace
 
-StepContext::StepContext(BuildServices given)
-    : services(std::move(given)), local_trees(services.store), skeletons(services.store) {}
-
-bool StepContext::is_materialized(const Digest& chain) {
-  const std::lock_guard lock(materialized_mutex);
-  return chain.empty() || materialized.contains(chain);
-}
-
-void StepContext::materialize(const Digest& chain, TaskId task) {
-  if (is_materialized(chain)) return;
-  const auto report = [&](const cache::Layer& layer, std::uint64_t current, std::uint64_t total) {
-    if (services.progress)
-      services.progress->on_event(
-          TaskCounter{task, cat("extracting ", layer.blob ? layer.blob->digest.str() : layer.id.str()), current, total,
-                      true, current == total});
-  };
-  cache::materialize(services.store, chain, services.fetch_blob, services.cancel, report);
-  const std::lock_guard lock(materialized_mutex);
-  materialized.insert(chain);
-}
-
-Result StepContext::add_layer(const Digest& parent, cache::Staging staging, const Digest& identity,
-                              const std::string& description) {
-  cache::Layer layer;
-  layer.id = cache::random_layer_id();  // two runs of one step may differ in ways no digest here sees (times)
-  layer.description = description;
-  const cache::Chain chain = cache::add_tree_on(services.store, parent, std::move(layer), std::move(staging), identity);
-  const std::lock_guard lock(materialized_mutex);
-  materialized.insert(chain.id);
-  return {chain.id, chain.identity};
-}
-
-Result StepContext::add_packed(const Digest& parent, const PlannedTree& plan, const Digest& identity,
-                               const std::string& description) {
-  CBUILD_CHECK(services.packer != nullptr);
-  PlannedWalk entries(plan);
-  const oci::layer::PackedLayer packed = services.packer->pack(entries);
-  cache::Layer layer;
-  layer.id = cache::random_layer_id();
-  layer.description = description;
-  layer.diff_id = packed.diff_id;
-  layer.blob = packed.descriptor;
-  const cache::Chain chain = cache::add_packed_on(services.store, parent, std::move(layer), identity);
-  return {chain.id, chain.identity};
-}
-
-std::string StepContext::local_path(const LocalSource& source, const std::string& path) {
-  const Selector selection{.paths = {clean_path(cat("/", path)).substr(1)}, .literal = true};
-  cache::LocalTree& tree = local_trees.tree(source);
-  return cache::select(tree.view(), selection, tree.ignore()).at(0).path;
-}
-
-Result StepContext::local_snapshot(const LocalSource& source, const std::string& path) {
-  const Selector selection{.paths = {escape_glob(path)}, .parents = true};
-  cache::LocalTree& tree = local_trees.tree(source);
-  const Digest key = local_key(source, tree.digest(selection));
-  if (const auto known = services.store.find(key))
-    if (const auto chain = services.store.chain(known->chain)) return {chain->id, chain->identity};
-  FileOp op;
-  op.actions.emplace_back(CopyAction{.input = 1, .sources = selection.paths, .destination = "/", .parents = true});
-  cache::Staging staging = services.store.stage("context");
-  const std::vector<CopySource> sources{{}, {&tree.view(), &tree.ignore(), true}};
-  write_tree(plan_file_actions(op, nullptr, sources, services.store, services.cancel), staging.tree_fd(),
-             services.cancel);
-  const Result result = add_layer({}, std::move(staging), key, cat("local directory ", source.name));
-  cache::Record record;
-  record.key = key;
-  record.chain = result.id;
-  record.created_ns = sys::now_ns();
-  record.step_name = cat("local directory ", source.name);
-  record.parts.push_back({"files", key.str()});
-  services.store.publish(record);
-  return result;
-}
-
 struct StoreExecutor::Impl {
-  explicit Impl(BuildServices services) : context(std::move(services)) {}
+  Impl(const Graph& graph, BuildServices services) : context(graph, std::move(services)) {}
 
+  ExecBackend& exec_backend(const CommandServices& commands);
   Outcome run(const ExecuteRequest& request);
   void start_exec(const ExecuteRequest& request, Completion done);
 
@@ -253,11 +168,13 @@ struct StoreExecutor::Impl {
   std::mutex mutex;         // guards running and cancelled
   std::vector<std::weak_ptr<ExecStep>> running;
   bool cancelled = false;
-  std::once_flag resolv_conf_read;
+  std::once_flag backend_made;
+  std::unique_ptr<ExecBackend> backend;  ///< before the context, whose threads use it until they end
   StepContext context;
 };
 
-StoreExecutor::StoreExecutor(BuildServices services) : impl_(std::make_unique<Impl>(std::move(services))) {}
+StoreExecutor::StoreExecutor(const Graph& graph, BuildServices services)
+    : impl_(std::make_unique<Impl>(graph, std::move(services))) {}
 StoreExecutor::~StoreExecutor() = default;
 
 Digest StoreExecutor::digest_local(const Vertex& source, const Selector& selector, std::vector<KeyPart>* parts) {
@@ -306,9 +223,16 @@ Outcome StoreExecutor::Impl::run(const ExecuteRequest& request) {
   }
 }
 
+ExecBackend& StoreExecutor::Impl::exec_backend(const CommandServices& commands) {
+  std::call_once(backend_made, [&] { backend = commands.backend(context); });
+  return *backend;
+}
+
 void StoreExecutor::Impl::start_exec(const ExecuteRequest& request, Completion done) {
-  std::call_once(resolv_conf_read, [this] { context.resolv_conf = read_resolv_conf(context.services.dns); });
-  auto step = std::make_shared<ExecStep>(context, request, std::move(done));
+  const std::optional<CommandServices>& commands = context.services.commands;
+  if (!commands) return done(StepFailure{Error(ErrorCode::internal, "commands cannot be run here"), 0, {}});
+  auto step = std::make_shared<ExecStep>(
+      ExecServices{context, exec_backend(*commands), commands->logs, commands->log_limits}, request, std::move(done));
   {
     const std::lock_guard lock(mutex);
     std::erase_if(running, [](const auto& weak) { return weak.expired(); });

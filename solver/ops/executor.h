@@ -1,26 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
-#include <functional>
-#include <map>
 #include <memory>
 #include <optional>
 #include <string>
-#include <unordered_set>
-#include <vector>
 
-#include "base/cancel.h"
-#include "base/progress.h"
-#include "cache/build_history.h"
-#include "cache/packer.h"
-#include "cache/store.h"
-#include "cache/unpacker.h"
-#include "sandbox/binfmt.h"
-#include "sandbox/runner.h"
 #include "solver/executor.h"
-#include "solver/ops/git_source.h"
-#include "solver/ops/step_log.h"
-#include "solver/ops/url_source.h"
+#include "solver/ops/build_services.h"
 
 namespace cbuild::cache {
 class RemoteCache;
@@ -28,45 +14,11 @@ class RemoteCache;
 
 namespace cbuild::solver::ops {
 
-/// A secret or an agent socket the user offered, by id.
-struct Secret {
-  std::string id;
-  std::function<std::string()> read;  ///< the value; called when a step needs it. Throws Error.
-};
-struct SshAgent {
-  std::string id, socket_path;
-};
-
-/// What steps share in one build.
-struct BuildServices {
-  cache::Store& store;
-  /// Makes the runner on first use, so that a cached build never probes the machine. Throws Error{unsupported}.
-  std::function<sandbox::Runner&()> runner;
-  cache::BlobFetcher fetch_blob;
-  cache::RemoteCache* remote_cache = nullptr;  ///< where a fresh cache mount may have content; may be null
-  ProgressSink* progress = nullptr;
-  const CancelSource* cancel = nullptr;
-  std::vector<Secret> secrets;
-  std::vector<SshAgent> ssh_agents;
-  cache::BuildLogs* logs = nullptr;  ///< where each step's log is kept as <vertex>.log; null: not kept
-  LogLimits log_limits;
-  std::vector<std::string> dns;    ///< overrides resolv.conf
-  UrlSources* urls = nullptr;      ///< needed by graphs with HttpSource ops
-  GitSources* git = nullptr;       ///< needed by graphs with GitSource ops
-  std::vector<std::string> allow;  ///< entitlements; those for devices are checked here, the others before the build
-  std::vector<std::string> cdi_directories;  ///< where descriptions of devices lie; empty: the usual places
-  sandbox::Resources resources;              ///< limits of each step
-  std::string binfmt_directory = sandbox::kBinfmtDirectory;
-  const Graph* graph = nullptr;     ///< the graph being solved: how an op finds its sources
-  cache::Packer* packer = nullptr;  ///< needed with `only_packed`
-  /// Copies whose tree no step reads: they are packed from where the files lie, and no tree is made of them.
-  std::unordered_set<VertexId> only_packed;
-};
-
 /// Carries out ops on a store: solver::Executor for real.
 class StoreExecutor final : public Executor {
  public:
-  explicit StoreExecutor(BuildServices services);
+  /// `graph` is the one that is solved, by which an op finds its sources; it outlives the executor.
+  StoreExecutor(const Graph& graph, BuildServices services);
   ~StoreExecutor() override;
 
   Digest digest_local(const Vertex& source, const Selector& selector, std::vector<KeyPart>* parts) override;

@@ -7,6 +7,7 @@
 #include "cache/claimed_layer.h"
 #include "oci/image_config.h"
 #include "oci/manifest.h"
+#include "solver/executor_conformance.h"
 #include "solver/ops/ops_fixture.h"
 
 namespace cbuild::solver::ops {
@@ -97,10 +98,7 @@ TEST_CASE("a copy keeps the mode and owner of the root") {
   const Result from = world.base([](int tree) { write_file(tree, "f", "x"); }, "from");
   const Vertex vertex = world.file_op({copy_of({"f"}, "/to/")});
   cache::Packer packer(world.store, {});
-  SUBCASE("no step reads it") {
-    world.services.packer = &packer;
-    world.services.only_packed = {7};
-  }
+  SUBCASE("no step reads it") { world.services.packed.emplace(packer, std::unordered_set<VertexId>{7}); }
   SUBCASE("a step reads it") {}
   const Result result = world.done(vertex, {base, from});
   CHECK(world.mode(result, "") == 01711);
@@ -114,8 +112,7 @@ TEST_CASE("a copy that no step reads is packed straight") {
   TwoInputs world;
   const Result from = world.base([](int tree) { write_file(tree, "f", "x"); }, "from");
   cache::Packer packer(world.store, {});
-  world.services.packer = &packer;
-  world.services.only_packed = {7};
+  world.services.packed.emplace(packer, std::unordered_set<VertexId>{7});
   const Result result = world.done(world.file_op({copy_of({"f"}, "/to/")}), {Result{}, from});
   CHECK_FALSE(world.store.layer(world.store.chain(result.id)->layer)->has_tree);
   CHECK(world.read(result, "to/f") == "x");
@@ -337,35 +334,20 @@ TEST_CASE("a result found by content is put on this build's inputs") {
   }
 }
 
-TEST_CASE("records are kept with what made them, and a miss is told from them") {
+TEST_CASE("the executor on a store is an executor") {
   World world;
-  CacheResultStore results(world.store, "project");
-  const Result base = world.base([](int tree) { write_file(tree, "f", "x"); });
-  Publication made{sha256("definition"), sha256("content"), {base, 11, 22}, "stage/RUN make", {},
-                   {{"command", "make"}}};
-  CHECK(results.explain_miss(made).kind == Reason::Kind::never_built);
-  results.publish(made);
-  for (const char* key : {"definition", "content"}) {
-    const auto found = results.find(sha256(key));
-    REQUIRE(found);
-    CHECK(found->result == base);
-    CHECK(found->created_ns == 11);
-    CHECK(found->duration_ns == 22);
-  }
-  CHECK_FALSE(results.find(sha256("another")));
-  CHECK(results.explain_miss(made).kind == Reason::Kind::lost);
-  Publication changed = made;
-  changed.definition_key = sha256("changed definition");
-  changed.content_key = sha256("changed content");
-  changed.parts = {{"command", "make all"}};
-  const Reason reason = results.explain_miss(changed);
-  CHECK(reason.kind == Reason::Kind::changed);
-  CHECK(reason.differences.size() == 1);
-  auto claim = results.try_claim(sha256("k"));
-  REQUIRE(claim);
-  CHECK_FALSE(results.wait_claim(sha256("k"), [] { return true; }));
-  claim.reset();
-  CHECK(results.wait_claim(sha256("k"), [] { return false; }));
+  sys::mkdir_at(AT_FDCWD, cat(world.context.path(), "/d"), 0755);
+  sys::write_file_at(AT_FDCWD, cat(world.context.path(), "/a"), "1");
+  sys::write_file_at(AT_FDCWD, cat(world.context.path(), "/d/b"), "2");
+  world.runner.steps = {writes("out", "made"), exits(3)};
+  const Vertex works = command(), fails = command("false");
+  Vertex impossible = command();
+  std::get<ExecOp>(impossible.op).mounts = {{"/m", SecretMount{.id = "absent", .required = true}}};
+  conformance::check_executor({world.executor(),
+                               vertex_of(LocalSource{"context", world.context.path(), {}}, {}),
+                               {1, &works, {Result{}}, sha256("works")},
+                               {2, &fails, {Result{}}, sha256("fails")},
+                               {3, &impossible, {Result{}}, sha256("impossible")}});
 }
 
 }  // namespace cbuild::solver::ops

@@ -21,6 +21,7 @@
 #include "cache/unpacker.h"
 #include "sandbox/runner.h"
 #include "solver/ops/executor.h"
+#include "solver/ops/local_exec.h"
 
 /// StoreExecutor on a store of its own, with a runner that is a function: no sandbox, no process, no privilege but that
 /// of making layers.
@@ -33,23 +34,38 @@ class FakeRunner final : public sandbox::Runner {
   std::deque<Step> steps;
   std::vector<sandbox::Spec> specs;  ///< of all that were run
   unsigned stops = 0;
+  bool until_stopped = false;  ///< steps end when they are stopped, as cancelled
 
   ~FakeRunner() override {
     for (std::thread& thread : threads_) thread.join();
   }
 
   std::shared_ptr<sandbox::RunningStep> run(const sandbox::Spec& spec, sandbox::RunCallbacks callbacks) override {
-    const sandbox::Exit exit = next(spec)(spec, callbacks);
+    sandbox::Exit exit = next(spec)(spec, callbacks);
     const std::lock_guard lock(mutex_);
-    threads_.emplace_back([exit, done = std::move(callbacks.done)] { done(exit); });
-    return std::make_shared<Handle>(*this);
+    auto handle = std::make_shared<Handle>(*this);
+    if (!until_stopped) handle->stop_waiting();
+    threads_.emplace_back([this, handle, exit, done = std::move(callbacks.done)]() mutable {
+      handle->stopped.get_future().wait();
+      exit.cancelled |= until_stopped;
+      done(exit);
+    });
+    return handle;
   }
 
  private:
   struct Handle final : sandbox::RunningStep {
     explicit Handle(FakeRunner& of) : runner(of) {}
-    void stop(std::chrono::milliseconds) override { ++runner.stops; }
+    void stop(std::chrono::milliseconds) override {
+      ++runner.stops;
+      stop_waiting();
+    }
+    void stop_waiting() {
+      std::call_once(once, [this] { stopped.set_value(); });
+    }
     FakeRunner& runner;
+    std::once_flag once;
+    std::promise<void> stopped;
   };
   Step next(const sandbox::Spec& spec) {
     const std::lock_guard lock(mutex_);
@@ -87,15 +103,15 @@ struct World {
   TempDir context = TempDir::in_tmp("cbuild-ops-context-");
   Graph graph;
   FakeRunner runner;  ///< before the executor, whose threads may still end a step
-  BuildServices services{.store = store,
-                         .runner = [this]() -> sandbox::Runner& { return runner; },
-                         .fetch_blob = nullptr,
-                         .logs = &logs,
-                         .graph = &graph};
+  LocalExecSettings local{[this]() -> sandbox::Runner& { return runner; }};
+  NullProgress progress;
+  CancelSource cancel;
+  BuildServices services{.store = store, .progress = progress, .cancel = cancel};
   std::unique_ptr<StoreExecutor> made;
 
   StoreExecutor& executor() {
-    if (!made) made = std::make_unique<StoreExecutor>(services);
+    if (!services.commands) services.commands.emplace(local_exec(local), logs);
+    if (!made) made = std::make_unique<StoreExecutor>(graph, services);
     return *made;
   }
 

@@ -1,0 +1,51 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include <optional>
+#include <unordered_set>
+
+#include "base/cancel.h"
+#include "base/progress.h"
+#include "cache/build_history.h"
+#include "cache/packer.h"
+#include "cache/store.h"
+#include "cache/unpacker.h"
+#include "solver/ops/exec_backend.h"
+#include "solver/ops/git_source.h"
+#include "solver/ops/step_log.h"
+#include "solver/ops/url_source.h"
+
+namespace cbuild::solver::ops {
+
+/// Files and repositories by URL: HttpSource and GitSource.
+struct NetworkAccess {
+  UrlSources& urls;
+  GitSources& git;
+};
+
+/// Commands: ExecOp.
+struct CommandServices {
+  MakeExecBackend backend;
+  cache::BuildLogs& logs;  ///< where each step's log is kept as <vertex>.log
+  LogLimits log_limits = {};
+};
+
+/// Copies whose tree no step reads: they are packed from where the files lie, and no tree is made of them.
+struct PackedCopies {
+  cache::Packer& packer;
+  std::unordered_set<VertexId> vertices;
+};
+
+/// What the ops of one build share. What some ops need and not every build has is an optional part; an op whose part is
+/// missing fails, and says so.
+struct BuildServices {
+  cache::Store& store;
+  ProgressSink& progress;
+  const CancelSource& cancel;
+  cache::BlobFetcher fetch_blob = nullptr;  ///< empty: what is not in the store cannot be fetched
+  std::optional<NetworkAccess> network = {};
+  std::optional<CommandServices> commands = {};
+  std::optional<PackedCopies> packed = {};
+};
+
+}  // namespace cbuild::solver::ops

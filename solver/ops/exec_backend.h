@@ -1,0 +1,51 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include <functional>
+#include <memory>
+#include <optional>
+#include <string>
+#include <string_view>
+
+#include "base/progress.h"
+#include "cache/store.h"
+#include "sandbox/runner.h"
+#include "solver/executor.h"
+
+namespace cbuild::solver::ops {
+
+struct StepContext;
+
+/// How one attempt to run a command ended.
+struct ExecEnd {
+  sandbox::Exit exit;
+  std::string hint;  ///< what the user can do about a command that could not be started here; may be empty
+  /// What it changed in its root, as an overlay's upper directory; a backend elsewhere unpacks its layer into one.
+  /// Always there if the exit code is 0 and there is no set-up error.
+  std::optional<cache::Staging> changes;
+};
+
+struct ExecCallbacks {
+  /// Output of the command, and notes about it, as they come; from any thread, one call at a time.
+  std::function<void(LogStream, std::string_view)> output;
+  /// Called exactly once, after all output, from a thread that may be kept for a while. By then nothing that the
+  /// command used is held any more (cache mounts above all). May come before start() has returned.
+  std::function<void(ExecEnd)> done;
+};
+
+/// The seam between "a RUN is due" and the way it is run: here in a sandbox (local_exec.h), or, one day, by an OCI
+/// runtime or on another machine. It runs one attempt and gives its exit and its changes; attempts, logs, messages, the
+/// identity of the result and the store's records are ExecStep's, so that they do not depend on the way. Thread-safe.
+class ExecBackend {
+ public:
+  virtual ~ExecBackend() = default;
+  /// Runs the ExecOp of `request`, whose vertex lives as long as the build. May block while its inputs are fetched.
+  /// Throws Error, and then done() is not called, for what the step asks for and cannot get. stop() of what is
+  /// returned ends the command, and its exit then says that it was cancelled.
+  virtual std::shared_ptr<sandbox::RunningStep> start(const ExecuteRequest& request, ExecCallbacks callbacks) = 0;
+};
+
+/// Makes the backend of one build, when its first command is due. `context` outlives it.
+using MakeExecBackend = std::function<std::unique_ptr<ExecBackend>(StepContext& context)>;
+
+}  // namespace cbuild::solver::ops

@@ -1,0 +1,46 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include <functional>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "cache/store.h"
+#include "sandbox/binfmt.h"
+#include "sandbox/runner.h"
+#include "sandbox/spec.h"
+#include "solver/ops/exec_backend.h"
+
+namespace cbuild::solver::ops {
+
+/// A secret or an agent socket the user offered, by id.
+struct Secret {
+  std::string id;
+  std::function<std::string()> read;  ///< the value; called when a step needs it. Throws Error.
+};
+struct SshAgent {
+  std::string id, socket_path;
+};
+
+/// Where a fresh cache mount may have content, by cache_mount_key(); nullopt: nowhere.
+using CacheMountContent = std::function<std::optional<cache::Layer>(const std::string& key)>;
+
+/// How commands are run on this machine.
+struct LocalExecSettings {
+  /// Makes the runner on first use, so that a cached build never probes the machine. Throws Error{unsupported}.
+  std::function<sandbox::Runner&()> runner;
+  std::vector<Secret> secrets = {};
+  std::vector<SshAgent> ssh_agents = {};
+  CacheMountContent mount_content = [](const std::string&) { return std::nullopt; };
+  std::vector<std::string> dns = {};    ///< overrides resolv.conf
+  std::vector<std::string> allow = {};  ///< entitlements; those for devices are checked here, others before the build
+  std::vector<std::string> cdi_directories = {};  ///< where descriptions of devices lie; empty: the usual places
+  sandbox::Resources resources = {};              ///< limits of each step
+  std::string binfmt_directory = sandbox::kBinfmtDirectory;
+};
+
+/// The backend that runs commands in sandboxes on the trees of the store.
+MakeExecBackend local_exec(LocalExecSettings settings);
+
+}  // namespace cbuild::solver::ops

@@ -1,0 +1,24 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include <mutex>
+#include <set>
+#include <string>
+
+#include "solver/ops/local_exec.h"
+#include "solver/ops/skeleton.h"
+#include "solver/ops/step_context.h"
+
+namespace cbuild::solver::ops {
+
+/// What the commands of one build on this machine share.
+struct LocalExecState {
+  StepContext& context;
+  const LocalExecSettings settings;
+  const std::string resolv_conf;
+  Skeletons skeletons;
+  std::mutex emptied_mutex;            // guards emptied
+  std::set<std::string> emptied = {};  ///< cache mounts that a step without cache has begun afresh in this build
+};
+
+}  // namespace cbuild::solver::ops

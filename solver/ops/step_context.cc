@@ -1,0 +1,103 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// Layers in and out: what a step reads is brought to disk once in a build, what it made becomes a layer on its base.
+#include "solver/ops/step_context.h"
+
+#include "base/path_pattern.h"
+#include "base/sys.h"
+#include "base/text.h"
+#include "cache/content/tree_digest.h"
+#include "cache/step_layer.h"
+#include "cache/unpacker.h"
+#include "solver/ops/file_op.h"
+#include "solver/ops/planned_walk.h"
+#include "solver/ops/write_tree.h"
+
+namespace cbuild::solver::ops {
+namespace {
+
+Digest local_key(const LocalSource& source, const Digest& content) {
+  return CanonicalWriter().tag('L').text(source.name).digest(content).hash();
+}
+
+}  // namespace
+
+StepContext::StepContext(const Graph& solved, BuildServices given)
+    : graph(solved), services(std::move(given)), local_trees(services.store) {}
+
+const LocalSource* StepContext::local_source(const Vertex& reader, std::size_t index) const {
+  const VertexId id = reader.inputs.at(index);
+  return id == kNoInput ? nullptr : std::get_if<LocalSource>(&graph[id].op);
+}
+
+bool StepContext::is_materialized(const Digest& chain) {
+  const std::lock_guard lock(materialized_mutex);
+  return chain.empty() || materialized.contains(chain);
+}
+
+void StepContext::materialize(const Digest& chain, TaskId task) {
+  if (is_materialized(chain)) return;
+  const auto report = [&](const cache::Layer& layer, std::uint64_t current, std::uint64_t total) {
+    services.progress.on_event(TaskCounter{task,
+                                           cat("extracting ", layer.blob ? layer.blob->digest.str() : layer.id.str()),
+                                           current, total, true, current == total});
+  };
+  cache::materialize(services.store, chain, services.fetch_blob, &services.cancel, report);
+  const std::lock_guard lock(materialized_mutex);
+  materialized.insert(chain);
+}
+
+Result StepContext::add_layer(const Digest& parent, cache::Staging staging, const Digest& identity,
+                              const std::string& description) {
+  cache::Layer layer;
+  layer.id = cache::random_layer_id();  // two runs of one step may differ in ways no digest here sees (times)
+  layer.description = description;
+  const cache::Chain chain = cache::add_tree_on(services.store, parent, std::move(layer), std::move(staging), identity);
+  const std::lock_guard lock(materialized_mutex);
+  materialized.insert(chain.id);
+  return {chain.id, chain.identity};
+}
+
+Result StepContext::add_packed(cache::Packer& packer, const Digest& parent, const PlannedTree& plan,
+                               const Digest& identity, const std::string& description) {
+  PlannedWalk entries(plan);
+  const oci::layer::PackedLayer packed = packer.pack(entries);
+  cache::Layer layer;
+  layer.id = cache::random_layer_id();
+  layer.description = description;
+  layer.diff_id = packed.diff_id;
+  layer.blob = packed.descriptor;
+  const cache::Chain chain = cache::add_packed_on(services.store, parent, std::move(layer), identity);
+  return {chain.id, chain.identity};
+}
+
+std::string StepContext::local_path(const LocalSource& source, const std::string& path) {
+  const Selector selection{.paths = {clean_path(cat("/", path)).substr(1)}, .literal = true};
+  cache::LocalTree& tree = local_trees.tree(source);
+  return cache::select(tree.view(), selection, tree.ignore()).at(0).path;
+}
+
+Result StepContext::local_snapshot(const LocalSource& source, const std::string& path) {
+  const Selector selection{.paths = {escape_glob(path)}, .parents = true};
+  cache::LocalTree& tree = local_trees.tree(source);
+  const Digest key = local_key(source, tree.digest(selection));
+  if (const auto known = services.store.find(key))
+    if (const auto chain = services.store.chain(known->chain)) return {chain->id, chain->identity};
+  FileOp op;
+  op.actions.emplace_back(CopyAction{.input = 1, .sources = selection.paths, .destination = "/", .parents = true});
+  cache::Staging staging = services.store.stage("context");
+  const std::vector<CopySource> sources{{}, {&tree.view(), &tree.ignore(), true}};
+  write_tree(plan_file_actions(op, nullptr, sources, services.store, &services.cancel), staging.tree_fd(),
+             &services.cancel);
+  const Result result = add_layer({}, std::move(staging), key, cat("local directory ", source.name));
+  cache::Record record;
+  record.key = key;
+  record.chain = result.id;
+  record.created_ns = sys::now_ns();
+  record.step_name = cat("local directory ", source.name);
+  record.parts.push_back({"files", key.str()});
+  services.store.publish(record);
+  return result;
+}
+
+}  // namespace cbuild::solver::ops

@@ -1,0 +1,46 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include <mutex>
+#include <string>
+#include <unordered_set>
+
+#include "cache/store.h"
+#include "solver/ops/build_services.h"
+#include "solver/ops/planned_tree.h"
+#include "solver/ops/sources.h"
+#include "solver/ops/work_pool.h"
+
+namespace cbuild::solver::ops {
+
+/// What the steps of one build share; made once by StoreExecutor. Thread-safe.
+struct StepContext {
+  const Graph& graph;
+  BuildServices services;
+  LocalTrees local_trees;
+  std::mutex materialized_mutex;
+  std::unordered_set<Digest> materialized;  ///< chains known to have all their trees
+  WorkPool pool{16};                        ///< last: its threads use all above
+  WorkPool finishers{16};                   ///< for what frees the locks that work in `pool` may wait for
+
+  StepContext(const Graph& solved, BuildServices given);
+
+  /// The directory that input `index` of `reader` is read from in place; null for other inputs.
+  const LocalSource* local_source(const Vertex& reader, std::size_t index) const;
+  /// Brings the layers of a chain to disk unless that is known to be so. May download.
+  void materialize(const Digest& chain, TaskId task);
+  bool is_materialized(const Digest& chain);
+  /// Publishes a finished tree as a layer on `parent`.
+  Result add_layer(const Digest& parent, cache::Staging staging, const Digest& identity,
+                   const std::string& description);
+  /// Packs what is planned with `packer` into a layer on `parent` that has no tree.
+  Result add_packed(cache::Packer& packer, const Digest& parent, const PlannedTree& plan, const Digest& identity,
+                    const std::string& description);
+  /// What a bind mount or a copy reads from a local directory, as a layer of its own: owned by root, without what is
+  /// ignored. `path` has no links on the way (local_path()).
+  Result local_snapshot(const LocalSource& source, const std::string& path);
+  /// Where a path of a local directory leads, links followed; throws Error{not_found}.
+  std::string local_path(const LocalSource& source, const std::string& path);
+};
+
+}  // namespace cbuild::solver::ops
