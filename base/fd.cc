@@ -28,7 +28,7 @@ void UniqueFd::reset(int fd) noexcept {
 void UniqueFd::close_checked() {
   const int old = release();
   if (old < 0) return;
-  // Linux frees the descriptor even when close reports EINTR, so it is never retried and EINTR is no data loss.
+  // Linux frees the descriptor even when close reports EINTR, so it is never retried and EINTR is not data loss.
   if (::close(old) != 0 && errno != EINTR) throw_errno(errno, "close");
 }
 

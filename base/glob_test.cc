@@ -54,7 +54,7 @@ TEST_CASE("match_glob is Go's filepath.Match") {
     CHECK_MESSAGE(match_glob(c.pattern, c.path) == c.matched, std::string(c.pattern), " ", std::string(c.path));
 }
 
-TEST_CASE("a malformed glob is no answer") {
+TEST_CASE("a malformed glob is not an answer") {
   for (const char* bad : {"[]a]", "[-]", "[x-]", "[-x]", "[a-b-c]", "[", "[^", "[^bc", "a[", "a[b", "\\", "a\\", "[\\",
                           "[a\\", "[a-", "*[", "[]", "[\xff]"})
     CHECK_MESSAGE(match_glob(bad, "ab") == std::nullopt, std::string(bad));

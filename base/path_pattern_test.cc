@@ -114,7 +114,7 @@ TEST_CASE("the last match wins") {
 }
 
 TEST_CASE("a pattern that was not asked for a directory does not bind what is below") {
-  // The reference's walk: "a" is decided by the first pattern, the third is never tried on it.
+  // BuildKit's walk: "a" is decided by the first pattern, the third is never tried on it.
   const PathPatternList list({"a", "!a/b", "a"});
   CHECK(list.matches("a"));
   CHECK_FALSE(list.matches("a/b"));
@@ -134,7 +134,7 @@ TEST_CASE("a path without its parents' verdicts still knows its parents") {
   CHECK(self.matched == std::vector<bool>{true});
 }
 
-TEST_CASE("patterns mean the reference's regular expression, odd corners included") {
+TEST_CASE("patterns mean BuildKit's regular expression, odd corners included") {
   check({{"x\\d", "x7", true},           {"x\\d", "xd", false},        {"x\\D", "xd", true},
          {"\\w\\W", "a-", true},         {"a\\sb", "a b", true},       {"\\x61b", "ab", true},
          {"\\x{61}b", "ab", true},       {"\\141b", "ab", true},       {"[[:digit:]]x", "5x", true},

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 // Ignore patterns mean what the regular expression means that moby/patternmatcher makes of them, odd corners included:
-// brackets, backslashes, braces and bars reach the expression as they are, so that "\d" is a digit, "[*]" is no star,
-// "a{2}*" begins with two letters and "a|b*" is matched by all that begins with "a". We make the same expression and
-// read back the small part of Go's syntax that it can hold. Not understood and therefore refused: \p, \P and \Q.
+// brackets, backslashes, braces and bars reach the expression as they are, so that "\d" is a digit, "[*]" is not a
+// star, "a{2}*" begins with two letters and "a|b*" is matched by all that begins with "a". We make the same expression
+// and read back the small part of Go's syntax that it can hold. Not understood and therefore refused: \p, \P and \Q.
 #include <algorithm>
 #include <array>
 

@@ -26,7 +26,7 @@ constexpr std::array kUnprintable = {
     RuneRange{0x110cd, 0x110cd}, RuneRange{0x1bca0, 0x1bca3}, RuneRange{0x1d173, 0x1d17a}, RuneRange{0xe0000, 0xe00ff},
     RuneRange{0xf0000, 0x10ffff}};
 
-/// Characters that reorder or hide what stands beside them on a terminal.
+/// Characters that reorder or hide the text around them on a terminal.
 constexpr std::array kDeceptive = {RuneRange{0x80, 0x9f},     RuneRange{0x61c, 0x61c},    RuneRange{0x200b, 0x200f},
                                    RuneRange{0x2028, 0x202e}, RuneRange{0x2060, 0x206f},  RuneRange{0xfeff, 0xfeff},
                                    RuneRange{0xfff9, 0xfffb}, RuneRange{0xe0000, 0xe007f}};

@@ -56,7 +56,7 @@ TEST_CASE("base64 round trip") {
   CHECK(base64_decode("Zm9v\r\nYmFy\n") == "foobar");
 }
 
-TEST_CASE("what is no base64 is refused") {
+TEST_CASE("what is not base64 is refused") {
   for (const char* bad :
        {"Z", "Zg", "Zg=", "Zm9", "====", "=m9v", "Zm=v", "Zg==Zg==", "Zm9v!", "Zm-_", "Zm 9v", "Z==="})
     CHECK_MESSAGE(base64_decode(bad) == std::nullopt, std::string(bad));

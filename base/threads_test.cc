@@ -28,7 +28,7 @@ bool holds_within(rlim_t most, bool (*claim)()) {
   const pid_t pid = ::fork();
   REQUIRE(pid >= 0);
   if (pid == 0) {
-    // Nobody else has this id, whatever runs beside the test.
+    // Nobody else has this id, whatever else runs.
     const auto id = static_cast<uid_t>(1'900'000'000 + ::getpid());
     const rlimit limit{most, most};
     if (::setresgid(id, id, id) != 0 || ::setresuid(id, id, id) != 0 || ::setrlimit(RLIMIT_NPROC, &limit) != 0)

@@ -8,7 +8,7 @@ namespace cbuild {
 
 /// One decoded character of a byte string.
 struct Rune {
-  char32_t value = 0xfffd;  ///< U+FFFD where the bytes are no UTF-8
+  char32_t value = 0xfffd;  ///< U+FFFD where the bytes are not UTF-8
   std::uint8_t size = 1;    ///< bytes taken; 1 for an invalid byte
   bool valid = false;
 };

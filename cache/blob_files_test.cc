@@ -87,7 +87,7 @@ TEST_CASE("a blob that proves wrong can be forgotten") {
   CHECK_FALSE(store.blobs().size(digest));
 }
 
-TEST_CASE("a damaged document is written anew by who has its text") {
+TEST_CASE("a damaged document is written again by whoever has its text") {
   TempStore temp;
   Store store(temp.options());
   const Digest digest = oci::put_blob(store.blobs(), "flip me", "x").digest;

@@ -23,7 +23,7 @@ Digest add_cached_layer(Store& store, const Layer& layer);
 /// like a layer of its own.
 void note_cache_claim(Store& store, const Digest& layer);
 
-/// A layer whose content cannot be had any more. It is forgotten with all chains and records it is in, and
+/// A layer whose content is not available any more. It is forgotten with all chains and records it is in, and
 /// is_lost_layer() is true of it in this process. An `origin` that is given is not asked for other layers either.
 void lose_layer(Store& store, const Digest& layer, const std::string& origin = {});
 bool is_lost_layer(Store& store, const Digest& layer_or_diff_id);

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// Facts lie beside the scans of local directories, which are of the same kind: one file a key, with its own
-// digest in front, so that what a power loss left is no fact. gc takes them by their time of last use.
+// Facts lie in the directory of the scans of local directories, which are of the same kind: one file a key, with its
+// own digest in front, so that what a power loss left is not believed. gc takes them by their time of last use.
 #include "cache/facts.h"
 
 #include <fcntl.h>

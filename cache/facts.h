@@ -11,7 +11,7 @@ namespace cbuild::cache {
 
 class Store;
 
-/// What was learnt about a source outside the store (validators of a URL, the time of a commit), by a key of the
+/// Known facts about a source outside the store (validators of a URL, the time of a commit), by a key of the
 /// caller's. Small texts, which may be forgotten at any time and are never seen half written. Thread-safe, across
 /// processes too.
 std::optional<std::string> read_fact(Store& store, const Digest& key);

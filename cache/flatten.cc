@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // Overlay takes a limited number of lower directories, and each one costs every lookup. The lower part of a
 // long chain is therefore turned into one directory: walked as a merged view, files hard-linked from the
-// layers that hold them, directories made anew with the metadata that the merged view shows.
+// layers that hold them, directories made again with the metadata that the merged view shows.
 #include "cache/flatten.h"
 
 #include <fcntl.h>

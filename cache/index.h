@@ -17,7 +17,7 @@ namespace cbuild::cache {
 /// index.db of one store. Thread-safe: one connection, one caller at a time. An index that cannot be read is
 /// put aside as index.db.broken-<time> and a fresh one is begun, also in the middle of a build; the call that
 /// found it is done again. One of an older version is brought to ours, one of a newer version is left alone: then ours
-/// is index-v<version>.db beside it.
+/// is index-v<version>.db next to it.
 class Index {
  public:
   /// Opens or makes the index below `root` (absolute). Lines about what was repaired are added to `notes`. A
@@ -37,7 +37,7 @@ class Index {
       }
     }
   }
-  /// `action(Database&)` as one write transaction. What it does beside the index (a rename) must bear being
+  /// `action(Database&)` as one write transaction. What it does outside of the index (a rename) must bear being
   /// done twice.
   template <typename Action>
   auto write(Action&& action) {

@@ -27,7 +27,7 @@ using Pin = std::pair<Pinned, Digest>;
 /// finds pinned it gives back. So either the reader sees the doom, or gc sees the pin.
 class Lease {
  public:
-  /// `generation` is the index's; see live_leases().
+  /// `generation` is the index's; see read_leases().
   Lease(int root_fd, std::string generation) : root_fd_(root_fd), generation_(std::move(generation)) {}
   ~Lease();
 

@@ -74,7 +74,7 @@ class StoppableBlobs final : public oci::BlobStore {
 Wanted read_wanted(const Query& query) {
   Wanted wanted{read_layer(query), false};
   Layer& layer = wanted.layer;
-  // A base's layers are never encoded anew; what was packed here can be.
+  // A base's layers are never encoded again; what was packed here can be.
   const bool packed_here = query.boolean(18);
   if (layer.blob && (!layer.fetch_from.empty() || (layer.has_blob && !layer.has_tree && !packed_here))) {
     wanted.ready = true;

@@ -11,7 +11,7 @@
 
 namespace cbuild::cache {
 
-/// Packs layers into blobs in the background, beside the steps that follow. A layer is packed once; other
+/// Packs layers into blobs in the background, while later steps run. A layer is packed once; other
 /// processes wait for it.
 class Packer {
  public:

@@ -76,7 +76,7 @@ TEST_CASE("a chain is packed, in order, once") {
   CHECK_THROWS_AS(again.finish(digest_of("no chain")), Error);
 }
 
-TEST_CASE("each encoding is kept beside the others") {
+TEST_CASE("all encodings of a layer are kept") {
   TempStore temp;
   Store store(temp.options());
   const Digest chain = make_chain(store, 2);

@@ -40,7 +40,7 @@ TEST_CASE("a step's tree becomes a layer and a chain at once") {
   CHECK(sys::read_file_at(store.open_tree(layer.id).get(), "b", 10) == "2");
   REQUIRE(store.layer(layer.id));
   CHECK(store.layer(layer.id)->has_tree);
-  // Known to a process that opens the store anew.
+  // Known to a process that opens the store later.
   Store again(temp.options());
   CHECK(again.chain(chain.id) == chain);
 }

@@ -1,4 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
+//
+// Opening a store, pins, locks and the sync at the end of a build. The rest of the class is in
+// store_layers.cc, store_chains.cc, store_records.cc and store_names.cc, the index in index.cc, blobs in blob_files.cc.
+// gc works on the same store from outside; lease.h says how the two meet.
 #include "cache/store.h"
 
 #include <fcntl.h>

@@ -83,7 +83,7 @@ class Store {
   /// The directory of the tables of cache/content/local_tree; made on first use.
   int scans_fd();
   oci::BlobStore& blobs();
-  /// One line for each thing that was found broken and put aside or rebuilt while opening.
+  /// One line for each broken part that was put aside or rebuilt while opening.
   const std::vector<std::string>& notes() const;
 
   // Layers and chains.

@@ -128,7 +128,7 @@ struct Staging::Impl {
   bool armed = true;
 
   std::string work_name() const;
-  /// Writes kMeta beside the tree, the last thing before it is published; the staging directory's name.
+  /// Writes kMeta next to the tree, the last thing before it is published; the staging directory's name.
   const std::string& seal(const Layer& layer) const;
   /// After the tree was moved to its place.
   void release();
@@ -148,7 +148,7 @@ Digest chain_digest(const Digest& parent, const Digest& layer);  ///< Chain::id,
 std::string snapshot_name(const Digest& layer);                  ///< "<hex>"
 /// Where in tmp/ a snapshot goes that a staged tree takes the place of.
 std::string replaced_name(const std::string& staged);
-/// The file beside a snapshot's tree that lets it be taken over by a fresh index: in the boot that it names, and in
+/// The file next to a snapshot's tree that lets it be taken over by a fresh index: in the boot that it names, and in
 /// every later one under the name that it gets when it is synced.
 inline constexpr char kMeta[] = "meta", kSyncedMeta[] = "synced";
 /// Begins with the boot id.

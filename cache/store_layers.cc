@@ -242,7 +242,7 @@ std::string Store::tree_path(const Digest& layer) const {
   return cat(impl_->root, "/snapshots/", snapshot_name(layer), "/fs");
 }
 
-// A layer that can be had from its blob only loses its tree; any other takes its chains and records with it.
+// A layer that has a blob only loses its tree; any other takes its chains and records with it.
 void Store::Impl::forget_tree(const Digest& layer) {
   forget_memory(layer);
   index.write([&](Database& db) {

@@ -91,7 +91,7 @@ void adopt_images(Database& db, const std::string& root) {
   } catch (const IndexBroken&) {
     throw;
   } catch (const Error&) {
-    // Only names are lost; the next set_image() writes the file anew.
+    // Only names are lost; the next set_image() writes the file again.
   }
 }
 

@@ -1,4 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
+//
+// Layers of images get their trees when the first step needs them, not when FROM is resolved. materialize() works on
+// all missing layers of a chain at once, each under a lock that other processes wait for. A damaged blob is fetched
+// once more; a manifest that is wrong about a blob is forgotten with everything on top of it; a layer that no remote
+// cache can give any more is missing content, and the build runs its step. open_lowers() keeps within the kernel's
+// limit on overlay layers by flattening the lower part of a long chain (flatten.cc).
 #include "cache/unpacker.h"
 
 #include <fcntl.h>

@@ -126,7 +126,7 @@ std::int64_t parse_age(const std::string& flag, const std::string& text) {
   const bool only_day = text.size() == 10 && text.find('T') == std::string::npos;
   if (const auto point = parse_rfc3339_ns(only_day ? text + "T00:00:00Z" : text))
     return std::max<std::int64_t>(sys::now_ns() - *point, 0);
-  throw Error(ErrorCode::usage, cat(flag, ": '", text, "' is no age")).with_hint("for example 24h, 7d or 2026-01-31");
+  throw Error(ErrorCode::usage, cat(flag, ": invalid age '", text, "'")).with_hint("for example 24h, 7d or 2026-01-31");
 }
 
 std::string reference_type(const Usage::Item& item) {

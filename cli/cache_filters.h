@@ -19,14 +19,14 @@ struct CacheFilters {
 };
 
 /// Keys: id, type, description, parents, inuse, mutable, immutable, shared, private, until; forms `key`, `key=value`,
-/// `key!=value`, `key~=REGEX`, `key!~REGEX`. Types by our names and by the reference's. Throws Error{usage}.
+/// `key!=value`, `key~=REGEX`, `key!~REGEX`. Types by our names and by BuildKit's. Throws Error{usage}.
 CacheFilters parse_cache_filters(const std::vector<std::string>& texts);
 
 /// "24h", "7d", "1h30m", or a point of time ("2026-01-02", RFC 3339), as the age that a thing must have. Throws
 /// Error{usage}.
 std::int64_t parse_age(const std::string& flag, const std::string& text);
 
-/// The reference's name of an item's type: "regular", "source.local", "exec.cachemount".
+/// BuildKit's name of an item's type: "regular", "source.local", "exec.cachemount".
 std::string reference_type(const cache::Usage::Item& item);
 
 }  // namespace cbuild::cli

@@ -37,7 +37,7 @@ TEST_CASE("filters on text: equal, unequal, patterns, prefixes of ids") {
   CHECK_FALSE(matches({"id=0123", "description~=COPY"}, layer));
 }
 
-TEST_CASE("types by our names and by the reference's") {
+TEST_CASE("types by our names and by BuildKit's") {
   const auto layer = item("layer", "a", ""), mount = item("cachemount", "b", ""), scan = item("scan", "c", "");
   CHECK(matches({"type=layer"}, layer));
   CHECK(matches({"type=regular"}, layer));

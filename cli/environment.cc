@@ -1,4 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
+//
+// Variables and docker's config.json, turned into the values that flags would have given. A flag always wins. The
+// engine never looks at the environment.
 #include "cli/environment.h"
 
 #include <fcntl.h>

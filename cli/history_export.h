@@ -16,8 +16,8 @@ std::string read_log(cache::Store& store, const engine::StepEntry& step);
 /// are left out: short values could be guessed from them.
 nlohmann::ordered_json key_parts(cache::Store& store, const engine::StepEntry& step);
 
-/// One build as one self-contained document: the entry, the logs and the key parts of its steps. Logs that are no UTF-8
-/// are base64.
+/// One build as one self-contained document: the entry, the logs and the key parts of its steps. Logs that are not
+/// UTF-8 are base64.
 nlohmann::ordered_json export_build(cache::Store& store, const engine::BuildEntry& build);
 
 }  // namespace cbuild::cli

@@ -1,4 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
+//
+// Manual pages from the flag table that --help is made of, so that no flag can be missing. roff takes some characters
+// for requests: all text passes through an escape.
 #include "cli/man_page.h"
 
 #include <ostream>

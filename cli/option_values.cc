@@ -1,4 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
+//
+// Parsers of single values, apart from CLI11, so that each can be tested with words alone. They check all that can be
+// known without a build: files that must exist, names, numbers, addresses.
 #include "cli/option_values.h"
 
 #include <arpa/inet.h>

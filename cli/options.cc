@@ -1,4 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
+//
+// A build's command line in two passes: CLI11 fills Raw and the request, then convert() checks and parses what is left
+// and adds the environment (environment.cc). Each group of --help has a function; manual pages and completions
+// come from the same declarations.
 #include "cli/options.h"
 
 #include <unistd.h>
@@ -122,7 +126,7 @@ void convert_caches(const Raw& raw, engine::BuildRequest& request) {
   for (const auto* specs : {&request.caches.to, &request.caches.from})
     for (const cache::CacheSpec& spec : *specs)
       if (!spec.insecure_registry.empty()) request.sources.insecure_registries.push_back(spec.insecure_registry);
-  // As the reference's client has it.
+  // As BuildKit's client has it.
   const auto wanted = request.inputs.build_args.find("BUILDKIT_INLINE_CACHE");
   if (wanted != request.inputs.build_args.end() && (wanted->second == "1" || wanted->second == "true"))
     request.caches.to.push_back(cache::parse_cache_to("type=inline"));

@@ -201,7 +201,7 @@ void run_watched() {
 int run_cases(int argc, char** argv) {
   for (const doctest::detail::TestCase& test : doctest::detail::getRegisteredTests()) {
     watch().bodies[&test] = test.m_test;
-    const_cast<doctest::detail::TestCase&>(test).m_test = run_watched;  // it is no part of their order
+    const_cast<doctest::detail::TestCase&>(test).m_test = run_watched;  // it is not part of their order
   }
   pthread_sigmask(SIG_SETMASK, nullptr, &watch().mask);
   watch().begin_worker();

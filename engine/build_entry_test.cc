@@ -70,7 +70,7 @@ TEST_CASE("a damaged row gives what can be read") {
   }
 }
 
-TEST_CASE("names that are no UTF-8 do not break the row") {
+TEST_CASE("names that are not UTF-8 do not break the row") {
   BuildEntry entry = full_entry();
   entry.steps[1].name = "RUN \xff";
   CHECK(from_summary(to_summary(entry)).steps[1].name == "RUN \xEF\xBF\xBD");

@@ -104,7 +104,7 @@ DockerfileText read_local_dockerfile(const std::string& file, BuildInputs& input
   return read_local_file(inputs.dockerfile_path, context, sys::Pipes::refused);
 }
 
-/// What messages call a context that is no directory.
+/// What messages call a context that is not a directory.
 std::string name_of(const Context& context) {
   const auto* remote = std::get_if<UrlContext>(&context);
   return remote == nullptr ? "the archive on stdin" : remote->url;

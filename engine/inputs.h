@@ -20,13 +20,13 @@ struct BuildInputs {
   std::string context_path;                  ///< absolute; empty: none, or not a directory
   std::vector<std::string> ignore;           ///< patterns
   std::string dockerfile_path;               ///< empty: no file of this machine
-  std::optional<solver::Op> context_source;  ///< a context that is no directory of this machine
+  std::optional<solver::Op> context_source;  ///< a context that is not a directory of this machine
   std::vector<std::string> notes;            ///< files of two names, of which one counts
 };
 
 using ContextReader = std::function<RemoteContexts&()>;
 
-/// Reads the Dockerfile (by default "Dockerfile", else "dockerfile", else "Containerfile") and the ignore file beside
+/// Reads the Dockerfile (by default "Dockerfile", else "dockerfile", else "Containerfile") and the ignore file next to
 /// it or in the context, which holds for local directories only. A Dockerfile in the context may be a link, but not to
 /// what lies outside of it. `remote` gives what reads a context that is not on this machine, and is called only for
 /// one; if it is empty, such contexts are refused. `policy` may be null. Throws Error{not_found} or {usage} saying what

@@ -148,7 +148,7 @@ void Remote::fetch_from(const std::string& locator, oci::Descriptor blob, TaskId
 /// A registry that is down is not asked again for each of its layers.
 void Remote::lose(const cache::Layer& layer, const Error& error) {
   cache::lose_layer(store_, layer.id, error.code() == ErrorCode::network ? layer.fetch_from : std::string());
-  throw lost_error(cat("a layer of the remote cache cannot be had: ", error.what()));
+  throw lost_error(cat("a layer of the remote cache is not available: ", error.what()));
 }
 
 void Remote::fetch(const cache::Layer& layer) {
@@ -254,7 +254,7 @@ frontend::ResolvedImage StoreImageResolver::find(const std::string& text, const 
   if (text.starts_with(kOciLayoutScheme)) return from_layout(text, platform);
   const oci::Reference reference =
       oci::parse_reference(text.starts_with(kImageScheme) ? text.substr(kImageScheme.size()) : text);
-  // The host's platform is kept under the plain name, others beside it.
+  // The host's platform is kept under the plain name, others under longer ones.
   const bool native = oci::match_score(platform, oci::host_platform()) > 0;
   const std::string name = native ? reference.str() : cat(reference.str(), " ", platform.str());
   oci::Reference bare = reference;

@@ -12,7 +12,7 @@
 
 namespace cbuild::engine {
 
-/// Build contexts that are no directory of this machine: repositories, files and archives by URL, an archive from a
+/// Build contexts that are not directories of this machine: repositories, files and archives by URL, an archive from a
 /// stream. Each is a source op, pinned to its content, so that a build on an unchanged one is a lookup.
 class RemoteContexts {
  public:

@@ -40,7 +40,7 @@ using Context = std::variant<DirectoryContext, UrlContext, StreamContext>;
 
 /// The first there is in the context of "Dockerfile", "dockerfile" and "Containerfile".
 struct DefaultDockerfile {};
-/// A file of this machine; with a context that is no directory a relative path is one in the context.
+/// A file of this machine; with a context that is not a directory a relative path is one in the context.
 struct NamedDockerfile {
   std::string path;
 };
@@ -103,7 +103,7 @@ struct StepSettings {
 struct CacheSettings {
   bool none = false;                 ///< every step runs
   std::vector<std::string> ignored;  ///< "STAGE" or "STAGE:LINE": these run
-  bool only_used_args = false;       ///< ARGs that a RUN cannot be seen to use are no part of its key
+  bool only_used_args = false;       ///< ARGs that a RUN cannot be seen to use are not part of its key
   std::vector<cache::CacheSpec> to, from;
 };
 

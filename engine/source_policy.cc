@@ -60,7 +60,7 @@ std::string wildcard_expression(const std::string& pattern) {
 
 bool is_name(char c) { return (c >= '0' && c <= '9') || (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || c == '_'; }
 
-/// "$1", "${1}" and "$$" as Go's regexp expands them; a name that is no number of a group is empty.
+/// "$1", "${1}" and "$$" as Go's regexp expands them; a name that is not a number of a group is empty.
 std::string expand_groups(const std::string& format, const std::smatch& groups) {
   std::string out;
   for (std::size_t i = 0; i < format.size(); ++i) {

@@ -198,7 +198,7 @@ class Uploader {
   CacheExportReport& report_;
 };
 
-/// What must lie beside the index, each once.
+/// The blobs that must lie next to the index, each once.
 std::vector<oci::Descriptor> blobs_beside(const cache::RemoteIndex& index) {
   std::vector<oci::Descriptor> blobs;
   std::set<Digest> seen;

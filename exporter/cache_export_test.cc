@@ -191,7 +191,7 @@ TEST_CASE("steps of other builds stay for keep_days") {
   CHECK(build.backend.index().layers.size() == 2);
 }
 
-TEST_CASE("what is no cache there is replaced") {
+TEST_CASE("what is not a cache there is replaced") {
   Built build;
   oci::Manifest image;
   image.config = oci::put_blob(build.store.blobs(), "{}", std::string(oci::media_type::kConfig));
@@ -224,7 +224,7 @@ TEST_CASE("blobs that the place has lost although its manifest names them are pu
   CHECK(build.backend.index().records.size() == 3);
 }
 
-TEST_CASE("a failure that another try cannot mend is thrown at once") {
+TEST_CASE("a failure that another try cannot fix is thrown at once") {
   Built build;
   build.run();
   build.spec.all_steps = true;

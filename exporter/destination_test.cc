@@ -12,7 +12,7 @@
 namespace cbuild::exporter {
 namespace {
 
-/// The test's working directory while it lives: work/ of a temporary one, beside outside/.
+/// The test's working directory while it lives: work/ of a temporary one, next to outside/.
 struct WorkingDirectory {
   TempDir temp = TempDir::in_tmp("destination-test-");
   UniqueFd before = sys::open_at(AT_FDCWD, ".", O_PATH | O_DIRECTORY);

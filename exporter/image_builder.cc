@@ -14,7 +14,7 @@ namespace cbuild::exporter {
 namespace {
 
 constexpr std::int64_t kNsPerSecond = 1'000'000'000;
-constexpr char kRewritten[] = "buildkit/rewritten-timestamp";  // the reference's mark on such a layer
+constexpr char kRewritten[] = "buildkit/rewritten-timestamp";  // BuildKit's mark on such a layer
 
 std::string time_text(std::int64_t ns, const std::optional<std::int64_t>& epoch_s) {
   if (epoch_s) return format_rfc3339(std::min(ns / kNsPerSecond, *epoch_s));
@@ -40,7 +40,7 @@ void fill_history_times(ImageResult& result, const std::vector<std::int64_t>& ti
   }
 }
 
-/// Layers without a history row (a base that has none) get a padding row, as the reference does, so that counts agree.
+/// Layers without a history row (a base that has none) get a padding row, as BuildKit does, so that counts agree.
 void pad_history(ImageResult& result, std::size_t layers) {
   auto& history = result.config.history;
   const auto owned = static_cast<std::size_t>(

@@ -75,7 +75,7 @@ struct ExportContext {
   const CancelSource* cancel = nullptr;
 };
 
-/// Carries out one output. Archives are OutputFiles: whole or not there, unless the destination is no plain file.
+/// Carries out one output. Archives are OutputFiles: whole or not there, unless the destination is not a plain file.
 /// Throws Error.
 void export_image(const Output& output, const BuiltImage& image, const ImageResult& result, ExportContext& context);
 

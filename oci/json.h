@@ -10,7 +10,7 @@
 #include <vector>
 
 /// Strict reading of foreign JSON, and writing with the bytes Go's encoding/json gives, so that documents
-/// made here have the digests the reference tools would give them.
+/// made here have the digests BuildKit would give them.
 namespace cbuild::oci::json {
 
 /// Parses a document of at most `limit` bytes and 100 levels that is an object at the top. Throws

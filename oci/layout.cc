@@ -147,7 +147,7 @@ const Descriptor* by_name(const Index& index, std::string_view wanted) {
   return nullptr;
 }
 
-/// A manifest below an index of the layout is no entry of index.json, but can be named by its digest.
+/// A manifest below an index of the layout is not an entry of index.json, but can be named by its digest.
 std::optional<Descriptor> by_digest(const Index& index, BlobStore& blobs, std::string_view text) {
   const std::optional<Digest> digest = Digest::parse(text);
   if (!digest && !is_sha512(text)) throw Error(ErrorCode::input, "not a sha256 or sha512 digest: " + go_quote(text));

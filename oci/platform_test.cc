@@ -53,7 +53,7 @@ TEST_CASE("versions and features of an operating system") {
   CHECK(windows->os_features == std::vector<std::string>{"a/b", "win32k"});
 }
 
-TEST_CASE("other text is no platform") {
+TEST_CASE("other text is not a platform") {
   for (const char* bad : {"", "/", "linux/", "/amd64", "linux/amd64/v1/x", "vax", "linux/*", "lin ux/amd64", "linux(/x",
                           "linux(1+)/x", "linux(%zz)/x", "linux/amd64/", "../etc"}) {
     CAPTURE(bad);

@@ -195,7 +195,7 @@ def image_builds(packages, work):
         tar.extractall(layout)
     config = support.read_config(layout)
     check(config["config"]["Entrypoint"] == ["/usr/bin/cbuild"], "another entry point")
-    check(config["config"]["Volumes"] == {"/var/lib/cbuild": {}}, "the store is no volume")
+    check(config["config"]["Volumes"] == {"/var/lib/cbuild": {}}, "the store is not a volume")
     check("CBUILD_ROOT=/var/lib/cbuild" in config["config"]["Env"], "another store")
     manifest_digest = json.loads((layout / "index.json").read_text())["manifests"][0]["digest"]
     manifest = json.loads((layout / "blobs" / manifest_digest.replace(":", "/")).read_text())

@@ -26,19 +26,19 @@ const Json& items(const Json& object, const char* key) {
   static const Json none = Json::array();
   const Json* value = member(object, key);
   if (value == nullptr) return none;
-  if (!value->is_array()) fail(cat(key, " is no list"));
+  if (!value->is_array()) fail(cat(key, " is not a list"));
   return *value;
 }
 
 const Json& as_object(const Json& value, std::string_view what) {
-  if (!value.is_object()) fail(cat(what, " is no object"));
+  if (!value.is_object()) fail(cat(what, " is not an object"));
   return value;
 }
 
 std::string text(const Json& object, const char* key) {
   const Json* value = member(object, key);
   if (value == nullptr) return {};
-  if (!value->is_string()) fail(cat(key, " is no text"));
+  if (!value->is_string()) fail(cat(key, " is not a string"));
   return value->get<std::string>();
 }
 
@@ -47,7 +47,7 @@ std::uint32_t number(const Json& object, const char* key, std::uint32_t otherwis
   if (value == nullptr) return otherwise;
   const bool fits = value->is_number_integer() && value->get<std::int64_t>() >= 0 &&
                     value->get<std::int64_t>() <= std::numeric_limits<std::uint32_t>::max();
-  if (!fits) fail(cat(key, " is no number from 0 to 4294967295"));
+  if (!fits) fail(cat(key, " is not a number from 0 to 4294967295"));
   return value->get<std::uint32_t>();
 }
 
@@ -66,7 +66,7 @@ std::string absolute_path(const Json& object, const char* key, bool required) {
   std::string path = text(object, key);
   if (path.empty() && !required) return path;
   if (!path.starts_with('/') || path.find('\0') != std::string::npos)
-    fail(cat(key, " ", go_quote(path), " is no absolute path"));
+    fail(cat(key, " ", go_quote(path), " is not an absolute path"));
   return clean_path(path);
 }
 
@@ -99,7 +99,7 @@ HostMount parse_host_mount(const Json& json) {
   const std::string type = text(json, "type");
   if (!type.empty() && type != "bind" && type != "none") fail(cat("mount type ", go_quote(type), " is not bind"));
   for (const Json& option : items(json, "options")) {
-    if (!option.is_string()) fail("a mount option is no text");
+    if (!option.is_string()) fail("a mount option is not a string");
     mount.read_only = mount.read_only || option == "ro";
     mount.no_suid = mount.no_suid || option == "nosuid";
     mount.no_dev = mount.no_dev || option == "nodev";
@@ -133,7 +133,7 @@ std::map<std::string, std::string> parse_annotations(const Json& owner) {
   const Json* json = member(owner, "annotations");
   if (json == nullptr) return out;
   for (const auto& [key, value] : as_object(*json, "annotations").items()) {
-    if (value.is_structured()) fail(cat("annotation ", key, " is no text"));
+    if (value.is_structured()) fail(cat("annotation ", key, " is not a string"));
     out[key] = value.is_string() ? value.get<std::string>() : value.dump();
   }
   return out;

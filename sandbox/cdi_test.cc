@@ -85,17 +85,17 @@ TEST_CASE("files that make no sense are refused with what is wrong") {
     const char* message;
   };
   const Row rows[] = {
-      {"[]", "the file is no object"},
+      {"[]", "the file is not an object"},
       {"kind: a/b", "cdiVersion is missing"},
       {"{cdiVersion: 1.0.0, kind: gpu}", "kind \"gpu\" is not VENDOR/CLASS"},
-      {"{cdiVersion: 1.0.0, kind: a/b, devices: {}}", "devices is no list"},
+      {"{cdiVersion: 1.0.0, kind: a/b, devices: {}}", "devices is not a list"},
       {"{cdiVersion: 1.0.0, kind: a/b, devices: [{name: ../x}]}", "device name \"../x\" is not allowed"},
       {"{cdiVersion: 1.0.0, kind: a/b, containerEdits: {env: [X]}}", "an env entry is not NAME=VALUE"},
       {"{cdiVersion: 1.0.0, kind: a/b, containerEdits: {env: [=X]}}", "an env entry is not NAME=VALUE"},
       {"{cdiVersion: 1.0.0, kind: a/b, containerEdits: {deviceNodes: [{path: dev/x}]}}",
-       "path \"dev/x\" is no absolute path"},
+       "path \"dev/x\" is not an absolute path"},
       {"{cdiVersion: 1.0.0, kind: a/b, containerEdits: {deviceNodes: [{path: /dev/x, major: -1}]}}",
-       "major is no number from 0 to 4294967295"},
+       "major is not a number from 0 to 4294967295"},
       {"{cdiVersion: 1.0.0, kind: a/b, containerEdits: {deviceNodes: [{path: /dev/x, type: x}]}}",
        "device type \"x\" is unknown"},
       {"{cdiVersion: 1.0.0, kind: a/b, containerEdits: {mounts: [{hostPath: /x, containerPath: /}]}}",

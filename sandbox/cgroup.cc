@@ -59,7 +59,7 @@ bool control_devices_v1(int directory, const std::vector<DeviceRule>& rules) {
   return true;
 }
 
-/// Where a step's own group goes. In v2 that is the top, because no other group may have members beside groups with
+/// Where a step's own group goes. In v2 that is the top, because no other group may have both members and groups with
 /// controllers.
 std::string parent_of(const CgroupHierarchy& hierarchy, const Spec& spec) {
   if (!spec.cgroup_parent.empty()) return spec.cgroup_parent;

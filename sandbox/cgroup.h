@@ -56,8 +56,8 @@ class CgroupPlacer {
   };
   /// Throws Error if cgroup_parent cannot be used or resources not be limited.
   Placement place(const Spec& spec, std::uint64_t step_id);
-  /// After the last process of the step is gone. True if the kernel killed something in it for want of
-  /// memory.
+  /// After the last process of the step is gone. True if the kernel killed something in it because
+  /// memory ran out.
   bool release(Placement placement);
 
  private:

@@ -97,7 +97,7 @@ TEST_CASE("a device that may only be read") {
   CHECK(devices_allow_lines(device_rules(spec)).back() == "c 10:1 rm");
 }
 
-TEST_CASE("a group that is held is no leftover, one that nobody holds is") {
+TEST_CASE("a group that is held is not a leftover, one that nobody holds is") {
   const TempDir own = TempDir::in_tmp("cgroup-test-");
   const std::string group = cat(own.path(), "/", kCgroupPrefix, "1"), other = own.path() + "/other";
   sys::mkdir_at(AT_FDCWD, other, 0755);
@@ -120,7 +120,7 @@ TEST_CASE("the same rules for cgroup v1") {
                                           "c 1:9 rwm", "c 5:0 rwm", "c 5:2 rwm", "c 136:* rwm", "b 8:16 rwm"});
 }
 
-TEST_CASE("a hybrid machine: v1 hierarchies by their controllers, v2 beside them") {
+TEST_CASE("a hybrid machine: v1 hierarchies by their controllers, and v2") {
   const auto found = parse_hierarchies(
       "31 23 0:28 / /sys/fs/cgroup rw,relatime - tmpfs tmpfs rw,mode=755\n"
       "32 31 0:29 / /sys/fs/cgroup/cpu,cpuacct rw,relatime shared:5 - cgroup cgroup rw,cpu,cpuacct\n"

@@ -11,7 +11,7 @@ namespace cbuild::sandbox {
 /// What this machine offers, found out by trying and by reading; some 0.1 ms.
 setup::HostTraits detect_host_traits();
 
-/// How many loop devices exist, with a few free ones, as an insecure step of the reference gets them.
+/// How many loop devices exist, with a few free ones, as an insecure step of BuildKit gets them.
 int count_loop_devices();
 
 /// The nearest directory that holds both an upper and a work directory, and their names in it. They have to

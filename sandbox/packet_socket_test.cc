@@ -55,7 +55,7 @@ TEST_CASE("more descriptors than one message carries arrive in order and close-o
   }
 }
 
-TEST_CASE("the end of one side is seen by the other, and is no signal") {
+TEST_CASE("the end of one side is seen by the other, and is not a signal") {
   auto [a, b] = PacketSocket::pair();
   a.send("last");
   a = PacketSocket();

@@ -1,4 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
+//
+// An epoll loop in one thread for all steps: messages of the zygote, two output pipes for each step, deadlines, and
+// orders (kill, cancel) of other threads, which wake it by an eventfd. A step ends when the zygote reported its end and
+// both pipes are at theirs; a pipe that somebody outside keeps open is given up after a time limit, as is a killed
+// process that does not die. Callbacks run in this thread without the mutex held.
 #include "sandbox/reactor.h"
 
 #include <fcntl.h>

@@ -241,7 +241,7 @@ TEST_CASE("a runner that goes away ends its steps first; a zygote may go before 
   CHECK(all_gone(mark));
 }
 
-TEST_CASE("the root of somebody else's user namespace is no root") {
+TEST_CASE("the root of somebody else's user namespace is not root") {
   if (!can_run_as_root()) return;
   for (const int namespaces :
        {CLONE_NEWUSER, CLONE_NEWUSER | CLONE_NEWNS, CLONE_NEWUSER | CLONE_NEWNS | CLONE_NEWNET}) {

@@ -120,7 +120,7 @@ wire::Configure with(wire::DeviceControl control) {
 
 }  // namespace
 
-TEST_CASE("capabilities, filter and no_new_privs are those of the reference") {
+TEST_CASE("capabilities, filter and no_new_privs are those of BuildKit") {
   if (!can_run_as_root()) return;
   Sandbox sandbox;
   TestImage image;
@@ -387,9 +387,9 @@ TEST_CASE("the next build removes the groups of single steps, too, wherever a ki
       below.cgroup_parent = cat(made, "/deep");
       Running one(killed.runner(), below);
       one.wait_for("up");
-      Spec beside = second.exec({"/bin/sh", "-c", "echo up; sleep 1000; :", mark});
-      beside.cgroup_parent = kept;
-      Running two(killed.runner(), beside);
+      Spec other = second.exec({"/bin/sh", "-c", "echo up; sleep 1000; :", mark});
+      other.cgroup_parent = kept;
+      Running two(killed.runner(), other);
       two.wait_for("up");
       ::kill(killed.zygote().impl().pid, SIGKILL);
       one.wait();

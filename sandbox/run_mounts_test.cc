@@ -30,7 +30,7 @@ std::string mount_options(const std::string& mountinfo, const std::string& targe
 
 }  // namespace
 
-TEST_CASE("the mount table is that of the reference") {
+TEST_CASE("the mount table is that of BuildKit") {
   if (!can_run_as_root()) return;
   Sandbox sandbox;
   TestImage image;

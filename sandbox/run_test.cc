@@ -129,7 +129,7 @@ TEST_CASE("mount targets in the skeleton never reach the layer, also below direc
     configuration.layers_in_place = in_place;
     Sandbox sandbox(configuration);
     TestImage image;
-    Spec spec = image.spec("cat /run/secrets/key; touch /run/secrets/beside; ls /run/secrets");
+    Spec spec = image.spec("cat /run/secrets/key; touch /run/secrets/other; ls /run/secrets");
     spec.skeleton_fd = image.skeleton();
     sys::mkdir_all(image.dir(), "skeleton/run/secrets", 0755);
     sys::write_file_at(image.dir(), "skeleton/run/secrets/key", "");
@@ -137,7 +137,7 @@ TEST_CASE("mount targets in the skeleton never reach the layer, also below direc
     const Outcome outcome = sandbox.run(spec);
     REQUIRE(outcome.exit.setup_error == "");
     CHECK(outcome.out == "s3cret\nbeside\nkey\n");
-    CHECK(image.upper() == Lines{"run/ [0755 0:0]", "run/secrets/ [0755 0:0]", "run/secrets/beside file[0644 0:0] "});
+    CHECK(image.upper() == Lines{"run/ [0755 0:0]", "run/secrets/ [0755 0:0]", "run/secrets/other file[0644 0:0] "});
   }
 }
 

@@ -13,7 +13,7 @@
 
 namespace cbuild::sandbox {
 
-/// Who can mend it that a sandbox could not be made.
+/// Who can do something about a sandbox that could not be made.
 enum class SetupFault : std::uint8_t {
   none,               ///< it was made
   machine,            ///< a kernel, a privilege or a resource that is missing

@@ -25,7 +25,7 @@ struct ConditionalCall {
   Verdict verdict;
 };
 
-/// The default profile; every other call is denied. Names that an architecture lacks are no error.
+/// The default profile; every other call is denied. Names that an architecture lacks are not errors.
 std::span<const char* const> allowed_calls();
 std::span<const NumberedCall> allowed_new_calls();
 std::span<const ConditionalCall> conditional_calls();

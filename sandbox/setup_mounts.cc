@@ -122,7 +122,7 @@ Text<4096> overlay_options(const OverlayInPlace& step) {
   return options;
 }
 
-/// overlayfs that cannot make its work directory, for want of an inode, mounts read-only and tells only the kernel's
+/// overlayfs that cannot make its work directory, because inodes ran out, mounts read-only and tells only the kernel's
 /// log. A step would run without being able to write, and what it made in spite of that would be taken for its result.
 int check_writable(int tree) {
   struct statfs disk {};

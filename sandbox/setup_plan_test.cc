@@ -219,7 +219,7 @@ TEST_CASE("cgroup v2 machines: a cgroup namespace and its file system, read-only
   CHECK(has(lines, "mount cgroup2 on /sys/fs/cgroup [ro,nosuid,nodev,noexec]"));
 }
 
-TEST_CASE("chroot does the few things that need no namespace") {
+TEST_CASE("chroot has the few steps that need no namespace") {
   Spec spec = simple_spec();
   spec.lower_fds.clear();
   CHECK(setup::make_plan(spec, Mode::chroot, {}).namespaces == 0);

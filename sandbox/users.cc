@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// USER and --chown against the image's passwd and group files, with the reference's precedence: a number is
+// USER and --chown against the image's passwd and group files, with BuildKit's precedence: a number is
 // an id and never a name, the first matching line wins, group membership counts only where no group is named.
 // Lines whose ids are not plain numbers are skipped, as libc skips them; reading them as 0 would make a typo
 // root.
@@ -141,7 +141,7 @@ ResolvedUser resolve_user(const std::string& user, const ImageFileReader& read) 
 
 std::pair<uid_t, gid_t> resolve_chown(const std::string& spec, const ImageFileReader& read) {
   const auto [user, group] = split_spec(spec);
-  // A number that is no id is a name, as in the reference: unknown, as a rule.
+  // A number that is not an id is a name, as in BuildKit: unknown, as a rule.
   const auto id_of = [](const std::string& text) -> std::optional<std::int64_t> {
     if (text == "root") return 0;
     const auto value = parse_int(text);

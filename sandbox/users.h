@@ -21,12 +21,12 @@ struct ResolvedUser {
 /// type.
 using ImageFileReader = std::function<std::optional<std::string>(const std::string& path)>;
 
-/// USER as the reference resolves it for a step: "", "name", "uid", "name:group", "uid:gid". A numeric uid without
+/// USER as BuildKit resolves it for a step: "", "name", "uid", "name:group", "uid:gid". A numeric uid without
 /// passwd entry gets gid 0; an unknown name throws Error{input}; supplementary groups come from /etc/group unless a
 /// group is named; the primary gid is always among them. Digits are never looked up as names.
 ResolvedUser resolve_user(const std::string& user, const ImageFileReader& read);
 
-/// --chown as the reference resolves it: numeric user only -> gid = uid; name -> passwd uid and its primary gid;
+/// --chown as BuildKit resolves it: numeric user only -> gid = uid; name -> passwd uid and its primary gid;
 /// unknown names -> 0.
 std::pair<uid_t, gid_t> resolve_chown(const std::string& spec, const ImageFileReader& read);
 

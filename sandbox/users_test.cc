@@ -99,7 +99,7 @@ TEST_CASE("unknown names and impossible ids are the user's error") {
   }
 }
 
-TEST_CASE("a short passwd line is no reason to fail") { CHECK(user("nohome").home == "/"); }
+TEST_CASE("a short passwd line is not a reason to fail") { CHECK(user("nohome").home == "/"); }
 
 TEST_CASE("chown: numbers, names, and 0 for what is unknown") {
   const auto read = image(kPasswd, kGroup);

@@ -103,7 +103,7 @@ class Reader {
     field(value);
     return value;
   }
-  /// A count of things that take at least a byte each.
+  /// A count of items of at least a byte each.
   std::size_t count() {
     const std::size_t value = size();
     require(value <= rest_.size());

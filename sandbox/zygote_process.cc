@@ -58,7 +58,7 @@ struct RunningChild {
   CgroupPlacer::Placement placement;
 };
 
-/// strerror as Go writes it, because these texts stand in logs beside those of runc.
+/// strerror as Go writes it, because these texts stand in logs with those of runc.
 std::string lower_error(int error) {
   std::string text = std::strerror(error);
   if (!text.empty() && text[0] >= 'A' && text[0] <= 'Z') text[0] = static_cast<char>(text[0] - 'A' + 'a');

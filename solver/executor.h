@@ -95,7 +95,7 @@ class Executor {
   /// that the step itself made are `found`'s, those below are the inputs'. Moves no data. Throws Error.
   virtual Result rebase(const ExecuteRequest& request, const Result& found) = 0;
   /// Starts work and returns; `done` is called exactly once from any thread, maybe before execute() returns.
-  /// `may_block` work (a command, a download) holds no worker thread.
+  /// Work that waits (a command, a download) holds no worker thread.
   virtual void execute(const ExecuteRequest& request, Completion done) = 0;
   /// Ends what runs: its completions come with ErrorCode::cancelled. Idempotent.
   virtual void cancel() = 0;

@@ -39,9 +39,9 @@ class Planner {
  private:
   void compute_key(VertexId id) {
     plan_.definition_keys[id] = definition_key(graph_, id, plan_.definition_keys, locals_);
-    bool anew = graph_[id].ignore_cache;
-    for (const VertexId input : graph_[id].inputs) anew |= input != kNoInput && reaches_ignored_[input];
-    reaches_ignored_[id] = anew;
+    bool ignored = graph_[id].ignore_cache;
+    for (const VertexId input : graph_[id].inputs) ignored |= input != kNoInput && reaches_ignored_[input];
+    reaches_ignored_[id] = ignored;
   }
 
   void want(VertexId id) {

@@ -20,7 +20,7 @@ enum class Need : std::uint8_t {
   unread,     ///< only read by vertices that hit
   in_place,   ///< a LocalSource: readers read the directory itself
   hit,        ///< found by its definition key
-  work,       ///< has to be brought about
+  work,       ///< has to be built
 };
 
 /// Result of the pass over definition keys. Nothing has run and no thread was started.

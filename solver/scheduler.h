@@ -55,9 +55,9 @@ struct SolveReport {
   bool cancelled = false;
 };
 
-/// Brings `targets` about, doing each vertex at most once. For a vertex: looked up by definition key from the target
+/// Builds `targets`, doing each vertex at most once. For a vertex: looked up by definition key from the target
 /// towards the sources (a hit needs nothing below it, though its sources are still shown as cached); else its inputs
-/// are brought about, it is looked up by content key; else it runs under a claim. The first failure cancels what has
+/// are built, it is looked up by content key; else it runs under a claim. The first failure cancels what has
 /// not begun and ends what runs. Returns after everything has ended. dispatcher.h says how waiting steps hold no
 /// thread.
 SolveReport solve(const Graph& graph, const std::vector<VertexId>& targets, Executor& executor, ResultStore& store,

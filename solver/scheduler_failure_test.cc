@@ -90,7 +90,7 @@ TEST_CASE("a lost input lets what runs come to its end, and the next solve goes 
   CHECK(second.vertices[f.bad].state == VertexState::ran);
 }
 
-TEST_CASE("a failure beside a lost input is the one that is reported, and ends what runs") {
+TEST_CASE("a failure together with a lost input is the one that is reported, and ends what runs") {
   Forked f;
   f.executor.hold_all();
   f.executor.failures.emplace("bad", StepFailure{lost_error("a layer is gone"), 0, {}});

@@ -1,4 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
+//
+// The way of one vertex through a build: look up by content key; claim; look up again, because another process may have
+// had the claim; run; publish; settle. A vertex is worked on in stretches: advance() goes on until there is something
+// to wait for and says what, so that waiting costs no thread. The dispatcher decides who goes on when; the executor
+// does the op; the store finds and keeps results. Definition keys were looked up before, in plan.cc.
 #include "solver/step_work.h"
 
 #include <utility>

@@ -10,7 +10,7 @@
 namespace cbuild::solver {
 
 namespace {
-/// Beside TBB's workers: those of running steps, downloads and the packer, and the processes of a step.
+/// Apart from TBB's workers: those of running steps, downloads and the packer, and the processes of a step.
 constexpr unsigned kOthers = 16;
 }  // namespace
 

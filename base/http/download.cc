@@ -90,7 +90,7 @@ Url follow_location(const Url& from, std::string_view location, std::string_view
   const auto refuse = [&](std::string_view why) {
     throw Error(ErrorCode::network, cat(doing, ": ", from.host, " redirects to ", why));
   };
-  if (!next) refuse("something that is no http URL");
+  if (!next) refuse("a URL that is not http or https");
   if (next->scheme == "http" && from.scheme == "https" && !plain_allowed) {
     refuse(cat("plain http at ", next->host, ", which nothing protects; --checksum would"));
   }
@@ -183,7 +183,7 @@ class FileTransfer {
     if (response.status == 304 || (response.ok() && !begun_)) read_validators(response);
     if (response.status == 416 && received_ > 0) {
       restart();
-      response.failure = {TransportFailure::Kind::broken, "the rest of a file cannot be had"};
+      response.failure = {TransportFailure::Kind::broken, "the rest of a file is not available"};
     }
     if (response.ok() && !begun_) begin(response);  // an empty file
     return response;

@@ -47,7 +47,7 @@ struct DownloadResult {
 /// GET of files by URL over libcurl, which is opened on first use: redirects are followed, but never with
 /// credentials to another origin, never to another scheme than http(s) and never from outside to an address
 /// of this machine; broken transfers are continued where a strong entity tag says that it is the same file,
-/// else begun anew. Thread-safe.
+/// else begun again. Thread-safe.
 class Downloader {
  public:
   explicit Downloader(DownloaderOptions options);

@@ -147,7 +147,7 @@ TEST_CASE_FIXTURE(DownloadFixture, "a broken transfer is continued when the tag 
   CHECK(warnings.size() <= 1);
 }
 
-TEST_CASE_FIXTURE(DownloadFixture, "a broken transfer without a tag begins anew") {
+TEST_CASE_FIXTURE(DownloadFixture, "a broken transfer without a tag begins again") {
   const std::string body(100'000, 'y');
   FakeServer server(script({{.body = body, .reset_after = 60'000}, {.body = body}}));
   CHECK(get(server.url("/f")).content == sha256(body));
@@ -216,7 +216,7 @@ TEST_CASE_FIXTURE(DownloadFixture, "a file is what lies under its Content-Encodi
     CHECK(got.etag == "\"1\"");
     CHECK(get(server.url("/f"), {.etags = {"\"1\""}}).unchanged);
   }
-  // How servers mark archives that are files of their own, and what is no coding of HTTP.
+  // How servers mark archives that are files of their own, and what is not a coding of HTTP.
   for (const char* coding : {"x-gzip", "aws-chunked", "utf-8", "identity", ""}) {
     CAPTURE(coding);
     FakeServer server(script({encoded(coding, kHelloGzip)}));
@@ -233,7 +233,7 @@ TEST_CASE_FIXTURE(DownloadFixture, "an encoded file: through redirects, broken, 
   CHECK(get(server.url("/f")).content == sha256(std::string(100'000, 'x')));
   for (const FakeRequest& request : server.log()) CHECK(request.header("range") == "");
 
-  FakeServer garbage(script({{.headers = {{"Content-Encoding", "gzip"}}, .body = "this is no gzip"}}));
+  FakeServer garbage(script({{.headers = {{"Content-Encoding", "gzip"}}, .body = "this is not gzip"}}));
   options.max_attempts = 1;
   CHECK(error(garbage.url("/f")).code() == ErrorCode::network);
 

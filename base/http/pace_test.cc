@@ -59,7 +59,7 @@ TEST_CASE("a drip is too slow, however long it goes on") {
   CHECK(pace.over()->text == "only 229 bytes in 30 s, the least is 1024 bytes/s");
 }
 
-TEST_CASE("a body that is just fast enough goes on; each window counts anew") {
+TEST_CASE("a body that is just fast enough goes on; each window counts afresh") {
   Pace pace(kLimits, 0);
   pace.connected();
   for (int window = 0; window < 5; ++window) {

@@ -1,4 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
+//
+// One request and its answer. libcurl's easy handle is driven through a multi handle, because only that can wait for a
+// cancel's event descriptor and the network at once. Limits are checked while bytes come: size of headers and body, and
+// the rate (Pace). A failure on the wire is a value in the Response, so that retry.cc can decide on another try; what a
+// callback of the caller throws passes through libcurl's C frames as an exception_ptr.
 #include "base/http/transfer.h"
 
 #include <netinet/in.h>
@@ -23,7 +28,7 @@ namespace cbuild::http {
 
 namespace {
 
-constexpr std::size_t kErrorBody = 64u << 10;     // of an answer that is no success; the rest is dropped
+constexpr std::size_t kErrorBody = 64u << 10;     // of an answer that is not a success; the rest is dropped
 constexpr std::uint64_t kMostDropped = 1u << 20;  // after that much of the rest the exchange ends
 constexpr std::uint64_t kMostHeaders = 1u << 20;
 constexpr long kBufferSize = 256L << 10, kUploadBufferSize = 64L << 10;

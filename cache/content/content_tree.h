@@ -31,8 +31,8 @@ struct ContentEntry {
   Digest xattrs;             ///< of those that count; empty for none
   std::shared_ptr<ContentDirectory> directory;
   StatId id;                       ///< of a local file
-  bool learnt = false;             ///< may be remembered under `id`
-  bool fresh = false;              ///< learnt now, not from the table
+  bool cacheable = false;          ///< its digests may be remembered under `id`
+  bool fresh = false;              ///< read now, not from the table
   bool only_for_children = false;  ///< ignored itself, kept for what a negation may take back below it
 };
 

@@ -66,10 +66,10 @@ bool learn(int parent, ContentEntry& entry) {
     set_metadata(entry, sys::stat_fd(file->get()));
     if (S_ISREG(entry.mode)) entry.content = hash_file(file->get(), entry.id.size);
     entry.xattrs = xattr_digest(sys::list_xattrs(file->get()));
-    entry.learnt = entry.fresh = stat_id(sys::stat_fd(file->get())) == entry.id && is_settled(entry.id, before);
+    entry.cacheable = entry.fresh = stat_id(sys::stat_fd(file->get())) == entry.id && is_settled(entry.id, before);
     return true;
   }
-  entry.learnt = entry.fresh = is_settled(entry.id, before);
+  entry.cacheable = entry.fresh = is_settled(entry.id, before);
   return true;
 }
 
@@ -85,7 +85,7 @@ bool fill(int parent, ContentEntry& entry, const StatTable::Block& block, std::s
   if (const auto known = block.find(entry.name, hint); known && known->id == entry.id) {
     entry.content = known->content;
     entry.xattrs = known->xattrs;
-    entry.learnt = true;
+    entry.cacheable = true;
     return true;
   }
   try {
@@ -125,7 +125,7 @@ ContentEntry LocalScan::read_header(const std::string& path) const {
   if (!parent || !fill(parent->get(), entry, table_.directory(parent_path(path)), hint)) {
     throw Error(ErrorCode::not_found, cat("\"/", path, "\": not found"));
   }
-  if (entry.fresh && !path.empty()) learnt_.store(true, std::memory_order_relaxed);
+  if (entry.fresh && !path.empty()) changed_.store(true, std::memory_order_relaxed);
   return entry;
 }
 
@@ -200,7 +200,7 @@ std::vector<LocalScan::Task> LocalScan::scan(const Task& task) const {
       task.directory->ignored.push_back(std::move(entry.name));
       continue;
     }
-    if (entry.fresh) learnt_.store(true, std::memory_order_relaxed);
+    if (entry.fresh) changed_.store(true, std::memory_order_relaxed);
     if (S_ISDIR(entry.mode)) {
       std::string path = child_path(task.path, entry.name);
       entry.directory = known_(path);

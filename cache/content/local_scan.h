@@ -15,11 +15,11 @@ namespace cbuild::cache {
 /// Reads the content of a directory of this machine. What the table knows is not read again.
 class LocalScan {
  public:
-  /// All are borrowed. `known` gives a directory that was scanned before, or nullptr; `learnt` becomes true
+  /// All are borrowed. `known` gives a directory that was scanned before, or nullptr; `changed` becomes true
   /// when something was read that the table should remember.
   LocalScan(int root_fd, const StatTable& table, const PathPatternList& ignore,
-            std::function<std::shared_ptr<ContentDirectory>(const std::string&)> known, std::atomic<bool>& learnt)
-      : root_fd_(root_fd), table_(table), ignore_(ignore), known_(std::move(known)), learnt_(learnt) {}
+            std::function<std::shared_ptr<ContentDirectory>(const std::string&)> known, std::atomic<bool>& changed)
+      : root_fd_(root_fd), table_(table), ignore_(ignore), known_(std::move(known)), changed_(changed) {}
 
   /// The content of a clean path whose parents are real directories, all below it included. Throws
   /// Error{not_found}.
@@ -38,7 +38,7 @@ class LocalScan {
   const StatTable& table_;
   const PathPatternList& ignore_;
   std::function<std::shared_ptr<ContentDirectory>(const std::string&)> known_;
-  std::atomic<bool>& learnt_;
+  std::atomic<bool>& changed_;
 };
 
 }  // namespace cbuild::cache

@@ -55,7 +55,7 @@ struct LocalTree::Impl {
   PathPatternList ignore;
   std::mutex mutex;
   std::optional<StatTable> table;
-  std::atomic<bool> learnt{false};
+  std::atomic<bool> changed{false};
   std::map<std::string, ContentEntry> entries;  ///< by path: what selections asked for
 };
 
@@ -85,7 +85,7 @@ std::shared_ptr<ContentDirectory> LocalTree::Impl::scanned(const std::string& at
 const ContentEntry& LocalTree::Impl::content(const std::string& at) {
   if (const auto known = entries.find(at); known != entries.end()) return known->second;
   const LocalScan scan(
-      root.get(), known_table(), ignore, [this](const std::string& p) { return scanned(p); }, learnt);
+      root.get(), known_table(), ignore, [this](const std::string& p) { return scanned(p); }, changed);
   return entries.emplace(at, scan.read(at)).first->second;
 }
 
@@ -94,7 +94,7 @@ void LocalTree::Impl::collect(const ContentDirectory& directory, const std::stri
   const StatTable::Block old = known_table().directory(at);
   std::vector<StatTable::Row> rows;
   for (const ContentEntry& entry : directory.entries) {
-    if (entry.learnt) rows.push_back({entry.name, {entry.id, entry.content, entry.xattrs}});
+    if (entry.cacheable) rows.push_back({entry.name, {entry.id, entry.content, entry.xattrs}});
   }
   std::vector<std::string> ignored = directory.ignored;
   std::sort(ignored.begin(), ignored.end());
@@ -106,14 +106,14 @@ void LocalTree::Impl::collect(const ContentDirectory& directory, const std::stri
 }
 
 void LocalTree::Impl::save() {
-  if (!learnt) return;
+  if (!changed) return;
   Directories out;
   for (const auto& [at, entry] : entries) {
     if (entry.directory) collect(*entry.directory, at, out);
   }
   std::map<std::string, std::vector<StatTable::Row>> single;
   for (const auto& [at, entry] : entries) {
-    if (at.empty() || !entry.learnt) continue;
+    if (at.empty() || !entry.cacheable) continue;
     const std::string parent = at.find('/') == std::string::npos ? "" : dir_name(at);
     if (out.contains(parent)) continue;
     single[parent].push_back({entry.name, {entry.id, entry.content, entry.xattrs}});
@@ -143,7 +143,7 @@ const PathPatternList& LocalTree::ignore() const { return impl_->ignore; }
 Digest LocalTree::digest(const Selector& selection, std::vector<KeyPart>* parts) {
   std::scoped_lock lock(impl_->mutex);
   const auto header = [this](const std::string& at) {
-    return LocalScan(impl_->root.get(), impl_->known_table(), impl_->ignore, nullptr, impl_->learnt)
+    return LocalScan(impl_->root.get(), impl_->known_table(), impl_->ignore, nullptr, impl_->changed)
         .read_header(impl_->view.resolve(at).value_or(at));
   };
   const std::vector<Selected> selected = select(impl_->view, selection, impl_->ignore);

@@ -76,16 +76,16 @@ Digest to_digest(const void* bytes) {
 
 std::string encode_block(const std::vector<StatTable::Row>& rows) {
   std::string block, names;
-  for (const auto& [name, learnt] : rows) {
-    Entry entry{learnt.id,
+  for (const auto& [name, cached] : rows) {
+    Entry entry{cached.id,
                 {},
                 static_cast<std::uint32_t>(rows.size() * sizeof(Entry) + names.size()),
                 static_cast<std::uint16_t>(name.size()),
-                learnt.xattrs.empty() ? std::uint16_t{0} : kHasXattrs};
-    std::memcpy(entry.content, learnt.content.bytes.data(), sizeof entry.content);
+                cached.xattrs.empty() ? std::uint16_t{0} : kHasXattrs};
+    std::memcpy(entry.content, cached.content.bytes.data(), sizeof entry.content);
     append(block, entry);
     names += name;
-    if (entry.flags != 0) names += as_text(learnt.xattrs.bytes.data());
+    if (entry.flags != 0) names += as_text(cached.xattrs.bytes.data());
   }
   block += names;
   block.resize((block.size() + 7) / 8 * 8);
@@ -222,15 +222,15 @@ std::string_view StatTable::Block::name(std::size_t index) const {
   return {reinterpret_cast<const char*>(data_) + entry.name_offset, entry.name_size};
 }
 
-Learnt StatTable::Block::learnt(std::size_t index) const {
+CachedDigest StatTable::Block::cached(std::size_t index) const {
   const auto entry = read_at<Entry>(data_, index);
-  Learnt learnt{entry.id, to_digest(entry.content), {}};
-  if ((entry.flags & kHasXattrs) != 0) learnt.xattrs = to_digest(data_ + entry.name_offset + entry.name_size);
-  return learnt;
+  CachedDigest cached{entry.id, to_digest(entry.content), {}};
+  if ((entry.flags & kHasXattrs) != 0) cached.xattrs = to_digest(data_ + entry.name_offset + entry.name_size);
+  return cached;
 }
 
-std::optional<Learnt> StatTable::Block::find(std::string_view wanted, std::size_t& hint) const {
-  if (hint < count_ && name(hint) == wanted) return learnt(hint++);
+std::optional<CachedDigest> StatTable::Block::find(std::string_view wanted, std::size_t& hint) const {
+  if (hint < count_ && name(hint) == wanted) return cached(hint++);
   std::size_t low = 0, high = count_;
   while (low < high) {
     const std::size_t middle = (low + high) / 2;
@@ -241,12 +241,12 @@ std::optional<Learnt> StatTable::Block::find(std::string_view wanted, std::size_
   }
   if (low == count_ || name(low) != wanted) return std::nullopt;
   hint = low + 1;
-  return learnt(low);
+  return cached(low);
 }
 
 std::vector<StatTable::Row> StatTable::Block::rows() const {
   std::vector<Row> out;
-  for (std::size_t i = 0; i < count_; ++i) out.push_back({std::string(name(i)), learnt(i)});
+  for (std::size_t i = 0; i < count_; ++i) out.push_back({std::string(name(i)), cached(i)});
   return out;
 }
 

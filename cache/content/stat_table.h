@@ -30,8 +30,8 @@ StatId stat_id(const struct stat& st);
 /// that has none.
 bool is_settled(const StatId& id, std::int64_t now_ns);
 
-/// What was learnt of a file, a symlink or a directory while it had this id.
-struct Learnt {
+/// The digests of a file, a symlink or a directory, valid while it has this id.
+struct CachedDigest {
   StatId id;
   Digest content;  ///< of the bytes, of the link target; empty for a directory
   Digest xattrs;   ///< empty if it has none that count
@@ -43,16 +43,16 @@ class StatTable {
  public:
   struct Row {
     std::string name;
-    Learnt learnt;
+    CachedDigest cached;
   };
   using Directories = std::map<std::string, std::vector<Row>>;  ///< rows sorted by name
 
-  /// What was learnt about one directory's entries.
+  /// The digests of the entries of one directory.
   class Block {
    public:
     Block() = default;
     /// `hint` makes finding names in sorted order cheap; start with 0.
-    std::optional<Learnt> find(std::string_view name, std::size_t& hint) const;
+    std::optional<CachedDigest> find(std::string_view name, std::size_t& hint) const;
     std::vector<Row> rows() const;
     std::size_t size() const { return count_; }
 
@@ -60,7 +60,7 @@ class StatTable {
     friend class StatTable;
     Block(const std::byte* data, std::size_t count) : data_(data), count_(count) {}
     std::string_view name(std::size_t index) const;
-    Learnt learnt(std::size_t index) const;
+    CachedDigest cached(std::size_t index) const;
     const std::byte* data_ = nullptr;
     std::size_t count_ = 0;
   };

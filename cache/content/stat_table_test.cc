@@ -134,11 +134,11 @@ TEST_CASE("a table with a flipped bit gives what it was told, or nothing") {
     damaged[at] = static_cast<char>(damaged[at] ^ 0x41);
     sys::write_file_at(dir.get(), "table", damaged);
     const StatTable table = StatTable::load(dir.get(), "table");
-    for (const auto& [name, learnt] : directories["d"]) {
+    for (const auto& [name, cached] : directories["d"]) {
       std::size_t hint = 0;
       const auto found = table.directory("d").find(name, hint);
       lost += !found;
-      CHECK((!found || (found->id == learnt.id && found->content == learnt.content && found->xattrs == learnt.xattrs)));
+      CHECK((!found || (found->id == cached.id && found->content == cached.content && found->xattrs == cached.xattrs)));
     }
   }
   CHECK(lost > whole.size());  // padding aside, each byte is told from what it was

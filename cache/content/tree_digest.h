@@ -41,8 +41,8 @@ std::vector<Selected> select(const TreeView& tree, const Selector& selection, co
 
 /// Content digest of a selection: path, type, permission bits, owner, link target, security xattrs and
 /// user.*, content; not times, not the name of the selected thing itself where a plain path picks it
-/// (reference: contenthash). `parts` gets a line for each selected top-level thing (at most 64; then larger
-/// directories by child).
+/// (BuildKit: contenthash). `parts` gets a line for each selected top-level entry, at most 2,000; where there is
+/// room, the largest directories are given by child.
 Digest digest_tree(const TreeView& tree, const Selector& selection, const PathPatternList& ignore,
                    std::vector<KeyPart>* parts = nullptr);
 
@@ -59,7 +59,7 @@ class LocalTree {
   const TreeView& view() const;
   const PathPatternList& ignore() const;
   Digest digest(const Selector& selection, std::vector<KeyPart>* parts = nullptr);
-  /// Writes what was learnt back to the table; call once at the end. Errors are dropped: it is only a memo.
+  /// Writes new digests to the table; call once at the end. Errors are dropped: it is only a memo.
   void save() noexcept;
 
  private:

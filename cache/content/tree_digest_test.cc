@@ -373,7 +373,7 @@ TEST_CASE("with parents, links behind the pivot are taken as links, and lead now
   CHECK(context.digest(selection) != before);
 }
 
-TEST_CASE("with parents, what lies beside the pivots does not count, and the pivots themselves do") {
+TEST_CASE("with parents, what lies next to the pivots does not count, and the pivots themselves do") {
   Context context;
   write_file(context.fd(), "t/k1/m/q", "1");
   write_file(context.fd(), "t/k3/other", "3");

@@ -46,7 +46,7 @@ struct PruneOptions {
   std::vector<std::string> kinds;                  ///< empty: all
   std::function<bool(const Usage::Item&)> wanted;  ///< one more condition; not set: all
   bool dry_run = false;                            ///< only say what would go
-  bool wait = true;                                ///< for another gc to end; else nothing is done beside one
+  bool wait = true;                                ///< for another gc to end; else nothing is done while one runs
 };
 /// Removes unleased items, least recently used first, children before parents, until the limits hold; leaves
 /// tombstones. Returns what was removed, with the reason. Takes nothing that a live build pinned, an ancestor of that,
@@ -54,7 +54,7 @@ struct PruneOptions {
 /// says so, which makes their results misses in between.
 std::vector<Usage::Item> prune(Store& store, const PruneOptions& options);
 
-/// The reference builder's default rules, to be given to prune() one after the other: throw-away things
+/// BuildKit's default rules, to be given to prune() one after the other: throw-away things
 /// unused for 48 hours, anything unused for 60 days, then what is over the cap: what no named image needs
 /// first, then what a named image needs and a registry has. Cap min(80% of the disk, 100 GB), 20% of the disk free, but
 /// never below min(10%, 10 GB). No rule takes what only this store has of a named image.

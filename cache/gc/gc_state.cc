@@ -1,4 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
+//
+// Reads the index into maps, once per gc: chains with the time of their last use, layers with what they hold on disk,
+// blobs with the layers and images that need them. A chain counts as used when one on top of it was. Sizes of trees
+// that nobody measured yet are measured here. The decision is in gc.cc.
 #include "cache/gc/gc_state.h"
 
 #include <fcntl.h>

@@ -73,7 +73,7 @@ TEST_CASE("an index of an older version is brought to ours and keeps what it kno
   CHECK(Store(temp.options()).find(made.key));
 }
 
-TEST_CASE("an index of a newer version is left alone, and ours is begun beside it, with a note") {
+TEST_CASE("an index of a newer version is left alone, and ours is begun next to it, with a note") {
   TempStore temp;
   Made newer, own;
   {

@@ -89,7 +89,7 @@ TEST_CASE("a cache in a directory is read as it was written") {
   CHECK(backend->name() == "directory " + place.directory);
 }
 
-TEST_CASE("what is no layout, or lacks the tag, is not found") {
+TEST_CASE("what is not a layout, or lacks the tag, is not found") {
   Place place;
   CHECK(read_code(*place.open()) == ErrorCode::not_found);
   place.put_cache(*place.open("one"), "RUN x");

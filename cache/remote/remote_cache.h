@@ -22,7 +22,7 @@ namespace cbuild::cache {
 /// What was read from one place.
 struct RemoteDocument {
   RemoteIndex index;
-  std::string locator;  ///< of what lies beside the index: Layer::fetch_from without kCacheOrigin
+  std::string locator;  ///< of the repository of the index: Layer::fetch_from without kCacheOrigin
 };
 
 /// One place to import from. `read` may be slow and may throw Error; called once, on a thread of its own
@@ -52,7 +52,7 @@ class RemoteCache {
   /// A record by any of its keys. On a hit the store has it from now on too, with its layers as lazy ones; nothing
   /// is fetched. Waits for sources that are being read only if those that are there do not have it.
   std::optional<Record> find(const Digest& key);
-  /// A cache mount by Store::CacheMountInfo::key, as a layer to fetch and unpack.
+  /// A cache mount by CacheMountInfo::key, as a layer to fetch and unpack.
   std::optional<Layer> mount(const std::string& key);
 
  private:

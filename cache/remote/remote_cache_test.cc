@@ -179,7 +179,7 @@ TEST_CASE("a slow source is not waited for beyond the patience, nor at the end")
                    "warning: cache registry slow is not waited for any longer") == 1);
 }
 
-TEST_CASE("a layer that cannot be had any more makes its records misses") {
+TEST_CASE("a layer that is not available any more makes its records misses") {
   Far far;
   TempStore near;
   Store store(near.options());

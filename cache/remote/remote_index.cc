@@ -65,7 +65,7 @@ RemoteIndex::LayerEntry parse_layer(const Value& value) {
   layer.diff_id = digest(json::text(value, "diffId"), "diffId");
   layer.blob = parse_blob(value);
   layer.origin = json::text(value, "origin");
-  if (!layer.origin.empty() && !layer.origin.starts_with(kOriginScheme)) bad("an origin that is no image");
+  if (!layer.origin.empty() && !layer.origin.starts_with(kOriginScheme)) bad("an origin that is not an image");
   layer.description = json::text(value, "description");
   layer.created_ns = json::integer(value, "created");
   return layer;

@@ -28,7 +28,7 @@ struct RemoteIndex {
   struct LayerEntry {
     Digest diff_id;
     oci::Descriptor blob;  ///< empty digest in an inline document: the image's layer of that diff id
-    std::string origin;    ///< "docker-image://..." of a base that holds the blob; empty: it lies beside this
+    std::string origin;    ///< "docker-image://..." of a base that holds the blob; empty: it lies next to this
     std::string description;
     std::int64_t created_ns = 0;
     bool operator==(const LayerEntry&) const = default;
@@ -50,7 +50,7 @@ struct RemoteIndex {
   };
   struct MountEntry {
     std::string id;   ///< as in RUN --mount=type=cache,id=
-    std::string key;  ///< Store::CacheMountInfo::key
+    std::string key;  ///< CacheMountInfo::key
     Digest diff_id;
     oci::Descriptor blob;
     bool operator==(const MountEntry&) const = default;
@@ -65,7 +65,7 @@ struct RemoteIndex {
 
 /// The same index gives the same bytes.
 std::string to_json(const RemoteIndex& index);
-/// Throws Error{corrupt} for what is no such document, in any way; {unsupported} for a later version.
+/// Throws Error{corrupt} for what is not such a document, in any way; {unsupported} for a later version.
 RemoteIndex parse_remote_index(std::string_view json);
 
 /// Puts an index together: layers and chains once each, records by their first key.

@@ -89,7 +89,7 @@ TEST_CASE("hostile cache indexes are refused") {
   CHECK(refusal(altered(R"("chain":2)", R"("chain":"2")")) != "accepted");
   CHECK(refusal(altered(sha256("i1").str(), "sha256:../../etc")) != "accepted");
   CHECK(refusal(altered(sha256("mount").hex(), "../../../etc/passwd")) == "cache index: a mount without a key");
-  CHECK(refusal(altered("docker-image://", "oci-layout:///etc/")) == "cache index: an origin that is no image");
+  CHECK(refusal(altered("docker-image://", "oci-layout:///etc/")) == "cache index: an origin that is not an image");
   CHECK(refusal(altered("application/vnd.oci.image.layer.v1.tar+zstd", "text/html")) != "accepted");
   CHECK(refusal(altered(R"("size":101)", R"("size":-1)")) == "cache index: a blob of negative size");
   CHECK(refusal(altered(R"("op","x")", R"("op")")) == "cache index: \"parts\" is not a list of pairs");

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// Every rule: what sets it off, what does not, and what it says. Named after the reference's own tests. Here: rules
+// Every rule: what sets it off, what does not, and what it says. Named after BuildKit's own tests. Here: rules
 // about the file and its FROMs.
 #include "frontend/lower/check_fixture.h"
 

@@ -23,7 +23,7 @@ struct CheckResult {
 /// it.
 std::string check_text(const CheckResult& result);
 
-/// The reference's lint result: warnings, sources (base64), buildError.
+/// BuildKit's lint result: warnings, sources (base64), buildError.
 std::string check_json(const CheckResult& result);
 
 }  // namespace cbuild::frontend

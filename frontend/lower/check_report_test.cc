@@ -73,7 +73,7 @@ TEST_CASE("a rule without a page") {
         std::string::npos);
 }
 
-TEST_CASE("JSON has the reference's shape") {
+TEST_CASE("JSON has BuildKit's shape") {
   const std::string text = "FROM scratch\nMAINTAINER \\\n  me\n";
   const Json json = Json::parse(check_json(check(text)));
   const Json range = Json::array(

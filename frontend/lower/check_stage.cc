@@ -55,7 +55,7 @@ const PathPatternList* ignored_paths(const StageLowering& stage) {
   }
 }
 
-/// Steers the build and is no variable of it.
+/// Steers the build and is not a variable of it.
 bool is_build_setting(std::string_view name) {
   return name == "BUILDKIT_SBOM_SCAN_CONTEXT" || name == "BUILDKIT_SBOM_SCAN_STAGE";
 }

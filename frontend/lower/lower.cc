@@ -68,7 +68,7 @@ std::vector<std::size_t> wanted_stages(const StageTable& table, std::size_t targ
   return out;
 }
 
-/// What the user wrote wrong is told first, before what cannot be had.
+/// Mistakes of the user are told first, before failures to pull.
 void lower_stages_or_throw(BuildState& build) {
   try {
     lower_stages(build);
@@ -109,7 +109,7 @@ LoweredTarget finish_target(BuildState& build, std::size_t index) {
   return out;
 }
 
-/// Reports every name that is no stage, before any image is asked for.
+/// Reports every name that is not a stage, before any image is asked for.
 void check_targets(const StageTable& table, const std::vector<std::string>& targets) {
   std::vector<Diagnostic> wrong;
   for (const std::string& target : targets) {

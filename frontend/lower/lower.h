@@ -48,7 +48,7 @@ struct LoweredTargets {
 };
 
 /// As lower(), for each of `targets` (at least one) in place of `options.target`; each target has its own TARGETSTAGE.
-/// Names that are no stage are reported together.
+/// Names that are not stages are reported together.
 LoweredTargets lower_targets(const Dockerfile& dockerfile, const LowerOptions& options,
                              const std::vector<std::string>& targets, ImageResolver& images);
 

@@ -6,7 +6,7 @@
 namespace cbuild::frontend {
 
 /// Checks --chmod: an octal number up to 07777, or the symbolic form of chmod(1). Throws Error{input} with
-/// the reference's texts.
+/// BuildKit's texts.
 void check_chmod(std::string_view mode);
 
 }  // namespace cbuild::frontend

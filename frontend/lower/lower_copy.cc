@@ -1,4 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
+//
+// COPY and ADD become one file op. Sources of different kinds (files of a stage or context, repositories, URLs,
+// heredocs) become inputs of it, in the order of the line; neighbours from one input share an action, so that rules
+// about several sources see them together. Heredocs exist in a tree of their own first. With --link the op works on
+// nothing, and a merge puts its layer on the root: it need not run again when the root changes.
 #include <algorithm>
 
 #include "base/path_pattern.h"
@@ -30,7 +35,7 @@ std::string expand_flag(const StageLowering& stage, const std::optional<Text>& f
   return flag ? stage.expand(*flag) : "";
 }
 
-/// A link that also changes modes is not one: the reference then copies plainly.
+/// A link that also changes modes is not one: BuildKit then copies plainly.
 bool makes_link(const CopyRequest& request) { return request.syntax.link && request.chmod.empty(); }
 
 void check_checksum(const StageLowering& stage, const CopyRequest& request) {

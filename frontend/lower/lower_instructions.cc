@@ -31,7 +31,7 @@ std::optional<std::vector<std::string>> none_if_empty(std::vector<std::string> w
   return words;
 }
 
-/// The reference sorts the words as written, so that history shows "$b" before "80" whatever it expands to.
+/// BuildKit sorts the words as written, so that history shows "$b" before "80" whatever it expands to.
 std::vector<std::string> expand_ports(const StageLowering& stage, const std::vector<Text>& ports) {
   std::vector<Text> sorted = ports;
   std::stable_sort(sorted.begin(), sorted.end(), [](const Text& a, const Text& b) { return a.value < b.value; });

@@ -121,7 +121,7 @@ TEST_CASE("a PATH is always there") {
         Texts{"A=1", "PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"});
 }
 
-TEST_CASE("proxies are given beside the key and stay out of history, unless they are declared") {
+TEST_CASE("proxies are not part of the key and stay out of history, unless they are declared") {
   Build build;
   build.options.build_args = {{"http_proxy", "http://p"}, {"NO_PROXY", "x"}};
   const Lowered plain = build.run("FROM a\nRUN x\n");

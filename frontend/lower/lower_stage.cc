@@ -1,4 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
+//
+// The state of a stage while its instructions are executed one by one: root vertex, config, scope, step numbers. A
+// stage starts from a base image, from another stage or from nothing (begin_stage); a base's ONBUILD triggers run
+// before its own instructions. The meaning of each instruction is in lower_instructions.cc, lower_copy.cc and
+// lower_run.cc; lower.cc calls the stages in order and collects what is wrong.
 #include "frontend/lower/lower_stage.h"
 
 #include <algorithm>
@@ -22,7 +27,7 @@ bool is_step(const Instruction& instruction) {
          std::holds_alternative<WorkdirInstruction>(instruction.body);
 }
 
-/// The reference counts every trigger as a step, whatever it does.
+/// BuildKit counts every trigger as a step, whatever it does.
 std::size_t count_steps(const StageInfo& info, const PlannedStage& plan) {
   const std::vector<Instruction>& own = info.syntax->instructions;
   const auto steps = static_cast<std::size_t>(std::count_if(own.begin(), own.end(), is_step));
@@ -93,7 +98,7 @@ StageState start_of(BuildState& build, const StageInfo& info) {
     state.base_name = base->name;
     if (base->image) state.base_digest = base->image->manifest;
     state.image.config.on_build.clear();
-    state.image.extra.clear();  // the reference drops what it does not know
+    state.image.extra.clear();  // BuildKit drops what it does not know
   } else {
     state.platform = build.options.target_platform;
     state.image = scratch_config(state.platform);

@@ -75,7 +75,7 @@ TEST_CASE_FIXTURE(SeveralTargets, "triggers of a stage that several targets reac
         Texts{"# Executing 1 build trigger"});
 }
 
-TEST_CASE_FIXTURE(SeveralTargets, "all names that are no stage are reported before any image is asked for") {
+TEST_CASE_FIXTURE(SeveralTargets, "all names that are not stages are reported before any image is asked for") {
   try {
     run("FROM a AS builder\nFROM b AS x\n", {"x", "biulder", "nothing"});
     FAIL("accepted");

@@ -36,7 +36,7 @@ TEST_CASE("an image is pinned by its manifest, the config and its history are in
   CHECK(lowered.target.layer_vertices.empty());
 }
 
-TEST_CASE("what a base's config holds beyond the known fields is dropped, as the reference does") {
+TEST_CASE("what a base's config holds beyond the known fields is dropped, as BuildKit does") {
   Build build;
   build.images.images["a"] = FakeImages::plain_image();
   build.images.images["a"].extra = {{"docker_version", "\"1\""}};

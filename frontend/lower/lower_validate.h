@@ -12,7 +12,7 @@ namespace cbuild::frontend {
 /// of mounts. Throws DiagnosticError.
 void validate_instruction(const Instruction& instruction);
 
-/// Refuses build arguments whose meaning the reference has dropped. Throws DiagnosticError.
+/// Refuses build arguments whose meaning BuildKit has dropped. Throws DiagnosticError.
 void validate_build_args(const std::map<std::string, std::string>& build_args);
 
 /// validate_instruction() for every stage, reached or not. Throws DiagnosticError with all that is wrong.

@@ -68,7 +68,7 @@ Strings places(const Dockerfile& file) {
   return out;
 }
 
-TEST_CASE("without the directive INCLUDE is no instruction, and the hint names the directive") {
+TEST_CASE("without the directive INCLUDE is not an instruction, and the hint names the directive") {
   CHECK(error("FROM scratch\nINCLUDE common.df\n", {{"common.df", "ENV A=1\n"}}) ==
         "Dockerfile:2:1: error: unknown instruction: INCLUDE\n"
         "  2 | INCLUDE common.df\n"

@@ -10,7 +10,7 @@
 #include "frontend/stages/scope.h"
 #include "oci/image_config.h"
 
-/// The texts of "history" as the reference frontend writes them, byte for byte: they are part of the config
+/// The texts of "history" as BuildKit's frontend writes them, byte for byte: they are part of the config
 /// and with that of the image's digest.
 namespace cbuild::frontend {
 

@@ -34,7 +34,7 @@ class NamedContexts {
   std::map<std::string, std::string> values_;  // by canonical name
 };
 
-/// "docker.io/library/busybox:latest" -> "busybox"; a text that is no reference stays as it is.
+/// "docker.io/library/busybox:latest" -> "busybox"; a text that is not a reference stays as it is.
 std::string familiar_name(std::string_view name);
 
 /// Sorts out the value of a context. Throws Error{input}.

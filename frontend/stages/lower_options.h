@@ -94,12 +94,12 @@ struct LowerOptions {
       named_contexts;        ///< name -> value as given; local directories as absolute paths "local:/dir"
   std::string context_path;  ///< absolute directory of the main context; empty: none (stdin Dockerfile)
   std::vector<std::string> context_ignore;   ///< patterns of its ignore file
-  std::optional<solver::Op> context_source;  ///< the main context is no directory: a GitSource or HttpSource
+  std::optional<solver::Op> context_source;  ///< the main context is not a directory: a GitSource or HttpSource
   oci::Platform target_platform, build_platform;
   bool platform_given = false;  ///< --platform was used
   bool no_cache = false;
   std::vector<std::string> no_cache_filter;  ///< "STAGE" or "STAGE:LINE"
-  bool only_used_args = false;  ///< ARGs that a RUN cannot be seen to use (arg_usage.h) are no part of its key
+  bool only_used_args = false;  ///< ARGs that a RUN cannot be seen to use (arg_usage.h) are not part of its key
   std::map<std::string, std::string> secret_hashes;  ///< by id: keyed hashes of the values that are part of keys
   std::string network;                               ///< "", "default", "host", "none": build-wide mode
   std::vector<std::string> allow;                    ///< entitlements: network.host, security.insecure

@@ -19,7 +19,7 @@ struct GitRef {
   bool operator==(const GitRef&) const = default;
 };
 
-/// nullopt: `text` is no git remote. An http(s) URL is one only if its path ends in ".git".
+/// nullopt: `text` is not a git remote. An http(s) URL is one only if its path ends in ".git".
 /// `allow_bare_github`: "github.com/x/y" is one too, as for build contexts; for ADD that is a local path.
 /// Throws Error{input} for a remote with a bad query.
 std::optional<GitRef> parse_git_ref(std::string_view text, bool allow_bare_github);

@@ -87,7 +87,7 @@ TEST_CASE("query errors") {
   CHECK(git_error("https://h/x.git?mtime=now") == "invalid mtime value: \"now\" (must be \"checkout\" or \"commit\")");
 }
 
-TEST_CASE("http URLs are what is no repository") {
+TEST_CASE("an http URL that is not a repository's is a file's") {
   CHECK(is_http_url("https://h/x.tar.gz"));
   CHECK(is_http_url("http://h/x.git/info"));
   CHECK_FALSE(is_http_url("https://h/x.git#main"));

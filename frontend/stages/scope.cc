@@ -14,7 +14,7 @@ namespace {
 
 constexpr std::string_view kEpochArg = "SOURCE_DATE_EPOCH";
 
-/// Arguments that steer the build and are no variables of its commands.
+/// Arguments that steer the build and are not variables of its commands.
 bool is_environment_arg(std::string_view name) {
   return name != "BUILDKIT_SBOM_SCAN_CONTEXT" && name != "BUILDKIT_SBOM_SCAN_STAGE";
 }

@@ -244,7 +244,7 @@ void StageTable::check_cycles() const {
   }
 }
 
-/// The reference counts images, contexts and empty mounts as stages when it decides whether a single one
+/// BuildKit counts images, contexts and empty mounts as stages when it decides whether a single one
 /// needs its name shown.
 bool StageTable::uses_outside_stages() const {
   const auto outside = [this](const Instruction& instruction) {

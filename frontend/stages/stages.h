@@ -17,7 +17,7 @@ namespace cbuild::frontend {
 /// Where COPY --from or the from= of a mount points: a stage of the file, else an image or a named context.
 struct Origin {
   std::optional<std::size_t> stage;
-  std::string reference;  ///< as written, when it is no stage
+  std::string reference;  ///< as written, when it is not a stage
 
   bool operator==(const Origin&) const = default;
 };
@@ -56,7 +56,7 @@ class StageTable {
   std::vector<Origin> origins(const Instruction& instruction) const;
   /// --from of a COPY: a stage by name or number, else an image or context. nullopt: the build context.
   std::optional<Origin> copy_origin(const CopyInstruction& copy) const;
-  /// from= of a mount; numbers are no stages here.
+  /// from= of a mount; numbers are not stages here.
   Origin mount_origin(const std::string& from) const;
 
   /// Names for "did you mean".

@@ -89,7 +89,7 @@ void Checks::throw_if_errors() const {
   throw DiagnosticError({{Severity::error,
                           {},
                           cat("lint violation found for rules: ", join(list, ", ")),
-                          "error=true makes errors of warnings; docs/checks.md tells how to mend or skip each",
+                          "error=true makes errors of warnings; docs/checks.md tells how to fix or skip each",
                           {}}});
 }
 

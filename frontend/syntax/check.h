@@ -45,10 +45,10 @@ struct CheckRule {
   Check check;
   std::string_view name;  ///< as skip= has it
   std::string_view description;
-  std::string_view anchor;    ///< of its section in docs/checks.md and of its page at the reference
+  std::string_view anchor;    ///< of its section in docs/checks.md and of its page in Docker's documentation
   bool experimental = false;  ///< off unless asked for
 
-  /// Page of the rule at the reference; empty where it has none.
+  /// Page of the rule in Docker's documentation; empty where it has none.
   std::string url() const;
 };
 
@@ -73,9 +73,9 @@ struct CheckOptions {
   bool operator==(const CheckOptions&) const = default;
 };
 
-/// Throws Error{input} with the reference's texts.
+/// Throws Error{input} with BuildKit's texts.
 CheckOptions parse_check_options(std::string_view text);
-/// A note at `span` for each name in `options` that is no rule's.
+/// A note at `span` for each name in `options` that is not a rule's.
 std::vector<Diagnostic> unknown_rule_notes(const CheckOptions& options, const Span& span);
 
 /// Collects findings. What an instruction is told to be spared ("# check=skip=X" above it) is dropped, and so is what

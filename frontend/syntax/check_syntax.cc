@@ -79,7 +79,7 @@ void for_each_instruction(const Dockerfile& dockerfile, const Visit& visit) {
   }
 }
 
-/// ARGs above the first FROM do not count, as at the reference.
+/// ARGs above the first FROM do not count, as in BuildKit.
 void check_casing(const Dockerfile& dockerfile, Checks& checks) {
   std::size_t lower = 0, upper = 0;
   for_each_instruction(dockerfile, [&](const Instruction& instruction) {

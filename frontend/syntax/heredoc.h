@@ -15,14 +15,14 @@ namespace cbuild::frontend {
 /// nullopt if it is none. The escape character is always a backslash. Throws Error{input} for quotes that do not close.
 std::optional<Heredoc> parse_heredoc(std::string_view word);
 
-/// The same, but a word with open quotes is no heredoc either (sources and destinations of COPY).
+/// The same, but a word with open quotes is not a heredoc either (sources and destinations of COPY).
 std::optional<Heredoc> try_parse_heredoc(std::string_view word);
 
 struct HeredocOnLine {
   Heredoc heredoc;
   Range word;  ///< of the operator in the line; the whole line where quoting hides it
 };
-/// The heredocs that a logical line announces, in order. A line that is no well-formed shell text has none.
+/// The heredocs that a logical line announces, in order. A line that is not well-formed shell text has none.
 std::vector<HeredocOnLine> find_heredocs(std::string_view line);
 
 /// `body` without the tabs at the start of each line.

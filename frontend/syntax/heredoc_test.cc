@@ -45,7 +45,7 @@ TEST_CASE("dash and descriptor") {
   CHECK(parse_heredoc("99999999999999999999<<EOF")->fd == std::numeric_limits<unsigned>::max());
 }
 
-TEST_CASE("words that are no heredocs") {
+TEST_CASE("words that are not heredocs") {
   for (const char* word : {"", "EOF", "<<", "<<-", "<EOF", "<<<EOF", "\"<<EOF\"", "&&<<EOF", "<<EOF sh", "<<''"}) {
     CAPTURE(word);
     CHECK_FALSE(parse_heredoc(word));
@@ -64,7 +64,7 @@ TEST_CASE("heredocs of a line, in order") {
   CHECK(names("RUN x <<EOF; y") == Strings{"EOF;"});
 }
 
-TEST_CASE("a line that is no shell text has none") {
+TEST_CASE("a line that is not shell text has none") {
   CHECK(names("RUN echo don't <<EOF") == Strings{});
   CHECK(names("RUN echo ${x^^} <<EOF") == Strings{});
   CHECK(names("RUN echo \"don't\" ${x:?} <<EOF") == Strings{"EOF"});

@@ -9,7 +9,7 @@
 
 namespace cbuild::frontend {
 
-/// RUN --mount, parsed. Meaning and defaults as in the reference (dockerfile reference, "RUN --mount").
+/// RUN --mount, parsed. Meaning and defaults as in BuildKit (Dockerfile reference, "RUN --mount").
 struct MountSpec {
   enum class Type { bind, cache, tmpfs, secret, ssh } type = Type::bind;
   enum class Sharing { shared, private_, locked } sharing = Sharing::shared;
@@ -22,11 +22,11 @@ struct MountSpec {
 };
 
 /// Parses the CSV of one --mount, at the point of the build where it is used. `expand` is applied to every value but
-/// from=. Ids and targets that follow from each other are left as given. Throws Error{input} with the reference's texts
+/// from=. Ids and targets that follow from each other are left as given. Throws Error{input} with BuildKit's texts
 /// and a suggestion as hint for unknown keys, types and sharing modes.
 MountSpec parse_mount(std::string_view csv, const std::function<std::string(std::string_view)>& expand);
 
-/// What can be said before variables are known: throws Error{input} for text that is no CSV and for a variable in
+/// What can be said before variables are known: throws Error{input} for text that is not CSV and for a variable in
 /// from=.
 void check_mount(std::string_view csv);
 

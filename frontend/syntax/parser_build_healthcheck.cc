@@ -76,7 +76,7 @@ InstructionBody build_healthcheck(const Statement& statement, Report& report) {
   if (!command) return check;
   const std::string word = to_upper(statement.view(type));
   if (word == "NONE") {
-    // Its flags are ignored, as in the reference.
+    // Its flags are ignored, as in BuildKit.
     check.none = true;
     if (!is_missing(*command)) report.error(statement.span(rest), "HEALTHCHECK NONE takes no arguments");
     return check;

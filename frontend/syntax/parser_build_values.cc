@@ -99,7 +99,7 @@ InstructionBody build_label(const Statement& statement, Report& report) {
 }
 
 InstructionBody build_arg(const Statement& statement, Report& report) {
-  // Flags of ARG are ignored, as in the reference.
+  // Flags of ARG are ignored, as in BuildKit.
   ArgInstruction arg;
   for (const Range word : split_quoted(statement.view(statement.rest), statement.escape)) {
     const Range place = statement.in_rest(word);
@@ -141,7 +141,7 @@ InstructionBody build_workdir(const Statement& statement, Report& report) {
 }
 
 InstructionBody build_stopsignal(const Statement& statement, Report& report) {
-  // Flags of STOPSIGNAL are ignored, as in the reference.
+  // Flags of STOPSIGNAL are ignored, as in BuildKit.
   return StopsignalInstruction{rest_of_line(statement, "STOPSIGNAL", report)};
 }
 

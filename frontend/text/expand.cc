@@ -279,7 +279,7 @@ std::string Expander::braced(const VariableReference& reference) {
   return with_word(reference.name, modifier);
 }
 
-/// `${name<modifier>word}`. The reference reads the word before it looks at the value or at the letter after a colon.
+/// `${name<modifier>word}`. BuildKit reads the word before it looks at the value or at the letter after a colon.
 std::string Expander::with_word(std::string_view name, std::string_view modifier) {
   const char operation = modifier.size() > 1 || modifier.front() != ':' ? modifier.back() : '\0';
   const bool empty_is_unset = modifier.front() == ':';

@@ -28,8 +28,8 @@ struct Expansion {
   std::vector<std::string> unset;  ///< names that were used and not set, each once, in order of use
 };
 
-/// Word expansion of the reference (`$n`, `${n:-w}`, `${n#p}`, `${n/p/r}`, quotes, escapes), into one word. Throws
-/// Error{input} with the reference's text: "unsupported modifier", "n: is not allowed to be unset", ... with the word
+/// Word expansion of BuildKit (`$n`, `${n:-w}`, `${n#p}`, `${n/p/r}`, quotes, escapes), into one word. Throws
+/// Error{input} with BuildKit's text: "unsupported modifier", "n: is not allowed to be unset", ... with the word
 /// as context. The words inside `${}` are expanded whether they are needed or not. Nesting is bounded by kMaxNesting
 /// and the text produced on the way by 16 MiB beyond the word itself; invalid UTF-8 in the word becomes U+FFFD.
 Expansion expand_word(std::string_view word, const Environment& environment, const ExpandOptions& options);

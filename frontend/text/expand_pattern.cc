@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // A pattern is a row of segments with a star between each two. From a given start, taking the leftmost place for every
 // segment leaves the most room to those after it, so the leftmost place of the last one gives the shortest match and
-// its rightmost place the longest. No choice is ever taken back, and what the reference gets from a regular expression
+// its rightmost place the longest. No choice is ever taken back, and what BuildKit gets from a regular expression
 // comes out the same.
 #include "frontend/text/expand_pattern.h"
 

@@ -64,7 +64,7 @@ Range range_of(std::string_view text, const boost::iterator_range<const char*>& 
 }  // namespace
 
 FlagsPrefix parse_flags(std::string_view text, char escape) {
-  // The reference takes each byte of a flag for a Latin-1 character, which mangles names outside ASCII; here they stay.
+  // BuildKit takes each byte of a flag for a Latin-1 character, which mangles names outside ASCII; here they stay.
   FlagsPrefix prefix;
   FlagWord flag;
   const auto put = [&](auto& context) { flag.word += x3::_attr(context); };

@@ -63,7 +63,7 @@ bool LineReader::read(Physical& line) {
 }
 
 void LineReader::note_comment(std::string_view line) {
-  // One byte is dropped, not the '#': an indented comment keeps it, as in the reference, and so describes nothing.
+  // One byte is dropped, not the '#': an indented comment keeps it, as in BuildKit, and so describes nothing.
   std::string text(utf8::trim(line.substr(1)));
   if (text.empty()) {
     comment_.clear();

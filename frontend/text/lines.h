@@ -74,7 +74,7 @@ class LineReader {
   std::optional<std::size_t> too_long_;
 };
 
-/// Whether the first character of `line` that is no blank is '#'.
+/// Whether the first character of `line` that is not a blank is '#'.
 bool is_comment(std::string_view line);
 /// `line` without a continuation mark at its end; nullopt if it has none. The mark is the escape character, blanks may
 /// follow, and another escape character right before it takes its meaning away.

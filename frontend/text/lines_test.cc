@@ -22,7 +22,7 @@ std::vector<std::string> texts(const std::string& text, char escape = '\\') {
 
 using Texts = std::vector<std::string>;
 
-TEST_CASE("blank lines and comments are no lines") {
+TEST_CASE("blank lines and comments are not lines") {
   CHECK(texts("").empty());
   CHECK(texts("\n \t\n# c\n  # d\n").empty());
   CHECK(texts("\nA\n\n# c\nB") == Texts{"A", "B"});

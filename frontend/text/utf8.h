@@ -5,7 +5,7 @@
 #include <string>
 #include <string_view>
 
-/// UTF-8 as the reference reads it: a byte that starts no valid sequence is one character, U+FFFD.
+/// UTF-8 as BuildKit reads it: a byte that starts no valid sequence is one character, U+FFFD.
 namespace cbuild::frontend::utf8 {
 
 inline constexpr char32_t kReplacement = 0xFFFD;

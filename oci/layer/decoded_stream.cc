@@ -55,7 +55,7 @@ struct DecodedStream::Impl {
   std::condition_variable changed;
   std::uint64_t decoded = 0, digested = 0, consumed = 0;
   bool decoding = false, digesting = false, ended = false, stopped = false;
-  bool alone = false;  ///< no second thread can be had, so that the caller does everything
+  bool alone = false;  ///< no second thread could be started, so that the caller does everything
   std::exception_ptr error;
   std::jthread thread;
 };

@@ -86,7 +86,7 @@ class GzipDecoder {
     return size - state_->avail_out;
   }
 
-  /// Another member follows, or the end, or bytes that are no gzip and are not ours.
+  /// Another member follows, or the end, or bytes that are not gzip and are not ours.
   void end_member() {
     if (state_->avail_in == 0 && !refill()) {
       ended_ = true;

@@ -85,7 +85,7 @@ TEST_CASE("symlinks on the way are resolved inside the target") {
   CHECK(jail.exists(jail.path().substr(1) + "/victim"));
 }
 
-TEST_CASE("symlinks already in the target are no way out either") {
+TEST_CASE("symlinks already in the target are not a way out either") {
   Jail jail;
   TreeMaker(jail.fd()).symlink("old", "../outside").symlink("a/b", "../../../outside").symlink("loop", "loop");
   jail.unpack_all({file_member("old/x"), file_member("a/b/y")});

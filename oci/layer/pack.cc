@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// One walk, one pass: scan -> tar -> block -> digest of the tar beside compression -> blob store, which digests what it
-// gets.
+// One walk, one pass: scan -> tar -> block -> digest of the tar and compression at once -> blob store, which digests
+// what it gets.
 #include "oci/layer/pack.h"
 
 #include <fcntl.h>

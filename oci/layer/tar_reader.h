@@ -19,7 +19,7 @@ struct TarMember {
 };
 
 /// Reads a tar stream (ustar, pax, GNU, v7; sparse members) with libarchive, and no other format. Names come out as the
-/// bytes that are in the archive, whatever the locale. Throws Error{corrupt} for what is no tar.
+/// bytes that are in the archive, whatever the locale. Throws Error{corrupt} for what is not a tar.
 class TarReader {
  public:
   /// Gives the next bytes of the stream, valid until its next call; empty at the end. May throw.

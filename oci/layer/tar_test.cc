@@ -93,7 +93,7 @@ TEST_CASE("names of every length and alphabet") {
   check_round_trip(members);
 }
 
-TEST_CASE("names are bytes, also those that are no UTF-8") {
+TEST_CASE("names are bytes, also those that are not UTF-8") {
   check_round_trip({link_member("first", "日本語"), file_member("grüße/日本語"), file_member("latin1-\xe9\xff"),
                     file_member("with\nnewline"), file_member(" blank "), link_member("l\xff", "\xfe\xff/x"),
                     link_member("h", "grüße/日本語", EntryType::hardlink), dir_member(std::string(200, '\xe9'))});
@@ -190,7 +190,7 @@ TEST_CASE("what GNU tar writes is read: long names, sparse members, old formats"
   }
 }
 
-TEST_CASE("what is no tar is an error, not an empty archive") {
+TEST_CASE("what is not a tar is an error, not an empty archive") {
   const std::string tar = make_tar({file_member("a", std::string(5000, 'x')), file_member("b")});
   CHECK_THROWS_AS(read_tar(random_bytes(10'000)), Error);
   CHECK_THROWS_AS(read_tar("short"), Error);

@@ -79,7 +79,7 @@ UnpackResult unpack(int source_fd, int target_dirfd, const UnpackOptions& option
 
 namespace {
 
-/// Reads the members of an archive in a regular file, from its offset, until `take` says false. False: it is no
+/// Reads the members of an archive in a regular file, from its offset, until `take` says false. False: it is not an
 /// archive, or breaks.
 bool scan_members(int fd, const std::function<bool(const TarMember&)>& take) {
   if (!S_ISREG(sys::stat_fd(fd).st_mode)) return false;

@@ -19,7 +19,7 @@ namespace cbuild::oci::layer {
 enum class Whiteouts {
   overlay,  ///< char 0:0 devices and the opaque xattr, for a directory that becomes an overlay lower
   apply,    ///< deletes in the target at once, for a flat tree
-  keep,     ///< not special; for archives that are no layers (ADD)
+  keep,     ///< not special; for archives that are not layers (ADD)
 };
 
 struct UnpackOptions {
@@ -56,7 +56,7 @@ UnpackResult unpack(int source_fd, int target_dirfd, const UnpackOptions& option
 bool is_archive(int fd);
 
 /// Newest modification time, in seconds since the epoch, of the regular files in such an archive; nullopt if there is
-/// none, or the content is no archive or a broken one. The descriptor's offset is left alone.
+/// none, or the content is not an archive or a broken one. The descriptor's offset is left alone.
 std::optional<std::int64_t> newest_file_time(int fd);
 
 }  // namespace cbuild::oci::layer

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// Unpacks hostile bytes into a directory beside a canary, which must not change. The first byte chooses the options.
+// Unpacks hostile bytes into a directory next to a canary, which must not change. The first byte chooses the options.
 #include <fcntl.h>
 #include <sys/mman.h>
 #include <unistd.h>

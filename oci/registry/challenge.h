@@ -26,7 +26,7 @@ class ScopeSet {
   ScopeSet() = default;
   static ScopeSet pull(const std::string& repository) { return ScopeSet("repository:" + repository + ":pull"); }
   static ScopeSet push(const std::string& repository) { return ScopeSet("repository:" + repository + ":pull,push"); }
-  /// Blank-separated scopes, as challenges carry them. What is no scope is skipped.
+  /// Blank-separated scopes, as challenges carry them. What is not a scope is skipped.
   explicit ScopeSet(std::string_view scopes) { add(scopes); }
 
   void add(std::string_view scopes);

@@ -37,7 +37,7 @@ TEST_CASE_FIXTURE(PullFixture, "429 with Retry-After 0 and 1") {
   CHECK(registry.server->count("GET", "/manifests/") == 3);
 }
 
-TEST_CASE_FIXTURE(PullFixture, "a pull quota is no reason to go on asking") {
+TEST_CASE_FIXTURE(PullFixture, "a pull quota is not a reason to go on asking") {
   registry.script = [](const http::FakeRequest& r) -> std::optional<http::FakeResponse> {
     if (!is_manifest(r)) return std::nullopt;
     return error_response(429, "TOOMANYREQUESTS", "You have reached your pull rate limit.");

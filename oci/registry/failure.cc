@@ -15,8 +15,8 @@ namespace {
 constexpr std::size_t kMostEntries = 5;
 
 constexpr std::string_view kClientCertificateHint =
-    "the registry wants a client certificate: put it into /etc/docker/certs.d/<host>/client.cert, and its key beside "
-    "it into client.key";
+    "the registry wants a client certificate: put it into /etc/docker/certs.d/<host>/client.cert, and its key "
+    "into client.key there";
 
 std::string_view certificate_hint(const std::string& text) {
   if (text.find("subject name") != std::string::npos)

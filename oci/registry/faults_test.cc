@@ -87,7 +87,7 @@ TEST_CASE_FIXTURE(FaultFixture, "statuses of a manifest") {
        "too many redirects", 11},
       {"a redirect to nowhere", "GET", "/manifests/", kAlways, with_status(302), ErrorCode::network, "HTTP 302", 1},
       {"a redirect to a file", "GET", "/manifests/", kAlways, with_status(302, {{"Location", "file:///etc/passwd"}}),
-       ErrorCode::network, "no http URL", 1},
+       ErrorCode::network, "not http or https", 1},
       {"a redirect into the cloud's own network", "GET", "/manifests/", kAlways,
        with_status(302, {{"Location", "http://169.254.169.254/latest/"}}), ErrorCode::network, "inside this machine",
        1},

@@ -52,7 +52,7 @@ void read_directory(const std::string& path, http::TlsConfig& tls) {
     if (!name.ends_with(".cert") || !tls.certificate.empty()) continue;
     const std::string key = name.substr(0, name.size() - 4) + "key";
     if (std::find(names.begin(), names.end(), key) == names.end()) {
-      throw Error(ErrorCode::input, cat(join_path(path, name), ": ", key, " is missing beside it"));
+      throw Error(ErrorCode::input, cat(join_path(path, name), ": ", key, " is missing"));
     }
     tls.certificate = join_path(path, name);
     tls.key = join_path(path, key);

@@ -133,7 +133,7 @@ http::Url Session::follow(const Call& call, const http::Url& from, std::string_v
   const auto refuse = [&](std::string_view why) {
     throw Error(ErrorCode::network, cat(call.doing, ": ", from.host, " leads to ", why));
   };
-  if (!next) refuse("something that is no http URL");
+  if (!next) refuse("a URL that is not http or https");
   if (next->scheme == "http" && from.scheme == "https" && !call.endpoint.insecure) {
     refuse("plain http at " + next->host);
   }

@@ -51,7 +51,7 @@ class Session {
   /// Where a Location header leads. Throws Error{network} for what must not be followed: other schemes, plain
   /// http from a secure registry, an address inside this machine.
   http::Url follow(const Call& call, const http::Url& from, std::string_view location) const;
-  /// Throws for an answer that is no success.
+  /// Throws for an answer that is not a success.
   [[noreturn]] void fail(const Call& call, const Answer& answer);
 
   /// Text for a message with secrets removed.

@@ -11,7 +11,7 @@
 
 namespace cbuild::solver {
 
-/// One thing that a step was made of differently before.
+/// One part of a step that was different before.
 struct Difference {
   enum class Kind { instruction, argument, variable, secret, file, files, base, step, option };
   Kind kind = Kind::instruction;

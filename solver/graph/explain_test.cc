@@ -40,7 +40,7 @@ TEST_CASE("files: content, mode, owner, type, attributes, new, removed") {
   CHECK(found[0].after == digest("2"));
 }
 
-TEST_CASE("a symlink's target is no content") {
+TEST_CASE("a symlink's target is not content") {
   CHECK(texts({{"path l", cat("symlink - 0:0 ", digest("1"))}}, {{"path l", cat("symlink - 0:0 ", digest("2"))}})[0]
             .starts_with("l: target changed"));
 }

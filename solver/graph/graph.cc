@@ -10,7 +10,7 @@ namespace cbuild::solver {
 
 namespace {
 
-/// `ignore_cache` is part of it, so that readers of a vertex that must run anew are not taken for readers of
+/// `ignore_cache` is part of it, so that readers of a vertex that must run again are not taken for readers of
 /// a cached one.
 Digest vertex_digest(const Graph& graph, const Vertex& vertex) {
   CanonicalWriter writer;
@@ -35,7 +35,7 @@ void relax_ulimits(std::vector<Ulimit>& kept, const std::vector<Ulimit>& others)
   }
 }
 
-/// Settings are no part of the digest, so equal vertices may differ in them.
+/// Settings are not part of the digest, so equal vertices may differ in them.
 void relax_limits(ExecSettings& kept, const ExecSettings& other) {
   relax_ulimits(kept.ulimits, other.ulimits);
   kept.shm_size = std::max(kept.shm_size, other.shm_size);

@@ -73,11 +73,11 @@ TEST_CASE("different vertices stay apart") {
 TEST_CASE("a vertex that ignores the cache is told apart, and so are its readers") {
   Graph graph;
   const VertexId base = graph.add(image("a"));
-  Vertex anew = run("x", {base});
-  anew.ignore_cache = true;
-  const VertexId normal = graph.add(run("x", {base})), ignoring = graph.add(anew);
+  Vertex uncached = run("x", {base});
+  uncached.ignore_cache = true;
+  const VertexId normal = graph.add(run("x", {base})), ignoring = graph.add(uncached);
   CHECK(normal != ignoring);
-  CHECK(graph.add(anew) == ignoring);
+  CHECK(graph.add(uncached) == ignoring);
   CHECK(graph.add(run("y", {normal})) != graph.add(run("y", {ignoring})));
 }
 

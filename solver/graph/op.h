@@ -21,8 +21,7 @@ struct ImageSource {
   Digest manifest;
   std::string platform;  ///< "linux/amd64"
   Digest chain_id;       ///< of its diff ids
-  std::string
-      locator;  ///< "docker-image://docker.io/library/x:tag@sha256:...", "oci-layout://PATH@sha256:...", "store://NAME"
+  std::string locator;   ///< "docker-image://docker.io/library/x:tag@sha256:...", "oci-layout://PATH@sha256:..."
 
   bool operator==(const ImageSource&) const = default;
 };
@@ -122,7 +121,7 @@ struct ExecOp {
   bool operator==(const ExecOp&) const = default;
 };
 
-/// How a command is run: nothing here changes what a cache may tell apart. Beside an ExecOp, on its vertex.
+/// How a command is run: nothing here changes what a cache may tell apart. It is on the vertex, next to the op.
 struct ExecSettings {
   std::vector<std::string> argument_names;       ///< in ExecOp::environment by ARG; for explanations
   std::vector<std::string> unkeyed_environment;  ///< "NAME=value" of ARGs that the command cannot be seen to use

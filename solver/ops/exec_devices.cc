@@ -70,7 +70,7 @@ sandbox::DeviceNode complete(sandbox::DeviceNode node) {
   const std::string& path = node.host_path.empty() ? node.path : node.host_path;
   struct stat info {};
   if (::stat(path.c_str(), &info) != 0) throw_errno(errno, cat("device ", path));
-  if (!S_ISCHR(info.st_mode) && !S_ISBLK(info.st_mode)) throw Error(ErrorCode::input, cat(path, " is no device"));
+  if (!S_ISCHR(info.st_mode) && !S_ISBLK(info.st_mode)) throw Error(ErrorCode::input, cat(path, " is not a device"));
   node.type = S_ISBLK(info.st_mode) ? 'b' : 'c';
   node.major = major(info.st_rdev);
   node.minor = minor(info.st_rdev);

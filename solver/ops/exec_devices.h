@@ -40,7 +40,7 @@ std::vector<std::string> granted_devices(const std::vector<DeviceRequest>& reque
 /// machine's nodes. Throws Error.
 void apply_edits(const sandbox::cdi::Edits& edits, sandbox::Spec& spec, std::vector<UniqueFd>& descriptors);
 
-/// Gives a step the devices that its op asks for ("NAME" or "NAME,required"). Returns a line for its log for each thing
+/// Gives a step the devices that its op asks for ("NAME" or "NAME,required"). Returns a line for its log for each part
 /// that is left out. Throws Error.
 std::vector<std::string> add_devices(const ExecOp& op, const LocalExecSettings& settings, sandbox::Spec& spec,
                                      std::vector<UniqueFd>& descriptors);

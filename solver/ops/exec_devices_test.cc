@@ -73,7 +73,7 @@ TEST_CASE("edits replace variables and complete nodes from the machine") {
   CHECK(spec.mounts[0].read_only);
   CHECK(descriptors.size() == 1);
   edits.nodes = {{.path = "/dev/x", .type = '\0', .host_path = "/etc/passwd"}};
-  CHECK_THROWS_WITH_AS(apply_edits(edits, spec, descriptors), "/etc/passwd is no device", Error);
+  CHECK_THROWS_WITH_AS(apply_edits(edits, spec, descriptors), "/etc/passwd is not a device", Error);
 }
 
 }  // namespace cbuild::solver::ops

@@ -1,4 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
+//
+// The mounts of a RUN: from values of the op to descriptors that the sandbox mounts. Everything is opened here, before
+// the step starts, because a descriptor cannot be redirected by what a step writes. Cache mounts come first and in one
+// order, so that two steps with several locked caches never wait for each other. An empty cache mount is filled from
+// `from`, or from a remote cache that has its content.
 #include "solver/ops/exec_mounts.h"
 
 #include <fcntl.h>
@@ -84,7 +89,7 @@ class MountBuilder {
   unsigned ssh_count_ = 0;
 };
 
-/// Null for an input that is no local directory.
+/// Null for an input that is not a local directory.
 const LocalSource* MountBuilder::local_source(int input) const {
   return context_.local_source(*request_.vertex, static_cast<std::size_t>(input));
 }

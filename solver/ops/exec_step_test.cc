@@ -210,7 +210,7 @@ TEST_CASE("a command that was cancelled is not tried again") {
   CHECK(world.runner.specs.size() == expected);
 }
 
-TEST_CASE("a sandbox that could not be made is no failure of the command, and is not tried again") {
+TEST_CASE("a sandbox that could not be made is not a failure of the command, and is not tried again") {
   World world;
   const std::pair<sandbox::SetupFault, ErrorCode> rows[] = {
       {sandbox::SetupFault::machine, ErrorCode::unsupported},

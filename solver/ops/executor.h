@@ -26,7 +26,7 @@ class StoreExecutor final : public Executor {
   Result rebase(const ExecuteRequest& request, const Result& found) override;
   void execute(const ExecuteRequest& request, Completion done) override;
   void cancel() override;
-  /// Writes what local scans learnt back to the store.
+  /// Writes the digests of local scans back to the store.
   void save_scans() noexcept;
 
   struct Impl;

@@ -82,7 +82,7 @@ TEST_CASE("an image is its layers, by what its manifest says of them") {
     image.save(world);
     CHECK(world.failed(image.vertex(), {}).error.code() == ErrorCode::corrupt);
   }
-  SUBCASE("an index is no manifest") {
+  SUBCASE("an index is not a manifest") {
     image.digest =
         oci::put_blob(world.store.blobs(), oci::to_json(oci::Index{}), std::string(oci::media_type::kIndex)).digest;
     CHECK(world.failed(image.vertex(), {}).error.code() == ErrorCode::corrupt);
@@ -171,7 +171,7 @@ TEST_CASE("owners by name and symbolic modes") {
   CHECK(world.mode(result, "made/dir") == 0750);
   CHECK(view.lookup("made/dir")->st.st_uid == 7);
   CHECK(world.mode(result, "made") == 0755);
-  copy.chown = "unknown";  // the reference takes it for root
+  copy.chown = "unknown";  // BuildKit takes it for root
   CHECK(world.view(world.done(world.file_op({copy}), {base, from})).lookup("to/f")->st.st_uid == 0);
 }
 

@@ -72,7 +72,7 @@ UniqueFd open_subdir(int root, const std::string& path) {
   for (const std::string& part : split(path, '/')) {
     const auto st = sys::try_stat_at(at.get(), part);
     if (!st) throw Error(ErrorCode::input, cat("subdir ", path, ": ", part, " is not in the repository"));
-    if (!S_ISDIR(st->st_mode)) throw Error(ErrorCode::input, cat("subdir ", path, ": ", part, " is no directory"));
+    if (!S_ISDIR(st->st_mode)) throw Error(ErrorCode::input, cat("subdir ", path, ": ", part, " is not a directory"));
     at = sys::open_at(at.get(), part, O_RDONLY | O_DIRECTORY | O_NOFOLLOW);
   }
   return at;

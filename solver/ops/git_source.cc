@@ -1,4 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
+//
+// Repositories by URL, with the git program. Each remote has one bare repository in the store, held by one
+// process at a time; a repository that git calls broken is made again, once. As little is fetched as the server allows:
+// the ref with depth 1, else the commit by its name, else all refs.
 #include "solver/ops/git_source.h"
 
 #include <unistd.h>

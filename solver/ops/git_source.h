@@ -31,7 +31,7 @@ class GitSources {
   explicit GitSources(SourceAccess access);
   ~GitSources();
 
-  /// Asked once per build. Throws Error{not_found} for a ref that is not there, {input} for one that is no ref,
+  /// Asked once per build. Throws Error{not_found} for a ref that is not there, {input} for one that is not a ref,
   /// {denied}, {network}.
   GitCommit pin(const std::string& remote, const std::string& ref);
   /// The committer's time of a commit, in seconds since the epoch. `ref`: where it was found; may be empty.

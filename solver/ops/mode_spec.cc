@@ -80,7 +80,7 @@ mode_t permission_bits(const Action& action, mode_t old_mode, mode_t before, boo
   return bits;
 }
 
-/// As the reference does, which follows BSD's chmod(1): "=" takes the setuid and setgid bits of its classes away, of
+/// As BuildKit does, which follows BSD's chmod(1): "=" takes the setuid and setgid bits of its classes away, of
 /// directories too, except where it copies another class ("u=g"), and leaves the sticky bit unless it is named.
 /// `before` is the mode before all actions.
 mode_t apply(const Action& action, mode_t mode, mode_t before, bool directory) {

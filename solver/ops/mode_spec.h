@@ -12,7 +12,7 @@ namespace cbuild::solver::ops {
 using ModeChange = std::function<mode_t(mode_t old_mode, bool directory)>;
 
 /// --chmod: an octal number ("755") or the symbolic form of chmod(1) with umask 0 ("u=rwX,go=rX", "+x", "g=u"). An
-/// empty text keeps the mode. Throws Error{input} with the reference's text for anything else.
+/// empty text keeps the mode. Throws Error{input} with BuildKit's text for anything else.
 ModeChange parse_mode_change(std::string_view text);
 
 /// Whether `text` is the octal form, which also applies to parents that a copy creates.

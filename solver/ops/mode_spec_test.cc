@@ -33,7 +33,7 @@ TEST_CASE("chmod parameters change modes as chmod(1) does") {
   }
 }
 
-TEST_CASE("bad chmod parameters are refused with the reference's text") {
+TEST_CASE("bad chmod parameters are refused with BuildKit's text") {
   for (const char* text : {"64a", "8", "10000", "u", "z+x", "u=q", "+x,"}) {
     CAPTURE(text);
     CHECK_THROWS_AS(parse_mode_change(text), Error);

@@ -64,7 +64,7 @@ class PlannedTree {
   std::string resolve(const std::string& path) const;
 
   /// mkdir -p of a resolved path. Missing parts get `mode`, `owner`, and `mtime_ns` (0 where it is not given), existing
-  /// ones are taken up unchanged. Throws Error{input} when a part is no directory.
+  /// ones are taken up unchanged. Throws Error{input} when a part is not a directory.
   void make_dirs(const std::string& path, mode_t mode, Ownership owner, std::optional<std::int64_t> mtime_ns);
   /// The directory at a path that make_dirs() made. Valid until a name above it is cleared.
   PlannedNode& directory(const std::string& path);
@@ -76,7 +76,7 @@ class PlannedTree {
   void clear(const std::string& path);
   /// An empty directory in the place of anything in the merged view that is none; its parent is planned.
   void replace_by_directory(const std::string& path);
-  /// A new entry that is no directory, in the place of a planned one if there is one; its parent is planned.
+  /// A new entry that is not a directory, in the place of a planned one if there is one; its parent is planned.
   void add(const std::string& path, PlannedNode node);
   std::uint64_t new_link_group() { return ++link_groups_; }
 
@@ -89,7 +89,7 @@ class PlannedTree {
  private:
   struct Found {
     const PlannedNode* node = nullptr;
-    bool hidden = false;  ///< something planned on the way is no directory
+    bool hidden = false;  ///< something planned on the way is not a directory
   };
   Found find(const std::string& path) const;
   bool make_dir_entry(const std::string& path);

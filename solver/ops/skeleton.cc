@@ -38,7 +38,7 @@ void add_target(const cache::TreeView& root, const std::string& path, bool direc
   for (const std::string& part : prefixes(path)) {
     sandbox::SkeletonEntry entry{.path = part};
     if (const auto existing = root.lookup(part)) {
-      if (!S_ISDIR(existing->st.st_mode)) return;  // the mount itself will say that its target is no directory
+      if (!S_ISDIR(existing->st.st_mode)) return;  // the mount itself will say that its target is not a directory
       entry.mode = existing->st.st_mode & 07777;
       entry.uid = existing->st.st_uid;
       entry.gid = existing->st.st_gid;

@@ -39,7 +39,7 @@ class TreeCopier {
   /// `source` has to live as long as the plan.
   TreeCopier(const cache::TreeView& source, PlannedTree& destination, CopyRules rules);
 
-  /// One entry that is no directory, to a resolved path whose parent is planned.
+  /// One entry that is not a directory, to a resolved path whose parent is planned.
   void copy_file(const std::string& from, const std::string& to);
   /// The content of directory `from` into directory `to`, merging; `to` is planned. Nested directories that exist are
   /// given the source's mode and owner again; an existing top one keeps its own but gets the source's time. `fresh`:

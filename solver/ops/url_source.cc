@@ -1,4 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
+//
+// A URL is pinned to its content before the build: a conditional GET with the validators of what it gave before, so
+// that an unchanged file moves no byte. For each URL the latest contents are remembered as metadata of the source in
+// the store; the content itself is a blob, which gc may take, and is then fetched again and compared.
 #include "solver/ops/url_source.h"
 
 #include <fcntl.h>
@@ -139,7 +143,7 @@ std::string UrlSources::Impl::authorization(const std::string& url) const {
 
 http::DownloadRequest UrlSources::Impl::request_for(const std::string& url) const {
   const auto parsed = http::parse_url(without_user_info(url));
-  if (!parsed) throw Error(ErrorCode::input, cat(shown_url(url), " is no valid http URL"));
+  if (!parsed) throw Error(ErrorCode::input, cat(shown_url(url), " is not a valid http URL"));
   http::DownloadRequest request;
   request.url = *parsed;
   request.authorization = authorization(url);

@@ -30,13 +30,13 @@ class UrlSources {
   ~UrlSources();
 
   /// The current content. Asked once per build. Where the URL is known to have given `expected` there is no request at
-  /// all. Throws what http::Downloader::get() throws, and Error{input} for what is no http URL.
+  /// all. Throws what http::Downloader::get() throws, and Error{input} for what is not an http URL.
   UrlContent pin(const std::string& url, const Digest& expected);
   /// Brings `content` into the store's blobs, if it is not there. Throws Error{corrupt} when the URL gives something
   /// else now.
   void fetch(const std::string& url, const Digest& content);
   /// Newest modification time of the regular files in an archive; nullopt for no archive, or one without any. `url` is
-  /// where the content can be had.
+  /// where the content is fetched from.
   std::optional<std::int64_t> newest_file(const std::string& url, const Digest& content);
 
  private:

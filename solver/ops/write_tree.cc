@@ -36,7 +36,7 @@ struct Item {
   const PlannedNode* node;
 };
 
-/// Best effort, as the reference: a file system or a user namespace may refuse some.
+/// Best effort, as BuildKit: a file system or a user namespace may refuse some.
 void copy_xattrs(int from, int to) {
   for (const sys::Xattr& xattr : sys::list_xattrs(from))
     if (!belongs_to_overlay(xattr)) (void)fsetxattr(to, xattr.name.c_str(), xattr.value.data(), xattr.value.size(), 0);
@@ -53,7 +53,7 @@ class TreeWriter {
     write_items();
     for (const auto& [existing, name] : links_)
       if (linkat(root_, existing.c_str(), root_, name.c_str(), 0) != 0) throw_errno(errno, cat("link /", name));
-    // Deepest first: to set a time is no change of what is above.
+    // Deepest first: to set a time is not a change of what is above.
     for (std::size_t i = directories_.size(); --i > 0;) finish_directory(directories_[i]);
     if (tree_.sets_root_mtime()) set_mtime(root_, ".", tree_.root().mtime);
   }

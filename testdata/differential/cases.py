@@ -125,7 +125,7 @@ def read_topic(path: pathlib.Path):
         elif line.strip() and not line.startswith("#"):
             key, colon, value = line.partition(":")
             if not colon or key not in SETTINGS:
-                raise BadCase(f"{path}:{number}: {line!r} is no setting")
+                raise BadCase(f"{path}:{number}: {line!r} is not a setting")
             case.settings.setdefault(key, []).append(value.strip())
     for case in cases:
         if case.parts and case.parts[-1].text.endswith("\n\n"):
@@ -193,7 +193,7 @@ def make_entry(root: pathlib.Path, part: Part, time: int):
             listener.bind(f"/proc/self/fd/{here}/{path.name}")
         os.close(here)
     else:
-        raise BadCase(f"{part.kind} is no kind of part")
+        raise BadCase(f"{part.kind} is not a kind of part")
     return path
 
 

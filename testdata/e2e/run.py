@@ -67,7 +67,7 @@ def listing(archive):
 
 def subset(want, have, where=""):
     if isinstance(want, dict):
-        check(isinstance(have, dict), f"{where}: {have!r} is no object")
+        check(isinstance(have, dict), f"{where}: {have!r} is not an object")
         for key, value in want.items():
             if value is None:
                 check(key not in have or have[key] is None, f"{where}.{key}: should be absent, is {have.get(key)!r}")
