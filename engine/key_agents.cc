@@ -34,10 +34,10 @@ bool accepts(const std::string& path) {
 }
 
 void wait_for_socket(const std::string& path, const std::string& program) {
-  constexpr std::int64_t kPatienceNs = 30'000'000'000;
+  constexpr std::int64_t kTimeoutNs = 30'000'000'000;
   const timespec pause{0, 2'000'000};
   for (const std::int64_t begin = sys::monotonic_ns(); !accepts(path); ::nanosleep(&pause, nullptr))
-    if (sys::monotonic_ns() - begin > kPatienceNs) throw Error(ErrorCode::unsupported, cat(program, " does not start"));
+    if (sys::monotonic_ns() - begin > kTimeoutNs) throw Error(ErrorCode::unsupported, cat(program, " does not start"));
 }
 
 bool find_program(const std::string& name, const Environment& environment) {

@@ -17,7 +17,7 @@
 namespace cbuild::sandbox {
 namespace {
 
-constexpr int kPatienceMs = 4000;
+constexpr int kTimeoutMs = 4000;
 
 /// A step with 500 layers needs as many descriptors.
 rlimit raise_open_files() {
@@ -87,7 +87,7 @@ Zygote::~Zygote() {
   // It kills its steps, takes its cgroups away and ends; if it cannot, it is ended, and its steps with it.
   impl_->socket->shut_down();
   pollfd polled{impl_->pidfd.get(), POLLIN, 0};
-  if (::poll(&polled, 1, kPatienceMs) != 1) ::kill(impl_->pid, SIGKILL);
+  if (::poll(&polled, 1, kTimeoutMs) != 1) ::kill(impl_->pid, SIGKILL);
   while (::waitpid(impl_->pid, nullptr, 0) < 0 && errno == EINTR) {
   }
 }

@@ -21,10 +21,10 @@
 #include "sandbox/cgroup.h"
 #include "sandbox/host_traits.h"
 #include "sandbox/kernel.h"
-#include "sandbox/minder.h"
 #include "sandbox/mount_template.h"
-#include "sandbox/pid_shelter.h"
+#include "sandbox/pid_namespace.h"
 #include "sandbox/seccomp_filter.h"
+#include "sandbox/subreaper.h"
 #include "sandbox/zygote.h"
 
 namespace cbuild::sandbox {
@@ -141,8 +141,10 @@ class ZygoteProcess {
   void reap();
   void ended(RunningChild child, int status, const rusage& usage);
   void kill_everything();
-  bool minded() const { return configuration_.mode == Mode::masked_proc || configuration_.mode == Mode::chroot; }
-  void send_signal(pid_t pid, int number) const { ::kill(pid, minded() && number == SIGKILL ? SIGUSR1 : number); }
+  bool has_subreaper() const { return configuration_.mode == Mode::masked_proc || configuration_.mode == Mode::chroot; }
+  void send_signal(pid_t pid, int number) const {
+    ::kill(pid, has_subreaper() && number == SIGKILL ? SIGUSR1 : number);
+  }
 
   PacketSocket socket_;
   const rlimit open_files_;
@@ -182,7 +184,7 @@ void ZygoteProcess::open_workshop() {
   // Half of it cannot be made twice, so the first error stands for all steps.
   if (workshop_error_) throw *workshop_error_;
   try {
-    if (!minded()) enter_pid_shelter();
+    if (!has_subreaper()) enter_pid_namespace();
     workshop_.emplace(configuration_);
   } catch (const Error& error) {
     workshop_error_ = error;
@@ -235,9 +237,9 @@ void ZygoteProcess::clone_child(std::uint64_t id, setup::Plan plan, const std::v
   child.mount_template = workshop_->mounts ? workshop_->mounts->fd() : -1;
   child.filter = &workshop_->program;
   child.open_files = open_files_;
-  const long pid = kernel::clone_process(minded() ? 0 : plan.namespaces, placement.cgroup_fd);
+  const long pid = kernel::clone_process(has_subreaper() ? 0 : plan.namespaces, placement.cgroup_fd);
   if (pid == 0) {
-    if (minded()) mind(child);
+    if (has_subreaper()) run_as_subreaper(child);
     setup::run_setup(child);
   }
   if (pid < 0) throw_errno(static_cast<int>(-pid), "clone a process in new namespaces");

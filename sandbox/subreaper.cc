@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-#include "sandbox/minder.h"
+#include "sandbox/subreaper.h"
 
 #include <fcntl.h>
 #include <sys/prctl.h>
@@ -78,14 +78,14 @@ void close_all_but(int a, int b) {
 
 }  // namespace
 
-void mind(setup::Child& child) {
+void run_as_subreaper(setup::Child& child) {
   sigset_t set;
   sigemptyset(&set);
   for (const int signal : {SIGTERM, SIGUSR1, SIGCHLD}) sigaddset(&set, signal);
   sigprocmask(SIG_SETMASK, &set, nullptr);
   ::prctl(PR_SET_PDEATHSIG, SIGUSR1);
   ::prctl(PR_SET_CHILD_SUBREAPER, 1);
-  ::prctl(PR_SET_NAME, "cbuild-minder");
+  ::prctl(PR_SET_NAME, "cbuild-reaper");
   const UniqueFd signals(::signalfd(-1, &set, SFD_CLOEXEC));
   int code = 125;
   const long command = signals ? kernel::clone_process(child.plan.namespaces, -1) : -EMFILE;

@@ -8,6 +8,6 @@ namespace cbuild::sandbox {
 /// to its own death signal. The process it was before stays behind as a guard: it ends when the inner one
 /// does, gives it some seconds to end at SIGTERM, and takes it along when it is killed itself. Signals that
 /// are blocked stay so. Throws Error.
-void enter_pid_shelter();
+void enter_pid_namespace();
 
 }  // namespace cbuild::sandbox

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-#include "sandbox/pid_shelter.h"
+#include "sandbox/pid_namespace.h"
 
 #include <sched.h>
 #include <sys/prctl.h>
@@ -16,7 +16,7 @@
 namespace cbuild::sandbox {
 namespace {
 
-constexpr timespec kPatience{3, 0};
+constexpr timespec kTimeout{3, 0};
 
 [[noreturn]] void guard(pid_t inner) {
   ::prctl(PR_SET_NAME, "cbuild-guard");
@@ -30,7 +30,7 @@ constexpr timespec kPatience{3, 0};
   bool hurry = false;
   for (;;) {
     if (::waitpid(inner, nullptr, WNOHANG) == inner) ::_exit(0);
-    const int signal = hurry ? ::sigtimedwait(&set, nullptr, &kPatience) : ::sigwaitinfo(&set, nullptr);
+    const int signal = hurry ? ::sigtimedwait(&set, nullptr, &kTimeout) : ::sigwaitinfo(&set, nullptr);
     if (signal < 0 && errno == EAGAIN) ::_exit(1);
     if (signal == SIGTERM) hurry = true;  // the inner one sees its socket end, too
   }
@@ -38,7 +38,7 @@ constexpr timespec kPatience{3, 0};
 
 }  // namespace
 
-void enter_pid_shelter() {
+void enter_pid_namespace() {
   // Blocked before the fork, so that an early death of the inner process is not missed.
   sigset_t set;
   sigemptyset(&set);

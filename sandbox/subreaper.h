@@ -11,6 +11,6 @@ namespace cbuild::sandbox {
 /// with the command's code, or 128 + signal. Called in a process cloned for it. A process that is faster at
 /// forking than this at killing can escape; so can one that the step's user may ptrace. Both are said in
 /// docs/security.md.
-[[noreturn]] void mind(setup::Child& child);
+[[noreturn]] void run_as_subreaper(setup::Child& child);
 
 }  // namespace cbuild::sandbox
