@@ -24,8 +24,8 @@ struct Slot {
 }  // namespace
 
 struct BlockStream::Impl {
-  Impl(Crew& crew_in, Compression compression_in, int level_in, ByteSink sink_in, ByteSink tap_in)
-      : crew(crew_in),
+  Impl(TaskGroup& tasks_in, Compression compression_in, int level_in, ByteSink sink_in, ByteSink tap_in)
+      : tasks(tasks_in),
         compression(compression_in),
         level(level_in),
         sink(std::move(sink_in)),
@@ -45,13 +45,13 @@ struct BlockStream::Impl {
   void run_tap();
   void run_sink();
   void finish_inline();
-  void finish_crew();
+  void finish_tasks();
   void emit(std::span<const std::byte> bytes) {
     if (!bytes.empty()) sink(bytes);
   }
   BlockCodec take_codec();
 
-  Crew& crew;
+  TaskGroup& tasks;
   const Compression compression;
   const int level;
   const ByteSink sink, tap;
@@ -83,7 +83,7 @@ BlockCodec BlockStream::Impl::take_codec() {
 /// Hands the current slot to the lanes and waits until the next one is free.
 void BlockStream::Impl::dispatch() {
   if (dispatched == 0) {
-    std::vector<Slot> ring(2 * Crew::width() + 2);
+    std::vector<Slot> ring(2 * TaskGroup::width() + 2);
     ring[0] = std::move(slots[0]);
     slots = std::move(ring);
   }
@@ -94,9 +94,9 @@ void BlockStream::Impl::dispatch() {
     ++dispatched;
     start_tap = tap && !std::exchange(tap_running, true);
   }
-  crew.post([this, index] { compress(index); });
-  if (start_tap) crew.post([this] { run_tap(); });
-  crew.help_until([this] {
+  tasks.post([this, index] { compress(index); });
+  if (start_tap) tasks.post([this] { run_tap(); });
+  tasks.help_until([this] {
     const std::scoped_lock lock(mutex);
     const std::uint64_t done = tap ? std::min(tapped, sunk) : sunk;
     return dispatched - done < slots.size();
@@ -167,9 +167,9 @@ void BlockStream::Impl::finish_inline() {
   emit(only.output.content());
 }
 
-void BlockStream::Impl::finish_crew() {
+void BlockStream::Impl::finish_tasks() {
   if (current().input.size() > 0) dispatch();
-  crew.help_until([this] {
+  tasks.help_until([this] {
     const std::scoped_lock lock(mutex);
     return sunk == dispatched && (!tap || tapped == dispatched) && !sink_running && !tap_running;
   });
@@ -178,10 +178,10 @@ void BlockStream::Impl::finish_crew() {
   emit(tail.content());
 }
 
-BlockStream::BlockStream(Crew& crew, Compression compression, int level, ByteSink sink, ByteSink tap)
-    : impl_(std::make_unique<Impl>(crew, compression, level, std::move(sink), std::move(tap))) {}
+BlockStream::BlockStream(TaskGroup& tasks, Compression compression, int level, ByteSink sink, ByteSink tap)
+    : impl_(std::make_unique<Impl>(tasks, compression, level, std::move(sink), std::move(tap))) {}
 BlockStream::~BlockStream() {
-  if (!impl_->finished) impl_->crew.stop();
+  if (!impl_->finished) impl_->tasks.stop();
 }
 
 std::span<std::byte> BlockStream::room() {
@@ -217,7 +217,7 @@ void BlockStream::write_zeros(std::uint64_t count) {
 }
 
 void BlockStream::finish() {
-  impl_->dispatched == 0 ? impl_->finish_inline() : impl_->finish_crew();
+  impl_->dispatched == 0 ? impl_->finish_inline() : impl_->finish_tasks();
   impl_->finished = true;
 }
 

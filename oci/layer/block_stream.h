@@ -7,7 +7,7 @@
 #include <span>
 
 #include "oci/layer/compression.h"
-#include "oci/layer/crew.h"
+#include "oci/layer/task_group.h"
 
 namespace cbuild::oci::layer {
 
@@ -17,8 +17,8 @@ namespace cbuild::oci::layer {
 /// function.
 class BlockStream {
  public:
-  /// `tap` sees the uncompressed bytes and may be null. `crew` outlives the stream.
-  BlockStream(Crew& crew, Compression compression, int level, ByteSink sink, ByteSink tap = nullptr);
+  /// `tap` sees the uncompressed bytes and may be null. `tasks` outlives the stream.
+  BlockStream(TaskGroup& tasks, Compression compression, int level, ByteSink sink, ByteSink tap = nullptr);
   ~BlockStream();
   BlockStream(const BlockStream&) = delete;
   BlockStream& operator=(const BlockStream&) = delete;

@@ -31,8 +31,8 @@ std::string_view media_type(Compression compression, bool docker_types) {
 }
 
 struct ParallelCompressor::Impl {
-  Impl(Compression compression, int level, ByteSink sink) : stream(crew, compression, level, std::move(sink)) {}
-  Crew crew;
+  Impl(Compression compression, int level, ByteSink sink) : stream(tasks, compression, level, std::move(sink)) {}
+  TaskGroup tasks;
   BlockStream stream;
 };
 

@@ -130,7 +130,7 @@ void Extractor::make_directory(const Place& place, const TarMember& member) {
   }
   UniqueFd fd = sys::open_at(place.fd(), place.name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW);
   if (opaque) whiteouts_.make_opaque(fd.get());
-  dress(fd.get(), member, *place.dir, member.entry.mode | kOwnerAll);
+  apply_metadata(fd.get(), member, *place.dir, member.entry.mode | kOwnerAll);
   if (options_.directories != nullptr) options_.directories->insert(place.path);
   late_dirs_.push_back({place.path, member.entry.mode, mtime_of(member)});
   dirs_.remember(place.path, make_target_dir(std::move(fd)));
@@ -154,7 +154,7 @@ void Extractor::make_file(const Place& place, const TarMember& member, const Nex
   }
   UniqueFd fd = create_file(place);
   if (member.has_data) write_content(fd.get(), member, data);
-  dress(fd.get(), member, *place.dir, member.entry.mode);
+  apply_metadata(fd.get(), member, *place.dir, member.entry.mode);
   fd.close_checked();
 }
 
@@ -165,7 +165,7 @@ void Extractor::make_symlink(const Place& place, const TarMember& member) {
     replace(place);
     if (symlinkat(target, place.fd(), place.c_name()) != 0) throw_errno(errno, "make symlink");
   }
-  dress_by_name(place, member);
+  apply_metadata_by_name(place, member);
 }
 
 void Extractor::make_node(const Place& place, const TarMember& member) {
@@ -182,11 +182,11 @@ void Extractor::make_node(const Place& place, const TarMember& member) {
   }
   if (err == EPERM && entry.type != EntryType::fifo) {
     ++devices_as_files_;
-    dress(create_file(place).get(), member, *place.dir, entry.mode);
+    apply_metadata(create_file(place).get(), member, *place.dir, entry.mode);
     return;
   }
   if (err != 0) throw_errno(err, "make device");
-  dress_by_name(place, member);
+  apply_metadata_by_name(place, member);
 }
 
 void Extractor::make_hardlink(const Place& place, const TarMember& member) {
@@ -229,7 +229,7 @@ bool Extractor::keeps_owner(const Owner& owner, const TargetDir& dir) const {
 }
 
 /// Everything but the content, for a file or directory that was just made.
-void Extractor::dress(int fd, const TarMember& member, const TargetDir& dir, mode_t mode) const {
+void Extractor::apply_metadata(int fd, const TarMember& member, const TargetDir& dir, mode_t mode) const {
   const Owner owner = owner_of(member);
   if (!keeps_owner(owner, dir) || member.entry.type == EntryType::directory)
     sys::set_owner(fd, "", owner.uid, owner.gid);
@@ -239,8 +239,9 @@ void Extractor::dress(int fd, const TarMember& member, const TargetDir& dir, mod
   if (futimens(fd, both) != 0) throw_errno(errno, "set times");
 }
 
-/// As dress(), for what cannot be opened. There is no race to lose: the name was just made in a directory that is ours.
-void Extractor::dress_by_name(const Place& place, const TarMember& member) const {
+/// As apply_metadata(), for what cannot be opened. There is no race to lose: the name was just made in a directory that
+/// is ours.
+void Extractor::apply_metadata_by_name(const Place& place, const TarMember& member) const {
   const Owner owner = owner_of(member);
   if (!keeps_owner(owner, *place.dir)) sys::set_owner(place.fd(), place.c_name(), owner.uid, owner.gid);
   for (const sys::Xattr& xattr : member.entry.xattrs) {

@@ -57,8 +57,8 @@ class Extractor {
   void replace(const Place& place);
   Owner owner_of(const TarMember& member) const;
   bool keeps_owner(const Owner& owner, const TargetDir& dir) const;
-  void dress(int fd, const TarMember& member, const TargetDir& dir, mode_t mode) const;
-  void dress_by_name(const Place& place, const TarMember& member) const;
+  void apply_metadata(int fd, const TarMember& member, const TargetDir& dir, mode_t mode) const;
+  void apply_metadata_by_name(const Place& place, const TarMember& member) const;
   void adjust_link(const Place& place, const TarMember& member, const struct stat& st) const;
 
   const UnpackOptions& options_;

@@ -139,8 +139,8 @@ void TreePacker::copy_sparse(int fd, const ScannedEntry& entry) {
   }
 }
 
-void pack_entries(ScanSource& source, Crew& crew, BlockStream& out, const PackOptions& options) {
-  TreeScan scan(source, crew);
+void pack_entries(ScanSource& source, TaskGroup& tasks, BlockStream& out, const PackOptions& options) {
+  TreeScan scan(source, tasks);
   TreePacker packer(out, options);
   ScannedEntry entry;
   while (scan.next(entry)) packer.add(entry);
@@ -161,9 +161,9 @@ PackedLayer pack_source(ScanSource& source, BlobStore& blobs, const PackOptions&
     tar_digest.emplace();
     tap = [&](std::span<const std::byte> bytes) { tar_digest->update(bytes); };
   }
-  Crew crew;
-  BlockStream out(crew, options.compression, options.level, sink, tap);
-  pack_entries(source, crew, out, options);
+  TaskGroup tasks;
+  BlockStream out(tasks, options.compression, options.level, sink, tap);
+  pack_entries(source, tasks, out, options);
   layer.descriptor.media_type = media_type(options.compression);
   layer.descriptor.digest = writer->commit();
   layer.diff_id = tar_digest ? tar_digest->finish() : layer.descriptor.digest;
@@ -182,9 +182,9 @@ PackedLayer pack_planned(PlannedEntries& entries, BlobStore& blobs, const PackOp
 }
 
 void write_tree_tar(int dirfd, const ByteSink& sink, const PackOptions& options) {
-  Crew crew;
-  BlockStream out(crew, Compression::none, 0, sink);
-  pack_entries(*scan_directory_tree(dirfd, ScanRules{.overlay = false}), crew, out, options);
+  TaskGroup tasks;
+  BlockStream out(tasks, Compression::none, 0, sink);
+  pack_entries(*scan_directory_tree(dirfd, ScanRules{.overlay = false}), tasks, out, options);
 }
 
 }  // namespace cbuild::oci::layer

@@ -80,7 +80,7 @@ class PlannedSource final : public ScanSource {
   PlannedEntries& entries_;
 };
 
-/// A batch that is scanned by the crew.
+/// A batch that is scanned by a task.
 struct Ahead {
   explicit Ahead(std::shared_ptr<ScanBatch> of) : batch(std::move(of)) {}
   void scan_all() {
@@ -108,7 +108,7 @@ std::unique_ptr<ScanSource> scan_planned_tree(PlannedEntries& entries) {
 }
 
 struct TreeScan::Impl {
-  Impl(ScanSource& source_in, Crew& crew_in) : source(source_in), crew(crew_in) {}
+  Impl(ScanSource& source_in, TaskGroup& tasks_in) : source(source_in), tasks(tasks_in) {}
 
   void begin();
   void post(std::shared_ptr<ScanBatch> batch);
@@ -117,7 +117,7 @@ struct TreeScan::Impl {
   bool next_ahead(ScannedEntry& entry);
 
   ScanSource& source;
-  Crew& crew;
+  TaskGroup& tasks;
   std::shared_ptr<ScanBatch> alone;  ///< the only batch of a small tree, scanned entry by entry
   std::size_t next_of_alone = 0;
   std::deque<std::shared_ptr<Ahead>> ahead;
@@ -134,14 +134,14 @@ void TreeScan::Impl::begin() {
     alone = std::move(first);
     return;
   }
-  max_ahead = std::min<std::size_t>(2 * Crew::width() + 2, kMaxBatchesAhead);
+  max_ahead = std::min<std::size_t>(2 * TaskGroup::width() + 2, kMaxBatchesAhead);
   post(std::move(first));
   post(std::move(second));
 }
 
 void TreeScan::Impl::post(std::shared_ptr<ScanBatch> batch) {
   ahead.push_back(std::make_shared<Ahead>(std::move(batch)));
-  crew.post([mine = ahead.back()] { mine->scan_all(); });
+  tasks.post([mine = ahead.back()] { mine->scan_all(); });
 }
 
 void TreeScan::Impl::look_ahead() {
@@ -165,7 +165,7 @@ bool TreeScan::Impl::next_ahead(ScannedEntry& entry) {
     if (ahead.empty()) return false;
     Ahead& front = *ahead.front();
     if (!front.ready.load(std::memory_order_acquire)) {
-      crew.help_until([&front] { return front.ready.load(std::memory_order_acquire); });
+      tasks.help_until([&front] { return front.ready.load(std::memory_order_acquire); });
     }
     if (front.next < front.scanned.size()) {
       entry = std::move(front.scanned[front.next++]);
@@ -175,7 +175,7 @@ bool TreeScan::Impl::next_ahead(ScannedEntry& entry) {
   }
 }
 
-TreeScan::TreeScan(ScanSource& source, Crew& crew) : impl_(std::make_unique<Impl>(source, crew)) {}
+TreeScan::TreeScan(ScanSource& source, TaskGroup& tasks) : impl_(std::make_unique<Impl>(source, tasks)) {}
 TreeScan::~TreeScan() = default;
 
 bool TreeScan::next(ScannedEntry& entry) {

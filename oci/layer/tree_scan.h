@@ -3,8 +3,8 @@
 
 #include <memory>
 
-#include "oci/layer/crew.h"
 #include "oci/layer/entry_scan.h"
+#include "oci/layer/task_group.h"
 
 namespace cbuild::oci::layer {
 
@@ -30,11 +30,11 @@ std::unique_ptr<ScanSource> scan_directory_tree(int rootfd, const ScanRules& rul
 /// What is only planned; `entries` is borrowed.
 std::unique_ptr<ScanSource> scan_planned_tree(PlannedEntries& entries);
 
-/// The entries of a source, scanned. Trees of more than one batch are scanned ahead by the crew; memory and descriptors
+/// The entries of a source, scanned. Trees of more than one batch are scanned ahead by tasks; memory and descriptors
 /// in flight are bounded. The order is the source's, whatever the number of threads.
 class TreeScan {
  public:
-  TreeScan(ScanSource& source, Crew& crew);
+  TreeScan(ScanSource& source, TaskGroup& tasks);
   ~TreeScan();
   TreeScan(const TreeScan&) = delete;
   TreeScan& operator=(const TreeScan&) = delete;

@@ -26,8 +26,8 @@ UniqueFd unnamed_file() {
 
 /// Packs `dirfd` into an unnamed file and returns the uncompressed size.
 std::uint64_t pack_into(int dirfd, int blob, Compression compression) {
-  Crew crew;
-  BlockStream stream(crew, compression, 0, [blob](std::span<const std::byte> bytes) {
+  TaskGroup tasks;
+  BlockStream stream(tasks, compression, 0, [blob](std::span<const std::byte> bytes) {
     sys::write_all(blob, {reinterpret_cast<const char*>(bytes.data()), bytes.size()});
   });
   write_tree_tar(dirfd, [&stream](std::span<const std::byte> bytes) { stream.write(bytes); }, {});

@@ -6,17 +6,17 @@
 
 namespace cbuild::oci::layer {
 
-/// The hands of one job: TBB threads of the caller's arena and the caller itself, fed from one queue. The caller never
-/// waits inside TBB, so it never picks up work of other jobs, and everything gets done even where the arena has one
-/// thread only.
-class Crew {
+/// The tasks of one job, done by TBB threads of the caller's arena and by the caller itself, from one queue. The caller
+/// never waits inside TBB, so it never picks up work of other jobs, and everything gets done even where the arena has
+/// one thread only.
+class TaskGroup {
  public:
   using Item = std::function<void()>;
 
-  Crew();
-  ~Crew();
-  Crew(const Crew&) = delete;
-  Crew& operator=(const Crew&) = delete;
+  TaskGroup();
+  ~TaskGroup();
+  TaskGroup(const TaskGroup&) = delete;
+  TaskGroup& operator=(const TaskGroup&) = delete;
 
   /// Queues an item; thread-safe, also from within items. Nothing touches TBB before the first call.
   void post(Item item);

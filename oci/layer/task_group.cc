@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 // Runners are enqueued into the arena, no more at a time than it has threads; each takes items until the queue is
 // empty. A runner that comes late finds the queue empty and leaves, which is why it shares the state instead of
-// pointing at the crew.
-#include "oci/layer/crew.h"
+// pointing at the group.
+#include "oci/layer/task_group.h"
 
 #include <tbb/global_control.h>
 #include <tbb/task_arena.h>
@@ -23,7 +23,7 @@ bool may_use_workers() { return tbb::global_control::active_value(tbb::global_co
 
 }  // namespace
 
-struct Crew::State {
+struct TaskGroup::State {
   ~State() { tsan::take(this); }
 
   std::mutex mutex;
@@ -37,7 +37,7 @@ struct Crew::State {
   void run_all();
 };
 
-void Crew::State::run_front(std::unique_lock<std::mutex>& lock) {
+void TaskGroup::State::run_front(std::unique_lock<std::mutex>& lock) {
   Item item = std::move(queue.front());
   queue.pop_front();
   ++running;
@@ -57,16 +57,16 @@ void Crew::State::run_front(std::unique_lock<std::mutex>& lock) {
   changed.notify_all();
 }
 
-void Crew::State::run_all() {
+void TaskGroup::State::run_all() {
   std::unique_lock lock(mutex);
   while (!queue.empty()) run_front(lock);
   --runners;
 }
 
-Crew::Crew() : state_(std::make_shared<State>()) {}
-Crew::~Crew() { stop(); }
+TaskGroup::TaskGroup() : state_(std::make_shared<State>()) {}
+TaskGroup::~TaskGroup() { stop(); }
 
-void Crew::stop() noexcept {
+void TaskGroup::stop() noexcept {
   std::unique_lock lock(state_->mutex);
   state_->stopped = true;
   state_->queue.clear();
@@ -74,7 +74,7 @@ void Crew::stop() noexcept {
   tsan::give(state_.get());
 }
 
-void Crew::post(Item item) {
+void TaskGroup::post(Item item) {
   {
     const std::scoped_lock lock(state_->mutex);
     if (state_->stopped) return;
@@ -92,7 +92,7 @@ void Crew::post(Item item) {
   });
 }
 
-void Crew::help_until(const std::function<bool()>& done) {
+void TaskGroup::help_until(const std::function<bool()>& done) {
   std::unique_lock lock(state_->mutex);
   for (;;) {
     if (state_->error) std::rethrow_exception(state_->error);
@@ -105,6 +105,6 @@ void Crew::help_until(const std::function<bool()>& done) {
   }
 }
 
-unsigned Crew::width() { return static_cast<unsigned>(tbb::this_task_arena::max_concurrency()); }
+unsigned TaskGroup::width() { return static_cast<unsigned>(tbb::this_task_arena::max_concurrency()); }
 
 }  // namespace cbuild::oci::layer
