@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "cache/store.h"
-#include "cache/facts.h"
+#include "cache/source_metadata.h"
 
 #include <doctest/doctest.h>
 #include <fcntl.h>
@@ -167,24 +167,24 @@ TEST_CASE("finding a result under one more key keeps what is known of how it was
   CHECK(store.find(digest_of("one more"))->parts == std::vector<KeyPart>{{"command", "make"}});
 }
 
-TEST_CASE("facts are kept until they are damaged") {
+TEST_CASE("metadata of sources is kept until they are damaged") {
   TempStore temp;
   {
     Store store(temp.options());
-    CHECK_FALSE(read_fact(store, digest_of("url")).has_value());
-    write_fact(store, digest_of("url"), "one");
-    write_fact(store, digest_of("url"), "two\nlines");
-    write_fact(store, digest_of("other"), "");
+    CHECK_FALSE(read_source_metadata(store, digest_of("url")).has_value());
+    write_source_metadata(store, digest_of("url"), "one");
+    write_source_metadata(store, digest_of("url"), "two\nlines");
+    write_source_metadata(store, digest_of("other"), "");
   }
   Store store(temp.options());
-  CHECK(read_fact(store, digest_of("url")) == "two\nlines");
-  CHECK(read_fact(store, digest_of("other")) == "");
+  CHECK(read_source_metadata(store, digest_of("url")) == "two\nlines");
+  CHECK(read_source_metadata(store, digest_of("other")) == "");
   const UniqueFd scans = sys::open_at(store.root_fd(), "scans", O_RDONLY | O_DIRECTORY);
   for (const std::string& name : sys::list_dir(scans.get())) {
     const std::string whole = sys::read_file_at(scans.get(), name, 1 << 20);
     sys::write_file_at(scans.get(), name, whole.substr(0, whole.size() - 1));
   }
-  CHECK_FALSE(read_fact(store, digest_of("url")).has_value());
+  CHECK_FALSE(read_source_metadata(store, digest_of("url")).has_value());
 }
 
 TEST_CASE("lazy layers are known without content") {

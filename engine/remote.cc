@@ -9,8 +9,8 @@
 #include "base/sys.h"
 #include "base/text.h"
 #include "cache/cached_layers.h"
-#include "cache/facts.h"
 #include "cache/remote/read_cache.h"
+#include "cache/source_metadata.h"
 #include "engine/source_redirect.h"
 #include "oci/image_config.h"
 #include "oci/layout.h"
@@ -56,14 +56,14 @@ Digest sha512_key(const std::string& name) { return CanonicalWriter().text("sha5
 /// Gives a blob that its image names by sha512 the digest that the store knows it by. `bring` fetches and verifies it.
 void settle(cache::Store& store, oci::Descriptor& blob, const std::function<Digest(const oci::Descriptor&)>& bring) {
   if (blob.sha512.empty()) return;
-  const auto text = cache::read_fact(store, sha512_key(blob.sha512));
+  const auto text = cache::read_source_metadata(store, sha512_key(blob.sha512));
   const auto known = text ? Digest::parse(*text) : std::nullopt;
   if (known && store.blobs().size(*known) == blob.size) {
     blob.digest = *known;
   } else {
     blob.digest = bring(blob);
-    cache::write_fact(store, sha512_key(blob.sha512), blob.digest.str());
-    cache::write_fact(store, sha512_key(blob.digest.str()), blob.sha512);
+    cache::write_source_metadata(store, sha512_key(blob.sha512), blob.digest.str());
+    cache::write_source_metadata(store, sha512_key(blob.digest.str()), blob.sha512);
   }
   blob.sha512.clear();
 }
@@ -137,7 +137,7 @@ void Remote::fetch_from_layout(const std::string& locator, const oci::Descriptor
 }
 
 void Remote::fetch_from(const std::string& locator, oci::Descriptor blob, TaskId task) {
-  if (const auto name = cache::read_fact(store_, sha512_key(blob.digest.str()))) blob.sha512 = *name;
+  if (const auto name = cache::read_source_metadata(store_, sha512_key(blob.digest.str()))) blob.sha512 = *name;
   if (locator.starts_with(kOciLayoutScheme)) return fetch_from_layout(locator, blob);
   const oci::Reference reference = oci::parse_reference(locator.substr(kImageScheme.size()));
   registry().fetch_blob(reference, blob, store_.blobs(), [&](std::uint64_t bytes, std::uint64_t total) {

@@ -16,7 +16,7 @@
 #include "base/sys.h"
 #include "base/text.h"
 #include "base/url_parts.h"
-#include "cache/facts.h"
+#include "cache/source_metadata.h"
 #include "solver/ops/git_checkout.h"
 #include "solver/ops/git_program.h"
 
@@ -273,7 +273,7 @@ GitCommit GitSources::pin(const std::string& remote, const std::string& ref) {
 
 std::int64_t GitSources::commit_time(const std::string& remote, const std::string& commit, const std::string& ref) {
   const Digest key = CanonicalWriter().text("commit time").text(commit).hash();
-  if (const auto known = cache::read_fact(impl_->access.store, key))
+  if (const auto known = cache::read_source_metadata(impl_->access.store, key))
     if (const auto time = parse_int(*known)) return *time;
   SourceTask task(impl_->access, cat("fetch git ref ", shown_url(remote), "#", commit));
   Repository repository(impl_->access, is_http(remote) ? without_user_info(remote) : remote, commit.size() == 64);
@@ -282,7 +282,7 @@ std::int64_t GitSources::commit_time(const std::string& remote, const std::strin
   const std::string text = git.run({"log", "-1", "--format=%ct", cat(commit, "^{commit}")}, {repository.dir(), ""});
   const auto time = parse_int(trim(text));
   if (!time) throw Error(ErrorCode::corrupt, cat("commit ", commit, " has no time"));
-  cache::write_fact(impl_->access.store, key, std::to_string(*time));
+  cache::write_source_metadata(impl_->access.store, key, std::to_string(*time));
   task.done(false);
   return *time;
 }

@@ -17,7 +17,7 @@
 #include "base/sys.h"
 #include "base/text.h"
 #include "base/url_parts.h"
-#include "cache/facts.h"
+#include "cache/source_metadata.h"
 #include "oci/json.h"
 #include "oci/layer/unpack.h"
 
@@ -57,7 +57,7 @@ std::string to_text(const std::vector<Known>& known) {
 
 std::vector<Known> parse_known(const std::string& text) {
   std::vector<Known> out;
-  const nlohmann::json document = json::parse_object(text, 1u << 20, "facts about a URL");
+  const nlohmann::json document = json::parse_object(text, 1u << 20, "metadata of a URL");
   const nlohmann::json* entries = json::array(document, "known");
   if (entries == nullptr) return out;
   for (const nlohmann::json& entry : *entries) {
@@ -113,7 +113,7 @@ struct UrlSources::Impl {
 };
 
 std::vector<Known> UrlSources::Impl::known(const std::string& url) {
-  const auto text = cache::read_fact(access.store, url_key(url));
+  const auto text = cache::read_source_metadata(access.store, url_key(url));
   if (!text) return {};
   try {
     return parse_known(*text);
@@ -128,7 +128,7 @@ void UrlSources::Impl::remember(const std::string& url, const Known& now, std::v
   });
   before.insert(before.begin(), now);
   if (before.size() > kMaxKnown) before.resize(kMaxKnown);
-  cache::write_fact(access.store, url_key(url), to_text(before));
+  cache::write_source_metadata(access.store, url_key(url), to_text(before));
 }
 
 /// http::Secrets first; what stands in the URL itself is the same as any client makes of it.
@@ -219,11 +219,11 @@ void UrlSources::fetch(const std::string& url, const Digest& content) {
 
 std::optional<std::int64_t> UrlSources::newest_file(const std::string& url, const Digest& content) {
   cache::Store& store = impl_->access.store;
-  if (const auto known = cache::read_fact(store, archive_key(content))) return parse_int(*known);
+  if (const auto known = cache::read_source_metadata(store, archive_key(content))) return parse_int(*known);
   fetch(url, content);
   const UniqueFd archive = store.blobs().open(content);
   const std::optional<std::int64_t> time = oci::layer::newest_file_time(archive.get());
-  cache::write_fact(store, archive_key(content), time ? std::to_string(*time) : std::string(kNoTime));
+  cache::write_source_metadata(store, archive_key(content), time ? std::to_string(*time) : std::string(kNoTime));
   return time;
 }
 

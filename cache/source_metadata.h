@@ -11,10 +11,10 @@ namespace cbuild::cache {
 
 class Store;
 
-/// Known facts about a source outside the store (validators of a URL, the time of a commit), by a key of the
+/// Metadata of a source outside the store (validators of a URL, the time of a commit), by a key of the
 /// caller's. Small texts, which may be forgotten at any time and are never seen half written. Thread-safe, across
 /// processes too.
-std::optional<std::string> read_fact(Store& store, const Digest& key);
-void write_fact(Store& store, const Digest& key, std::string_view text);
+std::optional<std::string> read_source_metadata(Store& store, const Digest& key);
+void write_source_metadata(Store& store, const Digest& key, std::string_view text);
 
 }  // namespace cbuild::cache
