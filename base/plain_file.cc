@@ -17,7 +17,7 @@ namespace cbuild::sys {
 
 namespace {
 
-constexpr int kWriterPatienceMs = 5000;
+constexpr int kWriterTimeoutMs = 5000;
 
 bool is_null_device(const struct stat& st) { return S_ISCHR(st.st_mode) && st.st_rdev == ::makedev(1, 3); }
 
@@ -33,7 +33,7 @@ bool wait_for_data(int fd, int timeout_ms, const std::string& path) {
 
 /// Without a writer a FIFO reads as empty, and poll(2) reports nothing until the first one has come.
 std::string read_pipe(int fd, std::size_t limit, const std::string& path) {
-  const bool silent = !wait_for_data(fd, kWriterPatienceMs, path);
+  const bool silent = !wait_for_data(fd, kWriterTimeoutMs, path);
   std::string out;
   std::array<char, 16384> buffer{};
   for (;;) {

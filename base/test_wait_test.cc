@@ -62,7 +62,7 @@ bool runs(std::int64_t pid) {
 }
 
 TEST_CASE("a test case that hangs fails, says what it waited for, and leaves the others and no process") {
-  std::vector<std::string> environment = {"CBUILD_TEST_PATIENCE=1"};
+  std::vector<std::string> environment = {"CBUILD_TEST_TIMEOUT=1"};
   const CommandResult result = run_command({"/proc/self/exe", "--no-skip", "--test-case=hang *", "--no-colors"}, "",
                                            std::chrono::minutes(5), 16u << 20, environment);
   CAPTURE(result.out);

@@ -36,8 +36,8 @@ using std::chrono::seconds;
 using Body = void (*)();
 
 /// The longest that a test waits for one thing; a case may take four times as long.
-seconds patience() {
-  const char* set = std::getenv("CBUILD_TEST_PATIENCE");
+seconds time_limit() {
+  const char* set = std::getenv("CBUILD_TEST_TIMEOUT");
   const int given = set == nullptr ? 0 : std::atoi(set);
   return seconds(given > 0 ? given : 60);
 }
@@ -165,10 +165,10 @@ void kill_descendants() {
 std::optional<std::string> hang(Waits::Clock::time_point begun) {
   const auto now = Waits::Clock::now();
   const auto wait = Waits::all().newest(begun);
-  if (wait && now - wait->begun > patience())
-    return "waited " + std::to_string(patience().count()) + " s for " + wait->subject;
-  if (now - begun <= 4 * patience()) return std::nullopt;
-  return "the test case does not end in " + std::to_string(4 * patience().count()) + " s" +
+  if (wait && now - wait->begun > time_limit())
+    return "waited " + std::to_string(time_limit().count()) + " s for " + wait->subject;
+  if (now - begun <= 4 * time_limit()) return std::nullopt;
+  return "the test case does not end in " + std::to_string(4 * time_limit().count()) + " s" +
          (wait ? "; it waits for " + wait->subject : "");
 }
 
@@ -176,7 +176,7 @@ std::optional<std::string> hang(Waits::Clock::time_point begun) {
 void end_hanging(const doctest::detail::TestCase& test, const std::string& why) {
   ADD_FAIL_CHECK_AT(test.m_file.c_str(), static_cast<int>(test.m_line), why);
   kill_descendants();
-  if (watch().worker->wait(patience() / 6 + seconds(1))) return;
+  if (watch().worker->wait(time_limit() / 6 + seconds(1))) return;
   ADD_FAIL_CHECK_AT(test.m_file.c_str(), static_cast<int>(test.m_line), "its thread is left behind");
   watch().abandoned = true;
   watch().begin_worker();

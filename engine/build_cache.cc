@@ -36,10 +36,10 @@ BuildCache::~BuildCache() = default;
 void BuildCache::begin_import() {
   std::vector<cache::RemoteSource> sources;
   cache::RemoteCache::Options options;
-  options.patience = {};
+  options.timeout = {};
   for (const cache::CacheSpec& spec : request_.caches.from) {
     sources.push_back(source(spec));
-    options.patience = std::max(options.patience, spec.timeout);
+    options.timeout = std::max(options.timeout, spec.timeout);
   }
   options.cancel = &cancel_;
   options.report = [this](Severity severity, const std::string& text) { progress_.on_event(RunNote{severity, text}); };

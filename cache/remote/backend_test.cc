@@ -105,7 +105,7 @@ struct Machines {
     reports.clear();
     std::mutex mutex;  // guards reports
     RemoteCache::Options options;
-    options.patience = std::chrono::minutes(5);
+    options.timeout = std::chrono::minutes(5);
     options.report = [&](Severity severity, const std::string& text) {
       const std::scoped_lock lock(mutex);
       reports.push_back(cat(severity == Severity::warning ? "warning: " : "note: ", text));

@@ -21,7 +21,7 @@ constexpr std::chrono::milliseconds kPoll{50};  ///< for the user's interrupt
 }  // namespace
 
 RemoteCache::RemoteCache(Store& store, std::vector<RemoteSource> sources, Options options)
-    : store_(store), options_(std::move(options)), deadline_(std::chrono::steady_clock::now() + options_.patience) {
+    : store_(store), options_(std::move(options)), deadline_(std::chrono::steady_clock::now() + options_.timeout) {
   for (RemoteSource& source : sources) {
     sources_.push_back(std::make_unique<Source>());
     sources_.back()->from = std::move(source);
@@ -119,7 +119,7 @@ bool RemoteCache::wait_for_more(std::size_t seen) {
     changed_.wait_for(lock, kPoll);
   }
   if (count_over() > seen) return true;
-  if (seen < sources_.size() && !std::exchange(said_slow_, true) && options_.report) {
+  if (seen < sources_.size() && !std::exchange(warned_slow_, true) && options_.report) {
     for (const auto& source : sources_)
       if (!source->over)
         options_.report(Severity::warning, cat("cache ", source->from.name, " is not waited for any longer"));

@@ -37,8 +37,8 @@ struct RemoteSource {
 class RemoteCache {
  public:
   struct Options {
-    std::chrono::milliseconds patience{15'000};  ///< since the beginning; a later source is not waited for
-    const CancelSource* cancel = nullptr;        ///< of the build: nothing is waited for any more
+    std::chrono::milliseconds timeout{15'000};  ///< since the beginning; a later source is not waited for
+    const CancelSource* cancel = nullptr;       ///< of the build: nothing is waited for any more
     std::function<void(Severity, const std::string&)> report;
     std::function<void()> abandon;  ///< makes reads that are under way end soon; called once, at the end
   };
@@ -78,7 +78,7 @@ class RemoteCache {
   std::mutex mutex_;  // guards the sources' fields but `from`, and all below
   std::condition_variable changed_;
   std::vector<std::unique_ptr<Source>> sources_;
-  bool closing_ = false, said_slow_ = false;
+  bool closing_ = false, warned_slow_ = false;
   std::vector<std::jthread> threads_;
 };
 

@@ -67,9 +67,9 @@ struct Far {
 struct Reports {
   std::mutex mutex;
   std::vector<std::string> texts;
-  RemoteCache::Options options(std::chrono::milliseconds patience = 60s) {
+  RemoteCache::Options options(std::chrono::milliseconds timeout = 60s) {
     RemoteCache::Options options;
-    options.patience = patience;
+    options.timeout = timeout;
     options.report = [this](Severity severity, const std::string& text) {
       const std::scoped_lock lock(mutex);
       texts.push_back((severity == Severity::warning ? "warning: " : "note: ") + text);
@@ -155,7 +155,7 @@ TEST_CASE("a dead source is a warning, a missing one a note, and the others are 
                                                   "warning: cache registry dead is not used: no answer"});
 }
 
-TEST_CASE("a slow source is not waited for beyond the patience, nor at the end") {
+TEST_CASE("a slow source is not waited for beyond the timeout, nor at the end") {
   Far far;
   TempStore near;
   Store store(near.options());
