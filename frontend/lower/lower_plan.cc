@@ -20,7 +20,7 @@ class Planner {
   std::vector<PlannedStage> run(const std::vector<std::size_t>& targets) {
     for (const std::size_t target : targets) {
       reach(target);
-      ++plan_[target].heirs;
+      ++plan_[target].dependents;
     }
     while (!open_.empty()) {
       const std::size_t next = open_.back();
@@ -82,9 +82,9 @@ void Planner::parse_triggers(const StageInfo& info, PlannedStage& plan) {
   const Span& span = info.syntax->from.span;
   for (const std::string& text : trigger_texts(info, plan)) {
     const auto parse = [&] { return at(span, [&] { return parse_trigger(text, info.base); }); };
-    plan.triggers.push_back(elsewhere(span, cat("ONBUILD ", text, ": "), parse));
+    plan.triggers.push_back(relocate_errors(span, cat("ONBUILD ", text, ": "), parse));
     const Instruction& trigger = plan.triggers.back();
-    elsewhere(span, trigger_prefix(trigger), [&] { validate_instruction(trigger); });
+    relocate_errors(span, trigger_prefix(trigger), [&] { validate_instruction(trigger); });
   }
 }
 
@@ -94,11 +94,11 @@ void Planner::visit(const StageInfo& info) {
   if (info.replaced_by) return;
   if (info.base_stage) {
     reach(*info.base_stage);
-    ++plan_[*info.base_stage].heirs;
+    ++plan_[*info.base_stage].dependents;
   }
   parse_triggers(info, plan);
   for (const Instruction& trigger : plan.triggers) {
-    elsewhere(info.syntax->from.span, trigger_prefix(trigger), [&] { reach_origins(trigger); });
+    relocate_errors(info.syntax->from.span, trigger_prefix(trigger), [&] { reach_origins(trigger); });
   }
   for (const Instruction& instruction : info.syntax->instructions) reach_origins(instruction);
 }

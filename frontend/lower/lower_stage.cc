@@ -77,7 +77,7 @@ void load_config(StageState& state) {
 /// What a stage made of stage `index` starts from. The last one takes it whole: long chains of stages with
 /// long histories are not copied at every link. The root and `done` stay, for copies from there.
 StageState take_state(BuildState& build, std::size_t index) {
-  if (--build.plan[index].heirs > 0) return build.states[index];
+  if (--build.plan[index].dependents > 0) return build.states[index];
   return std::move(build.states[index]);
 }
 
@@ -215,7 +215,7 @@ void StageLowering::execute(const Instruction& next, bool is_trigger) {
   in_trigger_ = is_trigger;
   const auto run = [&] { at(span(), [&] { std::visit([&](const auto& body) { apply(*this, body); }, next.body); }); };
   if (is_trigger) {
-    elsewhere(span(), trigger_prefix(next), run);
+    relocate_errors(span(), trigger_prefix(next), run);
   } else {
     run();
   }

@@ -46,7 +46,7 @@ struct PlannedStage {
   bool reached = false;
   std::optional<ResolvedBase> base;   ///< unless it starts from a stage or from scratch
   std::vector<Instruction> triggers;  ///< ONBUILD of the base, run before the stage's own instructions
-  std::size_t heirs = 0;              ///< who still needs its config: reached stages made of it, and the target itself
+  std::size_t dependents = 0;         ///< who still needs its config: reached stages made of it, and the target itself
 };
 
 /// Shared by all stages of one lowering.

@@ -45,7 +45,7 @@ decltype(auto) asked_at(const Span& span, Body&& body) {
 /// Runs `body`; what it finds wrong is reported at `span`, with `prefix` in front: for text that stands in
 /// another file than the one the user looks at.
 template <typename Body>
-decltype(auto) elsewhere(const Span& span, std::string_view prefix, Body&& body) {
+decltype(auto) relocate_errors(const Span& span, std::string_view prefix, Body&& body) {
   try {
     return std::forward<Body>(body)();
   } catch (const DiagnosticError& e) {
