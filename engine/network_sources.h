@@ -13,7 +13,7 @@
 
 namespace cbuild::engine {
 
-/// Files and repositories by URL, for lowering (which pins them) and for the steps (which bring them). Made once per
+/// Files and repositories by URL, for lowering (which pins them) and for the steps (which fetch them). Made once per
 /// build; nothing is opened before a source is asked for. Thread-safe.
 class NetworkSources final : public frontend::SourcePinner {
  public:

@@ -53,15 +53,15 @@ struct FoundManifest {
 /// Where the store keeps the other digest of a blob: the sha256 by the sha512, and the other way round.
 Digest sha512_key(const std::string& name) { return CanonicalWriter().text("sha512").text(name).hash(); }
 
-/// Gives a blob that its image names by sha512 the digest that the store knows it by. `bring` fetches and verifies it.
-void settle(cache::Store& store, oci::Descriptor& blob, const std::function<Digest(const oci::Descriptor&)>& bring) {
+/// Gives a blob that its image names by sha512 the digest that the store knows it by. `fetch` fetches and verifies it.
+void settle(cache::Store& store, oci::Descriptor& blob, const std::function<Digest(const oci::Descriptor&)>& fetch) {
   if (blob.sha512.empty()) return;
   const auto text = cache::read_source_metadata(store, sha512_key(blob.sha512));
   const auto known = text ? Digest::parse(*text) : std::nullopt;
   if (known && store.blobs().size(*known) == blob.size) {
     blob.digest = *known;
   } else {
-    blob.digest = bring(blob);
+    blob.digest = fetch(blob);
     cache::write_source_metadata(store, sha512_key(blob.sha512), blob.digest.str());
     cache::write_source_metadata(store, sha512_key(blob.digest.str()), blob.sha512);
   }
@@ -69,10 +69,10 @@ void settle(cache::Store& store, oci::Descriptor& blob, const std::function<Dige
 }
 
 /// Everything else knows sha256 only, so blobs by sha512 are brought at once, and the manifest names them by sha256.
-void settle(cache::Store& store, FoundManifest& found, const std::function<Digest(const oci::Descriptor&)>& bring) {
+void settle(cache::Store& store, FoundManifest& found, const std::function<Digest(const oci::Descriptor&)>& fetch) {
   if (!oci::has_sha512(found.manifest)) return;
-  settle(store, found.manifest.config, bring);
-  for (oci::Descriptor& layer : found.manifest.layers) settle(store, layer, bring);
+  settle(store, found.manifest.config, fetch);
+  for (oci::Descriptor& layer : found.manifest.layers) settle(store, layer, fetch);
   found.body = oci::to_json(found.manifest);
   found.digest = sha256(found.body);
 }
@@ -205,15 +205,15 @@ frontend::ResolvedImage StoreImageResolver::from_layout(const std::string& locat
   const auto [path, selector] = parse_layout_locator(locator);
   oci::ImageLayout layout = oci::ImageLayout::open(path);
   const oci::Descriptor top = layout.find(selector);
-  const auto bring = [&](const oci::Descriptor& d) {
+  const auto fetch = [&](const oci::Descriptor& d) {
     return oci::copy_file(layout.open_blob(d).get(), store_.blobs(), d);
   };
   const auto read = [&](const oci::Descriptor& d) {
-    return d.sha512.empty() ? oci::read_blob(layout.blobs(), d.digest) : oci::read_blob(store_.blobs(), bring(d));
+    return d.sha512.empty() ? oci::read_blob(layout.blobs(), d.digest) : oci::read_blob(store_.blobs(), fetch(d));
   };
   FoundManifest found = find_manifest(read(top), top.media_type, platform, locator, read);
   const oci::Descriptor named = found.manifest.config;
-  settle(store_, found, bring);
+  settle(store_, found, fetch);
   const auto here = read_document(found.manifest.config.digest);
   const std::string config = here ? *here : read(named);
   oci::put_blob(store_.blobs(), found.body, found.manifest.media_type);

@@ -81,7 +81,7 @@ std::optional<solver::Op> RemoteContexts::from_stream(int fd, std::string& text,
 
 std::optional<std::string> RemoteContexts::read(const solver::Op& context, const std::string& path, std::size_t limit) {
   std::string clean = clean_path(cat("/", path));
-  return cache::open_view(store_, bring_(context)).read_file(clean.substr(1), limit);
+  return cache::open_view(store_, fetch_(context)).read_file(clean.substr(1), limit);
 }
 
 std::string RemoteContexts::read_url(const std::string& url, std::size_t limit) {
@@ -90,7 +90,7 @@ std::string RemoteContexts::read_url(const std::string& url, std::size_t limit) 
   return sys::read_all(store_.blobs().open(file.content).get(), limit);
 }
 
-Digest bring_source(solver::ops::BuildServices services, const solver::Op& source) {
+Digest fetch_source(solver::ops::BuildServices services, const solver::Op& source) {
   solver::Vertex vertex;
   vertex.op = source;
   vertex.name = "load build context";

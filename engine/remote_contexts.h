@@ -16,10 +16,10 @@ namespace cbuild::engine {
 /// stream. Each is a source op, pinned to its content, so that a build on an unchanged one is a lookup.
 class RemoteContexts {
  public:
-  /// `bring` makes the tree of a source and returns its chain, all layers on disk.
-  using Bring = std::function<Digest(const solver::Op& source)>;
-  RemoteContexts(cache::Store& store, NetworkSources& sources, Bring bring)
-      : store_(store), sources_(sources), bring_(std::move(bring)) {}
+  /// `fetch` makes the tree of a source and returns its chain, all layers on disk.
+  using Fetch = std::function<Digest(const solver::Op& source)>;
+  RemoteContexts(cache::Store& store, NetworkSources& sources, Fetch fetch)
+      : store_(store), sources_(sources), fetch_(std::move(fetch)) {}
 
   static bool is_url(const std::string& text);
   /// Whether `text` names a repository or a URL.
@@ -40,11 +40,11 @@ class RemoteContexts {
  private:
   cache::Store& store_;
   NetworkSources& sources_;
-  Bring bring_;
+  Fetch fetch_;
 };
 
 /// Makes the tree of a source before there is a graph that reads it; the chain, with all layers on disk. Throws Error.
-Digest bring_source(solver::ops::BuildServices services, const solver::Op& source);
+Digest fetch_source(solver::ops::BuildServices services, const solver::Op& source);
 
 /// Whether a context by URL is one file that is the Dockerfile.
 bool is_dockerfile_only(const solver::Op& context);

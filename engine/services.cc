@@ -12,7 +12,7 @@ Services::Services(const BuildRequest& wanted, const Session& own, ProgressSink&
       remote(store, request.sources, progress, cancel),
       ssh(agents.serve(request.steps.ssh, request.steps.agent_environment)),
       sources(store, request.steps.secrets, ssh, request.sources, progress, cancel),
-      contexts(store, sources, [this](const solver::Op& source) { return bring_source(for_sources(), source); }),
+      contexts(store, sources, [this](const solver::Op& source) { return fetch_source(for_sources(), source); }),
       images(store, remote, request.sources.pull) {}
 
 solver::ops::BuildServices Services::for_sources() {

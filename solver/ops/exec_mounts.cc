@@ -75,7 +75,7 @@ class MountBuilder {
   void empty(const std::string& name, const CacheMount& cache);
   std::function<void(int)> filler(const CacheMount& cache);
   cache::Store::CacheMountDir acquire(const CacheMount& cache);
-  bool bring_content(const CacheMount& cache, const Digest& base, int directory);
+  bool fetch_content(const CacheMount& cache, const Digest& base, int directory);
   void fill(const Result& from, int directory);
   int cache_view(const CacheMount& cache);
 
@@ -180,7 +180,7 @@ cache::Store::CacheMountDir MountBuilder::acquire(const CacheMount& cache) {
   for (unsigned instance = 0;;) {
     context_.services.cancel.check();
     const auto begin = [&](int directory) {
-      if (instance != 0 || !bring_content(cache, base, directory)) return filler(cache)(directory);
+      if (instance != 0 || !fetch_content(cache, base, directory)) return filler(cache)(directory);
       own(directory, cache.uid, cache.gid, cache.mode);
     };
     auto mount = context_.services.store.try_cache_mount(cache.id, base, mode, instance, begin);
@@ -194,7 +194,7 @@ cache::Store::CacheMountDir MountBuilder::acquire(const CacheMount& cache) {
 
 /// Content that a remote cache has for a mount that does not exist here yet. A cache mount may always be empty, so what
 /// goes wrong is a warning.
-bool MountBuilder::bring_content(const CacheMount& cache, const Digest& base, int directory) {
+bool MountBuilder::fetch_content(const CacheMount& cache, const Digest& base, int directory) {
   const BuildServices& services = context_.services;
   const auto packed = state_.settings.mount_content(cache::cache_mount_key(cache.id, base));
   if (!packed) return false;

@@ -87,7 +87,7 @@ PlannedNode& PlannedTree::directory(const std::string& path) {
   return *last_;
 }
 
-void PlannedTree::take_up(const std::string& path) {
+void PlannedTree::adopt(const std::string& path) {
   const auto entry = base_->lookup(path);
   CBUILD_CHECK(entry.has_value());
   PlannedNode node;
@@ -105,7 +105,7 @@ bool PlannedTree::make_dir_entry(const std::string& path) {
   if (planned != nullptr && S_ISDIR(planned->mode)) return false;
   const Kind had = kind(path);
   if (had == Kind::directory) {
-    take_up(path);
+    adopt(path);
     return false;
   }
   if (had != Kind::missing) throw Error(ErrorCode::input, cat("cannot copy to non-directory: /", path));

@@ -64,7 +64,7 @@ class PlannedTree {
   std::string resolve(const std::string& path) const;
 
   /// mkdir -p of a resolved path. Missing parts get `mode`, `owner`, and `mtime_ns` (0 where it is not given), existing
-  /// ones are taken up unchanged. Throws Error{input} when a part is not a directory.
+  /// ones are adopted unchanged. Throws Error{input} when a part is not a directory.
   void make_dirs(const std::string& path, mode_t mode, Ownership owner, std::optional<std::int64_t> mtime_ns);
   /// The directory at a path that make_dirs() made. Valid until a name above it is cleared.
   PlannedNode& directory(const std::string& path);
@@ -93,7 +93,7 @@ class PlannedTree {
   };
   Found find(const std::string& path) const;
   bool make_dir_entry(const std::string& path);
-  void take_up(const std::string& path);
+  void adopt(const std::string& path);
 
   const cache::TreeView* base_;
   PlannedNode root_;

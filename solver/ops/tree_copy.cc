@@ -55,7 +55,7 @@ bool TreeCopier::holds_included(const std::string& directory, const std::string&
 void TreeCopier::copy_file(const std::string& from, const std::string& to) {
   const auto entry = source_.lookup(from);
   if (!entry) throw Error(ErrorCode::not_found, cat("\"/", from, "\": not found"));
-  make_free(to);
+  remove_existing(to);
   copy_entry(*entry, from, to);
 }
 
@@ -82,7 +82,7 @@ void TreeCopier::copy_below(const std::string& top, const std::string& path, con
     set_directory_metadata(parent->st, *from, above);
   }
   if (directory) return copy_directory(entry->st, real, child_path(to, path), top, false);
-  make_free(child_path(to, path));
+  remove_existing(child_path(to, path));
   copy_entry(*entry, real, child_path(to, path));
 }
 
@@ -97,7 +97,7 @@ void TreeCopier::walk(const std::string& from, const std::string& to, const std:
       copy_directory(entry.st, path, target, top, fresh);
       continue;
     }
-    if (!fresh) make_free(target);
+    if (!fresh) remove_existing(target);
     copy_entry(entry, path, target);
   }
 }
@@ -137,7 +137,7 @@ void TreeCopier::set_directory_metadata(const struct stat& st, const std::string
   }
 }
 
-void TreeCopier::make_free(const std::string& to) {
+void TreeCopier::remove_existing(const std::string& to) {
   if (rules_.archive_directories)
     destination_.clear(to);
   else

@@ -51,7 +51,7 @@ class TreeCopier {
 
  private:
   void walk(const std::string& from, const std::string& to, const std::string& top, bool fresh);
-  void make_free(const std::string& to);
+  void remove_existing(const std::string& to);
   void copy_entry(const cache::TreeView::Entry& entry, const std::string& from, const std::string& to);
   void copy_directory(const struct stat& st, const std::string& from, const std::string& to, const std::string& top,
                       bool fresh);
