@@ -16,7 +16,7 @@ namespace {
 
 constexpr std::uint64_t kWriteback = 16u << 20;
 
-/// Records a blob and gives it its name in one transaction: a sweep, which holds the same lock, never sees
+/// Records a blob and gives it its name in one transaction: a clean-up, which holds the same lock, never sees
 /// the file without the row. `staged` empty: the file lies in its place already.
 void record_blob(Store::Impl& store, const Digest& digest, std::uint64_t size, const std::string& staged) {
   const Pin pin = store.pin(Pinned::blob, digest);

@@ -29,7 +29,7 @@ void remove_logs(int logs, const std::string& name) noexcept {
   try {
     sys::remove_all_at(logs, name);
   } catch (const Error&) {
-    // The next sweep tries again.
+    // The next clean-up tries again.
   }
 }
 
@@ -38,7 +38,7 @@ void remove_logs(int logs, const std::string& name) noexcept {
 BuildLogs::BuildLogs(const Store& store, const std::string& id)
     : root_fd_(store.root_fd()), name_(cat(kLogs, "/", id)), path_(cat(store.root(), "/", name_)) {}
 
-// A sweep may take the directory for that of a dead build between its creation and the lock; then it is made again.
+// A clean-up may take the directory for that of a dead build between its creation and the lock; then it is made again.
 int BuildLogs::directory() {
   const std::scoped_lock lock(mutex_);
   while (!directory_) {
@@ -127,7 +127,7 @@ unsigned remove_builds(Store& store, const std::vector<std::string>& ids) {
   return static_cast<unsigned>(count);
 }
 
-void sweep_builds(Store& store) {
+void clean_up_builds(Store& store) {
   const auto logs = open_logs(store);
   if (!logs) return;
   OtherClaims others(store.impl());

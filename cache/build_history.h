@@ -45,6 +45,6 @@ bool remove_build_logs(Store& store, const std::string& id);
 /// Forgets builds and removes their logs, the logs first: that works on a full disk too. Returns how many there were.
 unsigned remove_builds(Store& store, const std::vector<std::string>& ids);
 /// Removes the logs of builds that are not in the history: it has dropped them, or they were killed.
-void sweep_builds(Store& store);
+void clean_up_builds(Store& store);
 
 }  // namespace cbuild::cache

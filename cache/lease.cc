@@ -76,7 +76,7 @@ void Lease::pin(const Pin& pin) {
   }
 }
 
-// A sweep may take the file for a dead one between its creation and the lock; then it is made again.
+// A clean-up may take the file for a dead one between its creation and the lock; then it is made again.
 void Lease::ensure_file() {
   while (!file_) {
     name_ = cat(::getpid(), '-', random_hex());

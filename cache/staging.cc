@@ -53,7 +53,7 @@ void Store::Impl::remove_leftovers() noexcept {
     try {
       sys::remove_all_at(dir(Dir::tmp), name);
     } catch (const Error&) {
-      // Left for the sweep.
+      // Left for the clean-up.
     }
   }
 }
@@ -106,7 +106,7 @@ Staging::Impl::~Impl() {
     sys::remove_all_at(store->dir(Dir::tmp), name);
     if (has_work) sys::remove_all_at(store->dir(Dir::tmp), work_name());
   } catch (const Error&) {
-    // Left for the sweep.
+    // Left for the clean-up.
   }
 }
 

@@ -39,7 +39,7 @@ struct Store::Impl {
 
   /// Descriptor of a directory below the root, opened (and made) on first use.
   int dir(Dir which);
-  /// "<lease>.<n>": a name in tmp/ that a sweep knows to be ours.
+  /// "<lease>.<n>": a name in tmp/ that a clean-up knows to be ours.
   std::string temp_name();
 
   /// Pins and then looks whether the thing is there and not doomed.

@@ -118,7 +118,7 @@ void record(Services& services, const Work& work, const BuildResult& result, con
     entry.steps = step_entries(work.lowered.graph(), work.lowered.results(), work.solved.report,
                                {work.began_ns, services.store.root(), work.logs.path()});
     services.store.add_build(to_summary(entry));
-    if (result.steps_cached != result.steps_total) cache::sweep_builds(services.store);
+    if (result.steps_cached != result.steps_total) cache::clean_up_builds(services.store);
   } catch (const std::exception& failed) {
     services.progress.on_event(RunNote{Severity::warning, cat("build history not written: ", failed.what())});
   }

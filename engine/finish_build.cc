@@ -27,7 +27,7 @@ void collect_garbage(Services& services) {
 void finish_build(Services& services, const StepRunner& runner, const BuildResult& result) {
   if (result.steps_cached == result.steps_total && !result.failure) return;
   try {
-    if (!runner.was_needed()) cache::sweep_leftovers(services.store);
+    if (!runner.was_needed()) cache::clean_up_leftovers(services.store);
     services.store.make_durable();
   } catch (const Error& error) {
     // Nothing is lost but the certainty that the next build finds its steps after a power loss.

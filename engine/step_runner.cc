@@ -16,7 +16,7 @@ sandbox::Runner& StepRunner::get() {
   if (session.unprivileged) progress.on_event(RunNote{Severity::note, session.user_namespace});
   runner_ = sandbox::make_namespace_runner(
       *session.zygote, choose_isolation(request.steps.isolation, request.tell_isolation, session, progress));
-  cache::sweep_leftovers(services_.store);
+  cache::clean_up_leftovers(services_.store);
   return *runner_;
 }
 

@@ -68,7 +68,7 @@ TEST_CASE("the logs of a build that was killed go with the next prune, those of 
   CHECK_FALSE(find_log(usage, "known")->is_reclaimable());
   CHECK(find_log(usage, "known")->bytes >= 4096);
   SUBCASE("prune") { CHECK(prune(store, {}).size() == 1); }
-  SUBCASE("the end of a build") { sweep_builds(store); }
+  SUBCASE("the end of a build") { clean_up_builds(store); }
   CHECK(logs_of(store) == names({"known", "live"}));
 }
 

@@ -157,14 +157,14 @@ std::vector<Item> prune(Store& store, const PruneOptions& options) {
     return {};
   }
   ::utimensat(impl.dir(Dir::locks), "gc", nullptr, 0);  // when gc last ran
-  sweep_leftovers(store);
+  clean_up_leftovers(store);
   const LiveLeases leases = read_leases(store.root_fd(), impl.index.generation());
   if (leases.foreign_index) {
     impl.notes.emplace_back("store: a build that works with another index is running: nothing is removed");
     return {};
   }
   GcState state = read_state(impl);
-  unless_full([&] { sweep_orphans(impl); });
+  unless_full([&] { clean_up_orphans(impl); });
   const Kept kept = kept_by(leases, state);
   const std::vector<Item> items = list_items(store, state, kept);
   std::uint64_t total = 0;

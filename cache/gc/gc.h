@@ -68,6 +68,6 @@ std::vector<Usage::Item> collect_if_due(Store& store);
 bool gc_is_due(Store& store);
 
 /// Removes what dead processes left in tmp/ and leases/. Cheap; called once per build that runs something.
-void sweep_leftovers(Store& store);
+void clean_up_leftovers(Store& store);
 
 }  // namespace cbuild::cache

@@ -70,8 +70,8 @@ void list_files(int dir, const std::string& kind, bool in_use, std::vector<Item>
 }
 
 /// What lies in a directory and is not in the index any more, seen while no publisher can be half-way.
-void sweep_directory(Store::Impl& store, Dir which, std::string_view sql,
-                     const std::function<bool(const Digest&)>& keep) {
+void clean_up_directory(Store::Impl& store, Dir which, std::string_view sql,
+                        const std::function<bool(const Digest&)>& keep) {
   const int dir = store.dir(which), tmp = store.dir(Dir::tmp);
   for (const std::string& name : sys::list_dir(dir)) {
     const auto id = Digest::from_hex(name);
@@ -167,23 +167,24 @@ std::vector<Item> list_items(Store& handle, const GcState& state, const Kept& ke
   return out;
 }
 
-void sweep_orphans(Store::Impl& store) {
+void clean_up_orphans(Store::Impl& store) {
   const std::int64_t now = sys::now_ns();
   OtherClaims others(store);
-  sweep_directory(store, Dir::snapshots, "SELECT 1 FROM layers WHERE id = ? AND has_tree = 1", [&](const Digest& id) {
-    if (others.layer(id)) return true;
-    const auto st = sys::try_stat_at(store.dir(Dir::snapshots), snapshot_name(id));
-    if (!st || now - mtime_ns(*st) > kAdoptable) return false;
-    const auto found = store.adoptable(id);
-    return found && found->diff_id == id;  // a base's layer; what was made here is of no use without its record
-  });
-  sweep_directory(store, Dir::blobs, "SELECT 1 FROM blobs WHERE digest = ?", [&](const Digest& digest) {
+  clean_up_directory(
+      store, Dir::snapshots, "SELECT 1 FROM layers WHERE id = ? AND has_tree = 1", [&](const Digest& id) {
+        if (others.layer(id)) return true;
+        const auto st = sys::try_stat_at(store.dir(Dir::snapshots), snapshot_name(id));
+        if (!st || now - mtime_ns(*st) > kAdoptable) return false;
+        const auto found = store.adoptable(id);
+        return found && found->diff_id == id;  // a base's layer; what was made here is of no use without its record
+      });
+  clean_up_directory(store, Dir::blobs, "SELECT 1 FROM blobs WHERE digest = ?", [&](const Digest& digest) {
     const auto st = sys::try_stat_at(store.dir(Dir::blobs), digest.hex());
     if (others.blob(digest)) return true;
     return st && now - mtime_ns(*st) < kAdoptable;
   });
   // Chains that differ by their identities only share one, which is named after none of them.
-  sweep_directory(store, Dir::flats, "SELECT 1 FROM chains WHERE id = ?", [&](const Digest& chain) {
+  clean_up_directory(store, Dir::flats, "SELECT 1 FROM chains WHERE id = ?", [&](const Digest& chain) {
     const auto st = sys::try_stat_at(store.dir(Dir::flats), chain.hex());
     if (others.chain(chain)) return true;
     return st && now - mtime_ns(*st) < kDay;
@@ -204,7 +205,7 @@ Usage disk_usage(Store& store) {
   return usage;
 }
 
-void sweep_leftovers(Store& store) {
+void clean_up_leftovers(Store& store) {
   Store::Impl& impl = store.impl();
   const int tmp = impl.dir(Dir::tmp), locks = impl.dir(Dir::locks);
   // Listed before the leases are read: a name that is there already belongs to a lease that is there already.
@@ -222,7 +223,7 @@ void sweep_leftovers(Store& store) {
     try {
       sys::remove_all_at(tmp, name);
     } catch (const Error&) {
-      // Something is mounted there still, or it belongs to another user; the next sweep tries again.
+      // Something is mounted there still, or it belongs to another user; the next clean-up tries again.
     }
   }
   for (const std::string& name : lock_names) {

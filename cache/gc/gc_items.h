@@ -12,6 +12,6 @@ std::vector<Usage::Item> list_items(Store& store, const GcState& state, const Ke
 
 /// Removes directories and files that no row of the index claims, unless a fresh index may still take them
 /// over.
-void sweep_orphans(Store::Impl& store);
+void clean_up_orphans(Store::Impl& store);
 
 }  // namespace cbuild::cache

@@ -90,7 +90,7 @@ class Executioner {
     try {
       sys::remove_all_at(store_.dir(Dir::tmp), name_);
     } catch (const Error&) {
-      // Gone from the index already; the next sweep tries again.
+      // Gone from the index already; the next clean-up tries again.
     }
   }
 

@@ -321,7 +321,7 @@ TEST_CASE("litter of dead processes is swept, that of live ones is not") {
         }) == 128 + SIGKILL);
   const Staging live = store.stage("live");
   CHECK(names_in(store, "tmp").size() == 2);
-  sweep_leftovers(store);
+  clean_up_leftovers(store);
   REQUIRE(names_in(store, "tmp").size() == 1);
   CHECK(names_in(store, "tmp")[0].ends_with(".live"));
   CHECK(names_in(store, "leases").size() == 1);

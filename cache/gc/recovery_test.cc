@@ -314,7 +314,7 @@ TEST_CASE("killed at any moment of publishing, the store is whole") {
     }
   }
   CHECK(found > 0);
-  sweep_leftovers(store);
+  clean_up_leftovers(store);
   const auto left = sys::list_dir(sys::open_at(store.root_fd(), "tmp", O_RDONLY | O_DIRECTORY).get());
   CHECK(left.empty());
   CHECK(sys::list_dir(sys::open_at(store.root_fd(), "leases", O_RDONLY | O_DIRECTORY).get()).size() == 1);
