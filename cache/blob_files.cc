@@ -97,7 +97,7 @@ UniqueFd BlobFiles::open(const Digest& digest) {
     auto file = sys::try_open_at(store_.dir(Dir::blobs), digest.hex(), O_RDONLY);
     if (file && static_cast<std::uint64_t>(sys::stat_fd(file->get()).st_size) == *expected) return std::move(*file);
     store_.forget_blob(digest);
-    store_.report_loss(cat("blob ", digest.str(), " was cut off or removed"));
+    store_.report_missing(cat("blob ", digest.str(), " was cut off or removed"));
   }
   throw Error(ErrorCode::not_found, cat("blob ", digest.str(), " is not in the store"));
 }

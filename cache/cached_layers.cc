@@ -22,7 +22,7 @@ Digest add_cached_layer(Store& store, const Layer& layer) {
 
 void note_cache_claim(Store& store, const Digest& layer) { store.impl().remember_cache_claim(layer); }
 
-void lose_layer(Store& store, const Digest& layer, const std::string& origin) {
+void forget_missing_layer(Store& store, const Digest& layer, const std::string& origin) {
   const auto known = store.layer(layer);
   Store::Impl& impl = store.impl();
   impl.remember_lost(layer, origin);
@@ -31,8 +31,8 @@ void lose_layer(Store& store, const Digest& layer, const std::string& origin) {
   impl.index.write([&](Database& db) { delete_layer(db, layer, 0); });
 }
 
-bool is_lost_layer(Store& store, const Digest& layer) { return store.impl().is_lost(layer); }
-bool is_lost_origin(Store& store, const std::string& origin) { return store.impl().is_lost_origin(origin); }
+bool is_missing_layer(Store& store, const Digest& layer) { return store.impl().is_missing_layer(layer); }
+bool is_missing_origin(Store& store, const std::string& origin) { return store.impl().is_missing_origin(origin); }
 
 // The lists of layers may hold it, and an open directory of it may be shared.
 void Store::Impl::forget_memory(const Digest& layer) {
@@ -44,8 +44,8 @@ void Store::Impl::forget_memory(const Digest& layer) {
 
 void Store::Impl::remember_lost(const Digest& layer, const std::string& origin) {
   std::scoped_lock lock(mutex_);
-  lost_layers_.insert(layer);
-  if (!origin.empty()) lost_origins_.insert(origin);
+  missing_layers_.insert(layer);
+  if (!origin.empty()) missing_origins_.insert(origin);
 }
 
 void Store::Impl::remember_cache_claim(const Digest& layer) {
@@ -58,14 +58,14 @@ bool Store::Impl::is_cache_claim(const Digest& layer) {
   return cache_claims_.contains(layer);
 }
 
-bool Store::Impl::is_lost(const Digest& layer) {
+bool Store::Impl::is_missing_layer(const Digest& layer) {
   std::scoped_lock lock(mutex_);
-  return lost_layers_.contains(layer);
+  return missing_layers_.contains(layer);
 }
 
-bool Store::Impl::is_lost_origin(const std::string& origin) {
+bool Store::Impl::is_missing_origin(const std::string& origin) {
   std::scoped_lock lock(mutex_);
-  return lost_origins_.contains(origin);
+  return missing_origins_.contains(origin);
 }
 
 }  // namespace cbuild::cache

@@ -24,9 +24,9 @@ Digest add_cached_layer(Store& store, const Layer& layer);
 void note_cache_claim(Store& store, const Digest& layer);
 
 /// A layer whose content is not available any more. It is forgotten with all chains and records it is in, and
-/// is_lost_layer() is true of it in this process. An `origin` that is given is not asked for other layers either.
-void lose_layer(Store& store, const Digest& layer, const std::string& origin = {});
-bool is_lost_layer(Store& store, const Digest& layer_or_diff_id);
-bool is_lost_origin(Store& store, const std::string& origin);
+/// is_missing_layer() is true of it in this process. An `origin` that is given is not asked for other layers either.
+void forget_missing_layer(Store& store, const Digest& layer, const std::string& origin = {});
+bool is_missing_layer(Store& store, const Digest& layer_or_diff_id);
+bool is_missing_origin(Store& store, const std::string& origin);
 
 }  // namespace cbuild::cache

@@ -166,7 +166,7 @@ std::vector<Wanted> Packer::Impl::wanted(const Digest& chain, std::size_t count)
     while (query.next()) rows.push_back(read_wanted(query));
     return rows;
   });
-  if (out.empty()) store.impl().report_loss(cat("chain ", chain.str(), " is gone"));
+  if (out.empty()) store.impl().report_missing(cat("chain ", chain.str(), " is gone"));
   return out;
 }
 

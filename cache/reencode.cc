@@ -2,7 +2,7 @@
 #include "cache/reencode.h"
 
 #include "base/error.h"
-#include "base/lost.h"
+#include "base/missing_content.h"
 #include "base/text.h"
 #include "cache/codec.h"
 #include "cache/store_impl.h"
@@ -47,7 +47,7 @@ oci::Descriptor reencode_layer(Store& store, const Layer& layer, const oci::laye
   } catch (const Error& error) {
     if (error.code() != ErrorCode::corrupt) throw;
     store.forget_blob(layer.blob->digest);
-    throw lost_error(cat("store: ", error.what()));
+    throw missing_content(cat("store: ", error.what()));
   }
 }
 

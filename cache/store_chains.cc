@@ -68,7 +68,7 @@ Chain select_or_insert(Store::Impl& store, Database& db, Chain chain) {
     delete_chain(db, chain.id, 0);
   }
   const auto below = chain.parent.empty() ? std::optional<Chain>(Chain{}) : select_chain(db, chain.parent);
-  if (!below) store.report_loss(cat("chain ", chain.parent.str(), " is gone"));
+  if (!below) store.report_missing(cat("chain ", chain.parent.str(), " is gone"));
   chain.depth = below->depth + 1;
   db.run("INSERT INTO chains(id, parent, layer, identity, depth, last_used_ns) VALUES(?, ?, ?, ?, ?, ?)", chain.id,
          chain.parent, chain.layer, chain.identity, chain.depth, sys::now_ns());
@@ -109,7 +109,7 @@ void Store::Impl::remember(const Chain& chain) {
 }
 
 Chain Store::Impl::record_chain(Database& db, const Chain& chain) {
-  if (!restore_layer(db, chain.layer)) report_loss(cat("layer ", chain.layer.str(), " is gone"));
+  if (!restore_layer(db, chain.layer)) report_missing(cat("layer ", chain.layer.str(), " is gone"));
   restore_chain(db, chain.parent);
   return select_or_insert(*this, db, chain);
 }
@@ -122,7 +122,7 @@ Chain Store::Impl::add_on(const Digest& parent, const Digest& layer, const Diges
   chain = index.write([&](Database& db) {
     // First, because what `record` renames is not undone with the transaction.
     restore_chain(db, parent);
-    if (!parent.empty() && !select_chain(db, parent)) report_loss(cat("chain ", parent.str(), " is gone"));
+    if (!parent.empty() && !select_chain(db, parent)) report_missing(cat("chain ", parent.str(), " is gone"));
     record(db);
     return select_or_insert(*this, db, chain);
   });
@@ -178,7 +178,7 @@ std::vector<Digest> Store::Impl::layers_of(const Digest& chain) {
   std::vector<Digest> layers = index.read([&](Database& db) { return select_chain_layers(db, chain); });
   if (layers.empty()) {
     index.write([&](Database& db) { delete_chain(db, chain, 0); });
-    report_loss(cat("chain ", chain.str(), " is gone"));
+    report_missing(cat("chain ", chain.str(), " is gone"));
   }
   const std::scoped_lock lock(mutex_);
   keep_layers(chain, layers);

@@ -50,8 +50,8 @@ struct Store::Impl {
   void touch_chain(const Digest& chain, std::int64_t recorded_ns);
   void flush_touched() noexcept;
 
-  /// Throws lost_error(): `what` was here and is not any more, and nothing points to it now.
-  [[noreturn]] void report_loss(const std::string& what);
+  /// Throws missing_content(): `what` was here and is not any more, and nothing points to it now.
+  [[noreturn]] void report_missing(const std::string& what);
   void forget_tree(const Digest& layer);
   void forget_missing_trees();
   /// With its chains and records.
@@ -90,10 +90,10 @@ struct Store::Impl {
   /// Nothing that this process remembers of a layer or of chains counts any more.
   void forget_memory(const Digest& layer);
   void remember_lost(const Digest& layer, const std::string& origin);
-  bool is_lost(const Digest& layer);
+  bool is_missing_layer(const Digest& layer);
   void remember_cache_claim(const Digest& layer);
   bool is_cache_claim(const Digest& layer);
-  bool is_lost_origin(const std::string& origin);
+  bool is_missing_origin(const std::string& origin);
 
   /// The staging directory's name in tmp/.
   static const std::string& name_of(const Staging& staging);
@@ -117,8 +117,8 @@ struct Store::Impl {
   std::unordered_map<Digest, Chain> seen_;
   std::unordered_map<Digest, std::shared_ptr<const LayerDir>> layer_dirs_;
   std::unordered_map<Digest, std::vector<Digest>> chain_layers_;  ///< of chains used lately
-  std::unordered_set<Digest> lost_layers_, cache_claims_;
-  std::unordered_set<std::string> lost_origins_;
+  std::unordered_set<Digest> missing_layers_, cache_claims_;
+  std::unordered_set<std::string> missing_origins_;
 };
 
 struct Staging::Impl {

@@ -235,7 +235,7 @@ UniqueFd Store::open_tree(const Digest& layer) {
   if (fd) return std::move(*fd);
   impl_->forget_tree(layer);
   impl_->forget_missing_trees();
-  impl_->report_loss(cat("the tree of layer ", layer.str(), " is gone"));
+  impl_->report_missing(cat("the tree of layer ", layer.str(), " is gone"));
 }
 
 std::string Store::tree_path(const Digest& layer) const {

@@ -12,7 +12,7 @@
 
 #include "base/error.h"
 #include "base/files.h"
-#include "base/lost.h"
+#include "base/missing_content.h"
 #include "base/sys.h"
 #include "base/test_wait.h"
 #include "base/text.h"
@@ -52,7 +52,7 @@ inline bool loses(const std::function<void()>& action) {
   try {
     action();
   } catch (const Error& error) {
-    if (!is_lost(error)) throw;
+    if (!is_missing_content(error)) throw;
     return true;
   }
   return false;

@@ -16,7 +16,7 @@
 #include <unordered_set>
 
 #include "base/error.h"
-#include "base/lost.h"
+#include "base/missing_content.h"
 #include "base/process_limits.h"
 #include "base/text.h"
 #include "base/threads.h"
@@ -78,8 +78,8 @@ bool is_lie(Store& store, const Layer& layer) {
 
 /// A wrong claim is forgotten with all that stands on it. Whether it was a cache's, and so only a miss.
 bool drop_wrong_claim(Store& store, const Layer& layer) {
-  if (is_from_cache(layer) || (store.impl().is_cache_claim(layer.id) && !is_lost_layer(store, layer.id))) {
-    lose_layer(store, layer.id);
+  if (is_from_cache(layer) || (store.impl().is_cache_claim(layer.id) && !is_missing_layer(store, layer.id))) {
+    forget_missing_layer(store, layer.id);
     return true;
   }
   if (!layer.fetch_from.empty() && is_lie(store, layer)) store.impl().forget_layer(layer.id);
@@ -95,17 +95,17 @@ void unpack_layer(const Job& job, const Digest& id) {
   if (layer && layer->has_tree) return;
   if (!layer || !layer->blob || (!layer->has_blob && layer->fetch_from.empty())) {
     job.store.impl().forget_layer(id);
-    job.store.impl().report_loss(cat("layer ", id.str(), " has neither tree nor blob"));
+    job.store.impl().report_missing(cat("layer ", id.str(), " has neither tree nor blob"));
   }
   try {
     unpack_or_again(job, *layer);
   } catch (const Error& error) {
     if (error.code() != ErrorCode::corrupt) throw;
-    if (drop_wrong_claim(job.store, *layer)) throw lost_error(error.message());
+    if (drop_wrong_claim(job.store, *layer)) throw missing_content(error.message());
     if (job.fetch && !layer->fetch_from.empty()) throw;  // it came damaged twice
     job.store.forget_blob(layer->blob->digest);
     job.store.impl().forget_layer(id);
-    job.store.impl().report_loss(cat("layer ", id.str(), " was damaged: ", error.what()));
+    job.store.impl().report_missing(cat("layer ", id.str(), " was damaged: ", error.what()));
   }
 }
 
@@ -143,7 +143,7 @@ void run_all(const Job& job, const std::vector<Digest>& layers) {
     try {
       unpack_layer(job, layers[i]);
     } catch (const Error& error) {
-      if (!is_lost(error)) throw;
+      if (!is_missing_content(error)) throw;
       const std::scoped_lock lock(mutex);
       lost = std::current_exception();
     }

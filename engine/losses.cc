@@ -3,7 +3,7 @@
 
 #include <algorithm>
 
-#include "base/lost.h"
+#include "base/missing_content.h"
 #include "base/text.h"
 
 namespace cbuild::engine {
@@ -12,7 +12,7 @@ namespace cbuild::engine {
 bool Losses::take(const Error& error) {
   constexpr std::size_t kMaxAttempts = 100;
   constexpr std::ptrdiff_t kMaxSame = 3;
-  if (!is_lost(error) || cancel_.cancelled() || messages_.size() >= kMaxAttempts) return false;
+  if (!is_missing_content(error) || cancel_.cancelled() || messages_.size() >= kMaxAttempts) return false;
   if (std::count(messages_.begin(), messages_.end(), error.message()) >= kMaxSame) return false;
   messages_.push_back(error.message());
   progress_.on_event(RunNote{Severity::warning, cat(error.message(), "; the steps that made it are run")});

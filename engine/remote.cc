@@ -5,7 +5,7 @@
 #include "engine/remote.h"
 
 #include "base/error.h"
-#include "base/lost.h"
+#include "base/missing_content.h"
 #include "base/sys.h"
 #include "base/text.h"
 #include "cache/cached_layers.h"
@@ -147,17 +147,17 @@ void Remote::fetch_from(const std::string& locator, oci::Descriptor blob, TaskId
 
 /// A registry that is down is not asked again for each of its layers.
 void Remote::lose(const cache::Layer& layer, const Error& error) {
-  cache::lose_layer(store_, layer.id, error.code() == ErrorCode::network ? layer.fetch_from : std::string());
-  throw lost_error(cat("a layer of the remote cache is not available: ", error.what()));
+  cache::forget_missing_layer(store_, layer.id, error.code() == ErrorCode::network ? layer.fetch_from : std::string());
+  throw missing_content(cat("a layer of the remote cache is not available: ", error.what()));
 }
 
 void Remote::fetch(const cache::Layer& layer) {
   if (!layer.blob || layer.fetch_from.empty()) {
     if (layer.blob) store_.forget_blob(layer.blob->digest);
-    throw lost_error(cat("store: the blob of layer ", layer.id.str(), " is gone"));
+    throw missing_content(cat("store: the blob of layer ", layer.id.str(), " is gone"));
   }
   const bool from_cache = cache::is_from_cache(layer);
-  if (from_cache && cache::is_lost_origin(store_, layer.fetch_from))
+  if (from_cache && cache::is_missing_origin(store_, layer.fetch_from))
     lose(layer, Error(ErrorCode::network, cat(layer.fetch_from, " does not answer")));
   const std::string locator = from_cache ? layer.fetch_from.substr(cache::kCacheOrigin.size()) : layer.fetch_from;
   const TaskId task = next_task_++;
@@ -169,7 +169,7 @@ void Remote::fetch(const cache::Layer& layer) {
     progress_.on_event(TaskFinished{task, sys::monotonic_ns(), TaskState::failed, error.what()});
     const bool ours = error.code() == ErrorCode::cancelled || error.code() == ErrorCode::no_space;
     if (from_cache && !ours) lose(layer, error);
-    if (!ours && !is_lost(error)) throw PullError(error);
+    if (!ours && !is_missing_content(error)) throw PullError(error);
     throw;
   }
   progress_.on_event(TaskFinished{task, sys::monotonic_ns(), TaskState::ok, {}});

@@ -36,7 +36,7 @@ class Remote {
   /// Another client with the same settings, for work that ends by itself.
   std::unique_ptr<oci::registry::Client> new_client(const CancelSource& cancel, unsigned max_attempts);
   /// Brings the blob of a layer into the store, from where its locator says; shown as a task of its own. A layer that
-  /// only a remote cache had and that is missing there is forgotten: lost_error(). Else throws PullError.
+  /// only a remote cache had and that is missing there is forgotten: missing_content(). Else throws PullError.
   void fetch(const cache::Layer& layer);
   cache::BlobFetcher fetcher() {
     return [this](const cache::Layer& layer) { fetch(layer); };

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "exporter/stored_blob.h"
 
-#include "base/lost.h"
+#include "base/missing_content.h"
 #include "base/text.h"
 
 namespace cbuild::exporter {
@@ -13,7 +13,7 @@ void verify_stored_blob(cache::Store& store, const Digest& digest) {
 void verify_stored_blob(cache::Store& store, const Digest& digest, const Digest& found) {
   if (found == digest) return;
   store.forget_blob(digest);
-  throw lost_error(cat("store: blob ", digest.str(), " was damaged"));
+  throw missing_content(cat("store: blob ", digest.str(), " was damaged"));
 }
 
 }  // namespace cbuild::exporter

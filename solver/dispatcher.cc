@@ -7,7 +7,7 @@
 #include <utility>
 #include <variant>
 
-#include "base/lost.h"
+#include "base/missing_content.h"
 #include "base/process_limits.h"
 #include "base/text.h"
 #include "base/threads.h"
@@ -58,7 +58,7 @@ std::optional<SolveFailure> Dispatcher::failure() const {
   for (const VertexId id : services_.plan.reached) {
     const std::optional<StepFailure>& failure = work_.failure(id);
     if (!failure) continue;
-    if (!is_lost(failure->error)) return SolveFailure{id, *failure};
+    if (!is_missing_content(failure->error)) return SolveFailure{id, *failure};
     if (!lost) lost = SolveFailure{id, *failure};
   }
   return lost;
@@ -211,7 +211,7 @@ void Dispatcher::apply(VertexId id, Next next) {
       return;
     case Next::failed:
       finish_node(id);
-      stop(!is_lost(work_.failure(id)->error));
+      stop(!is_missing_content(work_.failure(id)->error));
       return;
     case Next::cancelled:
       finish_node(id);

@@ -8,7 +8,7 @@
 #include <vector>
 
 #include "base/cancel.h"
-#include "base/lost.h"
+#include "base/missing_content.h"
 #include "base/test_wait.h"
 #include "solver/fakes.h"
 #include "solver/scheduler.h"
@@ -69,14 +69,14 @@ TEST_CASE("a lost input lets what runs come to its end, and the next solve goes 
   Forked f;
   f.executor.hold("bad");
   f.executor.hold("slow");
-  f.executor.failures.emplace("bad", StepFailure{lost_error("a layer is gone"), 0, {}});
+  f.executor.failures.emplace("bad", StepFailure{missing_content("a layer is gone"), 0, {}});
   Solving solving([&] { return f.solve_all(); });
   f.executor.wait_started("slow");
   f.executor.finish("bad");
   f.executor.finish("slow");
   const SolveReport report = solving.get();
   REQUIRE(report.failure);
-  CHECK(is_lost(report.failure->failure.error));
+  CHECK(is_missing_content(report.failure->failure.error));
   CHECK_FALSE(f.executor.was_cancelled());
   CHECK_FALSE(report.cancelled);
   CHECK(report.vertices[f.bad].state == VertexState::cancelled);
@@ -93,7 +93,7 @@ TEST_CASE("a lost input lets what runs come to its end, and the next solve goes 
 TEST_CASE("a failure together with a lost input is the one that is reported, and ends what runs") {
   Forked f;
   f.executor.hold_all();
-  f.executor.failures.emplace("bad", StepFailure{lost_error("a layer is gone"), 0, {}});
+  f.executor.failures.emplace("bad", StepFailure{missing_content("a layer is gone"), 0, {}});
   f.executor.failures.emplace("slow", exit_code(3));
   Solving solving([&] { return f.solve_all(); });
   f.executor.finish("base");

@@ -9,7 +9,7 @@
 #include <utility>
 #include <variant>
 
-#include "base/lost.h"
+#include "base/missing_content.h"
 #include "base/sys.h"
 #include "base/text.h"
 #include "solver/graph/step_identity.h"
@@ -174,7 +174,7 @@ Next StepWork::fail(VertexId id, StepFailure failure) {
   const bool was_stopped = stopping_.load(std::memory_order_acquire) || stopped_from_outside();
   if (failure.error.code() == ErrorCode::cancelled && was_stopped) return cancel(id);
   // What is lost is made again by the next solve: no failure of the step.
-  if (is_lost(failure.error))
+  if (is_missing_content(failure.error))
     abandon(id);
   else
     report_failure(id, failure);

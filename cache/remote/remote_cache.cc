@@ -6,7 +6,7 @@
 #include <algorithm>
 
 #include "base/error.h"
-#include "base/lost.h"
+#include "base/missing_content.h"
 #include "base/text.h"
 #include "base/threads.h"
 #include "cache/cached_layers.h"
@@ -99,7 +99,7 @@ std::optional<Record> RemoteCache::find_now(const Digest& key, std::size_t& seen
     try {
       if (is_usable(*source, *entry)) return install(*source, *entry);
     } catch (const Error& error) {
-      if (!is_lost(error)) throw;  // lost between the question and the answer
+      if (!is_missing_content(error)) throw;  // lost between the question and the answer
     }
   }
   return std::nullopt;
@@ -131,10 +131,10 @@ bool RemoteCache::is_usable(const Source& source, const RemoteIndex::RecordEntry
   const RemoteIndex& index = source.document.index;
   for (std::int64_t at = entry.chain; at >= 0; at = index.chains[static_cast<std::size_t>(at)].parent) {
     const RemoteIndex::LayerEntry& layer = index.layers[index.chains[static_cast<std::size_t>(at)].layer];
-    if (layer.blob.digest.empty() || is_lost_layer(store_, layer.diff_id)) return false;
+    if (layer.blob.digest.empty() || is_missing_layer(store_, layer.diff_id)) return false;
     const auto known = store_.layer_by_diff_id(layer.diff_id);
     if (layer.origin.empty() && !(known && (known->has_tree || known->has_blob)) &&
-        is_lost_origin(store_, cat(kCacheOrigin, source.document.locator)))
+        is_missing_origin(store_, cat(kCacheOrigin, source.document.locator)))
       return false;
   }
   return true;

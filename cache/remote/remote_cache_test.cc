@@ -7,7 +7,7 @@
 #include <future>
 #include <thread>
 
-#include "base/lost.h"
+#include "base/missing_content.h"
 #include "base/test_wait.h"
 #include "cache/cached_layers.h"
 #include "cache/claimed_layer.h"
@@ -187,7 +187,7 @@ TEST_CASE("a layer that is not available any more makes its records misses") {
   const auto upper = remote.find(digest_of("content b"));
   const auto lower = remote.find(digest_of("content a"));
   const Digest top = store.chain_layers(upper->chain)[1];
-  lose_layer(store, top);
+  forget_missing_layer(store, top);
   CHECK_FALSE(store.find(digest_of("content b")));
   CHECK_FALSE(remote.find(digest_of("definition b")));
   CHECK(store.find(digest_of("content a")));
@@ -206,7 +206,7 @@ TEST_CASE("a source whose registry is gone is not asked for further layers") {
   Store store(near.options());
   RemoteCache remote(store, {far.source()}, {});
   const Digest chain = remote.find(digest_of("content a"))->chain;
-  lose_layer(store, store.chain_layers(chain)[0], std::string(kCacheOrigin) + kLocator);
+  forget_missing_layer(store, store.chain_layers(chain)[0], std::string(kCacheOrigin) + kLocator);
   CHECK_FALSE(remote.find(digest_of("content b")));
 }
 

@@ -3,7 +3,7 @@
 
 #include <doctest/doctest.h>
 
-#include "base/lost.h"
+#include "base/missing_content.h"
 #include "cache/claimed_layer.h"
 #include "oci/image_config.h"
 #include "oci/manifest.h"
@@ -330,7 +330,7 @@ TEST_CASE("a result found by content is put on this build's inputs") {
     executor.rebase(request(run, {now}), {sha256("gone"), sha256("identity")});
     CHECK(false);
   } catch (const Error& error) {
-    CHECK(is_lost(error));
+    CHECK(is_missing_content(error));
   }
 }
 

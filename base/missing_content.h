@@ -11,13 +11,13 @@ namespace cbuild {
 
 /// What a result was made of is gone and was forgotten: the same work done again finds a miss there and succeeds.
 /// An Error{corrupt} that is told from others by its errno, which stays with it on its way up.
-inline Error lost_error(std::string message) {
+inline Error missing_content(std::string message) {
   Error error(ErrorCode::corrupt, std::move(message));
   error.with_errno(ESTALE);
   return error;
 }
 
-inline bool is_lost(const Error& error) noexcept {
+inline bool is_missing_content(const Error& error) noexcept {
   return error.code() == ErrorCode::corrupt && error.sys_errno() == ESTALE;
 }
 
