@@ -23,7 +23,7 @@ std::vector<engine::StepEntry> steps() {
   run.inputs = {0};
   run.duration_ns = run.path_ns = 2'000'000'000;
   run.critical = true;
-  run.reason = {solver::Reason::Kind::never_built, "never built", {}, 0};
+  run.reason = {solver::Reason::Kind::never_built, "no cached result", {}, 0};
   copy.id = 2;
   copy.name = "[2/2] COPY --from=build /a /a";
   copy.type = "file";
@@ -43,7 +43,7 @@ TEST_CASE("DOT: boxes for stages, states as colours, the longest way in red, das
   CHECK(has(dot, "subgraph cluster_0 {\n    label=\"build\""));
   CHECK(has(dot, "v0 [label=\"FROM x\\ncached\", fillcolor=\"#dbe9f6\", color=\"#4a7ebb\", shape=ellipse"));
   CHECK(has(dot, "RUN echo \\\"a\\\\b\\\" <&> `c`\xEF\xBF\xBD\\nran 2.0s, at 2.0s"));
-  CHECK(has(dot, "tooltip=\"never built\""));
+  CHECK(has(dot, "tooltip=\"no cached result\""));
   CHECK(has(dot, "v0 -> v1;\n"));
   CHECK(has(dot, "v1 -> v2 [style=dashed, color=\"#c0392b\", penwidth=2.5];\n"));
   CHECK(draw_graph("t \"x\"", steps(), PictureFormat::dot) == dot);
@@ -64,7 +64,7 @@ TEST_CASE("JSON") {
   const auto json = nlohmann::json::parse(draw_graph("t", steps(), PictureFormat::json));
   REQUIRE(json["nodes"].size() == 3);
   CHECK(json["nodes"][1]["state"] == "ran");
-  CHECK(json["nodes"][1]["why"] == "never built");
+  CHECK(json["nodes"][1]["why"] == "no cached result");
   CHECK(json["nodes"][2]["path_ns"] == 3'000'000'000);
   REQUIRE(json["edges"].size() == 2);
   CHECK(json["edges"][1] == nlohmann::json{{"from", 1}, {"to", 2}, {"input", 1}, {"critical", true}});

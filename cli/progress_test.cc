@@ -126,7 +126,7 @@ TEST_CASE("plain progress writes numbered lines and closes what is cut") {
     PlainProgress plain(file.get());
     plain.on_event(TaskAdded{7, "[1/2] RUN a", {}});
     plain.on_event(TaskAdded{9, "[2/2] RUN b", {}});
-    plain.on_event(TaskStarted{7, 0, "never built"});
+    plain.on_event(TaskStarted{7, 0, "no cached result"});
     plain.on_event(TaskLog{7, 500'000'000, LogStream::out, "one\ntw"});
     plain.on_event(TaskLog{7, 600'000'000, LogStream::out, "o\n\x1b[31mred"});
     plain.on_event(TaskFinished{7, kSecond, TaskState::ok, {}});
@@ -135,7 +135,7 @@ TEST_CASE("plain progress writes numbered lines and closes what is cut") {
   }
   lseek(file.get(), 0, SEEK_SET);
   const std::string text = sys::read_all(file.get(), 1 << 20);
-  CHECK(text.find("#1 [1/2] RUN a\n#1 runs because: never built\n#1 0.500 one\n#1 0.600 two\n") == 0);
+  CHECK(text.find("#1 [1/2] RUN a\n#1 runs because: no cached result\n#1 0.500 one\n#1 0.600 two\n") == 0);
   CHECK(text.find('\x1b') == std::string::npos);
   CHECK(text.find("#1 DONE 1.0s\n\n#2 [2/2] RUN b\n#2 CACHED\n") != std::string::npos);
 }

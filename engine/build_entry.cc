@@ -219,7 +219,7 @@ std::string why(const StepEntry& step) {
   if (step.state != "cached") return "nothing needed it";
   const std::string made = step.created_ns == 0 ? "" : cat(", made ", format_rfc3339(step.created_ns / 1'000'000'000));
   if (step.found_by == "definition") return cat("cached: the same instruction on the same sources", made);
-  if (step.found_by == "content") return cat("cached: what it reads came out the same", made);
+  if (step.found_by == "content") return cat("cached: its inputs came out the same", made);
   if (step.type == "local") return "read in place";
   return "cached: only steps that are cached themselves read it";
 }

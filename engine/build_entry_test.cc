@@ -85,12 +85,12 @@ TEST_CASE("every step says why") {
   };
   CHECK(text("cached", "definition") == "cached: the same instruction on the same sources");
   step.created_ns = 1'700'000'000'000'000'000;
-  CHECK(text("cached", "content") == "cached: what it reads came out the same, made 2023-11-14T22:13:20Z");
+  CHECK(text("cached", "content") == "cached: its inputs came out the same, made 2023-11-14T22:13:20Z");
   CHECK(text("cached", "") == "cached: only steps that are cached themselves read it");
   CHECK(text("cancelled", "") == "not begun: the build had ended");
-  step.reason = {Reason::Kind::never_built, "never built", {}, 0};
-  CHECK(text("ran", "") == "never built");
-  CHECK(text("failed", "") == "never built");
+  step.reason = {Reason::Kind::never_built, "no cached result", {}, 0};
+  CHECK(text("ran", "") == "no cached result");
+  CHECK(text("failed", "") == "no cached result");
 }
 
 TEST_CASE("what history keeps of a request has names, no values") {

@@ -31,7 +31,7 @@ enum class VertexState { not_needed, cached, ran, failed, cancelled };
 enum class FoundBy : std::uint8_t {
   nothing,     ///< it was not, or nothing had to be found: a base image, what only cached steps read
   definition,  ///< the same instructions on the same sources
-  content,     ///< what it reads came out the same
+  content,     ///< its inputs came out the same
 };
 
 struct VertexReport {

@@ -169,7 +169,7 @@ Difference changed(const Label& label, const std::string& before, const std::str
               "result",
               before.substr(0, before.find(' ')),
               after.substr(0, after.find(' ')),
-              cat("earlier step ", name, " gave another result")};
+              cat("earlier step ", name, ": its output changed")};
     }
     case Kind::option:
       return option_change(label, before, after);

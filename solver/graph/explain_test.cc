@@ -116,13 +116,13 @@ TEST_CASE("base and earlier steps: what counts is the result, what is shown is t
   };
   CHECK(texts(step("1", "[1/2] RUN a"), step("1", "[2/3] RUN a")).empty());
   CHECK(texts(step("1", "[1/2] RUN a"), step("2", "[2/3] RUN a")) ==
-        Texts{"earlier step [2/3] RUN a gave another result"});
+        Texts{"earlier step [2/3] RUN a: its output changed"});
 }
 
 TEST_CASE("own causes come before those from below, and options only when nothing else tells") {
   const Parts before{{"op", digest("1")}, {"command", "make"}, {"user", "root"}, {"step 0", "i1 RUN x"}};
   CHECK(texts(before, {{"op", digest("2")}, {"command", "make -j"}, {"user", "root"}, {"step 0", "i2 RUN x"}}) ==
-        Texts{"the instruction changed (make -> make -j)", "earlier step RUN x gave another result"});
+        Texts{"the instruction changed (make -> make -j)", "earlier step RUN x: its output changed"});
   CHECK(texts(before, {{"op", digest("2")}, {"command", "make"}, {"step 0", "i1 RUN x"}}) ==
         Texts{"user changed (root -> none)"});
   CHECK(texts(before, {{"op", digest("2")}, {"command", "make"}, {"user", "me"}, {"step 0", "i1 RUN x"}}) ==

@@ -98,7 +98,7 @@ Reason CacheResultStore::explain_miss(const Publication& wanted) {
           Reason::Kind::evicted, cat("evicted on ", format_rfc3339(*evicted / 1'000'000'000), " by gc"), {}, *evicted};
   }
   auto before = nearest(wanted);
-  if (!before) return {Reason::Kind::never_built, "never built", {}, 0};
+  if (!before) return {Reason::Kind::never_built, "no cached result", {}, 0};
   if (before->differences.empty())
     return {Reason::Kind::lost, "built before, but the result is not in the store any more", {}, 0};
   constexpr std::size_t kKeptDifferences = 50;
