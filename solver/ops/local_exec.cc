@@ -102,7 +102,7 @@ void copy_root_metadata(const cache::TreeView& root, int upper) {
   if (fchmod(upper, entry->st.st_mode & 07777) != 0) throw_errno(errno, "chmod of the root directory");
 }
 
-/// An image without them has these directories after a RUN, as with the reference: the run-time makes them for its
+/// An image without them has these directories after a RUN, as with BuildKit: the run-time makes them for its
 /// mounts. They are in the upper from the start, and so in the layer.
 void make_kernel_directories(const cache::TreeView& root, int upper) {
   constexpr struct timespec kEpoch[2] = {};
