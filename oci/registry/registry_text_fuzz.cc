@@ -11,6 +11,7 @@
 
 // Everything a registry may send as text: challenges, Locations, Retry-After, error bodies.
 extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
+  using namespace cbuild;
   using namespace cbuild::oci::registry;
   const std::string_view text(reinterpret_cast<const char*>(data), size);
   for (const Challenge& challenge : parse_challenges(text)) {
