@@ -136,7 +136,7 @@ TEST_CASE("mount targets in the skeleton never reach the layer, also below direc
     spec.mounts.push_back({"/run/secrets/key", ContentSource{"s3cret\n", 0, 0, 0400}, true});
     const Outcome outcome = sandbox.run(spec);
     REQUIRE(outcome.exit.setup_error == "");
-    CHECK(outcome.out == "s3cret\nbeside\nkey\n");
+    CHECK(outcome.out == "s3cret\nkey\nother\n");
     CHECK(image.upper() == Lines{"run/ [0755 0:0]", "run/secrets/ [0755 0:0]", "run/secrets/other file[0644 0:0] "});
   }
 }
