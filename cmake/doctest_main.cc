@@ -231,4 +231,8 @@ int main(int argc, char** argv) {
 // memmove.
 extern "C" const char* __tsan_default_suppressions();
 extern "C" const char* __tsan_default_suppressions() { return "called_from_lib:libtbb.so\n"; }
+
+// Cases run on a thread of their own, so a child of a test is one of a process with threads. It may start more.
+extern "C" const char* __tsan_default_options();
+extern "C" const char* __tsan_default_options() { return "die_after_fork=0"; }
 #endif
