@@ -3,6 +3,8 @@
 // moved again, so that the time is at most (length of the pattern) x (length of the path).
 #include "base/glob.h"
 
+#include <algorithm>
+
 #include "base/error.h"
 #include "base/path_pattern.h"
 #include "base/text.h"

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "oci/image_config.h"
 
+#include <algorithm>
 #include <functional>
 #include <nlohmann/json.hpp>
 

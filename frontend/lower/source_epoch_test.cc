@@ -3,6 +3,8 @@
 
 #include <doctest/doctest.h>
 
+#include <algorithm>
+
 #include "frontend/lower/lower_fixture.h"
 
 namespace cbuild::frontend {
