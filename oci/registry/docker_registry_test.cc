@@ -148,8 +148,11 @@ void make_certificates(const std::string& dir, const std::string& name = "IP:127
       "openssl req -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -keyout server.key -out server.csr "
       "-subj /CN=127.0.0.1; "
       "printf 'subjectAltName=%s' \"$1\" > san; "
-      "openssl x509 -req -in server.csr -CA ca.crt -CAkey ca.key -CAcreateserial -days $2 -extfile san -out "
-      "server.crt; "
+      // OpenSSL 3.4 and later take times, and no negative days any more.
+      "valid=\"-days $2\"; "
+      "if [ $2 -lt 0 ] && openssl x509 -help 2>&1 | grep -q not_after; then "
+      "valid='-not_before 20200101000000Z -not_after 20200102000000Z'; fi; "
+      "openssl x509 -req -in server.csr -CA ca.crt -CAkey ca.key -CAcreateserial $valid -extfile san -out server.crt; "
       "openssl req -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -keyout client.key -out client.csr "
       "-subj /CN=client; "
       "openssl x509 -req -in client.csr -CA ca.crt -CAkey ca.key -CAcreateserial -days 2 -out client.crt";
