@@ -1,4 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
+// One ssh-agent for each source of private keys, started empty and filled by ssh-add. It runs below a shell that reads
+// from a pipe of the builder, so that it ends with the builder, however that ends.
 #include "engine/key_agents.h"
 
 #include <fcntl.h>

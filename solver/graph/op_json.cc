@@ -1,4 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
+// Ops as JSON for people and golden files. Which fields there are, and their order, comes from op_fields.h, which the
+// canonical bytes and the lines of keys are made of as well; here is only how each kind of value is written.
 #include "solver/graph/op_json.h"
 
 #include <nlohmann/json.hpp>
