@@ -1,0 +1,25 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "oci/layer/layer_table.h"
+
+#include <algorithm>
+
+namespace cbuild::oci::layer {
+
+std::uint32_t LayerTable::child(std::uint32_t directory, std::string_view name) const {
+  const auto all = children(directory);
+  const auto at = std::lower_bound(all.begin(), all.end(), name,
+                                   [](const TableName& entry, std::string_view wanted) { return entry.name < wanted; });
+  return at != all.end() && at->name == name ? at->node : kNone;
+}
+
+std::uint32_t LayerTable::find(std::string_view path) const {
+  std::uint32_t node = kRoot;
+  while (!path.empty() && node != kNone) {
+    const std::size_t end = std::min(path.find('/'), path.size());
+    node = nodes[node].is_directory() ? child(node, path.substr(0, end)) : kNone;
+    path.remove_prefix(std::min(end + 1, path.size()));
+  }
+  return node;
+}
+
+}  // namespace cbuild::oci::layer
