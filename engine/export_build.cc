@@ -11,6 +11,7 @@
 #include "base/sys.h"
 #include "base/text.h"
 #include "exporter/outputs.h"
+#include "exporter/push.h"
 
 namespace cbuild::engine {
 namespace {
@@ -104,6 +105,16 @@ exporter::CacheContent cache_content(const BuildRequest& request, const ExportPa
   return parts.caches.content(parts.lowered.graph(), results, parts.solved.keys, images);
 }
 
+/// A push may mount layers from where the bases of this build lie.
+void note_bases(Services& services, const solver::Graph& graph) {
+  for (const exporter::Output& output : services.request.outputs.list) {
+    if (!output.push) continue;
+    for (solver::VertexId id = 0; id < graph.size(); ++id)
+      if (const auto* base = std::get_if<solver::ImageSource>(&graph[id].op))
+        exporter::note_base(services.store, base->locator, base->manifest, output.names);
+  }
+}
+
 std::vector<TargetImage> images_of(const std::vector<TargetExport>& targets) {
   std::vector<TargetImage> images;
   for (const TargetExport& target : targets)
@@ -149,6 +160,7 @@ void export_build(Services& services, const ExportParts& parts, BuildResult& res
   const ScopeExit keep_images([&] { result.images = images_of(targets); });
   const exporter::CacheContent cached = cache_content(services.request, parts, targets);
   for (TargetExport& target : targets) parts.caches.put_inline(cached, parts.packer, target.result);
+  note_bases(services, graph);
   TaskId task = graph.size();
   for (TargetExport& target : targets) show_target(services, parts.packer, target, task++);
   result.images = images_of(targets);

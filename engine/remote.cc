@@ -8,6 +8,7 @@
 #include "base/missing_content.h"
 #include "base/sys.h"
 #include "base/text.h"
+#include "cache/blob_places.h"
 #include "cache/cached_layers.h"
 #include "cache/remote/read_cache.h"
 #include "cache/source_metadata.h"
@@ -19,7 +20,7 @@
 namespace cbuild::engine {
 namespace {
 
-constexpr std::string_view kImageScheme = "docker-image://";
+using cache::kImageScheme;
 constexpr std::string_view kOciLayoutScheme = "oci-layout://";
 constexpr TaskId kFirstFetchTask = TaskId{1} << 40;
 constexpr unsigned kMaxIndexDepth = 4;

@@ -12,9 +12,9 @@
 #include "base/missing_content.h"
 #include "base/sys.h"
 #include "base/text.h"
+#include "cache/blob_places.h"
 #include "cache/remote/mount_pack.h"
 #include "exporter/image_builder.h"
-#include "exporter/push.h"
 #include "exporter/transfers.h"
 #include "oci/manifest.h"
 
@@ -111,7 +111,7 @@ class IndexWriter {
     entry.created_ns = layer.created_ns;
     if (inline_form_) return entry;
     entry.blob = layer_descriptor(layer, false);
-    if (layer.fetch_from.starts_with(kImageScheme)) entry.origin = layer.fetch_from;
+    if (layer.fetch_from.starts_with(cache::kImageScheme)) entry.origin = layer.fetch_from;
     return entry;
   }
 
@@ -173,7 +173,7 @@ class Uploader {
     const auto layer = layers_.find(blob.digest);
     std::optional<oci::Reference> mount = content_.pushed;
     if (layer != layers_.end())
-      if (const auto from = image_reference(layer->second.fetch_from)) mount = from;
+      if (const auto from = cache::image_reference(layer->second.fetch_from)) mount = from;
     if (context_.store.blobs().size(blob.digest)) {
       backend_.put_blob(blob, mount);
     } else if (!backend_.offer_blob(blob, mount)) {

@@ -1,25 +1,20 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "exporter/push.h"
 
+#include <algorithm>
 #include <set>
 #include <vector>
 
 #include "base/error.h"
 #include "base/text.h"
-#include "cache/cached_layers.h"
+#include "cache/blob_places.h"
 #include "exporter/stored_blob.h"
 #include "exporter/transfers.h"
+#include "oci/manifest.h"
 #include "oci/reference.h"
 
 namespace cbuild::exporter {
 namespace {
-
-/// The repository a base layer came from, if it is on the registry that is pushed to.
-std::optional<oci::Reference> mount_source(const cache::Layer& layer, const oci::Reference& target) {
-  const auto from = image_reference(layer.fetch_from);
-  if (!from || from->registry != target.registry || from->repository == target.repository) return std::nullopt;
-  return from;
-}
 
 class Pusher {
  public:
@@ -38,13 +33,24 @@ class Pusher {
   void push_layer(std::size_t index) {
     const cache::Layer& layer = image_.layers[index];
     const oci::Descriptor& descriptor = image_.content.layers[index];
-    const auto mount_from = mount_source(layer, target_);
-    if (!context_.store.blobs().size(descriptor.digest)) {
-      // A lazy base layer: perhaps the registry has it or can mount it; only else must it be fetched first.
-      if (context_.registry->offer_blob(target_, descriptor, mount_from)) return report(descriptor, descriptor.size);
+    if (send_layer(layer, descriptor)) report(descriptor, descriptor.size);
+    cache::note_blob_place(context_.store, target_, descriptor.digest);
+  }
+
+  /// True if no byte had to move.
+  bool send_layer(const cache::Layer& layer, const oci::Descriptor& descriptor) {
+    const std::vector<oci::Reference> sources = mount_sources(context_.store, layer, target_);
+    const bool here = context_.store.blobs().size(descriptor.digest).has_value();
+    // The last source is asked together with the upload, if there is something to upload.
+    for (std::size_t i = 0; i + (here ? 1 : 0) < sources.size(); ++i)
+      if (context_.registry->offer_blob(target_, descriptor, sources[i])) return true;
+    if (!here) {
+      // A lazy base layer: only if the registry neither has it nor can mount it, it must be fetched first.
+      if (sources.empty() && context_.registry->offer_blob(target_, descriptor, std::nullopt)) return true;
       context_.fetch_blob(layer);
     }
-    push_blob(descriptor, mount_from);
+    push_blob(descriptor, here && !sources.empty() ? std::optional(sources.back()) : std::nullopt);
+    return false;
   }
 
   void push_blob(const oci::Descriptor& descriptor, const std::optional<oci::Reference>& mount_from) {
@@ -73,10 +79,33 @@ class Pusher {
 
 }  // namespace
 
-std::optional<oci::Reference> image_reference(std::string_view locator) {
-  if (locator.starts_with(cache::kCacheOrigin)) locator.remove_prefix(cache::kCacheOrigin.size());
-  if (!locator.starts_with(kImageScheme)) return std::nullopt;
-  return oci::parse_reference(std::string(locator.substr(kImageScheme.size())));
+std::vector<oci::Reference> mount_sources(cache::Store& store, const cache::Layer& layer,
+                                          const oci::Reference& target) {
+  std::vector<std::string> repositories = cache::blob_places(store, target.registry, layer.blob->digest);
+  if (const auto from = cache::image_reference(layer.fetch_from); from && from->registry == target.registry)
+    repositories.push_back(from->repository);
+  if (std::find(repositories.begin(), repositories.end(), target.repository) != repositories.end()) return {};
+  std::vector<oci::Reference> out;
+  for (const std::string& repository : repositories) {
+    oci::Reference source = target;
+    source.repository = repository;
+    out.push_back(std::move(source));
+  }
+  return out;
+}
+
+void note_base(cache::Store& store, const std::string& locator, const Digest& manifest,
+               const std::vector<std::string>& names) {
+  const auto image = cache::image_reference(locator);
+  const auto is_there = [&](const std::string& name) { return oci::parse_reference(name).registry == image->registry; };
+  if (!image || std::none_of(names.begin(), names.end(), is_there)) return;
+  try {
+    const auto document = oci::parse_manifest(oci::read_blob(store.blobs(), manifest));
+    if (const auto* content = std::get_if<oci::Manifest>(&document))
+      for (const oci::Descriptor& layer : content->layers) cache::note_blob_place(store, *image, layer.digest);
+  } catch (const Error&) {
+    return;  // gone or damaged since it was resolved: a push without it uploads
+  }
 }
 
 void push_image(const BuiltImage& image, const std::string& name, bool by_digest, ExportContext& context) {

@@ -1,23 +1,25 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
-#include <optional>
 #include <string>
-#include <string_view>
+#include <vector>
 
 #include "exporter/outputs.h"
 #include "oci/reference.h"
 
 namespace cbuild::exporter {
 
-/// What the locator of an image in a registry begins with (Layer::fetch_from).
-inline constexpr std::string_view kImageScheme = "docker-image://";
+/// From which repositories of the target's registry a layer's blob may be mounted, the likeliest first. None if the
+/// target itself was seen to hold it.
+std::vector<oci::Reference> mount_sources(cache::Store& store, const cache::Layer& layer, const oci::Reference& target);
 
-/// The image that a layer's locator names in a registry (Layer::fetch_from), from a cache or not; nullopt for others.
-std::optional<oci::Reference> image_reference(std::string_view locator);
+/// Notes that the repository an image was resolved in has its layers, if that is on the registry of one of `names`:
+/// whatever the store knows of where they first came from. `manifest` is in the store.
+void note_base(cache::Store& store, const std::string& locator, const Digest& manifest,
+               const std::vector<std::string>& names);
 
-/// Pushes an image under one name: blobs in parallel, layers of a base on the same registry by cross-repository mount,
-/// then the manifest. Throws Error.
+/// Pushes an image under one name: blobs in parallel, layers that another repository of the registry is known to hold
+/// by cross-repository mount, then the manifest. What was pushed is remembered for later pushes. Throws Error.
 void push_image(const BuiltImage& image, const std::string& name, bool by_digest, ExportContext& context);
 
 }  // namespace cbuild::exporter

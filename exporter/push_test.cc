@@ -3,6 +3,7 @@
 
 #include <doctest/doctest.h>
 
+#include "cache/blob_places.h"
 #include "exporter/test_support.h"
 #include "oci/registry/fake_registry.h"
 
@@ -78,10 +79,43 @@ TEST_CASE("a base layer that the registry has in another repository is not sent 
   CHECK(bench.tagged("app@1") == image.manifest_json);
 }
 
-TEST_CASE("where an image lies is told from a locator") {
-  CHECK(image_reference("docker-image://r.test/a:1")->str() == "r.test/a:1");
-  CHECK_FALSE(image_reference("oci-layout:///tmp/a"));
-  CHECK_FALSE(image_reference(""));
+TEST_CASE("a layer made here is mounted from where it was pushed first") {
+  PushBench bench;
+  const BuiltImage image = bench.image("x");
+  push_image(image, bench.name("app:1"), false, bench.context);
+  CHECK(bench.registry.uploads_begun == 2);
+  push_image(image, bench.name("other:1"), false, bench.context);
+  CHECK(bench.registry.uploads_begun == 3);  // the config
+  CHECK(bench.registry.blobs.contains(cat("other@", image.content.layers[0].digest.str())));
+}
+
+TEST_CASE("a base that came from elsewhere is mounted from where this build found it") {
+  PushBench bench;
+  const ImageResult built = bench.result(bench.base(), 1);  // from base.test
+  const BuiltImage image = build_image(bench.store, bench.packer, built, {});
+  const Digest layer = image.content.layers[0].digest;
+  bench.registry.add_blob("base", oci::read_blob(bench.store.blobs(), layer));
+  const std::string name = bench.name("app:1"), locator = cat("docker-image://", bench.name("base:1"));
+  note_base(bench.store, locator, image.manifest.digest, {"elsewhere.test/app:1"});
+  CHECK(cache::blob_places(bench.store, oci::parse_reference(name).registry, layer).empty());
+  note_base(bench.store, locator, image.manifest.digest, {"elsewhere.test/app:1", name});
+  push_image(image, name, false, bench.context);
+  CHECK(bench.registry.uploads_begun == 1);  // the config
+  CHECK(bench.registry.blobs.contains(cat("app@", layer.str())));
+}
+
+TEST_CASE("a place that lost the blob costs an upload, and the next place is asked") {
+  PushBench bench;
+  const BuiltImage image = bench.image("x");
+  push_image(image, bench.name("app:1"), false, bench.context);
+  push_image(image, bench.name("other:1"), false, bench.context);
+  bench.registry.blobs.erase(cat("other@", image.content.layers[0].digest.str()));
+  push_image(image, bench.name("third:1"), false, bench.context);
+  CHECK(bench.registry.blobs.contains(cat("third@", image.content.layers[0].digest.str())));
+  bench.registry.blobs.clear();
+  push_image(image, bench.name("fourth:1"), false, bench.context);
+  CHECK(bench.registry.blobs.contains(cat("fourth@", image.content.layers[0].digest.str())));
+  CHECK(bench.tagged("fourth@1") == image.manifest_json);
 }
 
 }  // namespace cbuild::exporter

@@ -30,18 +30,18 @@ struct TableNode {
   EntryType type = EntryType::file;  ///< never EntryType::hardlink
   mode_t mode = 0;                   ///< permission bits incl. setuid, setgid, sticky
   std::uint32_t uid = 0, gid = 0;
-  std::uint32_t names = 0;      ///< how many there are of it; 1 for directories, the root's 0
-  std::uint64_t size = 0;       ///< of a file
-  std::int64_t mtime_s = 0;     ///< 0 where the archive does not say it
-  std::uint32_t mtime_ns = 0;   ///< nanoseconds within the second
-  bool implied = false;         ///< a parent that is no member of the archive itself
-  bool opaque = false;          ///< a directory that hides what the layers below have there
+  std::uint32_t names = 0;     ///< how many there are of it; 1 for directories, the root's 0
+  std::uint64_t size = 0;      ///< of a file
+  std::int64_t mtime_s = 0;    ///< 0 where the archive does not say it
+  std::uint32_t mtime_ns = 0;  ///< nanoseconds within the second
+  bool implied = false;        ///< a parent that is no member of the archive itself
+  bool opaque = false;         ///< a directory that hides what the layers below have there
   std::uint32_t device_major = 0, device_minor = 0;
   std::uint32_t first_child = 0, children = 0;  ///< of a directory: its part of LayerTable::names
   std::string link_target;
-  std::vector<sys::Xattr> xattrs;     ///< sorted by name; never overlayfs's own
-  std::vector<TableExtent> extents;   ///< ascending, apart, within `size`
-  std::optional<Digest> content;      ///< of a file's bytes, holes filled; only where it was asked for
+  std::vector<sys::Xattr> xattrs;    ///< sorted by name; never overlayfs's own
+  std::vector<TableExtent> extents;  ///< ascending, apart, within `size`
+  std::optional<Digest> content;     ///< of a file's bytes, holes filled; only where it was asked for
 
   bool is_directory() const { return type == EntryType::directory; }
   /// Overlayfs's mark for a name that the layers below have and this one deletes.
@@ -61,10 +61,10 @@ struct LayerTable {
   static constexpr std::uint32_t kRoot = 0;
   static constexpr std::uint32_t kNone = std::numeric_limits<std::uint32_t>::max();
 
-  Digest diff_id;                   ///< of the uncompressed archive that the offsets are of
-  std::uint64_t archive_size = 0;   ///< its bytes
-  std::vector<TableNode> nodes;     ///< [kRoot] is the root directory, which is implied
-  std::vector<TableName> names;     ///< the children of each directory together, sorted
+  Digest diff_id;                  ///< of the uncompressed archive that the offsets are of
+  std::uint64_t archive_size = 0;  ///< its bytes
+  std::vector<TableNode> nodes;    ///< [kRoot] is the root directory, which is implied
+  std::vector<TableName> names;    ///< the children of each directory together, sorted
 
   std::span<const TableName> children(const TableNode& directory) const {
     return std::span(names).subspan(directory.first_child, directory.children);

@@ -23,10 +23,13 @@ The folder is copied, a store of its own is made, and the steps of case.json run
 
   {"requests": ["GET /f 200", ...]}   what came to the case's HTTP servers since the last such step, in any order; "only": those that match a regex.
 
+  {"moved": {"down": [least, most], "up": [least, most]}}   bytes of blobs that went from and to the registry since the last such step.
+
 "http": true starts two HTTP servers (servers.py) at ${HTTP} and ${HTTP2}, "git_daemon": true a git daemon at ${GIT}, "ssh": true an
 ssh server at ${SSH} and an agent with the key to it at the socket ${AGENT}.
-"registry": true starts a docker-registry for the case; its address is ${REGISTRY}; "registry_account": "user:password" is its only account. ${BASES} in arguments is the folder of base images (OCI layouts: busybox, debian). "as_user": true runs the whole case as an ordinary
-user. After the last step no mount, process or temporary file of the case may be left.
+"registry": true starts a docker-registry for the case; its address is ${REGISTRY}; "registry_account": "user:password" is its only account; "counted": true
+puts a proxy before it that counts bytes. ${BASES} in arguments is the folder of base images (OCI layouts: busybox, debian).
+"as_user": true runs the whole case as an ordinary user. After the last step no mount, process or temporary file of the case may be left.
 """
 import contextlib
 import json
@@ -96,7 +99,9 @@ class Case:
     def services(self):
         with contextlib.ExitStack() as stack:
             if self.spec.get("registry"):
-                self.names["REGISTRY"] = stack.enter_context(reference.registry(self.work, self.spec.get("registry_account")))
+                address = stack.enter_context(reference.registry(self.work, self.spec.get("registry_account")))
+                self.counter = stack.enter_context(servers.blob_counter(address))
+                self.names["REGISTRY"] = f"127.0.0.1:{self.counter.server_address[1]}" if self.spec.get("counted") else address
             if self.spec.get("http"):
                 self.http = stack.enter_context(servers.http_servers(self.context))
                 for name, server in zip(("HTTP", "HTTP2"), self.http):
@@ -190,6 +195,11 @@ class Case:
             rest.remove(match)
         check(not rest, f"unexpected requests {rest}")
 
+    def moved(self, step):
+        for way, size in self.counter.take().items():
+            least, most = step["moved"][way]
+            check(least <= size <= most, f"{size} bytes of blobs went {way}, expected {least} to {most}")
+
     def step(self, step):
         if "build" in step:
             self.build(step)
@@ -201,6 +211,8 @@ class Case:
             self.compare(step)
         elif "requests" in step:
             self.requests(step)
+        elif "moved" in step:
+            self.moved(step)
         elif "sh" in step:
             self.shell(step)
         else:

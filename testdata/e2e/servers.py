@@ -12,6 +12,7 @@
 """
 import contextlib
 import gzip
+import http.client
 import http.server
 import json
 import os
@@ -149,6 +150,93 @@ def http_servers(context):
             server.shutdown()
             thread.join()
             server.server_close()
+
+
+class BlobCounter(http.server.ThreadingHTTPServer):
+    """Passes all on to a registry and counts the bytes of blobs that went down (to the client) and up."""
+    daemon_threads = True
+
+    def __init__(self, registry):
+        super().__init__(("127.0.0.1", 0), CountedExchange)
+        self.registry, self.lock, self.moved = registry, threading.Lock(), {"down": 0, "up": 0}
+
+    def count(self, way, size):
+        with self.lock:
+            self.moved[way] += size
+
+    def take(self):
+        with self.lock:
+            moved, self.moved = self.moved, {"down": 0, "up": 0}
+        return moved
+
+
+class CountedExchange(http.server.BaseHTTPRequestHandler):
+    protocol_version = "HTTP/1.1"
+
+    def log_message(self, *_):
+        pass
+
+    def read_part(self, size):
+        """The parts of so many bytes of the body."""
+        while size > 0 and (part := self.rfile.read(min(size, 1 << 16))):
+            size -= len(part)
+            if "/blobs/" in self.path:
+                self.server.count("up", len(part))
+            yield part
+
+    def request_body(self):
+        if not self.is_chunked():
+            yield from self.read_part(int(self.headers.get("Content-Length") or 0))
+            return
+        while size := int(self.rfile.readline().strip(), 16):
+            yield from self.read_part(size)
+            self.rfile.readline()
+        self.rfile.readline()
+
+    def is_chunked(self):
+        return self.headers.get("Transfer-Encoding") == "chunked"
+
+    def exchange(self):
+        host, _, port = self.server.registry.partition(":")
+        upstream = http.client.HTTPConnection(host, int(port), timeout=60)
+        try:
+            upstream.putrequest(self.command, self.path, skip_host=True, skip_accept_encoding=True)
+            for name, value in self.headers.items():
+                if name.lower() not in ("connection", "expect"):
+                    upstream.putheader(name, value)
+            upstream.endheaders(self.request_body(), encode_chunked=self.is_chunked())
+            self.pass_back(upstream.getresponse())
+        finally:
+            upstream.close()
+
+    do_GET = do_HEAD = do_POST = do_PUT = do_PATCH = do_DELETE = exchange
+
+    def pass_back(self, response):
+        self.send_response_only(response.status, response.reason)
+        for name, value in response.getheaders():
+            if name.lower() not in ("connection", "transfer-encoding"):
+                self.send_header(name, value)
+        if response.getheader("Content-Length") is None and response.status not in (204, 304):
+            self.close_connection = True
+            self.send_header("Connection", "close")
+        self.end_headers()
+        while part := response.read(1 << 16):
+            if "/blobs/" in self.path:
+                self.server.count("down", len(part))
+            self.wfile.write(part)
+
+
+@contextlib.contextmanager
+def blob_counter(registry):
+    server = BlobCounter(registry)
+    thread = threading.Thread(target=server.serve_forever, args=(0.05,), daemon=True)
+    thread.start()
+    try:
+        yield server
+    finally:
+        server.shutdown()
+        thread.join()
+        server.server_close()
 
 
 class EachConnection(socketserver.ThreadingTCPServer):
