@@ -190,7 +190,7 @@ TreeView open_view(Store& store, const Digest& chain) {
   store.pin_chain(chain);
   const std::vector<Digest> layers = without_hidden(store.chain_layers(chain));
   if (layers.size() > layers_at_once(kMostInView)) return {open_lowers(store, chain), true, user_xattr};
-  std::vector<std::shared_ptr<const LayerDir>> trees;
+  std::vector<std::shared_ptr<const LayerTree>> trees;
   try {
     for (std::size_t i = layers.size(); i-- > 0;) trees.push_back(store.layer_dir(layers[i]));
   } catch (const Error& error) {

@@ -2,50 +2,77 @@
 #include "cache/content/layer_dir.h"
 
 #include <fcntl.h>
+#include <sys/xattr.h>
 
-#include <algorithm>
-#include <functional>
+#include <cerrno>
 
-#include "base/sys.h"
+#include "base/error.h"
+#include "base/text.h"
 #include "cache/content/open_real.h"
 
 namespace cbuild::cache {
 
 namespace {
 
-constexpr std::size_t kScan = 8;  ///< a set this small is searched faster from the front
+[[noreturn]] void throw_missing(const std::string& path) {
+  throw Error(ErrorCode::not_found, "/" + path + ": no such file or directory");
+}
 
 }  // namespace
 
-NameSet::NameSet(const std::vector<std::string>& names) {
-  hashes_.reserve(names.size());
-  for (const std::string& name : names) hashes_.push_back(hash(name));
-  std::sort(hashes_.begin(), hashes_.end());
+// The parents are known to be real directories in this layer and layers do not change, so the path holds no
+// surprise.
+std::optional<struct stat> LayerDir::lookup(const std::string& path) const {
+  if (path.empty()) return sys::stat_fd(fd_.get());
+  struct stat st;
+  if (::fstatat(fd_.get(), path.c_str(), &st, AT_SYMLINK_NOFOLLOW) == 0) return st;
+  const int err = errno;
+  if (err == ENOENT || err == ENOTDIR || err == ENAMETOOLONG) return std::nullopt;
+  throw_errno(err, "stat " + path);
 }
 
-std::uint64_t NameSet::hash(std::string_view name) { return std::hash<std::string_view>{}(name); }
-
-bool NameSet::may_hold(std::uint64_t hash) const {
-  if (hashes_.size() <= kScan) return std::find(hashes_.begin(), hashes_.end(), hash) != hashes_.end();
-  return std::binary_search(hashes_.begin(), hashes_.end(), hash);
+std::optional<struct stat> LayerDir::lookup_checked(const std::string& path) const {
+  const auto file = open_real(fd_.get(), path, O_PATH | O_NOFOLLOW);
+  return file ? std::optional(sys::stat_fd(file->get())) : std::nullopt;
 }
 
-const NameSet& LayerDir::names(const std::string& path) const {
-  if (!path.empty()) return read_names(path);
-  if (const NameSet* known = root_names_.load(std::memory_order_acquire)) return *known;
-  const NameSet& names = read_names(path);
-  root_names_.store(&names, std::memory_order_release);
-  return names;
+bool LayerDir::is_opaque(const std::string& path, const char* xattr) const {
+  const auto dir = open_real(fd_.get(), path, O_RDONLY | O_DIRECTORY);
+  char value = 0;
+  return dir && ::fgetxattr(dir->get(), xattr, &value, 1) == 1 && value == 'y';
 }
 
-const NameSet& LayerDir::read_names(const std::string& path) const {
-  const std::scoped_lock lock(mutex_);
-  auto& known = names_[path];
-  if (!known) {
-    const auto dir = open_real(fd_.get(), path, O_RDONLY | O_DIRECTORY);
-    known = std::make_unique<const NameSet>(dir ? sys::list_dir(dir->get()) : std::vector<std::string>{});
+std::optional<std::vector<LayerTree::Child>> LayerDir::list(const std::string& path, const Wanted& wanted) const {
+  const auto dir = open_real(fd_.get(), path, O_RDONLY | O_DIRECTORY);
+  if (!dir) return std::nullopt;
+  std::vector<Child> out;
+  for (std::string& name : sys::list_dir(dir->get())) {
+    if (!wanted(name)) continue;
+    const auto st = sys::try_stat_at(dir->get(), name);
+    if (st) out.push_back({std::move(name), *st});  // a local file may vanish while we look
   }
-  return *known;
+  return out;
+}
+
+std::string LayerDir::read_link(const std::string& path) const {
+  const auto link = open(path, O_PATH | O_NOFOLLOW);
+  if (!link) throw_missing(path);
+  return sys::readlink_at(link->get(), "");
+}
+
+std::vector<sys::Xattr> LayerDir::xattrs(const std::string& path) const {
+  const auto parent = open_real(fd_.get(), path.empty() ? "" : parent_path(path), O_PATH | O_DIRECTORY);
+  if (!parent) throw_missing(path);
+  return sys::list_xattrs_at(parent->get(), path.empty() ? "." : base_name(path));
+}
+
+std::optional<UniqueFd> LayerDir::open(const std::string& path, int flags) const {
+  return open_real(fd_.get(), path, flags);
+}
+
+std::vector<std::string> LayerDir::list_names(const std::string& path) const {
+  const auto dir = open_real(fd_.get(), path, O_RDONLY | O_DIRECTORY);
+  return dir ? sys::list_dir(dir->get()) : std::vector<std::string>{};
 }
 
 }  // namespace cbuild::cache

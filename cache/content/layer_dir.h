@@ -1,46 +1,35 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
-#include <atomic>
-#include <cstdint>
-#include <memory>
-#include <mutex>
+#include <optional>
 #include <string>
-#include <string_view>
-#include <unordered_map>
+#include <utility>
 #include <vector>
 
-#include "base/fd.h"
+#include "cache/content/layer_tree.h"
 
 namespace cbuild::cache {
 
-/// The names in one directory, as a set that may answer yes for a name that is not there and never no for one that is.
-class NameSet {
- public:
-  explicit NameSet(const std::vector<std::string>& names);
-  static std::uint64_t hash(std::string_view name);
-  bool may_hold(std::uint64_t hash) const;
-
- private:
-  std::vector<std::uint64_t> hashes_;  // sorted
-};
-
-/// One immutable tree that takes part in views: opened once, shared by all of them, with the names of the directories
-/// that somebody asked for. Thread-safe.
-class LayerDir {
+/// A tree on disk, or mounted: opened once by descriptor.
+class LayerDir final : public LayerTree {
  public:
   explicit LayerDir(UniqueFd fd) : fd_(std::move(fd)) {}
   int fd() const { return fd_.get(); }
-  /// Names in the directory `path` of this layer, read on first use; lives as long as this object.
-  const NameSet& names(const std::string& path) const;
+  /// lookup() in a tree that may change: nothing is known of the parents.
+  std::optional<struct stat> lookup_checked(const std::string& path) const;
+
+  std::optional<struct stat> lookup(const std::string& path) const override;
+  bool is_opaque(const std::string& path, const char* xattr) const override;
+  std::optional<std::vector<Child>> list(const std::string& path, const Wanted& wanted) const override;
+  std::string read_link(const std::string& path) const override;
+  std::vector<sys::Xattr> xattrs(const std::string& path) const override;
+  std::optional<Digest> content(const std::string&) const override { return std::nullopt; }
+  std::optional<UniqueFd> open(const std::string& path, int flags) const override;
 
  private:
-  const NameSet& read_names(const std::string& path) const;
+  std::vector<std::string> list_names(const std::string& path) const override;
 
   UniqueFd fd_;
-  mutable std::atomic<const NameSet*> root_names_{nullptr};  ///< the entry of "": asked by every view of a deep stack
-  mutable std::mutex mutex_;
-  mutable std::unordered_map<std::string, std::unique_ptr<const NameSet>> names_;
 };
 
 }  // namespace cbuild::cache

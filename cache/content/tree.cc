@@ -7,11 +7,8 @@
 #include "cache/content/tree.h"
 
 #include <fcntl.h>
-#include <sys/xattr.h>
-#include <unistd.h>
 
 #include <algorithm>
-#include <cerrno>
 #include <mutex>
 #include <shared_mutex>
 #include <unordered_map>
@@ -20,7 +17,7 @@
 #include "base/error.h"
 #include "base/text.h"
 #include "cache/content/layer_dir.h"
-#include "cache/content/open_real.h"
+#include "cache/content/layer_tree.h"
 
 namespace cbuild::cache {
 
@@ -38,6 +35,10 @@ bool is_whiteout(const struct stat& st) { return S_ISCHR(st.st_mode) && st.st_rd
 
 bool is_overlay_xattr(const std::string& name) {
   return name.starts_with("trusted.overlay.") || name.starts_with("user.overlay.");
+}
+
+[[noreturn]] void throw_missing(const std::string& path) {
+  throw Error(ErrorCode::not_found, "/" + path + ": no such file or directory");
 }
 
 struct stat empty_root() {
@@ -64,37 +65,17 @@ struct Found {
 }  // namespace
 
 struct TreeView::Impl {
-  std::vector<std::shared_ptr<const LayerDir>> layers;
-  bool overlay = false;
+  std::vector<std::shared_ptr<const LayerTree>> layers;
+  std::shared_ptr<const LayerDir> plain;  ///< the only layer, where there is no overlay
   const char* opaque_xattr = "trusted.overlay.opaque";
   std::shared_mutex mutex;
   std::unordered_map<std::string, std::shared_ptr<Directory>> directories;
 
-  int fd(std::uint32_t layer) const { return layers[layer]->fd(); }
-  std::optional<struct stat> stat_in(std::uint32_t layer, const std::string& path) const;
-  bool is_opaque(std::uint32_t layer, const std::string& path) const;
   void read_names(Directory& directory, const std::string& path) const;
   std::optional<Found> find(const std::string& path);
   std::shared_ptr<Directory> directory(const std::string& path);
-  std::optional<Found> find_plain(const std::string& path) const;
-  std::uint32_t layer_of(const std::string& path);
+  const LayerTree& layer_of(const std::string& path);
 };
-
-// The parents are known to be real directories in this layer and layers do not change, so the path holds no
-// surprise.
-std::optional<struct stat> TreeView::Impl::stat_in(std::uint32_t layer, const std::string& path) const {
-  struct stat st;
-  if (::fstatat(fd(layer), path.c_str(), &st, AT_SYMLINK_NOFOLLOW) == 0) return st;
-  const int err = errno;
-  if (err == ENOENT || err == ENOTDIR || err == ENAMETOOLONG) return std::nullopt;
-  throw_errno(err, "stat " + path);
-}
-
-bool TreeView::Impl::is_opaque(std::uint32_t layer, const std::string& path) const {
-  const auto dir = open_real(fd(layer), path, O_RDONLY | O_DIRECTORY);
-  char value = 0;
-  return dir && ::fgetxattr(dir->get(), opaque_xattr, &value, 1) == 1 && value == 'y';
-}
 
 void TreeView::Impl::read_names(Directory& directory, const std::string& path) const {
   std::call_once(directory.named, [&] {
@@ -102,18 +83,13 @@ void TreeView::Impl::read_names(Directory& directory, const std::string& path) c
   });
 }
 
-std::optional<Found> TreeView::Impl::find_plain(const std::string& path) const {
-  const auto file = open_real(fd(0), path, O_PATH | O_NOFOLLOW);
-  if (!file) return std::nullopt;
-  Found found;
-  found.st = sys::stat_fd(file->get());
-  return found;
-}
-
 std::optional<Found> TreeView::Impl::find(const std::string& path) {
   if (layers.empty()) return path.empty() ? std::optional<Found>(Found{empty_root(), 0, {}}) : std::nullopt;
-  if (!overlay) return find_plain(path);
-  if (path.empty()) return Found{sys::stat_fd(fd(0)), 0, directory(path)->members};
+  if (plain) {
+    const auto st = plain->lookup_checked(path);
+    return st ? std::optional<Found>(Found{*st, 0, {}}) : std::nullopt;
+  }
+  if (path.empty()) return Found{layers[0]->lookup(path).value_or(empty_root()), 0, directory(path)->members};
   const std::string above = parent_path(path);
   const auto parent = directory(above);
   if (!parent) return std::nullopt;
@@ -124,12 +100,12 @@ std::optional<Found> TreeView::Impl::find(const std::string& path) {
   for (std::size_t i = 0; i < parent->members.size(); ++i) {
     if (deep && !parent->names[i]->may_hold(hash)) continue;
     const std::uint32_t layer = parent->members[i];
-    const auto st = stat_in(layer, path);
+    const auto st = layers[layer]->lookup(path);
     if (!st) continue;
     if (is_whiteout(*st)) break;
     if (!found) {
       found = Found{*st, layer, {}};
-    } else if (!S_ISDIR(st->st_mode) || is_opaque(found->members.back(), path)) {
+    } else if (!S_ISDIR(st->st_mode) || layers[found->members.back()]->is_opaque(path, opaque_xattr)) {
       break;
     }
     if (!S_ISDIR(st->st_mode)) break;
@@ -157,16 +133,20 @@ std::shared_ptr<Directory> TreeView::Impl::directory(const std::string& path) {
   return directories.emplace(path, std::move(made)).first->second;
 }
 
-std::uint32_t TreeView::Impl::layer_of(const std::string& path) {
-  if (!layers.empty() && !overlay) return 0;
+const LayerTree& TreeView::Impl::layer_of(const std::string& path) {
+  if (plain) return *plain;
   const auto found = layers.empty() ? std::nullopt : find(path);
-  if (!found) throw Error(ErrorCode::not_found, "/" + path + ": no such file or directory");
-  return found->layer;
+  if (!found) throw_missing(path);
+  return *layers[found->layer];
 }
 
 TreeView::TreeView(std::vector<UniqueFd> layers, bool overlay, bool user_xattr) : impl_(std::make_unique<Impl>()) {
-  for (UniqueFd& fd : layers) impl_->layers.push_back(std::make_shared<const LayerDir>(std::move(fd)));
-  impl_->overlay = overlay;
+  CBUILD_CHECK(overlay || layers.size() == 1);
+  for (UniqueFd& fd : layers) {
+    auto layer = std::make_shared<const LayerDir>(std::move(fd));
+    if (!overlay) impl_->plain = layer;
+    impl_->layers.push_back(std::move(layer));
+  }
   if (user_xattr) impl_->opaque_xattr = "user.overlay.opaque";
 }
 TreeView TreeView::of_directory(int dirfd) {
@@ -174,7 +154,7 @@ TreeView TreeView::of_directory(int dirfd) {
   root.push_back(sys::open_at(dirfd, ".", O_RDONLY | O_DIRECTORY));
   return {std::move(root), false};
 }
-TreeView TreeView::of_shared(std::vector<std::shared_ptr<const LayerDir>> layers, bool user_xattr) {
+TreeView TreeView::of_shared(std::vector<std::shared_ptr<const LayerTree>> layers, bool user_xattr) {
   TreeView view({}, true, user_xattr);
   view.impl_->layers = std::move(layers);
   return view;
@@ -193,21 +173,18 @@ std::vector<TreeView::Entry> TreeView::list(const std::string& path) const {
   std::vector<Entry> out;
   if (impl_->layers.empty()) return out;
   Members members{0};
-  if (impl_->overlay) {
+  if (!impl_->plain) {
     const auto directory = impl_->directory(path);
-    if (!directory) throw Error(ErrorCode::not_found, "/" + path + ": no such file or directory");
+    if (!directory) throw_missing(path);
     members = directory->members;
   }
   std::unordered_set<std::string> seen;
+  const auto is_new = [&](const std::string& name) { return members.size() == 1 || seen.insert(name).second; };
   for (const std::uint32_t layer : members) {
-    const auto dir = open_real(impl_->fd(layer), path, O_RDONLY | O_DIRECTORY);
-    if (!dir) throw Error(ErrorCode::not_found, "/" + path + ": no such file or directory");
-    for (std::string& name : sys::list_dir(dir->get())) {
-      if (members.size() > 1 && !seen.insert(name).second) continue;
-      const auto st = sys::try_stat_at(dir->get(), name);
-      if (!st || (impl_->overlay && is_whiteout(*st))) continue;  // a local file may vanish while we look
-      out.push_back({std::move(name), *st, layer});
-    }
+    auto children = impl_->layers[layer]->list(path, is_new);
+    if (!children) throw_missing(path);
+    for (LayerTree::Child& child : *children)
+      if (impl_->plain || !is_whiteout(child.st)) out.push_back({std::move(child.name), child.st, layer});
   }
   if (members.size() > 1) {
     std::sort(out.begin(), out.end(), [](const Entry& a, const Entry& b) { return a.name < b.name; });
@@ -216,29 +193,26 @@ std::vector<TreeView::Entry> TreeView::list(const std::string& path) const {
 }
 
 UniqueFd TreeView::open(const std::string& path, int flags) const {
-  auto file = open_real(impl_->fd(impl_->layer_of(path)), path, flags | O_NOFOLLOW);
-  if (!file) throw Error(ErrorCode::not_found, "/" + path + ": no such file or directory");
+  auto file = impl_->layer_of(path).open(path, flags | O_NOFOLLOW);
+  if (!file) throw_missing(path);
   return std::move(*file);
 }
 
 UniqueFd TreeView::open_directory(std::size_t layer, const std::string& path) const {
-  auto directory = open_real(impl_->fd(static_cast<std::uint32_t>(layer)), path, O_RDONLY | O_DIRECTORY);
-  if (!directory) throw Error(ErrorCode::not_found, "/" + path + ": no such file or directory");
+  auto directory = impl_->layers[layer]->open(path, O_RDONLY | O_DIRECTORY);
+  if (!directory) throw_missing(path);
   return std::move(*directory);
 }
 
-std::string TreeView::read_link(const std::string& path) const {
-  return sys::readlink_at(open(path, O_PATH).get(), "");
-}
+std::string TreeView::read_link(const std::string& path) const { return impl_->layer_of(path).read_link(path); }
 
 std::vector<sys::Xattr> TreeView::xattrs(const std::string& path) const {
-  const int layer = impl_->fd(impl_->layer_of(path));
-  const auto parent = open_real(layer, path.empty() ? "" : parent_path(path), O_PATH | O_DIRECTORY);
-  if (!parent) throw Error(ErrorCode::not_found, "/" + path + ": no such file or directory");
-  auto out = sys::list_xattrs_at(parent->get(), path.empty() ? "." : name_of(path));
-  if (impl_->overlay) std::erase_if(out, [](const sys::Xattr& xattr) { return is_overlay_xattr(xattr.name); });
+  auto out = impl_->layer_of(path).xattrs(path);
+  if (!impl_->plain) std::erase_if(out, [](const sys::Xattr& xattr) { return is_overlay_xattr(xattr.name); });
   return out;
 }
+
+std::optional<Digest> TreeView::content(const std::string& path) const { return impl_->layer_of(path).content(path); }
 
 std::optional<std::string> TreeView::read_file(const std::string& path, std::size_t limit) const {
   const auto real = resolve(path);

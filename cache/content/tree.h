@@ -17,11 +17,12 @@
 
 namespace cbuild::cache {
 
-class LayerDir;
+class LayerTree;
 
-/// The merged view of a stack of overlay directories, or of one plain directory, read without a mount. Walked
-/// by descriptor; symlinks resolve inside the root. Immutable trees only (or a local context, which may
-/// change under us: every use takes what it opened). Thread-safe.
+/// The merged view of a stack of overlay layers, or of one plain directory, read without a mount. Directories are
+/// walked by descriptor; symlinks resolve inside the root. Immutable trees only (or a local context, which may
+/// change under us: every use takes what it opened). A layer may be a table without a tree (LayerTree): then only
+/// what opens something needs the tree. Thread-safe.
 class TreeView {
  public:
   /// `layers`: topmost first; none is an empty root. With `overlay` false there is one directory and no
@@ -31,7 +32,7 @@ class TreeView {
   /// One plain directory; `dirfd` is borrowed.
   static TreeView of_directory(int dirfd);
   /// An overlay of layers that other views share.
-  static TreeView of_shared(std::vector<std::shared_ptr<const LayerDir>> layers, bool user_xattr);
+  static TreeView of_shared(std::vector<std::shared_ptr<const LayerTree>> layers, bool user_xattr);
   ~TreeView();
   TreeView(TreeView&&) noexcept;
   TreeView& operator=(TreeView&&) noexcept;
@@ -58,6 +59,8 @@ class TreeView {
   std::string read_link(const std::string& path) const;
   /// Overlay's own are left out.
   std::vector<sys::Xattr> xattrs(const std::string& path) const;
+  /// The digest of a regular file's bytes if its layer knows it without reading them.
+  std::optional<Digest> content(const std::string& path) const;
   /// A small regular file, symlinks followed in-root; nullopt if missing or no regular file. Error{input}
   /// over the limit.
   std::optional<std::string> read_file(const std::string& path, std::size_t limit) const;

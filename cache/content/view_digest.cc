@@ -57,13 +57,18 @@ class ViewScan {
 
   void read_content(const std::string& path, const PathPatternList::ParentMatch& match, ContentEntry& entry) const {
     if (S_ISREG(entry.mode)) {
+      if (const auto known = tree_.content(path)) {
+        entry.content = *known;
+        entry.xattrs = xattr_digest(tree_.xattrs(path));
+        return;
+      }
       const UniqueFd file = tree_.open(path, O_RDONLY | O_NONBLOCK);
       entry.content = sha256_fd(file.get());
       entry.xattrs = xattr_digest(sys::list_xattrs(file.get()));
     } else if (S_ISLNK(entry.mode)) {
       entry.content = sha256(tree_.read_link(path));
     } else if (S_ISDIR(entry.mode)) {
-      entry.xattrs = xattr_digest(sys::list_xattrs(tree_.open(path, O_RDONLY | O_DIRECTORY).get()));
+      entry.xattrs = xattr_digest(tree_.xattrs(path));
       entry.directory = read_directory(path, match);
     }
   }
