@@ -168,6 +168,14 @@ class Buildkit(Builder):
                 f"context:base=oci-layout://base@{self.base['digest']}", "--output", f"type=oci,dest={self.out}"]
 
 
+def in_fresh_root(root, executor, context, flags):
+    """The command that runs kaniko's executor in a root directory of its own, with the context as /workspace."""
+    script = ("set -e; mkdir $0; cd $0; mkdir -p kaniko proc dev workspace etc tmp; cp $1 kaniko/executor; "
+              "mount -t proc proc proc; mount -t tmpfs tmpfs dev; cp -a /dev/null /dev/zero /dev/random /dev/urandom dev; "
+              "mount --bind -o ro $2 workspace; cp /etc/resolv.conf etc; shift 2; exec chroot . /kaniko/executor \"$@\"")
+    return ["unshare", "--mount", "--pid", "--fork", "sh", "-c", script, str(root), str(executor), str(context), *flags]
+
+
 class Kaniko(Builder):
     """The executor that KANIKO_EXECUTOR names, in a root directory that is made anew for every build, as a CI job has it. Its base, its
     cache and its images are in a registry on the loopback."""
@@ -193,14 +201,10 @@ class Kaniko(Builder):
 
     def command(self, context, row):
         self.builds += 1
-        root = self.scratch / f"root-{self.builds}"
         flags = ["--force", "--context", "dir:///workspace", "--destination", f"{self.registry}/bench-{row.name.lower()}",
                  "--registry-mirror", self.registry, "--skip-default-registry-fallback", "--cache", "--cache-copy-layers",
                  "--cache-repo", f"{self.registry}/cache"]
-        script = ("set -e; mkdir $0; cd $0; mkdir -p kaniko proc dev workspace etc tmp; cp $1 kaniko/executor; "
-                  "mount -t proc proc proc; mount -t tmpfs tmpfs dev; cp -a /dev/null /dev/zero /dev/random /dev/urandom dev; "
-                  "mount --bind -o ro $2 workspace; cp /etc/resolv.conf etc; shift 2; exec chroot . /kaniko/executor \"$@\"")
-        return ["unshare", "--mount", "--pid", "--fork", "sh", "-c", script, str(root), self.executor, str(context), *flags]
+        return in_fresh_root(self.scratch / f"root-{self.builds}", self.executor, context, flags)
 
     def close(self):
         self.server.close()
