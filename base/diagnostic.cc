@@ -1,4 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
+// Shows a mistake as compilers do: place, message, the line, and a marker under the span. Everything that comes from a
+// file is made harmless first (control characters, Unicode that reorders text) and tabs are expanded, so columns are
+// counted on the text as it is displayed: line and marker are built in one walk. A long line is cut to a window around
+// the span.
 #include "base/diagnostic.h"
 
 #include <algorithm>

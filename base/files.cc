@@ -1,4 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
+// Temporary directories that remove themselves, and locks between processes. A lock is a flock on a named file, or an
+// open-file-description lock on one byte of it: the kernel releases both however the holder ends. Other processes may
+// unlink the file meanwhile, so a flock counts only if the name still leads to the locked file. A wait that can be
+// cancelled polls, because no system call waits for a lock and for a predicate.
 #include "base/files.h"
 
 #include <fcntl.h>

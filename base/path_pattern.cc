@@ -1,4 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
+// Lists of ignore patterns as moby/patternmatcher reads them. Most patterns are a plain name, a prefix or a suffix and
+// are compared as text; only the others need the automaton (pattern_compile.cc, pattern_automaton.cc), and then its
+// literal head, tail and longest piece rule out nearly all paths first. Verdicts on a directory are handed down to its
+// entries, so a walk asks about each name once, whatever its depth.
 #include "base/path_pattern.h"
 
 #include <algorithm>

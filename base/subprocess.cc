@@ -1,4 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
+// Starts programs with posix_spawn, which is safe next to other threads and copies no page tables. A child gets no
+// descriptors but its three streams, default signals, and usually a process group of its own, which is killed as a
+// whole. run_command() reads both pipes in one poll loop with the child's pidfd, so a process that the program left
+// behind and that still holds a pipe is not waited for. Output above a limit is read and dropped.
 #include "base/subprocess.h"
 
 #include <poll.h>

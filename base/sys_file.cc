@@ -1,4 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
+// The thin layer over system calls on names and metadata: EINTR is retried, descriptors are close-on-exec, errno
+// becomes an Error that names the path, and "is missing" is a value where callers expect it. All names are relative to
+// a descriptor. The half about contents and clocks is sys_io.cc; names that come from outside go through
+// sys_resolve.cc.
 #include <linux/fs.h>
 #include <sys/syscall.h>
 #include <unistd.h>

@@ -1,4 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
+// The thin layer over system calls on contents: reading with limits, writing everything, replacing a file by a rename,
+// clocks. Directories are read by getdents64 into a buffer of our own, without a DIR that would need a descriptor of
+// its own. Names and metadata are in sys_file.cc.
 #include <dirent.h>
 #include <limits.h>
 #include <sys/random.h>

@@ -1,4 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
+// The text kit that does not fit a file of its own: ASCII case, splitting, replacing, whole-string integers, and the
+// nearest word for "did you mean". Distances are computed with a limit that shrinks as better candidates are found, so
+// a long list of candidates costs little. Quoting is in text_quote.cc, sizes and durations in text_units.cc, times in
+// text_time.cc.
 #include "base/text.h"
 
 #include <algorithm>

@@ -1,4 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
+// Text for other readers: Go's %q (its exact output is part of messages and digests that BuildKit makes, too), the
+// shell, a terminal, and base64. Text from outside must not move the cursor, reorder the line or hide characters, so
+// the terminal form shows control and bidirectional characters by name.
 #include <algorithm>
 #include <array>
 #include <cstdio>

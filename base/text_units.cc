@@ -1,4 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
+// Sizes and durations as docker and Go read and print them. The arithmetic is Go's, including where it cuts a fraction
+// instead of rounding it and where it overflows: the values end up in image configurations, which must not differ from
+// BuildKit's.
 #include <algorithm>
 #include <array>
 #include <cmath>

@@ -1,4 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
+// A thread accepts, one thread serves each connection; the handler of the test runs one request at a time and needs no
+// lock of its own. Threads are detached and share the state: one that hangs fails its test after a limit but cannot
+// hang the run. Faults are carried out when the response is written.
 #include "base/http/fake_server.h"
 
 #include <arpa/inet.h>

@@ -1,4 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
+// Which failures deserve another attempt, how many, and after what pause. Failures that look permanent (unknown host,
+// refused connection, broken TLS) get few attempts, so that a typing error shows quickly; overload and broken
+// connections get all. A Retry-After of a server holds for all requests of this process to that origin, unless it asks
+// for minutes: then the error is shown instead.
 #include "base/http/retry.h"
 
 #include <poll.h>

@@ -1,4 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
+// URLs of http and https, strict about characters that could split a request line and lenient about blanks and bytes
+// above ASCII, which are percent-encoded. References are resolved by RFC 3986. locality() sorts hosts by the network
+// they lie in, including the odd spellings of addresses that resolvers accept, so that a redirect from outside can be
+// kept from this machine; redacted() keeps tokens in queries out of messages.
 #include "base/http/url.h"
 
 #include <arpa/inet.h>
