@@ -1,4 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
+// The store's blobs: files named by their digest, hashed while they are written. A file gets its name and its row in
+// one transaction; clean-ups take the same lock, so they never see the one without the other. A file without a row (the
+// index was lost) is adopted once its digest is verified; a row whose file is cut off or gone is forgotten and reported
+// as missing content. Kernel writeback is started early, which shortens the sync at the end of a build.
 #include <fcntl.h>
 #include <sys/stat.h>
 #include <unistd.h>

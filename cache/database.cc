@@ -1,4 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
+// SQLite for many processes that share one index. Errors are sorted into an index that is broken and can be replaced
+// (index.cc), a full disk, missing rights, and the rest. Transactions last microseconds, so a busy index is asked again
+// after as many, not after SQLite's 100 ms. A checkpoint waits for the disk and is therefore left to the end of a
+// build.
 #include "cache/database.h"
 
 #include <fcntl.h>

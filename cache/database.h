@@ -1,4 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
+// The few parts of SQLite that the index needs (index.h): statements are prepared once for each text and kept,
+// arguments are bound by their C++ type, and a transaction that is not committed rolls back.
 #pragma once
 
 #include <cstdint>

@@ -1,4 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
+// Finds, makes and replaces the file of the index. Opening one that is in use costs an open, an integer and a row.
+// Everything else happens under one lock between processes: creating, migrating an older version, putting a broken
+// index aside. Whoever had the broken one open sees by its inode that another process has replaced it already. After a
+// reboot, results that were never synced are forgotten.
 #include "cache/index.h"
 
 #include <unistd.h>

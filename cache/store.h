@@ -15,7 +15,9 @@
 #include "oci/descriptor.h"
 #include "solver/graph/key_part.h"
 
-/// The store on disk: $CBUILD_ROOT. Any number of processes share one; see docs/architecture.md, "The store".
+/// The store on disk, $CBUILD_ROOT: layers and chains of them, the records that say which chain a key gave, blobs,
+/// cache mounts, images by name, the history of builds. Any number of processes share one: whatever a handle has found
+/// stays until the handle ends (lease.h). See docs/architecture.md, "The store".
 namespace cbuild::cache {
 
 /// One layer: a directory of changes (snapshots/<id>/fs), or only a blob that was not unpacked yet, or both.

@@ -1,4 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
+// What the files of the store share (store_*.cc, staging.cc, blob_files.cc, gc/): the open directories, the index, the
+// lease, and the rows that this process has seen, which can be written again when the index is replaced in the middle
+// of a build.
 #pragma once
 
 #include <array>

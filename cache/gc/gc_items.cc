@@ -1,4 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
+// Lists what the store holds, for `du` and for the choice of gc, and removes files that no index knows. A file without
+// a row may be one that another process is about to record: it is moved aside inside a write transaction, when no
+// publisher can be halfway, and recent blobs and base layers stay for an index that starts fresh. Names in tmp/ begin
+// with the lease of their owner and are removed when that lease is dead.
 #include "cache/gc/gc_items.h"
 
 #include <fcntl.h>

@@ -1,4 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
+// The JSON document of a remote cache (docs/cache-format.md), and the builder that makes and merges such documents.
+// Layers, chains and records refer to each other by their place in a list, and a chain only to earlier chains, so a
+// document cannot hold a cycle and is checked in one pass. It comes from outside: counts, digests and media types are
+// checked. Merging takes records that are new here and recently used, and only the layers these need.
 #include "cache/remote/remote_index.h"
 
 #include <algorithm>
