@@ -1,4 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
+// Images as OCI layouts (a tar or a directory, with docker's manifest.json if wanted) and the merged root file system
+// as a tar. Every blob is verified while it is copied. Entries of a file system come in sorted order, and files of one
+// inode become hard links.
 #include "exporter/archive.h"
 
 #include <fcntl.h>

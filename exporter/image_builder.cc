@@ -1,4 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
+// From the result of a build to an image: the packed layers, the config, the manifest. The config comes from lowering
+// and lacks diff ids and times; a history row that owns a layer gets the time of that layer, no later than
+// SOURCE_DATE_EPOCH. A base may lack history rows or have media types of its own; rows are padded and types named by
+// content, so that other tools take the image.
 #include "exporter/image_builder.h"
 
 #include <unistd.h>

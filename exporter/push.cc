@@ -1,4 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
+// Pushes an image: layers in parallel, then the config, then the manifest, which must not name anything absent. For
+// each layer the cheap ways come first: it is there already, or the registry can mount it from a repository where this
+// store has seen it (cache/blob_places.h). A layer of a base that was never fetched is fetched only when both fail.
 #include "exporter/push.h"
 
 #include <algorithm>
