@@ -1,4 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
+// The checks that need more than the syntax: the scope, the config so far, the ignore file or the base image. They are
+// called by the instruction that they are about, while it is lowered. Rules and wording are BuildKit's
+// (docs/checks.md).
 #include "frontend/lower/check_stage.h"
 
 #include <algorithm>

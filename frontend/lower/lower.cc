@@ -1,4 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
+// From the syntax tree to the graph, in passes: the global scope, the table of stages, the plan (which stages the
+// target needs, with their bases), then each needed stage in the order of the file, instruction by instruction. Several
+// targets share one graph, in which equal vertices are one. A wrong instruction does not end the pass, so that one run
+// reports many mistakes; they are reported before a failure to pull.
 #include "frontend/lower/lower.h"
 
 #include <algorithm>
@@ -13,8 +17,6 @@
 #include "frontend/syntax/check_syntax.h"
 #include "frontend/syntax/parser_report.h"
 
-// Lowering runs in passes: the global scope, the table of stages, the plan (what the target reaches, with its
-// bases), then every reached stage in the order of the file, instruction by instruction.
 namespace cbuild::frontend {
 
 namespace {

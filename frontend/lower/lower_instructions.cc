@@ -1,4 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
+// The instructions that mostly change the image's config: each expands its words, changes the config, and adds the
+// history entry that BuildKit would write, character by character. WORKDIR is the only one here that also makes a
+// layer. RUN is in lower_run.cc, COPY and ADD in lower_copy.cc.
 #include "frontend/lower/lower_instructions.h"
 
 #include <algorithm>

@@ -1,4 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
+// The --mount flags of a RUN become mounts of its op, and a source that from= names becomes an input of its vertex,
+// once, however many mounts use it. Mounts are sorted by target, so that outer ones are mounted before inner ones and
+// their order in the Dockerfile does not count in the key.
 #include "frontend/lower/lower_mounts.h"
 
 #include <algorithm>

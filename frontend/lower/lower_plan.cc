@@ -1,4 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
+// Finds the stages that a target needs, before any of them is lowered: through FROM, COPY --from, RUN --mount=from= and
+// the ONBUILD triggers of bases, which may name stages, too. So bases are resolved here, and those of stages that
+// nothing needs are never asked for.
 #include "frontend/lower/lower_plan.h"
 
 #include "base/text.h"

@@ -1,4 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
+// RUN becomes a vertex: the fields that enter its key in an ExecOp, those that only say how to run it (limits, proxies,
+// addresses of hosts) in ExecSettings. Mounts add inputs (lower_mounts.cc), heredocs become scripts (lower_heredoc.cc).
+// With only_used_args, ARGs that the command cannot be seen to use leave the key (arg_usage.h).
 #include <algorithm>
 
 #include "base/text.h"

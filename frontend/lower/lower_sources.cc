@@ -1,4 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
+// Whatever a build takes from outside becomes a source vertex: base images, the context, named contexts, git
+// repositories, URLs. Sources are pinned here, before anything runs, and each is asked for once in a build, however
+// many stages use it. A named context may stand in for an image or a stage.
 #include "frontend/lower/lower_sources.h"
 
 #include "base/error.h"

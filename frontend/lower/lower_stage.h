@@ -17,9 +17,12 @@
 #include "oci/image_config.h"
 #include "solver/graph/graph.h"
 
+/// The state of lowering, in three sizes: BuildState for the whole build, StageState for the result of a stage so far
+/// (another stage may start from it), StageLowering while the instructions of one stage are executed. Instructions
+/// change the state through StageLowering only (lower_instructions.h).
 namespace cbuild::frontend {
 
-/// What a stage has become after its last instruction so far; what FROM of it starts from.
+/// A stage after its last instruction so far; FROM of it starts here.
 struct StageState {
   bool done = false;  ///< all its instructions are lowered: others may take from it
   solver::VertexId root = solver::kNoInput;

@@ -1,4 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
+// The answers of --call (outline, targets, and the list of requests) as tables and as JSON. Names, order and spacing
+// follow BuildKit, because tools read them.
 #include "frontend/lower/outline_report.h"
 
 #include <algorithm>

@@ -1,4 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
+// Tells git repositories from files by URL, as BuildKit does by the text alone, and takes a repository's URL apart: the
+// remote, and from the fragment ("#ref:subdir") or the query ("?branch=...&subdir=...") the part that is wanted. The
+// two may both name the ref, but not different ones.
 #include "frontend/stages/lower_remote.h"
 
 #include <algorithm>

@@ -1,4 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
+// Variables: the global scope before the first FROM, and that of a stage. A value comes from --build-arg, else from the
+// default in the file, else from the global scope; the order in which variables were last set is kept, because it is
+// that of the environment. SOURCE_DATE_EPOCH is resolved to a number here, so that every later use sees the number.
 #include "frontend/stages/scope.h"
 
 #include <algorithm>

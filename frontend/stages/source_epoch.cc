@@ -1,4 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
+// SOURCE_DATE_EPOCH may name a source instead of a number: the context, a named context, or a stage that is one ADD of
+// a URL or a repository. Its time is then that of the commit or of the file. The stage is only read for that ADD;
+// nothing of it is built.
 #include "frontend/stages/source_epoch.h"
 
 #include "base/error.h"

@@ -1,4 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
+// The table of stages: FROM lines expanded with global ARGs, names resolved to earlier stages or to contexts that
+// replace them, and origins of copies and mounts. Stages may take from later ones, so cycles are looked for with a
+// depth-first search that keeps its own stack: files may be generated and have any number of stages.
 #include "frontend/stages/stages.h"
 
 #include <algorithm>

@@ -1,4 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
+// The checks that the syntax tree alone can answer: casing, names of stages, form of comments, MAINTAINER. Rules and
+// wording are BuildKit's (docs/checks.md); frontend/lower/check_stage.cc has those that need more.
 #include "frontend/syntax/check_syntax.h"
 
 #include <algorithm>

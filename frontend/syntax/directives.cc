@@ -1,4 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
+// The "# name=value" lines at the top of a Dockerfile. BuildKit reads them twice with different rules: "escape" may
+// stand on an indented line but not below a "#!" line; for the others it is the other way round, and "syntax" is found
+// in "//" comments and JSON as well, since a frontend may read any language. Both readings are kept.
 #include "frontend/syntax/directives.h"
 
 #include <algorithm>

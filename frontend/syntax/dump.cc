@@ -1,4 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
+// Two ways to write a parsed Dockerfile: dump() shows every node, for the golden files of the parser; print() writes a
+// Dockerfile that parses to the same tree, which the golden and fuzz tests use as a round trip.
 #include <algorithm>
 #include <string>
 #include <string_view>

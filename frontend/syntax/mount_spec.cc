@@ -1,4 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
+// The CSV of --mount and --device. Keys are a table of handlers. The type may come after keys that depend on it, so
+// most checks are made when all keys have been read; the few that BuildKit makes at the key itself are made there.
+// Messages are BuildKit's, with suggestions added.
 #include "frontend/syntax/mount_spec.h"
 
 #include <algorithm>

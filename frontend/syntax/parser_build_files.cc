@@ -1,4 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
+// COPY, ADD and VOLUME: from the words of a statement to their part of the tree. A source that is a heredoc is taken
+// out of the list of sources and gets the body that was read under its name. The other instructions are in the other
+// parser_build files.
 #include <array>
 #include <string>
 #include <unordered_map>

@@ -1,4 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
+// Physical lines become logical ones: continuations are joined, comments and empty lines inside them dropped, comments
+// above kept as the description of the instruction. A joined line remembers where each of its pieces came from, so that
+// every diagnostic can point into the file as it was written.
 #include "frontend/text/lines.h"
 
 #include <algorithm>
