@@ -1,4 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
+// Image configurations. BuildKit marshals the known fields as a Go struct and then patches that document as a map, so a
+// configuration has its top-level keys sorted and everything below in the order of the Go structs. Both are reproduced
+// here byte for byte, because the image id is the digest of this text. Unknown top-level members of a base are kept.
 #include "oci/image_config.h"
 
 #include <algorithm>
@@ -9,9 +12,6 @@
 #include "base/text.h"
 #include "oci/json.h"
 
-// BuildKit marshals the known fields as a Go struct and then patches that document as a map, so a
-// configuration has its top-level keys sorted and everything below in the order of the Go structs. Both are
-// reproduced here byte for byte.
 namespace cbuild::oci {
 
 namespace {

@@ -1,4 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
+// Reads members of documents that come from outside, checked for their type, and writes JSON as Go's encoding/json does
+// (which characters are escaped, invalid UTF-8 replaced), since digests of what we write should be those of BuildKit's
+// documents. Size and nesting are limited before parsing, because the library does not and writing back recurses. The
+// writer appends text and keeps the order of the calls.
 #include "oci/json.h"
 
 #include <nlohmann/json.hpp>

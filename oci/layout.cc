@@ -1,4 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
+// An OCI image layout in a directory: its blobs as a BlobStore, its index, and the search for an image by name, tag,
+// digest, or simply the newest. The directory may be somebody else's: links are not followed, only regular files are
+// read, and opening one never waits. New blobs are written under a temporary name and renamed.
 #include "oci/layout.h"
 
 #include <unistd.h>

@@ -1,4 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
+// Manifests and indexes of OCI and Docker, read strictly: header, body and members have to agree on one media type,
+// because a document that passes for both kinds means different images to different tools (CVE-2021-41190). They are
+// written with the order, indentation and nulls of BuildKit, so that digests agree. select_platform() picks the entry
+// that containerd would pick.
 #include "oci/manifest.h"
 
 #include <algorithm>

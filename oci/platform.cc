@@ -1,4 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
+// Platforms as containerd's platforms package reads, normalizes and matches them, because the entry of an index that is
+// chosen for a request decides what a build is made of. A request is expanded into the list of platforms that can serve
+// it, best first (an arm64 machine runs older arm64 and arm code, too); the first one that an image offers wins.
 #include "oci/platform.h"
 
 #include <algorithm>
@@ -6,9 +9,6 @@
 
 #include "base/text.h"
 
-// The rules are those of containerd's platforms package, because the entry of an index that is chosen for a
-// request decides what a build is made of: a request is expanded into the list of platforms that can serve
-// it, best first.
 namespace cbuild::oci {
 
 namespace {

@@ -1,4 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
+// Image names as docker writes them: "alpine" is docker.io/library/alpine:latest. The first component is a registry if
+// it looks like a host (a dot, a colon, an upper-case letter, or localhost), as in distribution/reference; the grammar
+// is small enough to check character by character.
 #include "oci/reference.h"
 
 #include <algorithm>

@@ -34,7 +34,7 @@ struct TableNode {
   std::uint64_t size = 0;      ///< of a file
   std::int64_t mtime_s = 0;    ///< 0 where the archive does not say it
   std::uint32_t mtime_ns = 0;  ///< nanoseconds within the second
-  bool implied = false;        ///< a parent that is no member of the archive itself
+  bool implied = false;        ///< a parent that the archive has no entry for
   bool opaque = false;         ///< a directory that hides what the layers below have there
   std::uint32_t device_major = 0, device_minor = 0;
   std::uint32_t first_child = 0, children = 0;  ///< of a directory: its part of LayerTable::names

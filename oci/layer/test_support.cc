@@ -1,4 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
+// Helpers for tests of layers: blobs in memory, reproducible bytes that compress badly or well, trees made by a chain
+// of calls, archives made of a list of members. describe_tree() writes everything a layer should preserve as one line
+// for each entry, so that two trees are compared as lists of text.
 #include "oci/layer/test_support.h"
 
 #include <fcntl.h>

@@ -1,4 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
+// The entries of a tree in their order, with metadata and the content of small files read ahead by other threads. A
+// tree is cut into batches of up to 64 entries; the walk stays on the calling thread, which also helps with the reading
+// while it waits. The number of batches ahead and the bytes held by each are limited. A tree of one batch is read entry
+// by entry without any thread. The tree is a directory or the plan of a deferred copy.
 #include "oci/layer/tree_scan.h"
 
 #include <algorithm>

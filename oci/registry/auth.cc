@@ -1,4 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
+// Answers 401: Basic, or Bearer with a token from the server that the registry names. A challenge is remembered for its
+// origin, so later requests carry their token at once; tokens are kept by realm, service, account and scope, and
+// threads that need the same one wait for a single request. A token server may get the password, so it must use TLS and
+// lie outside this machine's networks, unless the registry itself does not; every redirect is checked in the same way.
 #include "oci/registry/auth.h"
 
 #include <algorithm>

@@ -1,4 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
+// Downloads one blob. A transfer is a series of attempts that share a writer, which has hashed what it got; so an
+// attempt after a broken one asks for the rest only, and a server that sends everything again is read past the known
+// part. If the digest is wrong at the end, the parts may be of two files, and it is fetched once more in one piece.
+// Signed URLs of a storage expire; the registry then gives a new one.
 #include "oci/registry/blob_fetch.h"
 
 #include <algorithm>
@@ -7,8 +11,6 @@
 #include "base/text.h"
 #include "oci/sha512.h"
 
-// One transfer is a series of attempts that share a writer. The writer has hashed what it got, so an attempt
-// after a broken one asks for the rest only; a server that sends everything again is read past what is known.
 namespace cbuild::oci::registry {
 
 namespace {

@@ -1,4 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
+// Uploads one blob: HEAD, whether it is there; POST, which mounts it from another repository or opens an upload; one
+// PUT with everything. An upload that failed is deleted and begun again, after a look whether the blob has arrived and
+// only the answer was lost. offer_blob() stops before the upload, for layers that are not in the store.
 #include "oci/registry/blob_push.h"
 
 #include "base/error.h"

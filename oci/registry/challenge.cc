@@ -1,4 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
+// Parses WWW-Authenticate and token scopes. The grammar of the header is ambiguous: a comma separates parameters as
+// well as challenges, and credentials may stand in one piece (RFC 9110, 11.6.1). A name followed by '=' is taken as a
+// parameter. Scopes are sets, so a token granted for more can be used for less.
 #include "oci/registry/challenge.h"
 
 #include <algorithm>

@@ -1,4 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
+// The registry client as others see it: manifests and blobs, by the distribution-spec. A document is compared with
+// every digest that is known of it (reference, header) before it is parsed, and a damaged one is asked for again.
+// Requests go through session.h (accounts, redirects, retries); blobs are in blob_fetch.cc and blob_push.cc.
 #include "oci/registry/client.h"
 
 #include "base/error.h"

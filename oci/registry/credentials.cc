@@ -1,4 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
+// Finds the account for a repository in the files of docker and podman. Files are searched in order, and in each file
+// the helper program of the registry, the entries, then the default helper; an entry for "host/a/b" goes before one for
+// "host/a". A search is done once for a repository, one at a time, because a helper may ask a person.
 #include "oci/registry/credentials.h"
 
 #include <fcntl.h>

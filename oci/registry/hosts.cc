@@ -1,4 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
+// How to reach a registry: https, or plain http where that is allowed (loopback and --insecure-registry), found out by
+// asking both once; and the certificates for it from the certs.d directories of docker and podman. A connection that
+// breaks tells neither way, so it is tried again before anything is decided.
 #include "oci/registry/hosts.h"
 
 #include <algorithm>

@@ -1,4 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
+// One request to a registry with all that surrounds it: the account, redirects, retries, the text of a failure. The
+// account stays on the registry's own origin; storage elsewhere gets at most an anonymous token. Redirects may not lead
+// from TLS to plain http, nor from outside to an address of this machine.
 #include "oci/registry/session.h"
 
 #include <algorithm>
