@@ -1,4 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
+// Messages with descriptors between the builder and the sandbox process. SOCK_SEQPACKET keeps the boundaries; both of
+// its limits are hidden: data that may not fit a socket buffer goes as a memfd, and descriptors beyond the kernel's
+// number for one message go ahead in messages of their own.
 #include "sandbox/packet_socket.h"
 
 #include <sys/mman.h>

@@ -1,4 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
+// Finds out how much isolation is possible by trying it: in a child process, so that nothing remains, it makes the
+// namespaces and mounts that a step will need. Too many settings, security modules and container runtimes can forbid
+// one of them to tell from versions or files. Modes are tried from the strongest down; the reasons against each are
+// kept for the user.
 #include <fcntl.h>
 #include <linux/capability.h>
 #include <sched.h>

@@ -1,4 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
+// Fixture of the tests that run real steps: an image made of busybox, a runner on it, and its result as text. Tests of
+// ordinary users run their body in a child process that gives up root, with subordinate ids of its own mounted over
+// /etc/subuid.
 #include "sandbox/run_fixture.h"
 
 #include <fcntl.h>

@@ -1,4 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
+// One command in a sandbox as plain values: the root, mounts, identity, limits. It names no store and no image, only
+// open directories, so a planner (setup_plan.cc) can turn it into steps and tests can print it.
 #pragma once
 
 #include <sys/types.h>

@@ -1,4 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
+// YAML as JSON values, for CDI files: libyaml parses, scalars are typed by the rules of YAML 1.2's core schema with the
+// older octal numbers. Depth and number of values are limited, because aliases make a small file expand without end; a
+// key that stands twice is an error.
 #include "sandbox/yaml_json.h"
 
 #include <yaml.h>
