@@ -1,4 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
+// Decides which vertex goes on when; step_work.cc does the work, claim_waiter.cc waits for other processes. A vertex
+// goes idle -> queued -> working -> (executing | awaiting_claim | queued) ... -> over. Ready ones lie in two sets:
+// those that run a command or copy files count against the limit of running steps, from their key to their publication,
+// so that with one slot the order is that of the ids alone; all others go on at once. "Drainers" are TBB tasks that
+// take vertices until both sets are empty; there are never more than workers.
 #include "solver/dispatcher.h"
 
 #include <algorithm>
@@ -12,11 +17,6 @@
 #include "base/text.h"
 #include "base/threads.h"
 
-// A vertex goes idle -> queued -> working -> (executing | awaiting_claim | queued) ... -> over. Ready
-// vertices lie in two sets: those that run a command or copy files count against the limit of running steps,
-// from their key to their publication, so that with one slot the order is that of the ids alone; everything
-// else goes on at once. "Drainers" are TBB tasks that take vertices from the sets until these are empty;
-// there is never more than one for each worker.
 namespace cbuild::solver {
 
 namespace {

@@ -1,4 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
+// The executor for tests of the scheduler: steps go by their vertex name and succeed at once, unless the test holds
+// them, gives them content, or makes them fail. Results are made of keys, so nothing depends on time. It passes the
+// conformance suite of Executor.
 #pragma once
 
 #include <algorithm>

@@ -1,4 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
+// The result store for tests of the scheduler, in memory. It also plays other processes: they can hold a claim, let it
+// go, and publish a result meanwhile. It passes the conformance suite of ResultStore.
 #pragma once
 
 #include <condition_variable>

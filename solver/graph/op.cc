@@ -1,4 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
+// Canonical bytes of ops, the heart of every key: one visitor over the lists of fields in op_fields.h. Where the
+// content that an op reads enters the key anyway, its place is left out, so that a moved file does not change the key;
+// only its rank among the paths of the selector remains, so that two sources of one input cannot change places unseen.
 #include "solver/graph/op.h"
 
 #include <algorithm>
@@ -16,9 +19,6 @@
 #include "solver/graph/op_fields.h"
 #include "solver/graph/op_paths.h"
 
-// Canonical bytes of ops. The place of what an op reads is left out where its content is in the key anyway;
-// what remains is which part of the selector goes where, so that two sources of one input cannot change
-// places unseen.
 namespace cbuild::solver {
 
 namespace {

@@ -1,4 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
+// RUN --device: which of the requested CDI devices the user's --allow grants, and the changes that a granted one makes
+// to the spec of the sandbox (variables, device nodes, groups, mounts). All names that are not granted are refused
+// together, so that one run shows the whole list. Hooks of a device are not run, and said.
 #include "solver/ops/exec_devices.h"
 
 #include <fcntl.h>

@@ -1,4 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
+// COPY, ADD and WORKDIR as a plan: each action is applied to a PlannedTree over the base and nothing is written.
+// Writing it as a tree (write_tree.cc) or packing it straight into a layer comes later, so both have the same rules.
+// Those are BuildKit's, down to which parents get which owner. An archive is unpacked into a directory of its own first
+// and then copied, so that links in the base cannot lead it elsewhere.
 #include "solver/ops/file_op.h"
 
 #include <fcntl.h>

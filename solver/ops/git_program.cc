@@ -1,4 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
+// Runs git so that neither a repository nor the user's configuration can make it do more than fetch and check out:
+// configuration through the environment, which a repository cannot override, no prompts, no helpers, ssh without the
+// user's keys. Transfers that stall are ended (git_pace.h). What git says is sorted into errors with a hint, and
+// secrets are cut out of it.
 #include "solver/ops/git_program.h"
 
 #include <algorithm>

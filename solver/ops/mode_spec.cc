@@ -1,4 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
+// COPY --chmod and ADD --chmod: octal, or symbolic as chmod(1) reads it. A symbolic mode is parsed once and applied to
+// each file, since "X" and "g=u" depend on the mode that the file has.
 #include "solver/ops/mode_spec.h"
 
 #include <string>

@@ -1,4 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
+// A layer before it exists: nodes by path over a base that is only read. Lookups see the merge of both, and symbolic
+// links are resolved in it name by name, from its root, so no link of the image leads out. A directory of the base that
+// gets an entry is adopted with its metadata, because the layer must repeat it. The last directory is remembered:
+// copies come directory by directory.
 #include "solver/ops/planned_tree.h"
 
 #include <deque>

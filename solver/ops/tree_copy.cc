@@ -1,4 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
+// Copies from the view of a source into a PlannedTree by BuildKit's rules: which patterns leave an entry out, when an
+// excluded directory is entered all the same (an exception may name a file below), and that directories merge while
+// files replace. Files of one inode stay one file. Content is not touched: a node remembers where it lies.
 #include "solver/ops/tree_copy.h"
 
 #include <algorithm>
