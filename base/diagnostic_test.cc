@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
+// How mistakes are shown: each case compares the whole text, marker and columns included.
 #include "base/diagnostic.h"
 
 #include <doctest/doctest.h>

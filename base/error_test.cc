@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
+// Errors with their context, and the handles that close once: descriptors and cancel sources.
 #include "base/error.h"
 
 #include <doctest/doctest.h>

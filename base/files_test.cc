@@ -1,4 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
+// Temporary directories, removal of hostile trees, and locks; the cases about locks fork, since only another process
+// can show that a lock excludes and that it ends with its holder.
 #include "base/files.h"
 
 #include <doctest/doctest.h>

@@ -1,4 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
+// The result replaces a plain file whole and is written through everything else; mount points and full disks are made
+// with a tmpfs in a mount namespace of the test.
 #include "base/output_file.h"
 
 #include <doctest/doctest.h>

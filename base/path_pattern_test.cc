@@ -1,4 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
+// Ignore patterns mean what moby/patternmatcher makes of them, asked whole and by a walk; hostile ones must not take
+// exponential time.
 #include "base/path_pattern.h"
 
 #include <doctest/doctest.h>

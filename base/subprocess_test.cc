@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
+// Shell scripts that print too much, hang, or leave processes behind.
 #include "base/subprocess.h"
 
 #include <doctest/doctest.h>

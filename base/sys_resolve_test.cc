@@ -1,4 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
+// Names from outside must not lead out of a root: both ways to resolve them, the kernel's and ours, answer the same
+// cases.
 #include <doctest/doctest.h>
 #include <sys/stat.h>
 #include <unistd.h>

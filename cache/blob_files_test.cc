@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
+// Blobs of a store: the contract of every BlobStore, and the rules between file and row.
 #include <doctest/doctest.h>
 
 #include "cache/test_support.h"

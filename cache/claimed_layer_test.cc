@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
+// Manifests are claims: a diff id from outside names a layer only once its content has been seen to match.
 #include "cache/claimed_layer.h"
 
 #include <doctest/doctest.h>

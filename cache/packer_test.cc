@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
+// Layers become blobs once, in any encoding, whoever asks; and layers or blobs that went missing meanwhile.
 #include "cache/packer.h"
 
 #include <doctest/doctest.h>

@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
+// The store through its public functions, and what it does when files disappear under it.
 #include "cache/store.h"
 #include "cache/source_metadata.h"
 

@@ -1,4 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
+// The merged view of layers, built by hand from directories: whiteouts, opaque directories, links, odd names, deep
+// stacks.
 #include "cache/content/tree.h"
 
 #include <doctest/doctest.h>

@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
+// The command line of a build: which flag reaches which field, as docker reads it, and how wrong flags are refused.
 #include "cli/options.h"
 
 #include <doctest/doctest.h>

@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
+// Rows of the build history: written and read back, damaged, and without confidential values.
 #include "engine/build_entry.h"
 
 #include <doctest/doctest.h>

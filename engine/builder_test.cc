@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
+// Whole builds through the library alone, without a command line, a terminal or a sandbox.
 #include "engine/builder.h"
 
 #include <doctest/doctest.h>

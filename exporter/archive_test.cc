@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
+// Images and root file systems as tars and layouts, read back member by member.
 #include "exporter/archive.h"
 
 #include <doctest/doctest.h>

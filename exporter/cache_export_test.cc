@@ -1,4 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
+// Exports to a cache in memory, which counts what it is given and refuses manifests whose blobs it lacks, as registries
+// do.
 #include "exporter/cache_export.h"
 
 #include <doctest/doctest.h>

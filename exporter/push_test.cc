@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
+// Pushes to a fake registry: how few bytes move, and which names the image gets.
 #include "exporter/push.h"
 
 #include <doctest/doctest.h>

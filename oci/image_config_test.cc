@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
+// Configurations that BuildKit wrote come back byte for byte; others are read or refused.
 #include "oci/image_config.h"
 
 #include <doctest/doctest.h>

@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
+// Image layouts: blobs that appear only when complete, and the search for an image.
 #include "oci/layout.h"
 
 #include <unistd.h>

@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
+// Manifests that BuildKit wrote come back byte for byte; ambiguous and hostile ones are refused.
 #include "oci/manifest.h"
 
 #include <doctest/doctest.h>

@@ -1,4 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
+// Control groups without making any: the device program is interpreted here, and the lists of both versions are given
+// as text.
 #include "sandbox/cgroup.h"
 
 #include <doctest/doctest.h>

@@ -1,4 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
+// The compiled filter, run by a small BPF interpreter for every system call of every architecture and compared with the
+// profile.
 #include "sandbox/seccomp_filter.h"
 
 #include <linux/audit.h>

@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
+// The list of setup steps as text, for each mode and kind of machine; nothing is carried out.
 #include <sched.h>
 
 #include <doctest/doctest.h>

@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
+// Definition and content keys: which change of a graph or of files changes which key.
 #include "solver/keys.h"
 
 #include <doctest/doctest.h>

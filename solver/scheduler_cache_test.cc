@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
+// What runs and what is found: each case builds a small pipeline twice or more on one fake store.
 #include <doctest/doctest.h>
 
 #include <algorithm>

@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
+// Builds that fail, are cancelled, or lose a result on the way: which steps still run, and which failure is reported.
 #include <doctest/doctest.h>
 
 #include <future>

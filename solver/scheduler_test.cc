@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
+// Order, limits and threads of the scheduler, with steps that the test starts and ends by name.
 #include "solver/scheduler.h"
 
 #include <doctest/doctest.h>

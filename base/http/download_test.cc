@@ -1,4 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
+// Downloads from a server that breaks, changes files and redirects: the result is the whole file or an error, never a
+// part.
 #include "base/http/download.h"
 
 #include <doctest/doctest.h>

@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
+// Time limits of transfers without any time passing: the cases tell Pace how long they waited.
 #include "base/http/pace.h"
 
 #include <doctest/doctest.h>

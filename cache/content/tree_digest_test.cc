@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
+// Tables of changes to a small tree, each of which must or must not change the digest of a selection.
 #include "cache/content/tree_digest.h"
 
 #include <doctest/doctest.h>

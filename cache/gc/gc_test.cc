@@ -1,4 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
+// What gc takes, what it leaves, and in which order. A store is filled by a handle that ends, so that nothing is pinned
+// unless the case does it.
 #include "cache/gc/gc.h"
 
 #include <doctest/doctest.h>

@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
+// Reading caches from directories and image manifests, damaged and foreign ones included.
 #include "cache/remote/read_cache.h"
 
 #include <doctest/doctest.h>

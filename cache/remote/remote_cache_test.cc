@@ -1,4 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
+// Two stores play two machines: one exports, the other builds with its records and fetches its layers when they are
+// needed.
 #include "cache/remote/remote_cache.h"
 
 #include <doctest/doctest.h>

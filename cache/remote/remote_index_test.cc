@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
+// The bytes of the index document, hostile documents, and how the builder merges.
 #include "cache/remote/remote_index.h"
 
 #include <doctest/doctest.h>

@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
+// RUN as an op: the command, the environment, mounts, and what is and is not in the key.
 #include <doctest/doctest.h>
 
 #include <algorithm>

@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
+// Stages, bases, config and history; COPY, RUN, ONBUILD and named contexts have files of their own.
 #include "frontend/lower/lower.h"
 
 #include <doctest/doctest.h>

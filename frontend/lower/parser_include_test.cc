@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
+// INCLUDE: whose lines count, which files may be named, and where mistakes are shown.
 #include "frontend/syntax/parser_include.h"
 
 #include <doctest/doctest.h>

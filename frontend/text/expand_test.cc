@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
+// Variables and quotes in words, case by case as BuildKit's shell lexer has it, and limits that hostile words meet.
 #include "frontend/text/expand.h"
 
 #include <doctest/doctest.h>

@@ -1,4 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
+// Output of the parallel compressors, read back by gzip, zlib and zstd; it must not depend on threads or on how the
+// input is cut.
 #include "oci/layer/compression.h"
 
 #include <doctest/doctest.h>

@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
+// Trees become layers: the list of members, their metadata, and the same bytes whatever the number of threads.
 #include "oci/layer/pack.h"
 
 #include <doctest/doctest.h>

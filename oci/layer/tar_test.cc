@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
+// Tar written and read, with GNU tar as the second opinion.
 #include <doctest/doctest.h>
 
 #include <fcntl.h>

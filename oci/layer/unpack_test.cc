@@ -1,4 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
+// Layers become trees: round trips, archives of other tools, and digests that do not fit. Hostile archives are in
+// hostile_test.cc.
 #include "oci/layer/unpack.h"
 
 #include <doctest/doctest.h>

@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
+// Accounts and tokens: how few are asked for, and where they must never be sent.
 #include <doctest/doctest.h>
 
 #include <thread>

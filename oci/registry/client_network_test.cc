@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
+// Failures on the way: retries, limits, redirects, proxies, cancels, many threads.
 #include <cstdlib>
 #include <thread>
 

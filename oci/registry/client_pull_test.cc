@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
+// Pulls from a fake registry that sends other bytes, lengths or ranges than it should.
 #include "base/sys.h"
 #include "base/text.h"
 #include "oci/registry/pull_fixture.h"

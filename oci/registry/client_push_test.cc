@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
+// Pushes to a fake registry that loses uploads, refuses mounts, or gives odd places for the upload.
 #include <doctest/doctest.h>
 
 #include <netinet/in.h>

@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
+// Which account is found in the files of docker and podman; helper programs are shell scripts of the test.
 #include "oci/registry/credentials.h"
 
 #include <doctest/doctest.h>

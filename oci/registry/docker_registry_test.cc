@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
+// The client and docker-registry, the real program, with accounts and with TLS by certificates made for the test.
 #include <doctest/doctest.h>
 #include <sys/stat.h>
 #include <unistd.h>

@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
+// The mounts of a command as the sandbox gets them, with a runner that only notes them.
 #include "solver/ops/exec_mounts.h"
 
 #include <doctest/doctest.h>

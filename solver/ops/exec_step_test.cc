@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
+// A command from start to result, with a runner that is a function of the test: layers, logs, retries, failures.
 #include "solver/ops/exec_step.h"
 
 #include <doctest/doctest.h>

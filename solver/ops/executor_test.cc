@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
+// Every kind of op on a real store; commands are functions of the test.
 #include "solver/ops/executor.h"
 
 #include <doctest/doctest.h>

@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
+// Where a copy puts its files, and with which owner and mode, by BuildKit's rules.
 #include "solver/ops/file_op.h"
 
 #include <doctest/doctest.h>

@@ -1,4 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
+// Pairs of trees whose identities must differ or agree: two runs of a step count as equal only if nobody can tell them
+// apart.
 #include "solver/ops/layer_identity.h"
 
 #include <doctest/doctest.h>

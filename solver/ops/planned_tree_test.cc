@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
+// A plan and the tree that is written from it must give the same layer.
 #include "solver/ops/planned_tree.h"
 
 #include <doctest/doctest.h>

@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
+// The log of a step at its limits: size, rate, and a disk that is full.
 #include "solver/ops/step_log.h"
 
 #include <doctest/doctest.h>

@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
+// A file by URL: when it is asked for, when it is sent, and when it counts as changed. The server knows entity tags.
 #include "solver/ops/url_source.h"
 
 #include <doctest/doctest.h>
