@@ -8,7 +8,7 @@
 
 namespace cbuild {
 
-/// What kind of failure this is; decides the exit code and whether a retry makes sense.
+/// The kind of a failure; decides the exit code and whether a retry makes sense.
 enum class ErrorCode {
   usage,        ///< the command line is wrong
   input,        ///< a file the user wrote is wrong (a Dockerfile, an ignore file, a config file)
@@ -24,8 +24,8 @@ enum class ErrorCode {
   internal,     ///< a broken invariant
 };
 
-/// What failed, as an exception. Layers add context on the way up with add_context(); what() reads
-/// "outer: inner: message".
+/// A failure as an exception. Layers add context on the way up with add_context(); what() reads "outer: inner:
+/// message".
 class Error : public std::exception {
  public:
   Error(ErrorCode code, std::string message);

@@ -22,7 +22,7 @@ class UniqueFd {
   explicit operator bool() const noexcept { return fd_ >= 0; }
   /// Gives the descriptor up to the caller.
   int release() noexcept { return std::exchange(fd_, -1); }
-  /// Closes now; ignores errors. For what was written use close_checked().
+  /// Closes now; ignores errors. After writing use close_checked().
   void reset(int fd = -1) noexcept;
   /// Closes and throws Error{io} when close(2) reports that written data was lost.
   void close_checked();

@@ -117,7 +117,7 @@ TempDir::~TempDir() {
   try {
     sys::remove_all_at(parent_.get(), name_);
   } catch (...) {
-    // What is left behind is named as temporary; a destructor has nobody to tell.
+    // The rest is named as temporary and a destructor cannot report.
   }
 }
 

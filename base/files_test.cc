@@ -26,7 +26,7 @@ namespace {
 
 constexpr auto kShared = FileLock::Mode::shared, kExclusive = FileLock::Mode::exclusive;
 
-/// What others do between the next opening of a lock's file and its locking.
+/// The act of another process between the next opening of a lock's file and its locking.
 thread_local std::function<void()> before_flock;
 
 bool exists(int dirfd, const std::string& path) { return sys::try_stat_at(dirfd, path).has_value(); }

@@ -79,7 +79,7 @@ std::optional<char32_t> Glob::parse_set_rune(std::string_view& pattern) {
   return rune.valid && !pattern.empty() ? std::optional(rune.value) : std::nullopt;
 }
 
-/// What is left of the text after the chunk; nullopt if it does not begin with it.
+/// The rest of the text after the chunk; nullopt if the text does not begin with it.
 std::optional<std::string_view> Glob::match_chunk(const Chunk& chunk, std::string_view text) {
   for (const Token& token : chunk.tokens) {
     if (token.kind == Token::Kind::text) {

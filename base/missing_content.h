@@ -9,8 +9,8 @@
 
 namespace cbuild {
 
-/// What a result was made of is gone and was forgotten: the same work done again finds a miss there and succeeds.
-/// An Error{corrupt} that is told from others by its errno, which stays with it on its way up.
+/// The content behind a result is gone and was forgotten: the same work done again finds a miss there and succeeds. An
+/// Error{corrupt} that is told from others by its errno, which stays with it on its way up.
 inline Error missing_content(std::string message) {
   Error error(ErrorCode::corrupt, std::move(message));
   error.with_errno(ESTALE);

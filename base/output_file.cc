@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
-// A result should appear whole or not at all, which only a rename gives; but a rename takes away what stood there: the
-// node of a device, a FIFO with its reader, a link, the mode of a file. So the place is looked at first: nothing and
-// plain files are renamed onto, with the old file's attributes; through everything else is written. Where the kernel
-// refuses the rename (a mount point, a sticky directory) the finished file is copied into the old one.
+// A result should appear whole or not at all, which only a rename gives; but a rename replaces whatever stood there:
+// the node of a device, a FIFO with its reader, a link, the mode of a file. So the place is looked at first: nothing
+// and plain files are renamed onto, with the old file's attributes; through everything else is written. Where the
+// kernel refuses the rename (a mount point, a sticky directory) the finished file is copied into the old one.
 #include "base/output_file.h"
 
 #include <fcntl.h>
@@ -100,7 +100,8 @@ void OutputFile::drop_temporary() noexcept {
   temporary_.clear();
 }
 
-/// What a parent gave us. Our own descriptors are closed on exec, which tells them apart: nobody means those.
+/// Writes to a descriptor that a parent gave us. Our own are closed on exec, which tells them apart: nobody means
+/// those.
 void OutputFile::take_descriptor(int number) {
   const int flags = ::fcntl(number, F_GETFD);
   if (flags < 0 || (flags & FD_CLOEXEC) != 0) fail(EBADF, "open", path_);

@@ -53,7 +53,7 @@ void in_private_mounts(std::uint64_t bytes, const std::function<void(const std::
   CHECK(std::getenv("CI") == nullptr);
 }
 
-/// What comes out of a pipe or FIFO while `write` runs.
+/// The bytes that come out of a pipe or FIFO while `write` runs.
 std::string read_while(int fd, const std::function<void()>& write) {
   std::string out;
   std::thread reader([&] { out = sys::read_all(fd, 1 << 20); });

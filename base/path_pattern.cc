@@ -131,8 +131,8 @@ struct PathPatternList::Impl {
   bool has_negation = false;
 
   /// The verdict on `path` and, in `self`, on each pattern. A pattern that could not change the verdict is not asked
-  /// and counts as no match for what lies below: BuildKit does so, and it shows when an exception stands between
-  /// two patterns for the same directory.
+  /// and counts as no match for the paths below: BuildKit does so, and it shows when an exception stands between two
+  /// patterns for the same directory.
   bool match(std::string_view path, const std::vector<bool>& parent, std::vector<bool>& self) const {
     self.assign(patterns.size(), false);
     bool matched = false;

@@ -17,11 +17,11 @@ namespace cbuild::sys {
 /// writes to is an error after some seconds, and a signal ends the wait.
 enum class Pipes { refused, taken };
 
-/// nullopt if nothing is there (ENOENT, ENOTDIR). Throws Error{input} for what is not a file, and over `limit`.
+/// nullopt if nothing is there (ENOENT, ENOTDIR). Throws Error{input} if it is not a file, or larger than `limit`.
 std::optional<std::string> try_read_plain(int dirfd, const std::string& path, std::size_t limit,
                                           Pipes pipes = Pipes::refused);
 
-/// "FIFO", "directory", "socket", "device" for what is not a regular file.
+/// "FIFO", "directory", "socket" or "device"; for messages about a name that is not a regular file.
 std::string_view file_kind(unsigned mode);
 
 /// Throws Error{input} "PATH is a directory, not a file" unless `mode` is that of a regular file.

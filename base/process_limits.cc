@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-// What a limit error means, and how near the limit of threads is. Two limits count threads: the user's (RLIMIT_NPROC)
-// and those of the control groups above this process (pids.max); the one with the least room is the one that is named.
+// The meaning of errors about limits, and the distance to the limit of threads. Two limits count threads: the user's
+// (RLIMIT_NPROC) and those of the control groups above this process (pids.max); the one with the least room is the one
+// that is named.
 #include "base/process_limits.h"
 
 #include <fcntl.h>

@@ -4,8 +4,8 @@
 #include <cstdint>
 #include <string>
 
-/// What is said of a process to be started, from the command line to the sandbox: values that each layer in between
-/// hands on as they are.
+/// Values that describe a process to be started, from the command line to the sandbox; each layer in between hands them
+/// on as they are.
 namespace cbuild {
 
 /// A limit of setrlimit(2).

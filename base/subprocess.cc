@@ -133,7 +133,7 @@ UniqueFd input_file(std::string_view input) {
   return fd;
 }
 
-/// Collects what a pipe delivers, up to a limit.
+/// Collects the bytes from a pipe, up to a limit.
 class Collector {
  public:
   Collector(UniqueFd fd, std::size_t limit) : fd_(std::move(fd)), limit_(limit) {

@@ -52,8 +52,8 @@ enum class Escape {
   contain,  ///< RESOLVE_IN_ROOT: both end at the root
 };
 
-/// What openat2 does, by hand for kernels before 5.6: every component is opened without following, links are read as
-/// text. Returns -1 and errno.
+/// openat2 by hand, for kernels before 5.6: every component is opened without following, links are read as text.
+/// Returns -1 and errno.
 int walk(int rootfd, const std::string& path, int flags, Escape escape);
 
 }  // namespace cbuild::sys::detail

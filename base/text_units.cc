@@ -73,7 +73,7 @@ std::optional<std::uint64_t> take_duration_part(std::string_view& text) {
   }
   if (value > kMaxMagnitude / unit->ns) return std::nullopt;
   value *= unit->ns;
-  // In double precision and cut, not rounded: what Go computes.
+  // In double precision and cut, not rounded, as Go computes it.
   std::uint64_t numerator = 0;
   double denominator = 1;
   for (const char c : fraction) {

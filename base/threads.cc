@@ -20,7 +20,7 @@
 namespace cbuild {
 namespace {
 
-/// What is left to threads and processes that nothing goes on without.
+/// Threads and processes that are left free for work without which nothing goes on.
 constexpr unsigned kKept = 6;
 
 std::optional<std::jthread> start(std::function<void()> work) {

@@ -18,7 +18,7 @@ bool is_scheme(std::string_view text) {
 
 bool is_hex_digit(char c) { return (c >= '0' && c <= '9') || (c >= 'a' && c <= 'f') || (c >= 'A' && c <= 'F'); }
 
-/// Cuts off what begins with one of `marks`.
+/// Cuts off the part that begins with one of `marks`.
 std::string_view cut_at(std::string_view& text, std::string_view marks) {
   const std::size_t end = std::min(text.find_first_of(marks), text.size());
   const std::string_view rest = text.substr(end);

@@ -24,7 +24,7 @@ struct UrlParts {
 std::optional<UrlParts> split_url(std::string_view text);
 /// The same URL without its user; any other text as it is.
 std::string without_user_info(std::string_view text);
-/// "%41" becomes "A"; what is not an escape stays as it is.
+/// "%41" becomes "A"; all else stays as it is.
 std::string percent_decode(std::string_view text);
 
 }  // namespace cbuild

@@ -14,7 +14,7 @@ namespace cbuild {
 /// Go's strconv.ParseBool: 1, t, T, true, TRUE, True and their opposites; nullopt for anything else.
 std::optional<bool> parse_bool(std::string_view text);
 
-/// One of the words that a flag or a key takes, and what it stands for.
+/// One of the words that a flag or a key takes, and its value.
 template <typename T>
 struct Word {
   std::string_view name;

@@ -23,7 +23,7 @@ bool wants_our_certificate(const std::string& text) {
                      "alert certificate unknown", "alert certificate expired"});
 }
 
-/// How a handshake failed: by the connection, or by what the other side said.
+/// How a handshake failed: by the connection, or by an answer of the other side.
 FailureKind handshake_kind(const std::string& text) {
   if (wants_our_certificate(text)) return FailureKind::client_certificate;
   if (says(text, {"SSL_ERROR_SYSCALL", "reset by peer", "unexpected eof", "Broken pipe", "SSL_ERROR_ZERO_RETURN",

@@ -8,7 +8,7 @@
 
 namespace cbuild::http {
 
-/// What a libcurl error means. The code alone does not tell a reset from a server that does not speak TLS; `text`,
+/// The meaning of a libcurl error. The code alone does not tell a reset from a server that does not speak TLS; `text`,
 /// libcurl's own, does. Included by the sources that wrap libcurl only.
 TransportFailure failure_of(CURLcode code, const std::string& text);
 

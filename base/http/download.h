@@ -19,7 +19,7 @@ namespace cbuild::http {
 struct DownloaderOptions {
   unsigned max_attempts = 5;
   std::chrono::milliseconds retry_delay{1000};  ///< before the second attempt; grows, with jitter
-  TransferLimits limits;                        ///< what is slower is broken off and tried again
+  TransferLimits limits;                        ///< a slower transfer is broken off and tried again
   std::uint64_t max_bytes = 64ull << 30;        ///< of one file
   const CancelSource* cancel = nullptr;
   std::function<void(const std::string&)> warn;  ///< retries; one line each
@@ -58,9 +58,9 @@ class Downloader {
   using MakeWriter = std::function<std::unique_ptr<BlobWriter>()>;
   using Transferred = std::function<void(std::uint64_t bytes, std::uint64_t total)>;  ///< total 0: unknown
 
-  /// The content goes into a writer and is committed. Throws Error{not_found} for 404 and 410, {denied} for
-  /// 401 and 403, {network} else, {input} for a file over the limit; the message names the URL without query
-  /// values, the status and what the server said.
+  /// The content goes into a writer and is committed. Throws Error{not_found} for 404 and 410, {denied} for 401 and
+  /// 403, {network} else, {input} for a file over the limit; the message names the URL without query values, the status
+  /// and the server's message.
   DownloadResult get(const DownloadRequest& request, const MakeWriter& make, const Transferred& progress = nullptr);
 
   struct Impl;
@@ -69,7 +69,7 @@ class Downloader {
   std::unique_ptr<Impl> impl_;
 };
 
-/// Where a Location header leads. Throws Error{network} for what must not be followed: another scheme, plain
+/// Where a Location header leads. Throws Error{network} for a place that must not be followed: another scheme, plain
 /// http from https unless `plain_allowed`, an address inside this machine where `first_host` is none.
 Url follow_location(const Url& from, std::string_view location, std::string_view first_host, bool plain_allowed,
                     std::string_view doing);

@@ -225,7 +225,7 @@ bool respond(int fd, const FakeRequest& request, const FakeResponse& response) {
   }
   if (!send_all(fd, body)) return false;
   if (response.reset_after) {
-    std::this_thread::sleep_for(std::chrono::milliseconds(100));  // a reset throws away what was not read yet
+    std::this_thread::sleep_for(std::chrono::milliseconds(100));  // a reset throws unread bytes away
     reset_connection(fd);
     return false;
   }

@@ -52,7 +52,7 @@ class FakeServer {
   /// "127.0.0.1:<port>".
   std::string authority() const;
   std::string url(const std::string& path) const { return "http://" + authority() + path; }
-  /// What came so far.
+  /// The requests so far.
   std::vector<FakeRequest> log() const;
   std::size_t count(const std::string& method, const std::string& path_part) const;
 

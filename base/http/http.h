@@ -41,8 +41,8 @@ struct TransportFailure {
     own_certificate,     ///< our certificate or its key cannot be used
     stalled,             ///< silent for longer than the limits allow
     slow,                ///< slower than the limits allow
-    broken,              ///< the connection ended in the middle, or what came is not HTTP
-    damaged,             ///< complete, but not what its digest or its format says
+    broken,              ///< the connection ended in the middle, or the answer is not HTTP
+    damaged,             ///< complete, but its digest or format does not fit
     too_large,           ///< a buffered body, or the headers, are over their limit
     other,
   };

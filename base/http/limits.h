@@ -12,7 +12,7 @@ namespace cbuild::http {
 struct TransferLimits {
   std::chrono::milliseconds connect{20'000};  ///< name, connection and TLS handshake together
   std::chrono::milliseconds answer{45'000};   ///< from the request to the first byte of its answer
-  std::chrono::milliseconds window{30'000};   ///< what a body's rate is measured over
+  std::chrono::milliseconds window{30'000};   ///< the time over which a body's rate is measured
   std::uint64_t rate = 1024;                  ///< least bytes per second, over a window; 0: any, but not none
 
   bool operator==(const TransferLimits&) const = default;

@@ -21,7 +21,7 @@ std::optional<std::int64_t> parse_http_date(std::string_view text);
 /// Value of a Retry-After header (RFC 9110, 10.2.3), in milliseconds from `now_s` (seconds since the epoch).
 std::optional<std::int64_t> parse_retry_after(std::string_view value, std::int64_t now_s);
 
-/// What is waited before attempt `attempt` + 1: 1, 3, 8, 8, ... times the delay, plus or minus a quarter.
+/// The pause before attempt `attempt` + 1: 1, 3, 8, 8, ... times the delay, plus or minus a quarter.
 std::chrono::milliseconds backoff(std::chrono::milliseconds delay, unsigned attempt, double random01);
 
 /// Decides on new attempts and keeps all threads off a host that has asked for a pause. Thread-safe.

@@ -2,8 +2,8 @@
 //
 // One request and its answer. libcurl's easy handle is driven through a multi handle, because only that can wait for a
 // cancel's event descriptor and the network at once. Limits are checked while bytes come: size of headers and body, and
-// the rate (Pace). A failure on the wire is a value in the Response, so that retry.cc can decide on another try; what a
-// callback of the caller throws passes through libcurl's C frames as an exception_ptr.
+// the rate (Pace). A failure on the wire is a value in the Response, so that retry.cc can decide on another try; an
+// exception of the caller's callback passes through libcurl's C frames as an exception_ptr.
 #include "base/http/transfer.h"
 
 #include <netinet/in.h>
@@ -106,7 +106,7 @@ void Transfer::set_up() {
   (void)curl_.easy_setopt(easy_, CURLOPT_BUFFERSIZE, kBufferSize);
   (void)curl_.easy_setopt(easy_, CURLOPT_UPLOAD_BUFFERSIZE, kUploadBufferSize);
   set(CURLOPT_TCP_KEEPALIVE, 1L);
-  if (request_.decode) set(CURLOPT_ACCEPT_ENCODING, "identity");  // what comes encoded all the same is decoded
+  if (request_.decode) set(CURLOPT_ACCEPT_ENCODING, "identity");  // an encoded body is decoded all the same
   set(CURLOPT_HEADERFUNCTION, &Transfer::on_header);
   set(CURLOPT_HEADERDATA, static_cast<void*>(this));
   set(CURLOPT_WRITEFUNCTION, &Transfer::on_body);

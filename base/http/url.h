@@ -17,7 +17,7 @@ struct Url {
 
   bool operator==(const Url&) const = default;
   std::string str() const { return origin() + path + query; }
-  /// "https://host[:port]": what may share credentials.
+  /// "https://host[:port]": URLs of one origin may share credentials.
   std::string origin() const { return scheme + "://" + authority(); }
   /// "host[:port]".
   std::string authority() const { return port.empty() ? host : host + ":" + port; }
