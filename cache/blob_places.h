@@ -15,7 +15,7 @@ namespace cbuild::cache {
 
 class Store;
 
-/// What the locator of an image in a registry begins with (Layer::fetch_from).
+/// The prefix of the locator of an image in a registry (Layer::fetch_from).
 inline constexpr std::string_view kImageScheme = "docker-image://";
 
 /// The image that a layer's locator names in a registry (Layer::fetch_from), from a cache or not; nullopt for others.

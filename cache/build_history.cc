@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// The build history: a row a build, and a directory logs/<id> for what its steps printed.
+// The build history: a row a build, and a directory logs/<id> for the output of its steps.
 #include "cache/build_history.h"
 
 #include <fcntl.h>

@@ -10,8 +10,8 @@
 #include "base/fd.h"
 #include "cache/store.h"
 
-/// The build history besides Store::add_build() and Store::builds(): its limits, and the directories logs/<id> with
-/// what the steps of a build printed.
+/// The build history besides Store::add_build() and Store::builds(): its limits, and the directories logs/<id> with the
+/// output of the steps of a build.
 namespace cbuild::cache {
 
 inline constexpr unsigned kKeptBuilds = 50;

@@ -15,7 +15,7 @@ Digest add_cached_layer(Store& store, const Layer& layer) {
   const auto known = store.layer_by_diff_id(layer.diff_id);
   if (known && (known->has_tree || known->fetch_from.empty())) return known->id;
   const Digest id = claim_id(layer.diff_id, *layer.blob);
-  // A base's registry keeps what a cache may drop.
+  // A base's registry keeps layers that a cache may drop.
   if (const auto claimed = store.layer(id); claimed && !is_from_cache(*claimed)) return id;
   return add_claimed_layer(store, layer);
 }

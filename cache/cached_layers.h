@@ -6,11 +6,11 @@
 
 #include "cache/store.h"
 
-/// Layers of remote caches in a store. Others may drop what the store only knows of, so they come with a way to be
-/// forgotten, after which the steps that made them are misses.
+/// Layers of remote caches in a store. The other side may drop layers that the store only knows of, so they come with a
+/// way to be forgotten, after which the steps that made them are misses.
 namespace cbuild::cache {
 
-/// Locators (Layer::fetch_from) of what came from a remote cache begin with this; the rest is an image's.
+/// Locators (Layer::fetch_from) of layers from a remote cache begin with this; the rest is an image's.
 inline constexpr std::string_view kCacheOrigin = "cache+";
 
 /// Whether a layer came from a remote cache, which may lose it: unlike a base's, it can be made again.

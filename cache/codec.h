@@ -12,7 +12,7 @@ namespace cbuild::cache {
 
 /// Byte strings that hold several texts, for columns that are never searched.
 std::string encode_texts(const std::vector<std::string>& texts);
-/// The reverse; what does not parse gives the texts before it.
+/// The reverse; a text that does not parse gives those before it.
 std::vector<std::string> decode_texts(std::string_view bytes);
 
 std::string encode_parts(const std::vector<KeyPart>& parts);

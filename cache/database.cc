@@ -212,8 +212,8 @@ void Database::checkpoint() noexcept {
   sqlite3_busy_handler(handle_, wait_for_lock, nullptr);
 }
 
-// The blocks lie behind the end of the file, where SQLite does not see them: what removes something on a full disk can
-// still be written down.
+// The blocks lie behind the end of the file, where SQLite does not see them, so a removal on a full disk can still be
+// recorded.
 void Database::set_log_space_aside() noexcept {
   constexpr off_t kBytes = 128 << 10;
   const char* name = sqlite3_filename_wal(sqlite3_db_filename(handle_, "main"));

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// What survives a power loss. The program's own syncfs() stands in for the C library's, so that the calls are counted
-// and something can happen during one.
+// The data that survives a power loss. The program's own syncfs() stands in for the C library's, so that the calls are
+// counted and something can happen during one.
 #include <doctest/doctest.h>
 #include <sys/syscall.h>
 #include <unistd.h>
@@ -46,7 +46,8 @@ namespace {
 
 std::string db_path(const TempStore& temp) { return temp.root + "/index.db"; }
 
-/// The machine starts again: the index was written by another boot, and what was not synced has lost its bytes.
+/// The machine starts again: the index was written by another boot, and files that were not synced have lost their
+/// bytes.
 void restart(const TempStore& temp, const std::vector<Digest>& lost_blobs) {
   Database(db_path(temp), false).run("UPDATE meta SET boot = ?", std::string_view("another boot"));
   for (const Digest& blob : lost_blobs) {

@@ -35,7 +35,7 @@ void copy_metadata(const TreeView& from, const std::string& path, const struct s
   if (::utimensat(to_dir, name.c_str(), times, AT_SYMLINK_NOFOLLOW) != 0) throw_errno(errno, "utimes " + path);
 }
 
-/// For what cannot be linked: too many links, or a file system that refuses.
+/// For files that cannot be linked: too many links, or a file system that refuses.
 void copy_node(const TreeView& from, const std::string& path, const TreeView::Entry& entry, int to_dir) {
   const struct stat& st = entry.st;
   if (S_ISREG(st.st_mode)) {

@@ -20,8 +20,8 @@ namespace cbuild::cache {
 /// is index-v<version>.db next to it.
 class Index {
  public:
-  /// Opens or makes the index below `root` (absolute). Lines about what was repaired are added to `notes`. A
-  /// fresh index is given to `fill`, which takes in what the directory itself tells.
+  /// Opens or makes the index below `root` (absolute). A line about each repair is added to `notes`. A fresh index is
+  /// given to `fill`, which takes over whatever the directory itself tells.
   Index(int root_fd, std::string root, std::vector<std::string>& notes, std::function<void(Database&)> fill);
 
   /// `action(Database&)` outside a transaction: each query sees what is committed when it begins.
@@ -37,8 +37,7 @@ class Index {
       }
     }
   }
-  /// `action(Database&)` as one write transaction. What it does outside of the index (a rename) must bear being
-  /// done twice.
+  /// `action(Database&)` as one write transaction. Its effects outside of the index (a rename) must be safe to repeat.
   template <typename Action>
   auto write(Action&& action) {
     return read([&](Database& db) {

@@ -70,8 +70,7 @@ void Lease::pin(const Pin& pin) {
     sys::write_all(file_.get(), text);
   } catch (const Error& error) {
     if (error.code() != ErrorCode::no_space) throw;
-    // A cached build must work on a full disk. What cannot be pinned one by one is protected by keeping gc
-    // out.
+    // A cached build must work on a full disk. Items that cannot be pinned one by one are protected by keeping gc out.
     gc_blocked_ = FileLock::wait(root_fd_, "locks/gc", FileLock::Mode::shared);
   }
 }

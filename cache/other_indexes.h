@@ -20,10 +20,11 @@ struct OtherIndex {
   std::int64_t last_used_ns = 0;
 };
 std::vector<OtherIndex> other_indexes(Store::Impl& store);
-/// Removes one with its log. What only it knew is litter then.
+/// Removes one with its log. Files that only it knew are litter then.
 bool remove_other_index(Store::Impl& store, const std::string& name);
 
-/// What the indexes of other versions have rows for; they are only read. What cannot be read counts as claimed.
+/// The items that indexes of other versions have rows for; they are only read. If one cannot be read, everything counts
+/// as claimed.
 class OtherClaims {
  public:
   explicit OtherClaims(Store::Impl& store);

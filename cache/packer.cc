@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-// A few plain threads take layers from a list: packing one layer waits for the disk, and the compression
-// inside it uses all cores by itself, so more layers at once would only cost memory. What another process is
-// packing is left to finish(), which waits.
+// A few plain threads take layers from a list: packing one layer waits for the disk, and the compression inside it uses
+// all cores by itself, so more layers at once would only cost memory. A layer that another process is packing is left
+// to finish(), which waits.
 #include "cache/packer.h"
 
 #include <fcntl.h>
@@ -74,7 +74,7 @@ class StoppableBlobs final : public oci::BlobStore {
 Wanted read_wanted(const Query& query) {
   Wanted wanted{read_layer(query), false};
   Layer& layer = wanted.layer;
-  // A base's layers are never encoded again; what was packed here can be.
+  // A base's layers are never encoded again; those packed here can be.
   const bool packed_here = query.boolean(18);
   if (layer.blob && (!layer.fetch_from.empty() || (layer.has_blob && !layer.has_tree && !packed_here))) {
     wanted.ready = true;

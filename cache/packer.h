@@ -21,8 +21,8 @@ class Packer {
   /// Starts packing the layers of `chain` that have no blob of the wanted compression; returns at once.
   void start(const Digest& chain);
   /// Waits until all layers of `chain` are packed, packing on the calling thread too; their diff ids and blob
-  /// descriptors, bottom first. Rethrows what went wrong. Layers of base images that are lazy keep their own
-  /// blob and need not be present.
+  /// descriptors, bottom first. Rethrows the first failure. Layers of base images that are lazy keep their own blob and
+  /// need not be present.
   std::vector<Layer> finish(const Digest& chain);
   /// Packs a tree that is not on disk, on the calling thread, as start() would.
   oci::layer::PackedLayer pack(oci::layer::PlannedEntries& entries);

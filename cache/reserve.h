@@ -11,7 +11,7 @@ namespace cbuild::cache {
 inline constexpr unsigned kReserveFiles = 8;
 inline constexpr std::uint64_t kReserveFileBytes = 128u << 10;
 
-/// Sets aside what is missing of it, as far as that leaves `spare_bytes` of the disk free. Never fails.
+/// Sets the missing part of it aside, as far as that leaves `spare_bytes` of the disk free. Never fails.
 void keep_reserve(int root_fd, std::uint64_t spare_bytes) noexcept;
 /// Gives it up if the disk has no space or no inodes left to work with.
 void use_reserve(int root_fd) noexcept;

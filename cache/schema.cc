@@ -1,11 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
-// Tables of the index. Digests are 32-byte blobs, the empty digest an empty one. `doomed` marks what gc is
-// about to take: readers that have not pinned it treat it as gone. Presence of a row is what makes an object
-// exist; a file without a row is litter.
+// Tables of the index. Digests are 32-byte blobs, the empty digest an empty one. `doomed` marks rows that gc is about
+// to take: readers that have not pinned them treat them as gone. The presence of a row makes an object exist; a file
+// without a row is litter.
 //
-// Power loss: the write-ahead log is synced only when it is moved into the main file, so the index is always
-// whole but may have lost its newest rows, and a row may have survived while the files it names did not.
-// `volatile` lists what was published since the last sync; after a reboot all it lists is forgotten.
+// Power loss: the write-ahead log is synced only when it is moved into the main file, so the index is always whole but
+// may have lost its newest rows, and a row may have survived while the files it names did not. `volatile` lists rows
+// that were published since the last sync; after a reboot all it lists is forgotten.
 #include "cache/schema.h"
 
 #include <iterator>
@@ -49,7 +49,7 @@ CREATE TABLE builds(id BLOB PRIMARY KEY, name BLOB, status BLOB, dockerfile BLOB
 CREATE INDEX builds_by_time ON builds(started_ns);
 )sql";
 
-/// What each later version adds.
+/// The additions of each later version.
 constexpr const char* kAdditions[] = {
     "CREATE TABLE logs(build BLOB PRIMARY KEY, bytes INTEGER) WITHOUT ROWID",
 };

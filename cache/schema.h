@@ -18,8 +18,8 @@ void migrate_schema(Database& db);
 /// Makes the tables of an empty index, as one transaction. `generation` names the new index.
 void create_schema(Database& db, const std::string& generation);
 
-/// After a reboot: forgets what was never synced to disk before (rows of `volatile`), and marks the index as
-/// of this boot. Returns how many things were forgotten.
+/// After a reboot: forgets rows that were never synced to disk before (those in `volatile`), and marks the index as of
+/// this boot. Returns how many things were forgotten.
 std::int64_t forget_unsynced(Database& db);
 
 // Parts of other transactions; `db` is inside one.
@@ -29,7 +29,7 @@ void delete_chain(Database& db, const Digest& chain, std::int64_t evicted_ns);
 /// Deletes a layer and every chain that holds it.
 void delete_layer(Database& db, const Digest& layer, std::int64_t evicted_ns);
 
-/// What `volatile` rows are about.
+/// The kinds of rows in `volatile`.
 enum class Kind : int { layer = 1, blob = 2 };
 void mark_volatile(Database& db, Kind kind, const Digest& id);
 

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // The metadata lies in the directory of the scans of local directories, which are of the same kind: one file a key,
-// with its own digest in front, so that what a power loss left is not believed. gc takes them by their time of last
-// use.
+// with its own digest in front, so that a file damaged by a power loss is not believed. gc takes them by their time of
+// last use.
 #include "cache/source_metadata.h"
 
 #include <fcntl.h>

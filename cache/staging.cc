@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // Trees under construction: tmp/<name>/fs, and tmp/<name>.work for an overlay that writes to it. The work directory
-// stands next to it and not inside, so that publishing is one rename and what overlay left in it is removed later, off
-// the way of the next step.
+// stands next to it and not inside, so that publishing is one rename and overlay's leftovers in it are removed later,
+// off the way of the next step.
 #include <fcntl.h>
 #include <sys/stat.h>
 

@@ -184,8 +184,8 @@ void Store::pin_chain(const Digest& chain) {
   if (!chain.empty()) impl_->hold(Pinned::chain, chain);
 }
 
-// What was published before the sync is safe after it; what others publish meanwhile has a higher number and
-// waits for theirs.
+// Rows published before the sync are safe after it; those that others publish meanwhile have a higher number and waits
+// for theirs.
 void Store::make_durable() {
   impl_->flush_touched();
   std::vector<Digest> layers;

@@ -22,7 +22,7 @@ namespace cbuild::cache {
 
 /// One layer: a directory of changes (snapshots/<id>/fs), or only a blob that was not unpacked yet, or both.
 struct Layer {
-  Digest id;                            ///< random for what was made here, the diff id for what came with an image
+  Digest id;                            ///< random if it was made here, the diff id if it came with an image
   Digest diff_id;                       ///< empty while not packed
   std::optional<oci::Descriptor> blob;  ///< the encoding to export; present in the blob store only if has_blob
   std::string fetch_from;               ///< locator of an image that holds the blob; empty if made here
@@ -37,7 +37,7 @@ struct Layer {
 /// A stack of layers: `id` = H(parent, layer). The empty digest is the empty root.
 struct Chain {
   Digest id, parent, layer;
-  Digest identity;  ///< what keys of readers use; equal for equal content
+  Digest identity;  ///< used in the keys of readers; equal for equal content
   std::uint32_t depth = 0;
 
   bool operator==(const Chain&) const = default;
@@ -45,7 +45,7 @@ struct Chain {
 
 using solver::KeyPart;
 
-/// What a key was found to give.
+/// The result of a key.
 struct Record {
   Digest key, definition_key;
   Digest chain;
@@ -95,15 +95,15 @@ class Store {
   void add_lazy_layer(const Layer& layer);
   /// Publishes a finished tree: renames it to snapshots/<id>/fs, then records it.
   void add_tree(Layer layer, Staging staging);
-  /// Records what packing a layer gave; the blob is already in blobs().
+  /// Records the result of packing a layer; the blob is already in blobs().
   void set_packed(const Digest& layer, const Digest& diff_id, const oci::Descriptor& blob);
   /// The chain of `layer` on `parent` (empty: on nothing); made if it is not known yet.
   Chain extend(const Digest& parent, const Digest& layer, const Digest& identity);
   std::optional<Chain> chain(const Digest& id);
   /// Layers of a chain, bottom first.
   std::vector<Digest> chain_layers(const Digest& id);
-  /// O_PATH|O_DIRECTORY descriptor of a layer's tree. Throws Error{corrupt} when the directory is gone.
-  /// What depended on it has been forgotten then, so that a rebuild works.
+  /// O_PATH|O_DIRECTORY descriptor of a layer's tree. Throws Error{corrupt} when the directory is gone. Everything that
+  /// depended on it has been forgotten then, so that a rebuild works.
   UniqueFd open_tree(const Digest& layer);
   /// The same tree, shared by everybody in this process that reads it.
   std::shared_ptr<const LayerDir> layer_dir(const Digest& layer);
@@ -115,7 +115,7 @@ class Store {
   // Records.
   std::optional<Record> find(const Digest& key);
   void publish(const Record& record);
-  /// When gc last took what `key` gave: for explaining a miss.
+  /// When gc last took the result of `key`: for explaining a miss.
   std::optional<std::int64_t> evicted_at_ns(const Digest& key);
 
   // Exclusive work across processes, by name; dies with the process.

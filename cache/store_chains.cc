@@ -23,13 +23,13 @@ Chain read_chain(const Query& query) {
   return chain;
 }
 
-/// Id of a chain whose layers are known under another identity already. Readers key what they made by the identity, so
+/// Id of a chain whose layers are known under another identity already. Readers key their results by the identity, so
 /// each keeps its own.
 Digest second_chain_digest(const Chain& chain) {
   return CanonicalWriter().text("chain").digest(chain.parent).digest(chain.layer).digest(chain.identity).hash();
 }
 
-/// A chain's id tells what it stands on, so a row with a flipped bit is found out.
+/// A chain's id is computed from its parent and layer, so a row with a flipped bit is found out.
 bool is_whole(const Chain& chain) {
   return chain.id == chain_digest(chain.parent, chain.layer) || chain.id == second_chain_digest(chain);
 }
@@ -120,7 +120,7 @@ Chain Store::Impl::add_on(const Digest& parent, const Digest& layer, const Diges
   Chain chain = make_chain(parent, layer, identity);
   const Pin chain_pin = pin(Pinned::chain, chain.id);
   chain = index.write([&](Database& db) {
-    // First, because what `record` renames is not undone with the transaction.
+    // First, because the rename of `record` is not undone with the transaction.
     restore_chain(db, parent);
     if (!parent.empty() && !select_chain(db, parent)) report_missing(cat("chain ", parent.str(), " is gone"));
     record(db);

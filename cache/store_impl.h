@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// What the files of the store share (store_*.cc, staging.cc, blob_files.cc, gc/): the open directories, the index, the
+// Shared by the files of the store (store_*.cc, staging.cc, blob_files.cc, gc/): the open directories, the index, the
 // lease, and the rows that this process has seen, which can be written again when the index is replaced in the middle
 // of a build.
 #pragma once
@@ -47,7 +47,7 @@ struct Store::Impl {
 
   /// Pins and then looks whether the thing is there and not doomed.
   bool hold(Pinned kind, const Digest& id);
-  /// Pins without looking, for what is about to be made; confirm it to the lease when it is.
+  /// Pins without looking, for an item that is about to be made; confirm it to the lease when it is.
   Pin pin(Pinned kind, const Digest& id);
 
   void touch_chain(const Digest& chain, std::int64_t recorded_ns);
@@ -60,7 +60,7 @@ struct Store::Impl {
   /// With its chains and records.
   void forget_layer(const Digest& layer);
   void forget_blob(const Digest& blob);
-  /// What snapshots/<id> says of itself, for an index that was lost. nullopt if there is none that can be
+  /// The layer that snapshots/<id> says it is, for an index that was lost. nullopt if there is none that can be
   /// trusted.
   std::optional<Layer> adoptable(const Digest& layer);
   /// Brings back rows that this process has seen and that an index replaced meanwhile has lost; `db` is
@@ -161,7 +161,7 @@ std::optional<Layer> decode_meta(const std::vector<std::string>& texts);
 /// Writes index.json to name what the images table names, so that other tools can read the store as a layout.
 void write_layout(Store::Impl& store);
 
-/// Takes the names in index.json into a fresh index. What cannot be read is left out.
+/// Takes the names in index.json into a fresh index. Entries that cannot be read are left out.
 void adopt_images(Database& db, const std::string& root);
 
 /// An environment variable, empty if it is not set.

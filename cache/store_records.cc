@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// Records: what a key was found to give; memos; why a key is gone.
+// Records: the result of a key; memos; why a key is gone.
 #include "base/sys.h"
 #include "base/text.h"
 #include "cache/codec.h"

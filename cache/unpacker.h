@@ -15,9 +15,8 @@ namespace cbuild::cache {
 /// wiring.
 using BlobFetcher = std::function<void(const Layer& layer)>;
 
-/// Makes sure that every layer of `chain` has its tree: fetches blobs and unpacks what is missing, several at
-/// once, each under a lock so that other processes wait instead of repeating it. `progress(layer, bytes,
-/// total)`.
+/// Makes sure that every layer of `chain` has its tree: fetches blobs and unpacks missing trees, several at once, each
+/// under a lock so that other processes wait instead of repeating it. `progress(layer, bytes, total)`.
 void materialize(Store& store, const Digest& chain, const BlobFetcher& fetch, const CancelSource* cancel,
                  const std::function<void(const Layer&, std::uint64_t, std::uint64_t)>& progress);
 

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// What gc takes: which items, in which order, how many. How they are taken is in gc_take.cc.
+// The choice of gc: which items, in which order, how many. How they are taken is in gc_take.cc.
 #include "cache/gc/gc.h"
 
 #include <sys/stat.h>
@@ -76,7 +76,7 @@ class Chooser {
  private:
   bool may_go(const Item& item) const { return !item.shared || options_.all || (options_.fetchable && item.fetchable); }
 
-  /// Whether the options are about what a prune without words leaves.
+  /// Whether the options ask for items that a prune without options leaves.
   bool is_meant(const Item& item) const {
     return !options_.kinds.empty() || options_.unused_for_ns || (keep_ && item.kind == "log");
   }
@@ -118,7 +118,7 @@ class Chooser {
     return found != state_.blobs.end() && !found->second.layers.empty();
   }
 
-  /// What a victim stood on may be the next.
+  /// The layer below a victim may be the next one.
   void release(const Item& item) {
     for (const Digest& chain : state_.layers.at(*Digest::from_hex(item.id)).chains) {
       const auto parent = state_.chains.find(state_.chains.at(chain).parent);

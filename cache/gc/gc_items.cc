@@ -73,7 +73,7 @@ void list_files(int dir, const std::string& kind, bool in_use, std::vector<Item>
   }
 }
 
-/// What lies in a directory and is not in the index any more, seen while no publisher can be half-way.
+/// Removes entries of a directory that are not in the index any more, decided while no publisher can be halfway.
 void clean_up_directory(Store::Impl& store, Dir which, std::string_view sql,
                         const std::function<bool(const Digest&)>& keep) {
   const int dir = store.dir(which), tmp = store.dir(Dir::tmp);
@@ -180,7 +180,7 @@ void clean_up_orphans(Store::Impl& store) {
         const auto st = sys::try_stat_at(store.dir(Dir::snapshots), snapshot_name(id));
         if (!st || now - mtime_ns(*st) > kAdoptable) return false;
         const auto found = store.adoptable(id);
-        return found && found->diff_id == id;  // a base's layer; what was made here is of no use without its record
+        return found && found->diff_id == id;  // a base's layer; one that was made here is of no use without its record
       });
   clean_up_directory(store, Dir::blobs, "SELECT 1 FROM blobs WHERE digest = ?", [&](const Digest& digest) {
     const auto st = sys::try_stat_at(store.dir(Dir::blobs), digest.hex());

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// What gc leaves to the live builds of other processes.
+// Items that live builds of other processes use, which gc has to leave.
 #include <doctest/doctest.h>
 #include <signal.h>
 #include <unistd.h>
@@ -14,7 +14,7 @@ using namespace cbuild::cache::testing;
 
 namespace {
 
-/// A process that does `work` on a store of its own and then holds what it has until this goes out of scope.
+/// A process that does `work` on a store of its own and then keeps its pins until this goes out of scope.
 class Builder {
  public:
   Builder(const TempStore& temp, const std::function<void(Store&)>& work) {

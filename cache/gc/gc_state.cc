@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Reads the index into maps, once per gc: chains with the time of their last use, layers with what they hold on disk,
-// blobs with the layers and images that need them. A chain counts as used when one on top of it was. Sizes of trees
-// that nobody measured yet are measured here. The decision is in gc.cc.
+// Reads the index into maps, once per gc: chains with the time of their last use, layers with their size on disk, blobs
+// with the layers and images that need them. A chain counts as used when one on top of it was. Sizes of trees that
+// nobody measured yet are measured here. The decision is in gc.cc.
 #include "cache/gc/gc_state.h"
 
 #include <fcntl.h>
@@ -98,7 +98,7 @@ void mark_image(Store::Impl& store, GcState& state, const Digest& manifest, unsi
   };
   if (!mark(manifest) || nesting > kMaxNesting) return;
   try {
-    // Not through the blob store: reading there would pin what we may be about to remove.
+    // Not through the blob store: reading there would pin blobs that we may be about to remove.
     const auto document = oci::parse_manifest(sys::read_file_at(store.dir(Dir::blobs), manifest.hex(), kMaxManifest));
     if (const auto* index = std::get_if<oci::Index>(&document)) {
       for (const oci::Descriptor& entry : index->manifests) mark_image(store, state, entry.digest, nesting + 1);

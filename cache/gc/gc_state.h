@@ -13,7 +13,7 @@
 
 namespace cbuild::cache {
 
-/// What gc has to know of the store, read at one moment.
+/// The state of the store as gc needs it, read at one moment.
 struct GcState {
   struct ChainInfo {
     Digest parent, layer;
@@ -45,8 +45,8 @@ struct GcState {
 /// Measures trees whose size is not known yet.
 GcState read_state(Store::Impl& store);
 
-/// What the pins of live builds keep: pinned chains with their ancestors, all layers of those, and the
-/// layers' blobs.
+/// The items that pins of live builds keep: pinned chains with their ancestors, all layers of those, and the layers'
+/// blobs.
 struct Kept {
   std::set<Digest> chains, layers, blobs;
 };

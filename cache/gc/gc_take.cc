@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
-// Eviction in three steps, so that no builder has to ask anybody: victims are doomed in one transaction; then
-// the leases are read, and what a live build pinned is given back; then each victim is taken out in a
-// transaction of its own, which looks once more whether it is still doomed, because a builder that makes the
-// same object again takes the doom away. See lease.h for the other side.
+// Eviction in three steps, so that no builder has to ask anybody: victims are doomed in one transaction; then the
+// leases are read, and items that a live build pinned are given back; then each victim is taken out in a transaction of
+// its own, which looks once more whether it is still doomed, because a builder that makes the same object again takes
+// the doom away. See lease.h for the other side.
 //
 // All that writes to the index, whose log grows by it. A disk that is full when it is pruned has the reserve for that
 // (reserve.h), which is enough for a few victims; where it ends, the files of others are removed first.
@@ -165,7 +165,7 @@ class Executioner {
   unsigned count_ = 0;
 };
 
-/// Adds to `removed` what is gone.
+/// Adds the items that are gone to `removed`.
 void carry_out(Store& handle, const GcState& state, const std::vector<Item>& victims, const PruneOptions& options,
                std::vector<Item>& removed) {
   Store::Impl& store = handle.impl();
@@ -177,7 +177,7 @@ void carry_out(Store& handle, const GcState& state, const std::vector<Item>& vic
     for (const Item& item : victims) {
       if (executioner.take(item)) removed.push_back(item);
     }
-  }  // what it took is off the disk here, which is room for the rest
+  }  // its files are off the disk here, which is room for the rest
   const bool names_lost = store.index.write([&](Database& db) {
     lift_doom(db);
     db.run("DELETE FROM evictions WHERE key NOT IN (SELECT key FROM evictions ORDER BY at_ns DESC LIMIT ?)",

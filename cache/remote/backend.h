@@ -39,7 +39,7 @@ class CacheBackend {
   virtual void put_manifest(std::string_view body) = 0;
 };
 
-/// What backends need of a build. They keep what they are given by reference.
+/// The parts of a build that backends need. The references must outlive the backend.
 struct BackendServices {
   Store& store;
   std::function<oci::registry::Client&()> registry;  ///< made on first use
@@ -58,7 +58,7 @@ struct BackendType {
   using Open = std::unique_ptr<CacheBackend> (*)(const CacheSpec& spec, const BackendServices& services);
   std::string_view name;  ///< as type= has it
   std::span<const BackendKey> keys = {};
-  /// Takes what was read from the flag, refuses what lacks something or does not go together: Error{usage}.
+  /// Takes the values read from the flag; throws Error{usage} if some are missing or do not go together.
   void (*parse)(CacheSpec& spec, const CacheFlag& flag);
   Open open_import;
   Open open_export;  ///< null: the cache is in the image that is built, and goes where that goes
@@ -71,7 +71,7 @@ std::span<const BackendType* const> backend_types();
 /// Null for a name that no type has.
 const BackendType* find_backend_type(std::string_view name);
 
-/// Opens what a --cache-from or --cache-to names; it may be missing or unreachable: nothing is read yet.
+/// Opens the place that a --cache-from or --cache-to names; it may be missing or unreachable: nothing is read yet.
 std::unique_ptr<CacheBackend> open_cache_import(const CacheSpec& spec, const BackendServices& services);
 std::unique_ptr<CacheBackend> open_cache_export(const CacheSpec& spec, const BackendServices& services);
 /// Whether the cache is to be in the image itself: there is nothing to open then.

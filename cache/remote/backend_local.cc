@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // type=local, a row of backend.h: an OCI layout directory, whose index.json names caches by tag. An export replaces the
-// manifest of its tag and removes what that alone needed.
+// manifest of its tag and removes blobs that only the old one needed.
 #include <unistd.h>
 
 #include <algorithm>
@@ -24,7 +24,7 @@ namespace {
 constexpr std::size_t kMaxManifest = 4u << 20;
 constexpr char kRefName[] = "org.opencontainers.image.ref.name";
 
-/// What a manifest needs, itself and its config included.
+/// The blobs of a manifest, itself and its config included.
 std::set<Digest> blobs_of(oci::BlobStore& blobs, const Digest& manifest) {
   std::set<Digest> out = {manifest};
   const auto document = oci::parse_manifest(oci::read_blob(blobs, manifest, kMaxManifest));
@@ -94,7 +94,7 @@ class LayoutBackend final : public CacheBackend {
     remove_replaced(layout, index, replaced);
   }
 
-  /// What fails for lack of space fails here, and not in the store.
+  /// The space that is lacking is here, not in the store.
   void writing(const std::function<void()>& action) const {
     try {
       action();
@@ -117,7 +117,7 @@ class LayoutBackend final : public CacheBackend {
     return *target_;
   }
 
-  /// Only what the replaced manifest alone needed: a directory that is exported to again and again does not grow.
+  /// Only blobs that the replaced manifest alone needed: a directory that is exported to again and again does not grow.
   void remove_replaced(oci::ImageLayout& layout, const oci::Index& index, const std::vector<Digest>& replaced) const {
     try {
       std::set<Digest> needed;

@@ -100,7 +100,7 @@ struct Machines {
     backend->put_manifest(oci::to_json(manifest));
     return manifest;
   }
-  /// What a build finds for a step. The reports are complete when this returns.
+  /// The result that a build finds for a step. The reports are complete when this returns.
   std::optional<Record> find(const std::string& step) {
     reports.clear();
     std::mutex mutex;  // guards reports

@@ -93,7 +93,7 @@ constexpr CommonKey kCommonKeys[] = {
     {"mounts-max", set_mount_bytes, CacheUse::to},
     {"keep", set_keep, CacheUse::to},
     {"force-compression", ignore_choice<kForce>, CacheUse::to},  // layers of bases are named where they lie
-    {"reset", ignore_choice<kReset>, CacheUse::to},              // what a replaced cache alone needed is always removed
+    {"reset", ignore_choice<kReset>, CacheUse::to},              // unneeded blobs of a replaced cache always go
 };
 
 template <typename Key>

@@ -13,12 +13,12 @@
 namespace cbuild::cache {
 
 /// Packs a cache mount as a zstd layer into the store's blobs. nullopt, with `why_not`, if it is larger than
-/// `max_bytes` on disk, in exclusive use, or gone. What changes while it is read is taken as it is found.
+/// `max_bytes` on disk, in exclusive use, or gone. A file that changes while it is read is taken as it is found.
 std::optional<RemoteIndex::MountEntry> pack_cache_mount(Store& store, const CacheMountInfo& mount,
                                                         std::uint64_t max_bytes, const CancelSource* cancel,
                                                         std::string& why_not);
 
-/// Unpacks what pack_cache_mount() made, from the store's blobs into an empty directory. Throws Error{corrupt}.
+/// Unpacks a blob made by pack_cache_mount() from the store into an empty directory. Throws Error{corrupt}.
 void unpack_cache_mount(Store& store, const Layer& packed, int directory, const CancelSource* cancel);
 
 }  // namespace cbuild::cache

@@ -13,7 +13,7 @@ namespace cbuild::cache {
 /// Whether a manifest or index is a cache that BuildKit exported.
 bool is_buildkit_cache(const std::variant<oci::Manifest, oci::Index>& document);
 
-/// Reads what `backend` has: a cache's manifest, or an image that carries its cache (of an index the one for
+/// Reads the cache at `backend`: a cache's manifest, or an image that carries its cache (of an index the one for
 /// `platform`). Throws Error{not_found} if there is neither, {unsupported} for a cache of BuildKit, {corrupt} for a
 /// damaged one.
 RemoteDocument read_cache(CacheBackend& backend, const oci::Platform& platform);

@@ -19,7 +19,7 @@
 
 namespace cbuild::cache {
 
-/// What was read from one place.
+/// The document read from one place.
 struct RemoteDocument {
   RemoteIndex index;
   std::string locator;  ///< of the repository of the index: Layer::fetch_from without kCacheOrigin
@@ -44,7 +44,7 @@ class RemoteCache {
   };
 
   RemoteCache(Store& store, std::vector<RemoteSource> sources, Options options);
-  /// Ends what is still being read.
+  /// Ends reads that are still going on.
   ~RemoteCache();
   RemoteCache(const RemoteCache&) = delete;
   RemoteCache& operator=(const RemoteCache&) = delete;

@@ -26,7 +26,7 @@ using namespace std::chrono_literals;
 
 constexpr char kLocator[] = "docker-image://registry.test/team/cache:main";
 
-/// What another machine has exported: two layers, the upper one by "RUN b".
+/// A cache that another machine has exported: two layers, the upper one by "RUN b".
 struct Far {
   TempStore place;
   Store store{place.options()};
@@ -65,7 +65,7 @@ struct Far {
   }
 };
 
-/// What was reported.
+/// The reports.
 struct Reports {
   std::mutex mutex;
   std::vector<std::string> texts;

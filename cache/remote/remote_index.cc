@@ -255,7 +255,7 @@ void RemoteIndexBuilder::merge(const RemoteIndex& other, std::int64_t since_day)
   std::vector<std::int64_t> places(other.chains.size(), -1);
   for (const RemoteIndex::RecordEntry& entry : other.records) {
     if (entry.used_day < since_day) continue;
-    // What has the same keys here stands, and the other's layers are not needed for it.
+    // A record with the same keys here stays, and the other's layers are not needed for it.
     const auto is_known = [this](const Digest& key) { return records_.contains(key); };
     RemoteIndex::RecordEntry taken = entry;
     taken.chain = std::all_of(entry.keys.begin(), entry.keys.end(), is_known)

@@ -22,8 +22,8 @@ inline constexpr char kInlineCacheKey[] = "cbuild.cache.v1";
 /// A larger document is refused.
 inline constexpr std::size_t kMaxRemoteIndex = 64u << 20;
 
-/// What a remote cache holds; docs/cache-format.md is the contract. Parents and layers are given by their
-/// place, and a chain's parent comes before it, so a document has no cycles.
+/// The content of a remote cache; docs/cache-format.md is the contract. Parents and layers are given by their place,
+/// and a chain's parent comes before it, so a document has no cycles.
 struct RemoteIndex {
   struct LayerEntry {
     Digest diff_id;
@@ -65,7 +65,7 @@ struct RemoteIndex {
 
 /// The same index gives the same bytes.
 std::string to_json(const RemoteIndex& index);
-/// Throws Error{corrupt} for what is not such a document, in any way; {unsupported} for a later version.
+/// Throws Error{corrupt} for anything that is not such a document; {unsupported} for a later version.
 RemoteIndex parse_remote_index(std::string_view json);
 
 /// Puts an index together: layers and chains once each, records by their first key.
@@ -74,11 +74,11 @@ class RemoteIndexBuilder {
   /// Place of a layer; made if it is not there.
   std::size_t layer(const RemoteIndex::LayerEntry& entry);
   std::int64_t chain(std::int64_t parent, std::size_t layer, const Digest& identity);
-  /// The first one with a key has it. What gave the same result under the same content key gets further definition
+  /// The first one with a key has it. A record with the same result under the same content key gets further definition
   /// keys; another result is kept under those definition keys alone that are not known yet.
   void record(RemoteIndex::RecordEntry entry);
   void mount(const RemoteIndex::MountEntry& entry);
-  /// Takes in what another index has and this one not, as far as it was used on `since_day` or later.
+  /// Takes over records of another index that are new here, if they were used on `since_day` or later.
   void merge(const RemoteIndex& other, std::int64_t since_day);
 
   RemoteIndex take() { return std::move(index_); }
