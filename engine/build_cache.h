@@ -33,8 +33,8 @@ class BuildCache {
   /// The steps of a solved graph, looked up by their definition keys (by VertexId).
   exporter::CacheContent content(const solver::Graph& graph, const std::vector<solver::VertexId>& targets,
                                  const std::vector<Digest>& keys, const std::vector<Digest>& image_chains);
-  /// Puts the cache that an image carries itself into its configuration, if that was asked for, and takes out what came
-  /// with its base.
+  /// Puts the cache that an image carries itself into its configuration, if that was asked for, and takes out one that
+  /// came with its base.
   void put_inline(const exporter::CacheContent& content, cache::Packer& packer, exporter::ImageResult& image);
   /// Writes to all destinations, each as a task of its own from `first_task` on. `packer` makes layers as the image has
   /// them. Throws Error when one fails that is not to be ignored.

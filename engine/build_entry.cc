@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// In the index a step is an object that leaves out what is at its default: a build with nothing to do writes one row of
-// some hundred bytes a step.
+// In the index a step is an object without the fields that are at their default: a build with nothing to do writes one
+// row of some hundred bytes a step.
 #include "engine/build_entry.h"
 
 #include <nlohmann/json.hpp>
@@ -61,7 +61,7 @@ void visit_step(Entry& step, const Visit& visit) {
   visit("log", step.log);
 }
 
-/// What has no column of its own.
+/// The fields that have no column of their own.
 template <typename Visit, typename Entry>
 void visit_detail(Entry& build, const Visit& visit) {
   visit("context", build.context);
@@ -93,7 +93,7 @@ struct Put {
   }
 };
 
-/// What is missing or of another type leaves the field as it is.
+/// A member that is missing or of another type leaves the field as it is.
 struct Take {
   const Json& json;
 

@@ -47,7 +47,7 @@ struct BuildEntry {
   bool operator==(const BuildEntry&) const = default;
 };
 
-/// The row of a build in the store's index and back. A row that cannot be read whole gives what can be read.
+/// The row of a build in the store's index and back. A damaged row gives the fields that can be read.
 cache::Store::BuildSummary to_summary(const BuildEntry& entry);
 BuildEntry from_summary(const cache::Store::BuildSummary& summary);
 

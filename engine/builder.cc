@@ -94,7 +94,7 @@ void run_passes(Services& services, Work& work, BuildResult& result) {
 }
 
 struct End {
-  std::string status, error;  ///< error: what ended the build outside of steps and outputs
+  std::string status, error;  ///< error: a failure outside of steps and outputs
 };
 
 /// One row, whatever became of the build. History is never a reason to fail.

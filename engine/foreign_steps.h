@@ -10,7 +10,7 @@
 namespace cbuild::engine {
 
 /// One line for each platform of commands that `targets` reach, if this machine is seen not to start its programs: said
-/// before the first step, and with what to install.
+/// before the first step, and with the package to install.
 std::vector<std::string> foreign_step_notes(const solver::Graph& graph, const std::vector<solver::VertexId>& targets,
                                             const std::string& binfmt_directory = sandbox::kBinfmtDirectory);
 

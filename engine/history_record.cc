@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// What the history keeps of a build: the request as flags without confidential values, and of each step its state, the
-// reason why it ran, its times and whether it lies on the longest way to the targets.
+// The record of a build in the history: the request as flags without confidential values, and of each step its state,
+// the reason why it ran, its times and whether it lies on the longest way to the targets.
 #include "engine/history_record.h"
 
 #include <fcntl.h>

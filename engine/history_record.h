@@ -12,14 +12,14 @@
 
 namespace cbuild::engine {
 
-/// What times and logs of a build are relative to.
+/// The start that times and logs of a build are relative to.
 struct BuildFrame {
   std::int64_t began_ns = 0;        ///< monotonic start of the build
   std::string root, log_directory;  ///< of the store; where step N's log is N.log
 };
 
-/// What a solve gives to history: the steps that `targets` reach, with their states, reasons, times and the longest
-/// way.
+/// The part of a solve that history keeps: the steps that `targets` reach, with their states, reasons, times and the
+/// longest way.
 std::vector<StepEntry> step_entries(const solver::Graph& graph, const std::vector<solver::VertexId>& targets,
                                     const solver::SolveReport& report, const BuildFrame& frame);
 
@@ -30,7 +30,7 @@ std::vector<std::string> describe_arguments(const BuildRequest& request);
 /// A name for the build: the first name of an output, else the directory of the context and the targets.
 std::string build_name(const BuildRequest& request, const std::string& context);
 
-/// An entry with what follows from the request: name, context, target, arguments.
+/// An entry with the fields that follow from the request: name, context, target, arguments.
 BuildEntry describe_build_entry(const BuildRequest& request, const std::string& context);
 
 /// "ok", "failed", "cancelled", "export-failed"; `cancelled`: whether the build was, whatever it failed with.

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-// Finds and reads what a build is made from: the context, the Dockerfile in it or elsewhere, the ignore file that
-// counts. Local files are read where they lie; everything else becomes a source op first (remote_contexts), so that a
-// Dockerfile in a repository is read from the same tree that the steps get. What was found turns into the options of
+// Finds and reads the inputs of a build: the context, the Dockerfile in it or elsewhere, the ignore file that counts.
+// Local files are read where they lie; everything else becomes a source op first (remote_contexts), so that a
+// Dockerfile in a repository is read from the same tree that the steps get. The result turns into the options of
 // lowering.
 #include "engine/inputs.h"
 
@@ -68,7 +68,7 @@ std::string real_path(const std::string& path) {
   return realpath(path.c_str(), buffer) == nullptr ? std::string() : std::string(buffer);
 }
 
-/// Who made the context need not be who builds it: what a link in it leads to would stand in messages and steps.
+/// Who made the context need not be who builds it: the file behind a link in it would be shown in messages and steps.
 void check_link(const std::string& path, const std::string& context) {
   if (context.empty() || !is_below(real_path(dir_name(path)), context)) return;
   const std::string target = real_path(path);
@@ -104,7 +104,7 @@ DockerfileText read_local_dockerfile(const std::string& file, BuildInputs& input
   return read_local_file(inputs.dockerfile_path, context, sys::Pipes::refused);
 }
 
-/// What messages call a context that is not a directory.
+/// The name of a context that is not a directory in messages.
 std::string name_of(const Context& context) {
   const auto* remote = std::get_if<UrlContext>(&context);
   return remote == nullptr ? "the archive on stdin" : remote->url;

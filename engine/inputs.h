@@ -33,7 +33,7 @@ using ContextReader = std::function<RemoteContexts&()>;
 /// was looked for.
 BuildInputs read_inputs(const InputSettings& settings, const SourcePolicy* policy, const ContextReader& remote);
 
-/// What parsing needs besides: reads INCLUDE's files below the context directory, which they cannot leave.
+/// The reader for parsing: gives INCLUDE's files below the context directory, which they cannot leave.
 frontend::ParseOptions parse_options(const BuildInputs& inputs, frontend::Checks& checks);
 
 /// The build checks with the options that the build argument BUILDKIT_DOCKERFILE_CHECK gives, if it does. Throws

@@ -17,7 +17,7 @@ namespace cbuild::engine {
 /// build; nothing is opened before a source is asked for. Thread-safe.
 class NetworkSources final : public frontend::SourcePinner {
  public:
-  /// Every source is what the policy of `settings` makes of it. git uses the agent called "default" for ssh.
+  /// The policy of `settings` is applied to every source. git uses the agent called "default" for ssh.
   NetworkSources(cache::Store& store, const std::vector<Secret>& secrets, const std::vector<SshSource>& ssh,
                  const SourceSettings& settings, ProgressSink& progress, const CancelSource& cancel);
   ~NetworkSources() override;
@@ -28,10 +28,10 @@ class NetworkSources final : public frontend::SourcePinner {
   frontend::PinnedCommit pin_git(const std::string& remote, const std::string& ref) override;
 
   std::optional<std::int64_t> source_time(const solver::Op& source) override;
-  /// Brings what was pinned into the store's blobs.
+  /// Fetches pinned content into the store's blobs.
   void fetch_url(const std::string& url, const Digest& content) { urls_.fetch(url, content); }
 
-  /// What the steps need of it.
+  /// The access that steps need.
   solver::ops::NetworkAccess access() { return {urls_, git_}; }
 
  private:

@@ -56,8 +56,8 @@ class Remote {
   std::atomic<TaskId> next_task_;
 };
 
-/// Resolves base images: the store by name first (a build's own results and what was pulled before; `--pull` asks the
-/// registry), then OCI layouts and registries. Manifest and config of what it found are in the store afterwards.
+/// Resolves base images: the store by name first (a build's own results and images pulled before; `--pull` asks the
+/// registry), then OCI layouts and registries. Manifest and config of the image are in the store afterwards.
 class StoreImageResolver final : public frontend::ImageResolver {
  public:
   StoreImageResolver(cache::Store& store, Remote& remote, PullPolicy pull)

@@ -28,13 +28,13 @@ class RemoteContexts {
   /// The context a URL names: a repository; an archive, unpacked; or one file called "context", which is the
   /// Dockerfile. Throws Error.
   solver::Op by_url(const std::string& url, bool keep_git_dir);
-  /// What a descriptor gives to its end: an archive becomes a context; of anything else `text` is the whole, at most
+  /// The content of a descriptor, read to its end: an archive becomes a context; anything else is `text`, at most
   /// `limit` bytes.
   std::optional<solver::Op> from_stream(int fd, std::string& text, std::size_t limit);
 
   /// A file of a context, links followed inside of it; nullopt if there is none. Throws Error{input} over the limit.
   std::optional<std::string> read(const solver::Op& context, const std::string& path, std::size_t limit);
-  /// What a URL gives, as text.
+  /// The content of a URL, as text.
   std::string read_url(const std::string& url, std::size_t limit);
 
  private:

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// Base images from layout directories: which entry of an index is taken, and what is refused.
+// Base images from layout directories: which entry of an index is taken, and which images are refused.
 #include "engine/remote.h"
 
 #include <doctest/doctest.h>

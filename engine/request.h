@@ -113,7 +113,7 @@ struct BuildResult;
 struct OutputSettings {
   std::vector<exporter::Output> list;  ///< each for the one target it names, grouped by targets
   bool every_image = false;            ///< a target that no output makes an image of becomes one all the same
-  bool engine_ids = false;             ///< the id of an image is what the engine knows it by that it is loaded into
+  bool engine_ids = false;             ///< image ids are those of the engine that the image is loaded into
   /// Called when all of `list` is written, before the caches are: the result so far. An exception of it is a failed
   /// output. Empty: nobody asks.
   std::function<void(const BuildResult&)> on_written;

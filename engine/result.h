@@ -18,7 +18,7 @@ namespace cbuild::engine {
 struct TargetImage {
   std::string target;  ///< as InputSettings::targets has it
   oci::Descriptor manifest, config;
-  Digest id;  ///< what engines know it by: of its config, or of its manifest in newer image stores
+  Digest id;  ///< as engines show it: of its config, or of its manifest in newer image stores
 };
 
 /// The Dockerfile, or a file that belongs to it, is wrong.
@@ -37,7 +37,7 @@ struct Failed {
   enum class Part {
     build,   ///< the inputs, the store, this machine: there is no image
     base,    ///< a layer of a base could not be brought in when an output wanted it
-    output,  ///< the images are built: what failed is an output of them, or the export of the cache
+    output,  ///< the images are built, but an output of them or the export of the cache failed
   };
   Error error;
   Part part = Part::build;

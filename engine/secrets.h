@@ -11,7 +11,7 @@
 
 namespace cbuild::engine {
 
-/// What the steps and the network sources may ask for; each is read when it is.
+/// The secrets that steps and network sources may ask for; each is read when it is asked for.
 std::vector<solver::ops::Secret> make_secrets(const std::vector<Secret>& secrets);
 
 /// For the secrets that are to count in cache keys (cache=hash): by id, the HMAC of id and value under the store's own

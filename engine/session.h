@@ -11,12 +11,13 @@
 
 namespace cbuild::engine {
 
-/// What the process owns besides one build: the store's place, the process that clones steps, the way it was made root.
+/// The set-up that builds of one process share: the store's place, the process that clones steps, the way it was made
+/// root.
 struct Session {
   std::string root;                         ///< directory of the store
   bool unprivileged = false;                ///< runs in a user namespace of its own
   bool user_xattr = false;                  ///< overlay marks are user.*: those of root cannot be set here
-  std::string user_namespace;               ///< what was mapped, for the progress output
+  std::string user_namespace;               ///< the mapped ids, for the progress output
   std::unique_ptr<sandbox::Zygote> zygote;  ///< forked before any thread
   std::unique_ptr<solver::WorkerLimit> workers;
 };

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // Rules as BuildKit reads them from JSON. Of the rules that allow or deny a source the last one decides; a rule that
-// changes it starts over with the result. Wildcards are regular expressions underneath, and what they matched can be
-// used in the new name. source_redirect.h says what a policy may do to the sources of a build.
+// changes it starts over with the result. Wildcards are regular expressions underneath, and their matches can be used
+// in the new name. source_redirect.h applies a policy to the sources of a build.
 #include "engine/source_policy.h"
 
 #include <nlohmann/json.hpp>

@@ -17,7 +17,7 @@ struct PolicySource {
   bool operator==(const PolicySource&) const = default;
 };
 
-/// What EXPERIMENTAL_BUILDKIT_SOURCE_POLICY names: rules that allow, deny or convert sources, as BuildKit's
+/// The file that EXPERIMENTAL_BUILDKIT_SOURCE_POLICY names: rules that allow, deny or convert sources, as BuildKit's
 /// sourcepolicy reads them (JSON form). Of the rules that allow or deny a source the last one decides; one that changes
 /// it starts over.
 class SourcePolicy {

@@ -54,7 +54,8 @@ std::string git_identifier(const frontend::GitRef& ref) {
   return ref.subdir.empty() ? out : cat(out, ":", ref.subdir);
 }
 
-/// Takes over what differs: the repository of a new identifier is fetched by https, unless the policy gives its URL.
+/// Takes over the parts that differ: the repository of a new identifier is fetched by https, unless the policy gives
+/// its URL.
 void take_git(const PolicySource& before, const PolicySource& found, frontend::GitRef& ref) {
   const auto cut = [](const std::string& identifier) { return identifier.substr(0, identifier.find('#')); };
   if (cut(found.identifier) != cut(before.identifier))

@@ -7,9 +7,9 @@
 #include "engine/source_policy.h"
 #include "frontend/stages/lower_remote.h"
 
-/// What a source policy makes of the sources of a build. All of these throw Error{denied} for a source that it denies,
-/// and Error{unsupported} for a conversion into something else than the same kind of source, or to an attribute that
-/// has no effect here: a policy must not go unheeded.
+/// A source policy applied to the sources of a build. All of these throw Error{denied} for a source that it denies, and
+/// Error{unsupported} for a conversion into something else than the same kind of source, or to an attribute that has no
+/// effect here: a policy must not go unheeded.
 namespace cbuild::engine {
 
 /// The image to take instead: `text` as a Dockerfile names it, or as a named context has it ("docker-image://...",

@@ -7,7 +7,7 @@
 namespace cbuild::engine {
 
 /// Passes on the events of a solve, but for those of local directories: they are read in place, there is nothing to
-/// wait for. Where the same graph is solved again, only what runs is shown: what is found was shown the first time.
+/// wait for. Where the same graph is solved again, only steps that run are shown: the others were shown the first time.
 class StepEvents final : public ProgressSink {
  public:
   /// Both must outlive it.

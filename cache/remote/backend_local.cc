@@ -94,7 +94,7 @@ class LayoutBackend final : public CacheBackend {
     remove_replaced(layout, index, replaced);
   }
 
-  /// The space that is lacking is here, not in the store.
+  /// Names this directory's disk when it is full, not the store's.
   void writing(const std::function<void()>& action) const {
     try {
       action();
