@@ -14,9 +14,9 @@ namespace cbuild::exporter {
 /// Which document of an image an annotation belongs to.
 enum class AnnotationLevel {
   manifest,             ///< the image's manifest
-  manifest_descriptor,  ///< what names the manifest: an entry of an index, of a layout's index.json
+  manifest_descriptor,  ///< of the manifest: an entry of an index, of a layout's index.json
   index,                ///< the image index; of several platforms
-  index_descriptor,     ///< what names the image index
+  index_descriptor,     ///< of the image index
 };
 
 /// One annotation as the user asked for it.
@@ -36,8 +36,8 @@ std::vector<Annotation> parse_annotation(std::string_view text);
 /// wrong level or platform.
 std::optional<Annotation> parse_annotation_key(std::string_view key, std::string value);
 
-/// Refuses, as BuildKit does, what an image of one platform cannot hold: annotations of an index or of another
-/// platform, and of descriptors without OCI media types. Throws Error{usage}.
+/// Refuses, as BuildKit does, annotations that do not fit an image of one platform: those of an index or of another
+/// platform, and those of descriptors without OCI media types. Throws Error{usage}.
 void check_annotations(const std::vector<Annotation>& annotations, const oci::Platform& platform, bool oci_media_types);
 
 /// Those of a level, of several for one key the last.

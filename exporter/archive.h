@@ -22,7 +22,7 @@ void write_image_archive(cache::Store& store, const BuiltImage& image, const std
 void write_image_directory(cache::Store& store, const BuiltImage& image, const std::vector<std::string>& names,
                            const std::string& directory);
 
-/// What of a chain goes into a tar or a directory of files.
+/// How a chain becomes a tar or a directory of files.
 struct RootfsOptions {
   Digest chain;                               ///< empty: no file at all
   std::optional<std::int64_t> clamp_mtime_s;  ///< times after this are lowered to it

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// The manifest that a backend has says which blobs are there: reading it once stands for a question per blob, on
-// any machine, and cannot be out of date, because a registry keeps what a manifest names.
+// The manifest that a backend has says which blobs are there: reading it once stands for a question per blob, on any
+// machine, and cannot be out of date, because a registry keeps blobs that a manifest names.
 #include "exporter/cache_export.h"
 
 #include <algorithm>
@@ -123,7 +123,7 @@ class IndexWriter {
   std::map<Digest, std::int64_t> places_;  ///< of chains
 };
 
-/// What the backend has now.
+/// The cache that the backend has now.
 struct Prior {
   std::string body;
   cache::RemoteIndex index;
@@ -211,7 +211,7 @@ std::vector<oci::Descriptor> blobs_beside(const cache::RemoteIndex& index) {
   return blobs;
 }
 
-/// One export, on top of what `prior` says is there.
+/// One export, on top of the cache `prior` that is there.
 class Export {
  public:
   Export(const cache::CacheSpec& spec, cache::CacheBackend& backend, const CacheContent& content, cache::Packer& packer,

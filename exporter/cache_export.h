@@ -12,13 +12,13 @@
 
 namespace cbuild::exporter {
 
-/// A step of the build and what it gave.
+/// A step of the build and its result.
 struct CachedStep {
   Digest definition_key;
   cache::Record record;
 };
 
-/// What a build has to give to a remote cache.
+/// The results of a build, for a remote cache.
 struct CacheContent {
   std::vector<CachedStep> steps;         ///< all of the build, in the order of the graph
   std::vector<Digest> image_chains;      ///< of the results; an empty one: an image without a layer

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// Exports to a cache in memory, which counts what it is given and refuses manifests whose blobs it lacks, as registries
-// do.
+// Exports to a cache in memory, which counts the blobs it gets and refuses manifests whose blobs it lacks, as
+// registries do.
 #include "exporter/cache_export.h"
 
 #include <doctest/doctest.h>
@@ -22,7 +22,7 @@ using cache::RemoteIndex;
 
 constexpr std::int64_t kDayNs = 86'400'000'000'000;
 
-/// A place in memory that counts what it is given, and fails as it is told.
+/// A place in memory that counts the blobs it gets, and fails on demand.
 class MemoryBackend final : public cache::CacheBackend {
  public:
   explicit MemoryBackend(cache::Store& store) : store_(store) {}

@@ -7,12 +7,12 @@
 
 namespace cbuild::exporter {
 
-/// What --allow has to name for mode=delete outside of the working directory.
+/// The name for --allow that mode=delete outside of the working directory needs.
 inline constexpr std::string_view kLocalDelete = "buildx.local.delete";
 
-/// Checks, before anything runs, what can be known of where an output goes: a file output is not to go to a directory,
-/// a directory not to a file or stdout; and mode=delete needs `may_delete` unless the destination, links resolved, lies
-/// below the working directory. Throws Error{usage}.
+/// Checks the place of an output before anything runs: a file output is not to go to a directory, a directory not to a
+/// file or stdout; and mode=delete needs `may_delete` unless the destination, links resolved, lies below the working
+/// directory. Throws Error{usage}.
 void check_destination(const Output& output, bool may_delete);
 
 }  // namespace cbuild::exporter

@@ -65,7 +65,7 @@ void set_created(ImageResult& result, const std::vector<std::int64_t>& times) {
   }
 }
 
-/// A base may call a layer anything, as long as it can be unpacked; what is written has a name that all tools know.
+/// A base may call a layer anything, as long as it can be unpacked; the written type is one that all tools know.
 void name_by_content(cache::Layer& layer, oci::BlobStore& blobs) {
   std::string& type = layer.blob->media_type;
   if (oci::is_layer(type)) return;

@@ -21,9 +21,9 @@ struct ImageResult {
   oci::ImageConfig config;       ///< as LoweredTarget::config; diff_ids and times are filled in here
   std::size_t base_history = 0;  ///< leading history entries that came with the base and stay untouched
   std::optional<std::int64_t> source_date_epoch;  ///< latest time in config and history
-  std::optional<std::int64_t> file_epoch;   ///< latest time of files in what is exported; layers: see ImageOptions
-  oci::Annotations annotations;             ///< for the manifest
-  oci::Annotations descriptor_annotations;  ///< for what names the manifest
+  std::optional<std::int64_t> file_epoch;         ///< latest time of exported files; layers: see ImageOptions
+  oci::Annotations annotations;                   ///< for the manifest
+  oci::Annotations descriptor_annotations;        ///< for the descriptor of the manifest
 };
 
 struct ImageOptions {
@@ -49,9 +49,9 @@ struct BuiltImage {
 /// one without URLs, as all others lie where the image lies.
 oci::Descriptor layer_descriptor(const cache::Layer& layer, bool docker);
 
-/// Packs what is not packed, completes the config (diff_ids, history times, created = the last layer's time or the
-/// epoch), writes config and manifest blobs. `packer` packs as `options` say. The same result and options give the same
-/// bytes. `fetch` brings base layers that ImageOptions::force_compression needs.
+/// Packs layers that are not packed, completes the config (diff_ids, history times, created = the last layer's time or
+/// the epoch), writes config and manifest blobs. `packer` packs as `options` say. The same result and options give the
+/// same bytes. `fetch` brings base layers that ImageOptions::force_compression needs.
 BuiltImage build_image(cache::Store& store, cache::Packer& packer, ImageResult result, const ImageOptions& options,
                        const cache::BlobFetcher& fetch = nullptr);
 

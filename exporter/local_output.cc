@@ -50,7 +50,7 @@ void unpack_tree(cache::Store& store, const RootfsOptions& options, int target) 
   if (failure) std::rethrow_exception(failure);
 }
 
-/// Removes from `directory` what the view does not have at `path`.
+/// Removes entries of `directory` that the view does not have at `path`.
 void remove_others(const cache::TreeView& view, const std::string& path, int directory, const CancelSource* cancel) {
   if (cancel != nullptr) cancel->check();
   std::map<std::string, mode_t> wanted;

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// The keys of --output: those that every output has and those that every image has are here, those of a type in its
-// row (output_type.h). What the user writes is looked up in all of them.
+// The keys of --output: those that every output has and those that every image has are here, those of a type in its row
+// (output_type.h). A key that the user writes is looked up in all of them.
 #include "exporter/output_keys.h"
 
 #include <algorithm>

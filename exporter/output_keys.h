@@ -20,7 +20,7 @@ void set_output_truth(Output& output, std::string_view key, const std::string& v
   output.*kMember = output_truth(key, value);
 }
 
-/// OutputKey::set for what BuildKit's exporters know, or knew, and what changes nothing here.
+/// OutputKey::set for keys that BuildKit's exporters know, or knew, and that change nothing here.
 void check_output_truth(Output& output, std::string_view key, const std::string& value);
 void ignore_output_key(Output& output, std::string_view key, const std::string& value);
 

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// type=registry, a row of output_type.h: type=image with push=true, which is what it becomes.
+// type=registry, a row of output_type.h: it becomes type=image with push=true.
 #include "exporter/output_type.h"
 
 namespace cbuild::exporter {

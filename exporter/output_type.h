@@ -9,7 +9,7 @@
 
 namespace cbuild::exporter {
 
-/// What an output is made of.
+/// The form of a result that an output takes.
 enum class OutputContent { nothing, files, image };
 
 /// Where an output goes.
@@ -27,7 +27,7 @@ struct OutputKey {
   void (*set)(Output& output, std::string_view key, const std::string& value);
 };
 
-/// One output, with what it is made of.
+/// One output, with the result in that form.
 struct OutputJob {
   const Output& output;
   const BuiltImage& image;  ///< empty unless OutputTraits::content is image
@@ -44,7 +44,8 @@ struct OutputTraits {
   OutputPlace (*place)(const Output& output);
   /// Keys that it brings, besides those of all outputs and, for an image, of all images.
   std::span<const OutputKey> keys = {};
-  /// Fills in what the keys left open, and refuses what does not go together: Error{usage}. Null: nothing to do.
+  /// Fills in fields that the keys left open; throws Error{usage} for keys that do not go together. Null: nothing to
+  /// do.
   void (*complete)(Output& output) = nullptr;
   /// Carries it out. Throws Error.
   void (*write)(const OutputJob& job);

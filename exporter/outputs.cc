@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// An output as the user asked for it, from the flag to its execution. What depends on the type is in the table of
-// output_type.h.
+// An output as the user asked for it, from the flag to its execution. The parts that depend on the type are in the
+// table of output_type.h.
 #include "exporter/outputs.h"
 
 #include <algorithm>
@@ -65,7 +65,7 @@ void apply_epoch(const Output& output, const std::optional<std::int64_t>& epoch,
   result.source_date_epoch = result.file_epoch = epoch;
   if (!output.epoch) return;
   result.file_epoch = output.epoch->value;
-  if (!output.epoch->value) return;  // config and history keep what the build says
+  if (!output.epoch->value) return;  // config and history keep the build's
   result.source_date_epoch = epoch ? std::min(*epoch, *output.epoch->value) : *output.epoch->value;
 }
 

@@ -17,7 +17,7 @@
 
 namespace cbuild::exporter {
 
-/// What type= names; output_type.h has a row for each.
+/// The values of type=; output_type.h has a row for each.
 enum class OutputType { local, tar, oci, docker, image, registry, cacheonly };
 
 /// One --output, parsed. `dest` "-" is stdout.

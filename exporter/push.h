@@ -19,7 +19,7 @@ void note_base(cache::Store& store, const std::string& locator, const Digest& ma
                const std::vector<std::string>& names);
 
 /// Pushes an image under one name: blobs in parallel, layers that another repository of the registry is known to hold
-/// by cross-repository mount, then the manifest. What was pushed is remembered for later pushes. Throws Error.
+/// by cross-repository mount, then the manifest. Pushed blobs are remembered for later pushes. Throws Error.
 void push_image(const BuiltImage& image, const std::string& name, bool by_digest, ExportContext& context);
 
 }  // namespace cbuild::exporter
