@@ -12,7 +12,7 @@
 
 namespace cbuild::engine {
 
-/// The start that times and logs of a build are relative to.
+/// Start and places of a build, to which its times and logs are relative.
 struct BuildFrame {
   std::int64_t began_ns = 0;        ///< monotonic start of the build
   std::string root, log_directory;  ///< of the store; where step N's log is N.log
