@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
-// A text scan that errs on one side: what it cannot read for certain may use everything. It goes through the text once,
-// keeps track of quotes, and looks at each word where a shell expects a command. A program that is not in the table
-// ends the scan, because make, a compiler, an interpreter or a script may read any variable without the text saying so.
+// A text scan that errs on one side: text that it cannot read for certain may use everything. It goes through the text
+// once, keeps track of quotes, and looks at each word where a shell expects a command. A program that is not in the
+// table ends the scan, because make, a compiler, an interpreter or a script may read any variable without the text
+// saying so.
 #include "frontend/lower/arg_usage.h"
 
 #include <algorithm>

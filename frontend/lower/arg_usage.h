@@ -12,7 +12,7 @@ namespace cbuild::frontend {
 struct ArgUsage {
   bool all = true;                    ///< it may use any: nothing can be ruled out
   std::set<std::string> words;        ///< else: every word of its text that could be a name,
-  std::vector<std::string> prefixes;  ///< and what the programs that it runs read by themselves ("GIT_", "LC_")
+  std::vector<std::string> prefixes;  ///< and those that its programs read by themselves ("GIT_", "LC_")
 
   bool uses(std::string_view name) const;
 };

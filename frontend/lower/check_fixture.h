@@ -11,7 +11,7 @@
 #include "base/text.h"
 #include "frontend/lower/lower_fixture.h"
 
-/// What the tests of build checks share: a file in, its findings out, one line each.
+/// Shared by the tests of build checks: a file in, its findings out, one line each.
 namespace cbuild::frontend::testing {
 
 using Strings = std::vector<std::string>;

@@ -9,11 +9,11 @@
 
 namespace cbuild::frontend {
 
-/// What --call=check found.
+/// The result of --call=check.
 struct CheckResult {
   std::vector<Diagnostic> warnings;                        ///< in the order of the file, each with its rule
-  std::vector<Diagnostic> errors;                          ///< what keeps the file from being built
-  std::vector<std::shared_ptr<const SourceText>> sources;  ///< the Dockerfile, then what it includes
+  std::vector<Diagnostic> errors;                          ///< mistakes that keep the file from being built
+  std::vector<std::shared_ptr<const SourceText>> sources;  ///< the Dockerfile, then the files it includes
   bool parse_failed = false;                               ///< the errors are of the file's form
 
   bool clean() const { return warnings.empty() && errors.empty(); }

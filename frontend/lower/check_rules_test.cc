@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// Every rule: what sets it off, what does not, and what it says. Named after BuildKit's own tests. Here: rules
-// about what is built.
+// Every rule: what sets it off, what does not, and what it says. Named after BuildKit's own tests. Here: rules about
+// the content of an image.
 #include "frontend/lower/check_fixture.h"
 
 namespace cbuild::frontend {

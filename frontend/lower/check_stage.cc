@@ -37,7 +37,7 @@ bool sounds_secret(std::string_view name) {
   return has_word(name, kSecret) && !has_word(name, kHarmless);
 }
 
-/// The root is excluded only by what excludes all.
+/// The root is excluded only by a pattern that excludes all.
 bool excludes_all(const PathPatternList& ignore) {
   const std::vector<std::string>& patterns = ignore.patterns();
   return std::any_of(patterns.begin(), patterns.end(),

@@ -13,7 +13,7 @@
 /// trigger the finding is at the FROM.
 namespace cbuild::frontend {
 
-/// UndefinedVar: `unset` was used without a value. What an ARG has declared may have none.
+/// UndefinedVar: `unset` was used without a value. A declared ARG may have none.
 void check_undefined(const StageLowering& stage, const std::vector<std::string>& unset);
 /// SecretsUsedInArgOrEnv. `keyword`: "ARG" or "ENV".
 void check_secret_name(const StageLowering& stage, std::string_view keyword, std::string_view name);

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// testdata/diagnostics/cases.txt: wrong Dockerfiles and what users read about them. CBUILD_UPDATE_GOLDEN=1
-// writes the answers instead of comparing, to be read before they are committed.
+// testdata/diagnostics/cases.txt: wrong Dockerfiles and the messages about them. CBUILD_UPDATE_GOLDEN=1 writes the
+// answers instead of comparing, to be read before they are committed.
 #include <doctest/doctest.h>
 
 #include <cstdlib>
@@ -58,7 +58,7 @@ File read_cases() {
       (answer ? file.cases.back().expected : file.cases.back().text) += line + "\n";
     }
   }
-  file.cases.back().expected.pop_back();  // what follows the last line feed
+  file.cases.back().expected.pop_back();  // the empty text after the last line feed
   return file;
 }
 

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// The input is files between NUL bytes: the Dockerfile, then what "INCLUDE 1", "INCLUDE 2" ... find. The
-// first one has INCLUDE turned on.
+// The input is files between NUL bytes: the Dockerfile, then the files of "INCLUDE 1", "INCLUDE 2" ... The first one
+// has INCLUDE turned on.
 #include <cstddef>
 #include <cstdint>
 

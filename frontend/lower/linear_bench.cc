@@ -62,7 +62,7 @@ std::string repeat(std::size_t n, const std::string& part) {
 
 template <typename Work>
 std::uint64_t measure(const WorkCounter& counter, const Work& work) {
-  work();  // what is made once and kept does not count
+  work();  // values that are made once and kept do not count
   const std::uint64_t before = counter.now();
   work();
   return counter.now() - before;
@@ -80,7 +80,7 @@ void row(const WorkCounter& counter, const char* name, std::size_t n,
               static_cast<double>(counts[2]) / static_cast<double>(std::max<std::uint64_t>(counts[0], 1)));
 }
 
-/// What is wrong with a text is found in linear time, too.
+/// Mistakes in a text are found in linear time, too.
 void parse(const std::string& text) {
   try {
     parse_dockerfile(std::make_shared<const SourceText>("Dockerfile", text));

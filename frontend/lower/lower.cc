@@ -80,7 +80,7 @@ void lower_stages_or_throw(BuildState& build) {
   if (!build.errors.empty()) throw DiagnosticError(std::move(build.errors));
 }
 
-/// With --platform the image says what was asked for, whatever its base said.
+/// With --platform the image has the requested platform, whatever its base said.
 void set_platform(oci::ImageConfig& image, const LowerOptions& options) {
   oci::Platform& own = image.platform;
   const oci::Platform& wanted = options.target_platform;
@@ -124,7 +124,8 @@ void check_targets(const StageTable& table, const std::vector<std::string>& targ
   if (!wrong.empty()) throw DiagnosticError(std::move(wrong));
 }
 
-/// Adds what `options.target` reaches to `graph`. `triggers` gains the number of ONBUILD triggers by stage.
+/// Adds the vertices that `options.target` reaches to `graph`. `triggers` gains the number of ONBUILD triggers by
+/// stage.
 LoweredTarget lower_target(const Dockerfile& dockerfile, const LowerOptions& options, Sources& sources,
                            const NamedContexts& contexts, solver::Graph& graph, Checks& checks,
                            std::vector<std::size_t>& triggers) {

@@ -20,7 +20,7 @@
 
 namespace cbuild::frontend {
 
-/// What one target becomes: a vertex whose layers are the root file system (kNoInput: no layer at all) and a config
+/// The result for one target: a vertex whose layers are the root file system (kNoInput: no layer at all) and a config
 /// that lacks only diff_ids of the layers that are made here and creation times.
 struct LoweredTarget {
   std::string stage_name;
@@ -40,7 +40,7 @@ struct Lowered {
   std::vector<std::string> notes;  ///< "# Executing 2 build triggers", in the order of the stages
 };
 
-/// Several targets of one file over one graph: what two of them share is one vertex.
+/// Several targets of one file over one graph: work that two of them share is one vertex.
 struct LoweredTargets {
   solver::Graph graph;
   std::vector<LoweredTarget> targets;  ///< in the order they were asked for
@@ -52,9 +52,9 @@ struct LoweredTargets {
 LoweredTargets lower_targets(const Dockerfile& dockerfile, const LowerOptions& options,
                              const std::vector<std::string>& targets, ImageResolver& images);
 
-/// Turns the tree into the graph of what `options.target` reaches. Throws DiagnosticError for what the user wrote
-/// wrong, for what cannot be resolved and for findings of checks that are to be errors, Error for an interrupt or a
-/// full disk.
+/// Turns the tree into the graph that `options.target` reaches. Throws DiagnosticError for mistakes in the file, for
+/// names that cannot be resolved and for findings of checks that are to be errors, Error for an interrupt or a full
+/// disk.
 Lowered lower(const Dockerfile& dockerfile, const LowerOptions& options, ImageResolver& images);
 
 }  // namespace cbuild::frontend

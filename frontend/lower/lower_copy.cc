@@ -162,7 +162,7 @@ void CopyBuilder::add_path(solver::VertexId from, std::string path, bool unpack,
   actions_.push_back(std::move(action));
 }
 
-/// What --from names, else the build context.
+/// The origin that --from names, else the build context.
 solver::VertexId CopyBuilder::tree() {
   const std::optional<Origin> origin = stage_.build.table.copy_origin(request_.syntax);
   if (!origin) return stage_.build.sources.build_context(stage_.info.syntax->name, stage_.span());

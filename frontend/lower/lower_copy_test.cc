@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// COPY and ADD as ops: sources, destinations, origins, --link, and what is fetched from the network.
+// COPY and ADD as ops: sources, destinations, origins, --link, and sources on the network.
 #include <doctest/doctest.h>
 
 #include "frontend/lower/lower_fixture.h"

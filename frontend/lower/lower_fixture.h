@@ -14,8 +14,7 @@
 #include "frontend/lower/lower.h"
 #include "frontend/syntax/parser.h"
 
-/// What tests of lowering share: an image resolver and a pinner that answer from memory, and a build in one
-/// call.
+/// Shared by tests of lowering: an image resolver and a pinner that answer from memory, and a build in one call.
 namespace cbuild::frontend::testing {
 
 /// Knows every reference that does not hold "missing". An image has one layer, a PATH, CMD ["sh"] and one
@@ -84,8 +83,8 @@ inline LowerOptions plain_options() {
   return options;
 }
 
-/// A Dockerfile and what is needed to lower it. The parsed file lives in here, as the result's spans need its
-/// text only.
+/// A Dockerfile and everything needed to lower it. The parsed file lives in here, as the result's spans need its text
+/// only.
 struct Build {
   LowerOptions options = plain_options();
   FakeImages images;

@@ -10,8 +10,8 @@
 
 #include "frontend/lower/lower_fixture.h"
 
-// Each folder of testdata/lower is a build: Dockerfile, options.json (may be missing) and what comes out:
-// graph.json and config.json, or error.txt. CBUILD_UPDATE_GOLDEN=1 writes the results instead of comparing.
+// Each folder of testdata/lower is a build: Dockerfile, options.json (may be missing) and the result: graph.json and
+// config.json, or error.txt. CBUILD_UPDATE_GOLDEN=1 writes the results instead of comparing.
 namespace cbuild::frontend {
 namespace {
 
@@ -58,8 +58,7 @@ void load_options(const OrderedJson& json, LowerOptions& options) {
   load_platform(json, "platform", options.target_platform);
 }
 
-/// "images": reference -> what the plain image's config is patched with; "files" and "commits": what the
-/// network gives.
+/// "images": reference -> a patch for the plain image's config; "files" and "commits": what the network gives.
 void load_world(const OrderedJson& json, Build& build) {
   if (json.contains("images")) {
     for (const auto& [reference, patch] : json["images"].items()) {
@@ -79,7 +78,7 @@ void load_world(const OrderedJson& json, Build& build) {
   }
 }
 
-/// Without digests: they change with the canonical form of ops, which is not what these cases are about.
+/// Without digests: they change with the canonical form of ops, which these cases are not about.
 std::string graph_text(const Lowered& lowered) {
   OrderedJson json =
       OrderedJson::parse(solver::format_graph(lowered.graph, {lowered.target.result}, solver::GraphFormat::json));

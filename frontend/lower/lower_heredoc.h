@@ -9,7 +9,7 @@
 
 namespace cbuild::frontend {
 
-/// What a RUN executes.
+/// The command of a RUN and its scripts.
 struct RunScript {
   std::vector<std::string> argv;
   std::vector<solver::InlineFile> files;

@@ -4,7 +4,7 @@
 #include "frontend/lower/lower_stage.h"
 #include "frontend/syntax/ast.h"
 
-/// What each instruction does to a stage: one overload each. All throw DiagnosticError or Error{input}.
+/// The effect of each instruction on a stage: one overload each. All throw DiagnosticError or Error{input}.
 namespace cbuild::frontend {
 
 void apply(StageLowering& stage, const FromInstruction& from);

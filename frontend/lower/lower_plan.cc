@@ -69,7 +69,7 @@ void Planner::resolve_base(const StageInfo& info, PlannedStage& plan) {
   }
 }
 
-/// A stage passes on what its own instructions say; what it got from its base was for itself.
+/// A stage passes on the triggers of its own instructions; those of its base were for itself.
 std::vector<std::string> Planner::trigger_texts(const StageInfo& info, const PlannedStage& plan) const {
   if (!info.base_stage) return plan.base ? plan.base->config.config.on_build : std::vector<std::string>{};
   const StageInfo& base = table_.stages()[*info.base_stage];

@@ -9,8 +9,8 @@
 
 namespace cbuild::frontend {
 
-/// Finds the stages that `targets` need, resolves their bases, and parses the triggers these bring. A trigger
-/// may need further stages. What is not reached is not resolved. By stage index.
+/// Finds the stages that `targets` need, resolves their bases, and parses the triggers these bring. A trigger may need
+/// further stages. A stage that is not reached is not resolved. By stage index.
 std::vector<PlannedStage> plan_stages(const StageTable& table, const std::vector<std::size_t>& targets,
                                       Sources& sources, Checks& checks);
 

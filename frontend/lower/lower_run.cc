@@ -30,8 +30,8 @@ void require_entitlement(const StageLowering& stage, const Span& span, std::stri
   reject(span, cat(entitlement, " is not allowed"), cat("pass --allow ", entitlement, " to the build"));
 }
 
-/// The build-wide mode unless the step has its own. Host is what a build has by itself, so asking for it
-/// needs an entitlement only where the build as a whole was cut off.
+/// The build-wide mode unless the step has its own. A build has the host's network by default, so asking for it needs
+/// an entitlement only where the build as a whole was cut off.
 NetworkMode network_mode(const StageLowering& stage, const RunInstruction& run) {
   const std::string& wide = stage.build.options.network;
   const NetworkMode inherited = wide == "none" ? NetworkMode::none : NetworkMode::host;

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// RUN as an op: the command, the environment, mounts, and what is and is not in the key.
+// RUN as an op: the command, the environment, mounts, and which of these are in the key.
 #include <doctest/doctest.h>
 
 #include <algorithm>

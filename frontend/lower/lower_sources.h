@@ -15,13 +15,13 @@
 
 namespace cbuild::frontend {
 
-/// What a FROM outside the file leads to: known before any vertex is made of it.
+/// The image or context that a FROM names outside of the file: known before any vertex is made of it.
 struct ResolvedBase {
   std::optional<NamedContext> context;  ///< it is a named context
   std::optional<ResolvedImage> image;   ///< it is an image; empty for scratch and for contexts that are files
-  oci::ImageConfig config;              ///< what the stage starts from: without `created`
+  oci::ImageConfig config;              ///< the stage starts from it; without `created`
   oci::Platform platform;
-  oci::Platform wanted;  ///< what was asked for; `platform` may be what the image has instead
+  oci::Platform wanted;  ///< as asked for; `platform` may be the image's own instead
   std::string name;      ///< full reference with digest, or the context's value
 };
 
@@ -43,9 +43,9 @@ class Sources {
 
   /// The vertex that holds the files of `base`, to copy or mount from. kNoInput: it has none.
   solver::VertexId add(const ResolvedBase& base, const std::string& step_name, const Span& span);
-  /// The same as a root file system: what is read in place becomes a layer.
+  /// The same as a root file system: a directory that is read in place becomes a layer.
   solver::VertexId add_root(const ResolvedBase& base, const std::string& step_name, const Span& span);
-  /// The ignore patterns for what a stage of that name (empty: none) reads of the build context.
+  /// The ignore patterns for the build context in a stage of that name (empty: none).
   const std::vector<std::string>& context_patterns(const std::string& stage);
   /// The build context as the stage of that name (maybe none) reads it. kNoInput: the build has none.
   solver::VertexId build_context(const std::string& stage, const Span& span);

@@ -3,7 +3,7 @@
 // The state of a stage while its instructions are executed one by one: root vertex, config, scope, step numbers. A
 // stage starts from a base image, from another stage or from nothing (begin_stage); a base's ONBUILD triggers run
 // before its own instructions. The meaning of each instruction is in lower_instructions.cc, lower_copy.cc and
-// lower_run.cc; lower.cc calls the stages in order and collects what is wrong.
+// lower_run.cc; lower.cc calls the stages in order and collects the mistakes.
 #include "frontend/lower/lower_stage.h"
 
 #include <algorithm>
@@ -74,7 +74,7 @@ void load_config(StageState& state) {
   if (!dir.empty()) dir = join_workdir(dir, dir);
 }
 
-/// What a stage made of stage `index` starts from. The last one takes it whole: long chains of stages with
+/// The state that a stage made of stage `index` starts from. The last one takes it whole: long chains of stages with
 /// long histories are not copied at every link. The root and `done` stay, for copies from there.
 StageState take_state(BuildState& build, std::size_t index) {
   if (--build.plan[index].dependents > 0) return build.states[index];
@@ -98,7 +98,7 @@ StageState start_of(BuildState& build, const StageInfo& info) {
     state.base_name = base->name;
     if (base->image) state.base_digest = base->image->manifest;
     state.image.config.on_build.clear();
-    state.image.extra.clear();  // BuildKit drops what it does not know
+    state.image.extra.clear();  // BuildKit drops members it does not know
   } else {
     state.platform = build.options.target_platform;
     state.image = scratch_config(state.platform);

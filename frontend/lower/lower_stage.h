@@ -44,7 +44,7 @@ struct EarlierInstruction {
   Span span;  ///< where to point: for a trigger not the instruction itself
 };
 
-/// A stage that the target reaches, with what its base adds to it.
+/// A stage that the target reaches, with the triggers of its base.
 struct PlannedStage {
   bool reached = false;
   std::optional<ResolvedBase> base;   ///< unless it starts from a stage or from scratch
@@ -121,7 +121,7 @@ class StageLowering {
 /// Root file system of a finished stage. Throws Error.
 solver::VertexId stage_root(BuildState& build, std::size_t index);
 
-/// "ONBUILD COPY . /src: ", in front of what is wrong with a trigger.
+/// "ONBUILD COPY . /src: ", in front of a message about a trigger.
 std::string trigger_prefix(const Instruction& trigger);
 
 /// Begins a stage: its base becomes the root, the base's config the state. `build.plan` and the states of

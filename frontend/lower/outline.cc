@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-// Lowering notes by stage what it takes from outside. The outline of a target is what its stage, the stages
-// this one is made of and the stages these copy from have noted; an ARG above the first FROM counts if one of
-// them uses it, directly or through another such ARG.
+// Lowering notes the inputs from outside by stage. The outline of a target is the sum of those of its stage, the stages
+// this one is made of and the stages these copy from; an ARG above the first FROM counts if one of them uses it,
+// directly or through another such ARG.
 #include "frontend/lower/outline.h"
 
 #include <algorithm>
@@ -20,7 +20,8 @@ struct GlobalArg {
   std::set<std::string> uses;
 };
 
-/// What a later ARG of the same name says about itself is what the earlier one used.
+/// The names that the default of an ARG uses. Where it uses its own name, the earlier ARG of that name and its uses
+/// count.
 std::set<std::string> names_used(const ArgInstruction::Item& item, const Variables& so_far, char escape,
                                  const std::map<std::string, GlobalArg>& earlier) {
   const WordUse use = look_up(*item.default_value, so_far, escape);

@@ -9,7 +9,7 @@
 #include "base/diagnostic.h"
 #include "frontend/syntax/ast.h"
 
-/// What a build of a Dockerfile can be given: --call=outline and --call=targets.
+/// The parameters of a build of a Dockerfile: --call=outline and --call=targets.
 namespace cbuild::frontend {
 
 struct OutlineArg {
@@ -31,7 +31,7 @@ struct Outline {
   std::vector<OutlineMount> secrets, ssh, caches;
 };
 
-/// What lowering notes by stage if an outline is asked for.
+/// Notes of lowering about one stage, if an outline is asked for.
 struct StageUse {
   std::map<std::string, OutlineArg> args;  ///< defined here, not taken over from above the first FROM
   std::set<std::string> used;              ///< by FROM and by ARG
@@ -60,7 +60,7 @@ void note_arg(StageLowering& stage, const ArgInstruction::Item& item);
 /// Notes a mount of a RUN.
 void note_mount(StageLowering& stage, const MountSpec& spec);
 
-/// The outline of `target`, from what was noted while it was lowered.
+/// The outline of `target`, from the notes made while it was lowered.
 Outline make_outline(const BuildState& build, std::size_t target);
 
 }  // namespace cbuild::frontend

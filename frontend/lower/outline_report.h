@@ -8,7 +8,7 @@
 #include "base/diagnostic.h"
 #include "frontend/lower/outline.h"
 
-/// Outlines and targets as text and as BuildKit's JSON. `sources`: the Dockerfile, then what it includes.
+/// Outlines and targets as text and as BuildKit's JSON. `sources`: the Dockerfile, then the files it includes.
 namespace cbuild::frontend {
 
 std::string outline_text(const Outline& outline);

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// What a target takes from outside. Cases in CamelCase are BuildKit's own tests.
+// The parameters of a target. Cases in CamelCase are BuildKit's own tests.
 #include "frontend/lower/outline.h"
 
 #include <doctest/doctest.h>

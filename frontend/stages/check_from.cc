@@ -12,7 +12,7 @@
 namespace cbuild::frontend {
 namespace {
 
-/// What may be said in FROM: every ARG above the first one, with a value or not, and the automatic ones.
+/// The variables of FROM: every ARG above the first one, with a value or not, and the automatic ones.
 std::vector<std::string> known_arguments(const Dockerfile& dockerfile, const Variables& globals) {
   std::vector<std::string> names = globals.names();
   for (const Instruction& instruction : dockerfile.global_args) {

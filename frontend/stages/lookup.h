@@ -16,7 +16,7 @@ struct WordUse {
   std::vector<std::string> set, unset;
 };
 
-/// Expands `word` for what it uses; that it cannot be expanded is another's to report.
+/// Expands `word` to find the variables it uses; a failure to expand is reported elsewhere.
 WordUse look_up(const Text& word, const Variables& variables, char escape);
 
 /// "did you mean NAME?" for the first variable of `word` that has no value and is near to one that has; empty if there

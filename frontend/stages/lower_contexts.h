@@ -10,7 +10,7 @@
 
 namespace cbuild::frontend {
 
-/// What takes the place of a stage or an image: --build-context.
+/// A replacement of a stage or an image: --build-context.
 struct NamedContext {
   enum class Kind { image, layout, local, git, http } kind = Kind::image;
   std::string name;   ///< as the lookup found it, with "::platform" if the user gave one
@@ -22,8 +22,7 @@ struct NamedContext {
 /// The named contexts of a build, found by stage name or image reference.
 class NamedContexts {
  public:
-  /// Names are image references; their familiar form without ":latest" is what counts. A name may end in
-  /// "::os/arch".
+  /// Names are image references; their familiar form without ":latest" counts. A name may end in "::os/arch".
   explicit NamedContexts(const std::map<std::string, std::string>& contexts);
 
   /// The context for this platform if there is one, else the one for any. "scratch" and "context" have none.

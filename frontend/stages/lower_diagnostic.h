@@ -27,7 +27,7 @@ decltype(auto) at(const Span& span, Body&& body) {
   }
 }
 
-/// Runs `body`; what the outside answers (a registry, a server, a layout on disk) is reported at `span`, which asked. A
+/// Runs `body`; a failure of the outside (a registry, a server, a layout on disk) is reported at `span`, which asked. A
 /// full disk, an interrupt and a bug are nobody's line and pass as they are.
 template <typename Body>
 decltype(auto) asked_at(const Span& span, Body&& body) {
@@ -42,8 +42,8 @@ decltype(auto) asked_at(const Span& span, Body&& body) {
   }
 }
 
-/// Runs `body`; what it finds wrong is reported at `span`, with `prefix` in front: for text that stands in
-/// another file than the one the user looks at.
+/// Runs `body`; its diagnostics are reported at `span`, with `prefix` in front: for text that stands in another file
+/// than the one the user looks at.
 template <typename Body>
 decltype(auto) relocate_errors(const Span& span, std::string_view prefix, Body&& body) {
   try {

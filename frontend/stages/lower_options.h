@@ -19,7 +19,7 @@ namespace cbuild::frontend {
 
 struct Outline;
 
-/// A base image, resolved to what the build needs to know before any layer is fetched.
+/// A base image, resolved as far as the build needs before any layer is fetched.
 struct ResolvedImage {
   Digest manifest;
   oci::ImageConfig config;
@@ -35,7 +35,7 @@ class ImageResolver {
   virtual ResolvedImage resolve(const std::string& reference, const oci::Platform& platform) = 0;
 };
 
-/// What a URL gives at the moment.
+/// The content of a URL at the moment.
 struct PinnedFile {
   Digest content;
   std::optional<std::int64_t> last_modified_s;
@@ -55,13 +55,13 @@ struct GitRef;
 class SourcePinner {
  public:
   virtual ~SourcePinner() = default;
-  /// What a source policy makes of a URL, and of the digest that its content must have (empty: any), before it is
-  /// pinned. Throws Error{denied}.
+  /// A URL after the source policy, with the digest that its content must have (empty: any), before it is pinned.
+  /// Throws Error{denied}.
   virtual void redirect_url(std::string& /*url*/, Digest& /*expected*/) {}
   /// The same of a repository, also where the commit is known and nothing is asked.
   virtual void redirect_git(GitRef& /*ref*/) {}
-  /// `expected` (empty: unknown) is what the user says the content is: when that content is at hand no request is
-  /// needed. Throws Error.
+  /// `expected` (empty: unknown) is the digest that the user gave: when that content is at hand no request is needed.
+  /// Throws Error.
   virtual PinnedFile pin_url(const std::string& url, const Digest& expected) = 0;
   /// `ref` empty means the remote's HEAD; never a full commit id, that needs no pinning. Throws Error.
   virtual PinnedCommit pin_git(const std::string& remote, const std::string& ref) = 0;
@@ -70,22 +70,22 @@ class SourcePinner {
   virtual std::optional<std::int64_t> source_time(const solver::Op& source) = 0;
 };
 
-/// What is asked while a Dockerfile is lowered.
+/// Questions to the caller while a Dockerfile is lowered.
 struct LowerCallbacks {
-  /// Ignore patterns for what the stage of that name reads of the main context; nullopt: LowerOptions::context_ignore.
+  /// Ignore patterns for the main context in the stage of that name; nullopt: LowerOptions::context_ignore.
   std::function<std::optional<std::vector<std::string>>(const std::string& stage)> stage_ignore;
   std::function<std::vector<std::string>(const std::string& directory)>
       named_context_ignore;        ///< ignore patterns of a local named context
   SourcePinner* pinner = nullptr;  ///< borrowed; nullptr: this call has no network sources
 };
 
-/// What lowering tells besides the graph; each is borrowed and may be null.
+/// Reports of lowering next to the graph; each is borrowed and may be null.
 struct LowerReports {
   Checks* checks = nullptr;    ///< gets the findings, also when lowering fails; nullptr: none are made
-  Outline* outline = nullptr;  ///< gets what the target takes from outside
+  Outline* outline = nullptr;  ///< gets the parameters of the target
 };
 
-/// What a Dockerfile is lowered with, as values.
+/// The options of lowering, as values.
 struct LowerOptions {
   std::string target;  ///< empty: the last stage
   std::map<std::string, std::string> build_args;

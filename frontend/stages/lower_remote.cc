@@ -23,7 +23,7 @@ using Query = std::map<std::string, std::vector<std::string>>;
 
 bool is_alnum(char c) { return (c >= '0' && c <= '9') || (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z'); }
 
-/// Cuts `text` at the first `separator`; what follows it, empty if there is none.
+/// Cuts `text` at the first `separator` and returns the rest, empty if there is none.
 std::string_view cut(std::string_view& text, char separator) {
   const std::size_t position = text.find(separator);
   if (position == std::string_view::npos) return {};

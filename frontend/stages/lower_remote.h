@@ -7,9 +7,9 @@
 
 namespace cbuild::frontend {
 
-/// A git remote with what its fragment ("#ref:subdir") and query ask for.
+/// A git remote with the parts of its fragment ("#ref:subdir") and query.
 struct GitRef {
-  std::string remote;  ///< what git fetches from: without fragment and query
+  std::string remote;  ///< for git: without fragment and query
   std::string ref, subdir;
   std::string checksum;  ///< commit or a prefix of it; empty: any
   std::string mtime;     ///< "checkout" or "commit"; empty: not given

@@ -22,7 +22,7 @@ namespace cbuild::frontend {
 class Variables {
  public:
   void set(std::string_view name, std::string value);
-  /// The same as set() for each "NAME=value" in order, in time linear in what is there.
+  /// The same as set() for each "NAME=value" in order, in linear time.
   void set_all(std::span<const std::string> assignments);
   void erase(std::string_view name);
   /// nullptr: unset.
@@ -53,8 +53,7 @@ struct DeclaredArg {
   bool operator==(const DeclaredArg&) const = default;
 };
 
-/// What holds for the whole file: automatic platform arguments and the ARGs above the first FROM, with the
-/// user's values.
+/// Variables of the whole file: automatic platform arguments and the ARGs above the first FROM, with the user's values.
 struct GlobalScope {
   Variables args;
   std::map<std::string, std::string> build_args;  ///< the user's, SOURCE_DATE_EPOCH resolved to a number
@@ -67,7 +66,7 @@ GlobalScope make_global_scope(const Dockerfile& dockerfile, const LowerOptions& 
 /// DiagnosticError.
 Variables default_global_args(const Dockerfile& dockerfile, const LowerOptions& options);
 
-/// What ARGs and ENVs of a stage amount to at one point of it. In the environment the last one executed wins,
+/// The variables of a stage at one point of it, from its ARGs and ENVs. In the environment the last one executed wins,
 /// be it ARG or ENV.
 struct StageScope {
   Variables variables;
@@ -76,9 +75,9 @@ struct StageScope {
   bool operator==(const StageScope&) const = default;
 };
 
-/// Executes one item of an ARG instruction: the user's value, else the default (evaluated only then), else
-/// the global scope's value. Returns what history shows ("name" or "name=value"). `unset` gets the names that the
-/// default uses without their having a value.
+/// Executes one item of an ARG instruction: the user's value, else the default (evaluated only then), else the global
+/// scope's value. Returns the text for history ("name" or "name=value"). `unset` gets the names that the default uses
+/// without their having a value.
 std::string declare_arg(StageScope& scope, const ArgInstruction::Item& item, const GlobalScope& globals, char escape,
                         std::vector<std::string>* unset = nullptr);
 

@@ -86,15 +86,15 @@ struct Edge {
   const Instruction* instruction;
 };
 
-/// Depth-first search for a way from a stage back to itself through what it copies and mounts. With a stack
-/// of its own: a file may have any number of stages.
+/// Depth-first search for a way from a stage back to itself through its copies and mounts. With a stack of its own: a
+/// file may have any number of stages.
 class CycleSearch {
  public:
   explicit CycleSearch(std::vector<std::vector<Edge>> edges)
       : edges_(std::move(edges)), visited_(edges_.size()), on_path_(edges_.size()) {}
 
-  /// The instruction that closes a cycle, nullptr if a search that begins here finds none. What an earlier search has
-  /// seen is not searched again.
+  /// The instruction that closes a cycle, nullptr if a search that begins here finds none. Stages that an earlier
+  /// search has seen are not searched again.
   const Instruction* closing_from(std::size_t start) {
     if (!visited_[start]) enter(start);
     while (!path_.empty()) {

@@ -51,7 +51,7 @@ class StageTable {
   /// The stage to build: the named one, or the last. Throws DiagnosticError with the nearest name.
   std::size_t target(const std::string& name) const;
 
-  /// What an instruction takes files from, in order: --from of a COPY, each from= of RUN's mounts. Throws
+  /// The origins of an instruction's files, in order: --from of a COPY, each from= of RUN's mounts. Throws
   /// DiagnosticError.
   std::vector<Origin> origins(const Instruction& instruction) const;
   /// --from of a COPY: a stage by name or number, else an image or context. nullopt: the build context.

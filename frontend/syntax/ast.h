@@ -12,7 +12,7 @@
 #include "frontend/syntax/include_map.h"
 
 /// The Dockerfile as written: nothing is expanded, nothing is resolved, every node knows its place. Words are raw
-/// texts; what they expand to is lowering's business (lower.h).
+/// texts; lowering (lower.h) expands them.
 namespace cbuild::frontend {
 
 /// A piece of text with its place. Where a continuation joined lines the span covers all of them.
@@ -175,7 +175,7 @@ struct Instruction {
   bool operator==(const Instruction& o) const { return keyword == o.keyword && body == o.body && comment == o.comment; }
 };
 
-/// FROM and what follows it. Copies of COPY/ADD are told apart by CopyInstruction::add.
+/// FROM and the instructions after it. Copies of COPY/ADD are told apart by CopyInstruction::add.
 struct Stage {
   Instruction from;
   std::string name;  ///< lower-cased AS name; empty if none

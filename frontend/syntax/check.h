@@ -13,7 +13,7 @@
 #include "frontend/syntax/ast.h"
 #include "frontend/syntax/include_map.h"
 
-/// Build checks: what a Dockerfile can be warned about although it builds. docs/checks.md describes every rule.
+/// Build checks: warnings about a Dockerfile that builds. docs/checks.md describes every rule.
 namespace cbuild::frontend {
 
 enum class Check : std::uint8_t {
@@ -66,8 +66,8 @@ struct CheckOptions {
   std::set<std::string, std::less<>> skip, experimental;
 
   bool allows(const CheckRule& rule) const;
-  /// Adds what the comments above an instruction say with "check=...", but for error=. A comment that is malformed says
-  /// nothing.
+  /// Adds the options that comments above an instruction give with "check=...", but for error=. A comment that is
+  /// malformed says nothing.
   void merge_comments(const std::vector<std::string>& comments);
 
   bool operator==(const CheckOptions&) const = default;
@@ -78,8 +78,8 @@ CheckOptions parse_check_options(std::string_view text);
 /// A note at `span` for each name in `options` that is not a rule's.
 std::vector<Diagnostic> unknown_rule_notes(const CheckOptions& options, const Span& span);
 
-/// Collects findings. What an instruction is told to be spared ("# check=skip=X" above it) is dropped, and so is what
-/// was found before at the same place.
+/// Collects findings. Those that an instruction is spared ("# check=skip=X" above it) are dropped, and so are those
+/// found before at the same place.
 class Checks {
  public:
   Checks() = default;
@@ -94,7 +94,7 @@ class Checks {
   void set_includes(IncludeMap includes) { includes_ = std::move(includes); }
 
   void report(Check check, const Instruction& where, std::string message);
-  /// For a finding whose place is not the instruction that says what to skip.
+  /// For a finding whose place is not the instruction with the comment about checks to skip.
   void report(Check check, const Span& span, const std::vector<std::string>& comments, std::string message);
 
   /// Warnings in the order of the file, `rule` set.

@@ -4,7 +4,7 @@
 #include "frontend/syntax/ast.h"
 #include "frontend/syntax/check.h"
 
-/// Checks of what is written, before anything is expanded: they see every stage, reached or not.
+/// Checks of the text as written, before anything is expanded: they see every stage, reached or not.
 namespace cbuild::frontend {
 
 /// One instruction by itself: StageNameCasing, FromAsCasing, MaintainerDeprecated, InvalidDefinitionDescription. The

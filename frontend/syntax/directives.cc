@@ -94,7 +94,7 @@ std::optional<SyntaxDirective> find_syntax_in_json(const std::shared_ptr<const S
   return SyntaxDirective{value, value, {source, start, start}};
 }
 
-/// "# cbuild=FEATURE,...": what a file asks for beyond BuildKit's language.
+/// "# cbuild=FEATURE,...": features beyond BuildKit's language.
 void read_features(const Directive& directive, DirectiveBlock& block, Report& report) {
   for (const std::string& word : split(directive.value.value, ',')) {
     const std::string feature(trim(word));

@@ -26,8 +26,7 @@ struct MountSpec {
 /// and a suggestion as hint for unknown keys, types and sharing modes.
 MountSpec parse_mount(std::string_view csv, const std::function<std::string(std::string_view)>& expand);
 
-/// What can be said before variables are known: throws Error{input} for text that is not CSV and for a variable in
-/// from=.
+/// The checks that need no variables: throws Error{input} for text that is not CSV and for a variable in from=.
 void check_mount(std::string_view csv);
 
 /// RUN --device, parsed.

@@ -88,7 +88,7 @@ InstructionBody InstructionReader::build(Statement& statement, Instruction& inst
   return kind->build(statement, report_);
 }
 
-/// A trigger may take them; what stands behind a second ONBUILD is refused anyway.
+/// A trigger may take them; a second ONBUILD is refused anyway.
 bool InstructionReader::takes_heredocs(const Statement& statement, bool in_trigger) const {
   if (statement.line->text.find("<<") == std::string::npos) return false;
   const InstructionKind* kind = find_instruction(statement.view(statement.keyword));
@@ -216,7 +216,7 @@ class FileReader {
     read(*frame, block);
   }
 
-  /// Directives are about the whole of what is built: those of the Dockerfile hold.
+  /// Directives are about the whole build: those of the Dockerfile hold.
   void check_directive(const Directive& directive, const DirectiveBlock& outer) {
     const std::string& name = directive.name.value;
     if (name == "escape" && directive.value.value.front() != outer.escape) {

@@ -17,7 +17,7 @@ namespace cbuild::frontend {
 using ContextFileReader = std::function<std::optional<std::string>(const std::string& path)>;
 
 struct ParseOptions {
-  ContextFileReader include;  ///< reads what INCLUDE names; empty: there is no context to read from
+  ContextFileReader include;  ///< reads the files of INCLUDE; empty: there is no context to read from
   Checks* checks = nullptr;   ///< borrowed: takes the options of "# check=" and gets findings, also when parsing fails
 };
 

@@ -20,7 +20,7 @@ constexpr std::array<FlagSpec, 6> kRunFlags = {{{"mount", FlagKind::list},
                                                 {"timeout", FlagKind::text},
                                                 {"retry", FlagKind::text}}};
 
-/// Runs `parse` on a flag's value and reports what it throws.
+/// Runs `parse` on a flag's value and reports its errors.
 template <typename Parse>
 void check_value(const Text& value, Report& report, const Parse& parse) {
   try {

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// Any text either has a tree or is told what is wrong with it; a tree prints to a text with an equal tree.
+// Any text either has a tree or diagnostics; a tree prints to a text with an equal tree.
 #include <cstddef>
 #include <cstdint>
 #include <cstdlib>

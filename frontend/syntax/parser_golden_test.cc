@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// testdata/parser/NAME.Dockerfile belongs to NAME.tree, the dump of its tree, or NAME.error, what is wrong with it.
+// testdata/parser/NAME.Dockerfile belongs to NAME.tree, the dump of its tree, or NAME.error, the diagnostics about it.
 // CBUILD_UPDATE_GOLDEN=1 writes these files instead of comparing, to be read before they are committed.
 #include <doctest/doctest.h>
 

@@ -15,14 +15,14 @@
 /// only in files with the directive "# cbuild=include"; docs/decisions/include.md.
 namespace cbuild::frontend {
 
-/// A file being read: the Dockerfile, or what it includes.
+/// A file being read: the Dockerfile, or one that it includes.
 struct IncludeFrame {
   std::shared_ptr<const SourceText> source;
   std::string path;  ///< from the root of the build context; empty for the Dockerfile, which counts as standing there
   const IncludeFrame* includer = nullptr;
 };
 
-/// The argument of INCLUDE. What is wrong with it is reported; nullopt then.
+/// The argument of INCLUDE; nullopt if it is wrong, which is reported.
 std::optional<Text> read_include(const Statement& statement, Report& report);
 
 /// Opens the files that are included, as long as they stay within bounds.

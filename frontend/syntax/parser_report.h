@@ -11,7 +11,7 @@
 
 namespace cbuild::frontend {
 
-/// Collects what is wrong with one file, so that a run reports every independent mistake.
+/// Collects the mistakes in one file, so that a run reports every independent mistake.
 class Report {
  public:
   static constexpr std::size_t kMaxErrors = 20;

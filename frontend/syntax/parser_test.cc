@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// What golden files cannot show well: places, limits, triggers, and errors one by one. Trees are in
+// Cases that golden files cannot show well: places, limits, triggers, and errors one by one. Trees are in
 // parser_golden_test.cc.
 #include "frontend/syntax/parser.h"
 

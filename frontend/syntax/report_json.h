@@ -8,7 +8,7 @@
 
 #include "base/diagnostic.h"
 
-/// What the JSON of checks, outlines and targets has in common. For their .cc files only.
+/// Common parts of the JSON of checks, outlines and targets. For their .cc files only.
 namespace cbuild::frontend {
 
 using SourceList = std::vector<std::shared_ptr<const SourceText>>;

@@ -351,7 +351,7 @@ std::string Expander::nested(char stop, bool raw_escapes, const char* when_missi
   return word;
 }
 
-/// Runs `work` on valid UTF-8 and adds the word to what it throws.
+/// Runs `work` on valid UTF-8 and adds the word to its errors.
 template <typename Work>
 auto with_context(std::string_view word, const Work& work) {
   constexpr std::size_t kShown = 256;

@@ -17,7 +17,7 @@ struct ExpandOptions {
   bool raw_quotes = false;   ///< keep quote characters (step names, RUN display)
   bool skip_unset = false;   ///< leave $NAME of unset variables as it stands (step names)
   bool heredoc = false;      ///< heredoc body: quotes are data; an escaped character stands for itself, whatever it is
-  bool raw_escapes = false;  ///< keep escape characters in front of what they escape (looking for heredocs)
+  bool raw_escapes = false;  ///< keep escape characters (looking for heredocs)
 };
 
 /// How deep `${a:-${b:-...}}` may go.

@@ -55,7 +55,7 @@ std::size_t name_length(std::string_view text) {
   }
 }
 
-/// Appends what the "$..." at the front of `text` stands for and returns its length.
+/// Appends the replacement of the "$..." at the front of `text` and returns its length.
 std::size_t expand_group(std::string_view text, std::string_view match, std::string& out) {
   if (text.substr(1).starts_with('$')) {
     out += '$';

@@ -42,7 +42,7 @@ class WordPattern {
   std::optional<Match> search(std::u32string_view value, std::size_t from) const;
   WordPattern reversed() const;
 
-  std::vector<Segment> segments_;  ///< what stands between the stars; kAny for `?`
+  std::vector<Segment> segments_;  ///< the pieces between the stars; kAny for `?`
 };
 
 }  // namespace cbuild::frontend

@@ -58,7 +58,7 @@ std::optional<DirectiveParts> parse_directive(std::string_view text);
 /// The fields of one CSV record as Go's encoding/csv reads it. Throws Error{input} with its texts.
 std::vector<std::string> parse_csv(std::string_view record);
 
-/// What follows a '$'.
+/// The part of a variable reference after its '$'.
 struct VariableReference {
   std::string_view name;  ///< may be empty in braces
   bool braced = false;

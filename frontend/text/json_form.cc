@@ -84,7 +84,7 @@ std::size_t decode_unicode_escape(std::string_view text, std::string& out) {
   return 4;
 }
 
-/// Decodes what stands between the quotes of a string the grammar has accepted.
+/// Decodes the text between the quotes of a string that the grammar has accepted.
 std::string decode(std::string_view text) {
   std::string out;
   out.reserve(text.size());
@@ -141,7 +141,7 @@ class Checker {
     return open_.size() <= kMaxDepth;
   }
 
-  /// A scalar, or the opening bracket of what member() then walks through.
+  /// A scalar, or the opening bracket of a value that member() then walks through.
   bool value() {
     skip();
     if (at_ == end_) return false;
