@@ -23,7 +23,7 @@ std::string read_blob(BlobStore& store, const Digest& digest, std::size_t limit)
 
 namespace {
 
-/// Documents are small: what is there is looked at, so that a damaged one is written again.
+/// Documents are small: an existing one is read, so that a damaged one is written again.
 bool is_whole(BlobStore& store, const Descriptor& document) {
   if (store.size(document.digest) != document.size) return false;
   try {

@@ -12,7 +12,7 @@ using namespace cbuild::oci;
 
 namespace {
 
-// What BuildKit (2026-08) wrote for a Dockerfile that uses every instruction of the configuration.
+// The config that BuildKit (2026-08) wrote for a Dockerfile that uses every instruction of the configuration.
 constexpr std::string_view kBuildkit =
     R"({"architecture":"amd64","author":"me \u003cme@example.com\u003e","config":{"User":"nobody:nogroup",")"
     R"(ExposedPorts":{"53/udp":{},"80/tcp":{}},"Env":["PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/b)"

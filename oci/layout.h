@@ -11,10 +11,10 @@
 
 namespace cbuild::oci {
 
-/// An OCI image layout directory (image-layout.md). Reading tolerates what others write; writing is exact.
+/// An OCI image layout directory (image-layout.md). Reading tolerates the deviations of other tools; writing is exact.
 class ImageLayout {
  public:
-  /// Opens an existing layout; Error{not_found} or {corrupt} with what is missing.
+  /// Opens an existing layout; Error{not_found} or {corrupt} names the missing part.
   static ImageLayout open(const std::string& path);
   /// Makes or opens one for writing.
   static ImageLayout create(const std::string& path);
@@ -28,7 +28,7 @@ class ImageLayout {
 
   /// The descriptor of index.json that `selector` names: "" = the only or newest entry, "tag" =
   /// org.opencontainers.image.ref.name (whole name or its tag) or io.containerd.image.name, "@sha256:..." or
-  /// "@sha512:..." = digest. Throws Error{not_found} listing what is there.
+  /// "@sha512:..." = digest. Throws Error{not_found} that lists the images.
   Descriptor find(const std::string& selector) const;
 
  private:

@@ -18,7 +18,7 @@ namespace cbuild::oci {
 namespace {
 
 using Value = nlohmann::json;
-constexpr std::size_t kMaxManifestBytes = 4u << 20;  // distribution-spec: what a registry has to accept
+constexpr std::size_t kMaxManifestBytes = 4u << 20;  // distribution-spec: the size that a registry has to accept
 
 [[noreturn]] void corrupt(std::string message) { throw Error(ErrorCode::corrupt, std::move(message)); }
 

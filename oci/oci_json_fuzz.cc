@@ -8,7 +8,7 @@
 #include "oci/manifest.h"
 #include "oci/reference.h"
 
-// What parses is written in a form that parses to the same value.
+// A document that parses is written in a form that parses to the same value.
 extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
   using namespace cbuild;
   using namespace cbuild::oci;

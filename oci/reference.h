@@ -27,7 +27,7 @@ struct Reference {
   std::string name() const { return registry + "/" + repository; }
 };
 
-/// Throws Error{input} with what is wrong ("repository name must be lowercase").
+/// Throws Error{input} with the reason ("repository name must be lowercase").
 Reference parse_reference(std::string_view text);
 
 }  // namespace cbuild::oci

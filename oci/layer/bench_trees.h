@@ -57,7 +57,7 @@ inline void make_files(int rootfd, std::size_t count, std::size_t size) {
   }
 }
 
-/// What one run took.
+/// The cost of one run.
 struct Cost {
   double wall_s = 1e9, cpu_s = 1e9;  ///< cpu: of all threads, user and system
 };

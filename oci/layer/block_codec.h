@@ -41,7 +41,7 @@ class BlockCodec {
   std::unique_ptr<Impl> impl_;
 };
 
-/// What stands before, between and after the blocks of one stream.
+/// The bytes before, between and after the blocks of one stream.
 class StreamFrame {
  public:
   explicit StreamFrame(BlockMethod method) : method_(method) {}

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // A ring of slots. The caller fills a slot and dispatches it; from then on it is read by two lanes that keep the order
 // (the tap, and the sink behind the compressor) and by one compression in between. A lane is not a thread: it is an
-// item that works off what is ready and ends, and is started again by whoever makes the next slot ready. A slot is free
+// item that works off ready slots and ends, and is started again by whoever makes the next slot ready. A slot is free
 // again when both lanes are past it.
 #include "oci/layer/block_stream.h"
 
@@ -62,7 +62,7 @@ struct BlockStream::Impl {
   std::uint64_t total = 0;
   bool finished = false;
 
-  std::mutex mutex;  ///< guards what follows and Slot::compressed
+  std::mutex mutex;  ///< guards the members below and Slot::compressed
   std::vector<BlockCodec> idle_codecs;
   std::uint64_t dispatched = 0, tapped = 0, sunk = 0;
   bool tap_running = false, sink_running = false;

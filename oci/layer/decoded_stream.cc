@@ -51,7 +51,7 @@ struct DecodedStream::Impl {
   Sha256 sha;  ///< used by whoever set `digesting`
   bool holding = false;
 
-  std::mutex mutex;  ///< guards what follows
+  std::mutex mutex;  ///< guards the members below
   std::condition_variable changed;
   std::uint64_t decoded = 0, digested = 0, consumed = 0;
   bool decoding = false, digesting = false, ended = false, stopped = false;

@@ -22,13 +22,13 @@ class DecodedStream {
   DecodedStream(const DecodedStream&) = delete;
   DecodedStream& operator=(const DecodedStream&) = delete;
 
-  /// The next bytes, valid until the next call; empty at the end. Throws what the source and the decoder throw.
+  /// The next bytes, valid until the next call; empty at the end. Throws errors of the source and the decoder.
   std::span<const std::byte> next();
   struct Digests {
     Digest source;   ///< of all bytes of the source
     Digest decoded;  ///< of all uncompressed bytes
   };
-  /// Reads what is left of the stream and of the source. Once.
+  /// Reads the rest of the stream and of the source. Once.
   Digests finish();
 
  private:

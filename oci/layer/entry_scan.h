@@ -13,13 +13,13 @@
 
 namespace cbuild::oci::layer {
 
-/// What stands on disk behind one name, read to the point where only order-dependent decisions are left.
+/// An entry on disk behind one name, read to the point where only order-dependent decisions are left.
 struct ScannedEntry {
   enum class Role { entry, whiteout, skipped };
 
   Role role = Role::entry;
   TarEntry header;           ///< complete but for hard links, which need the entries before
-  bool opaque = false;       ///< a directory that hides what the layers below have in it
+  bool opaque = false;       ///< a directory that hides the content of the layers below
   bool sparse = false;       ///< a file with holes
   bool data_loaded = false;  ///< the content of a small file is in `data`
   RawBuffer data;

@@ -27,7 +27,7 @@ class Extractor {
 
   /// Throws Error; the caller adds the name.
   void add(const TarMember& member, const NextData& data);
-  /// Sets what can only be set when nothing is made any more: times and closed modes of directories.
+  /// Sets times and closed modes of directories, which can only be set when nothing is made in them any more.
   void finish();
   std::uint64_t devices_as_files() const { return devices_as_files_; }
 

@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
-// ISA-L (2.30 to 2.32) files the third byte of its input under a hash of what a register happens to hold, which is the
-// address of the stream above its low 16 bits (igzip_icf_body_h1_gr_bt.asm, write_first_byte). That is harmless unless
-// the hash is also that of one of the first three positions: then a later match with one of them is found or missed,
-// and the output depends on where in memory the stream lies. So the stream has room to be placed at an address whose
-// hash is none of the three; what is made is then the same for all such addresses.
+// ISA-L (2.30 to 2.32) files the third byte of its input under a hash of the accidental content of a register, which is
+// the address of the stream above its low 16 bits (igzip_icf_body_h1_gr_bt.asm, write_first_byte). That is harmless
+// unless the hash is also that of one of the first three positions: then a later match with one of them is found or
+// missed, and the output depends on where in memory the stream lies. So the stream has room to be placed at an address
+// whose hash is none of the three; the output is then the same for all such addresses.
 #include "oci/layer/isal_blocks.h"
 
 #include <isa-l/crc.h>
@@ -53,7 +53,7 @@ bool starts_with_run(std::span<const std::byte> block) {
          std::memcmp(block.data(), block.data() + 1, kMinRun - 1) == 0;
 }
 
-/// What the matcher gets to see.
+/// The input as the matcher sees it.
 std::span<const std::byte> matched_part(std::span<const std::byte> block) {
   if (!starts_with_run(block)) return block;
   std::size_t at = kMinRun;

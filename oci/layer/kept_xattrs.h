@@ -9,7 +9,7 @@
 
 namespace cbuild::oci::layer {
 
-/// The xattrs of a file or directory, divided into what a layer carries and what overlayfs left there.
+/// The xattrs of a file or directory, divided into those that a layer carries and those that overlayfs left there.
 struct KeptXattrs {
   std::vector<sys::Xattr> kept;  ///< security.capability and user.* without overlay's
   bool opaque = false;           ///< overlay.opaque = "y"

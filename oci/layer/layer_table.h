@@ -18,7 +18,7 @@
 /// The table of contents of one layer: the tree that unpack() would make of it on disk, as values.
 namespace cbuild::oci::layer {
 
-/// A piece of a file's content and where it lies in the uncompressed archive. What no piece covers is a hole.
+/// A piece of a file's content and where it lies in the uncompressed archive. Bytes that no piece covers are a hole.
 struct TableExtent {
   std::uint64_t file_offset = 0, archive_offset = 0, size = 0;  ///< in bytes
 
@@ -35,7 +35,7 @@ struct TableNode {
   std::int64_t mtime_s = 0;    ///< 0 where the archive does not say it
   std::uint32_t mtime_ns = 0;  ///< nanoseconds within the second
   bool implied = false;        ///< a parent that the archive has no entry for
-  bool opaque = false;         ///< a directory that hides what the layers below have there
+  bool opaque = false;         ///< a directory that hides the content of the layers below
   std::uint32_t device_major = 0, device_minor = 0;
   std::uint32_t first_child = 0, children = 0;  ///< of a directory: its part of LayerTable::names
   std::string link_target;

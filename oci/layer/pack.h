@@ -22,7 +22,7 @@ struct PackOptions {
   const CancelSource* cancel = nullptr;
 };
 
-/// What a packed layer is.
+/// The result of packing a layer.
 struct PackedLayer {
   Digest diff_id;         ///< of the uncompressed tar
   Descriptor descriptor;  ///< of the blob as stored

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// pack_bench [directory]: packs made-up trees (or one given) into a store that digests what it gets and drops it.
+// pack_bench [directory]: packs made-up trees (or one given) into a store that digests the bytes and drops them.
 #include "oci/layer/pack.h"
 
 #include <fcntl.h>

@@ -11,7 +11,7 @@ namespace cbuild::oci::layer {
 /// Bytes that are not zeroed before use: a block of half a megabyte that holds 4 KiB touches two pages, not 128.
 class RawBuffer {
  public:
-  /// Makes room for `capacity` bytes in all; what the buffer holds is kept.
+  /// Makes room for `capacity` bytes in all; the content of the buffer is kept.
   void reserve(std::size_t capacity) {
     if (capacity <= capacity_) return;
     auto bigger = std::make_unique_for_overwrite<std::byte[]>(capacity);

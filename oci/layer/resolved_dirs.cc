@@ -72,8 +72,8 @@ SharedDir ResolvedDirs::make(const std::string& path) {
   return dir;
 }
 
-/// Walks component by component, makes what is missing, and follows symlinks by hand, so that the directory a dangling
-/// link points to is made where a process inside the tree would look for it.
+/// Walks component by component, makes missing directories, and follows symlinks by hand, so that the directory a
+/// dangling link points to is made where a process inside the tree would look for it.
 SharedDir ResolvedDirs::make_stepwise(const std::string& path) {
   const SharedDir root = make_target_dir(sys::open_at(rootfd_, ".", kDirFlags));
   std::vector<SharedDir> chain{root};

@@ -17,7 +17,7 @@ namespace cbuild::oci::layer {
 struct TargetDir {
   UniqueFd fd;
   std::uint64_t inode = 0;
-  bool setgid = false;  ///< what is made in it takes over its group
+  bool setgid = false;  ///< new entries in it take over its group
 };
 using SharedDir = std::shared_ptr<const TargetDir>;
 

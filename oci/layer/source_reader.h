@@ -26,7 +26,7 @@ class SourceReader {
   std::span<const std::byte> next();
   /// As next(), but into `room`; 0 at the end. Not to be mixed with next().
   std::size_t read(std::span<std::byte> room);
-  /// Reads, digests and drops what is left.
+  /// Reads, digests and drops the rest.
   void drain();
   /// Bytes read so far; may be asked by any thread.
   std::uint64_t total() const { return total_.load(std::memory_order_relaxed); }

@@ -11,7 +11,7 @@
 
 namespace cbuild::oci::layer {
 
-/// One member as read: TarEntry plus what only readers meet.
+/// One member as read: TarEntry and the fields that only readers meet.
 struct TarMember {
   TarEntry entry;             ///< `name` and `link_target` as they stand in the archive, bytes unchanged
   std::int64_t mtime_ns = 0;  ///< nanoseconds within the second
@@ -19,7 +19,7 @@ struct TarMember {
 };
 
 /// Reads a tar stream (ustar, pax, GNU, v7; sparse members) with libarchive, and no other format. Names come out as the
-/// bytes that are in the archive, whatever the locale. Throws Error{corrupt} for what is not a tar.
+/// bytes that are in the archive, whatever the locale. Throws Error{corrupt} for bytes that are not a tar.
 class TarReader {
  public:
   /// Gives the next bytes of the stream, valid until its next call; empty at the end. May throw.

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // Reads hostile headers without touching a disk; their checksums are made right first, or mutations would end there.
-// The first byte chooses how the stream is cut into pieces, which must not change what is read; and what was read comes
+// The first byte chooses how the stream is cut into pieces, which must not change the members; and the members come
 // back the same from an archive that is written of it.
 #include <algorithm>
 #include <cstddef>

@@ -59,7 +59,7 @@ bool put_octal(char (&field)[N], std::uint64_t value) {
   return value == 0;
 }
 
-/// What a field that is overruled by a PAX record holds: something a person can recognise, in ASCII, never empty.
+/// The content of a field that is overruled by a PAX record: something a person can recognise, in ASCII, never empty.
 void put_hint(char* field, std::size_t room, std::string_view text) {
   const std::size_t count = std::min(room, text.size());
   for (std::size_t i = 0; i < count; ++i) {

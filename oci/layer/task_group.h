@@ -23,7 +23,8 @@ class TaskGroup {
   /// Runs items in the calling thread until `done` says true; blocks while there are none. `done` is asked again after
   /// every item that ends anywhere. Rethrows the first exception of any item; nothing new is begun after one.
   void help_until(const std::function<bool()>& done);
-  /// Drops what has not begun, waits for what runs, and takes nothing new. For owners of what items point at.
+  /// Drops items that have not begun, waits for those that run, and takes nothing new. For owners of data that items
+  /// point at.
   void stop() noexcept;
   /// How many threads the arena of the calling thread has.
   static unsigned width();

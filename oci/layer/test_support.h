@@ -16,7 +16,7 @@
 #include "oci/blob_store.h"
 #include "oci/layer/tar_writer.h"
 
-/// What the tests and benches of this module share.
+/// Shared by the tests and benches of this module.
 namespace cbuild::oci::layer::test {
 
 inline std::span<const std::byte> bytes_of(std::string_view text) { return std::as_bytes(std::span(text)); }

@@ -25,9 +25,9 @@ class ScanSource {
   virtual std::shared_ptr<ScanBatch> next() = 0;
 };
 
-/// What lies in a directory on disk; `rootfd` is borrowed.
+/// The entries of a directory on disk; `rootfd` is borrowed.
 std::unique_ptr<ScanSource> scan_directory_tree(int rootfd, const ScanRules& rules);
-/// What is only planned; `entries` is borrowed.
+/// Entries that are only planned; `entries` is borrowed.
 std::unique_ptr<ScanSource> scan_planned_tree(PlannedEntries& entries);
 
 /// The entries of a source, scanned. Trees of more than one batch are scanned ahead by tasks; memory and descriptors

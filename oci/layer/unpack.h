@@ -44,10 +44,10 @@ struct UnpackResult {
 /// Reads a tar stream (plain, gzip, zstd, bzip2, xz by content; several members too) into `target_dirfd`. Hostile input
 /// is expected: names are walked by descriptor, never out of the target; symlinks on the way to an entry are resolved
 /// inside the target, as if it were "/" (what containerd and chroot'ed tar do), the last part never; absolute names and
-/// ".." are cleaned. An entry replaces what is there, a directory merges with a directory. Ownership, modes, xattrs
-/// (not trusted.* and overlay's), hard links, devices and times are restored. Whiteouts act on what was there before,
-/// whatever their place in the archive. Verifies against `expected` (digest and size) while streaming when given.
-/// Throws Error{corrupt} with the entry's name.
+/// ".." are cleaned. An entry replaces an existing one, a directory merges with a directory. Ownership, modes, xattrs
+/// (not trusted.* and overlay's), hard links, devices and times are restored. Whiteouts act on entries that were there
+/// before, whatever their place in the archive. Verifies against `expected` (digest and size) while streaming when
+/// given. Throws Error{corrupt} with the entry's name.
 UnpackResult unpack(int source_fd, int target_dirfd, const UnpackOptions& options, const Descriptor* expected = nullptr,
                     const Digest* expected_diff_id = nullptr);
 

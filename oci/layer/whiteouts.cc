@@ -69,7 +69,8 @@ void WhiteoutRules::make_opaque(int dirfd) const {
   if (fsetxattr(dirfd, name, "y", 1, 0) != 0) throw_errno(errno, name);
 }
 
-/// What exists here is of this layer: a file replaces what is below by itself, a directory must not merge with it.
+/// An entry that exists here is of this layer: a file replaces the lower one by itself, a directory must not merge with
+/// it.
 void WhiteoutRules::hide(const TargetDir& parent, const std::string& name) const {
   if (mknodat(parent.fd.get(), name.c_str(), S_IFCHR, makedev(0, 0)) == 0) return;
   if (errno != EEXIST) throw_errno(errno, name);

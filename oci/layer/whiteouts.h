@@ -11,7 +11,7 @@
 
 namespace cbuild::oci::layer {
 
-/// What a name in a layer stands for.
+/// The meaning of a name in a layer.
 enum class Marker {
   none,      ///< itself
   whiteout,  ///< a deletion
@@ -19,7 +19,7 @@ enum class Marker {
   ignored,   ///< AUFS's book-keeping
 };
 
-/// Carries out the whiteouts of one layer. They hide what the layers below put there and nothing of their own layer, in
+/// Carries out the whiteouts of one layer. They hide entries of the layers below and nothing of their own layer, in
 /// whatever order the archive has them (image-spec, layer.md, "Whiteouts").
 class WhiteoutRules {
  public:

@@ -28,7 +28,7 @@ class Authenticator {
   Authenticator(http::Pool& pool, Hosts& hosts, CredentialStore& store, http::Secrets& secrets,
                 http::RetryPolicy& retry, const Options& options);
 
-  /// One logical request and what it has shown so far.
+  /// One logical request and the answers to it so far.
   struct Attempt {
     const Endpoint& endpoint;
     std::string repository;

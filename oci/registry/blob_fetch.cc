@@ -36,7 +36,7 @@ class Download {
     call_.request.sink = [this](const http::Response& head, std::span<const std::byte> data) { take(head, data); };
   }
 
-  /// What the writer has stored; after run() has succeeded.
+  /// The digest of the stored blob; after run() has succeeded.
   const Digest& digest() const { return digest_; }
 
   /// The failed answer when the registry does not have the blob; nullopt on success.

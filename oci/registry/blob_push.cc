@@ -144,7 +144,7 @@ class Upload {
       drop.request.cancellable = false;
       session_.once(drop);
     } catch (...) {
-      return;  // what went wrong before is what counts
+      return;  // the failure before counts
     }
   }
 

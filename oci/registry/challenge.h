@@ -17,7 +17,7 @@ struct Challenge {
   bool operator==(const Challenge&) const = default;
 };
 
-/// All challenges of one header value. Never fails: what does not parse is skipped.
+/// All challenges of one header value. Never fails: parts that do not parse are skipped.
 std::vector<Challenge> parse_challenges(std::string_view header);
 
 /// The access a token is asked for: "repository:library/busybox:pull,push", merged by resource.
@@ -26,7 +26,7 @@ class ScopeSet {
   ScopeSet() = default;
   static ScopeSet pull(const std::string& repository) { return ScopeSet("repository:" + repository + ":pull"); }
   static ScopeSet push(const std::string& repository) { return ScopeSet("repository:" + repository + ":pull,push"); }
-  /// Blank-separated scopes, as challenges carry them. What is not a scope is skipped.
+  /// Blank-separated scopes, as challenges carry them. Words that are not scopes are skipped.
   explicit ScopeSet(std::string_view scopes) { add(scopes); }
 
   void add(std::string_view scopes);

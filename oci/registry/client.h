@@ -29,7 +29,7 @@ struct Options {
   unsigned max_connections_per_host = 4;
   unsigned max_attempts = 5;
   std::chrono::milliseconds retry_delay{1000};  ///< before the second attempt; grows, with jitter
-  http::TransferLimits limits;                  ///< what is slower is broken off and tried again
+  http::TransferLimits limits;                  ///< a slower transfer is broken off and tried again
   std::function<std::int64_t()> clock_ns;       ///< by which tokens expire; unset: the machine's monotonic clock
   const CancelSource* cancel = nullptr;
   std::function<void(const std::string&)> warn;  ///< Warning headers, retries; one line each

@@ -137,7 +137,7 @@ std::optional<Account> from_registry_helpers(const Value& config, const std::vec
   return std::nullopt;
 }
 
-/// credsStore answers for every registry. A machine without that program can still do what needs no account.
+/// credsStore answers for every registry. A machine without that program can still do anything that needs no account.
 std::optional<Account> from_default_helper(const Value& config, const std::string& registry,
                                            const CredentialStore::Warn& warn) {
   const std::string helper = json::text(config, "credsStore");

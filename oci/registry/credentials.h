@@ -12,7 +12,7 @@
 
 namespace cbuild::oci::registry {
 
-/// What is known about a user's account at a registry, and where it was found.
+/// A user's account at a registry, and where it was found.
 struct Account {
   Credentials credentials;
   std::string registry_token;  ///< used as a bearer token as it is

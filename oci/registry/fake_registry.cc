@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-// A registry for tests that follows the distribution-spec and notes as violations what a correct client does not do.
-// Tests put faults in front of it (script) or behind it (alter). ClientFixture gives a client that talks to it alone:
-// accounts from one file, no pauses, cancelled by a watchdog when a test hangs.
+// A registry for tests that follows the distribution-spec and notes requests that a correct client would not send as
+// violations. Tests put faults in front of it (script) or behind it (alter). ClientFixture gives a client that talks to
+// it alone: accounts from one file, no pauses, cancelled by a watchdog when a test hangs.
 #include "oci/registry/fake_registry.h"
 
 #include <cstdio>

@@ -16,14 +16,13 @@
 
 namespace cbuild::oci::registry {
 
-/// A strict registry for tests: what a request does against the distribution-spec is collected in
-/// `violations`.
+/// A strict registry for tests: breaches of the distribution-spec by a request are collected in `violations`.
 struct FakeRegistry {
   FakeRegistry();
 
   /// Consulted first; a value is the answer.
   std::function<std::optional<http::FakeResponse>(const http::FakeRequest&)> script;
-  /// Changes what would be answered.
+  /// Changes the answer before it is sent.
   std::function<void(const http::FakeRequest&, http::FakeResponse&)> alter;
   /// With this, every request but /token needs a bearer token that covers its scope.
   bool wants_token = false;
@@ -62,7 +61,7 @@ struct FakeRegistry {
 /// {"errors":[{"code":...,"message":...}]}
 http::FakeResponse error_response(int status, const std::string& code, const std::string& message);
 
-/// Cancels what takes longer than any test should, and says so.
+/// Cancels a test that takes longer than any should, and says so.
 class Watchdog {
  public:
   Watchdog();

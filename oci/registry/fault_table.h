@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// Odd registries as tables. A row says what is done, which of its requests get which fault, and what has to come of
-// it: success in spite of the fault, or an error of a code and with words that name the cause, after a bounded number
-// of requests.
+// Odd registries as tables. A row has an action, the requests of it that get a fault, and the expected end: success in
+// spite of the fault, or an error of a code and with words that name the cause, after a bounded number of requests.
 #pragma once
 
 #include <span>
@@ -11,9 +10,9 @@
 
 namespace cbuild::oci::registry {
 
-/// What is done to an answer.
+/// The change of an answer.
 using Change = std::function<void(http::FakeResponse&)>;
-inline constexpr ErrorCode kWorks = ErrorCode::internal;  // what code_of() gives without an error
+inline constexpr ErrorCode kWorks = ErrorCode::internal;  // the value of code_of() without an error
 inline constexpr unsigned kAlways = 1000;
 
 struct FaultRow {
@@ -89,7 +88,7 @@ struct FaultFixture : PullFixture {
     };
   }
 
-  /// `action` gives what has come; with success it has to be `wanted`.
+  /// `action` returns the received content; with success it has to be `wanted`.
   template <typename Action>
   void check(std::span<const FaultRow> rows, const std::string& wanted, Action action) {
     for (const FaultRow& row : rows) {
@@ -110,7 +109,7 @@ struct FaultFixture : PullFixture {
     registry.alter = nullptr;
   }
 
-  /// For what has to be noticed by its slowness.
+  /// For faults that have to be noticed by their slowness.
   void be_impatient() {
     options.limits.answer = options.limits.window = std::chrono::milliseconds(1500);
     options.limits.rate = 100;

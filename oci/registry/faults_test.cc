@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// What a registry or token server may do to a client that reads (fault_table.h).
+// Faults of a registry or token server against a client that reads (fault_table.h).
 #include "oci/registry/fault_table.h"
 
 using namespace cbuild;

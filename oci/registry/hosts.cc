@@ -111,7 +111,7 @@ http::Url Hosts::find_out(const http::Url& secure, const http::Url& plain, std::
     if (speaks_tls(by_tls)) return secure;
     const http::Response by_http = ping(plain);
     const bool tls_is_refused = by_tls.failure->kind == FailureKind::tls;
-    // 400 is what TLS servers say to plain http.
+    // TLS servers answer 400 to plain http.
     if (!by_http.failure && (by_http.status != 400 || tls_is_refused)) return plain;
     const http::Response& telling = is_more_telling(by_http, by_tls) ? by_http : by_tls;
     const std::string why = cat(doing, ": ", explain(telling, secrets_));

@@ -25,9 +25,8 @@ class Hosts {
  public:
   Hosts(const Options& options, http::Pool& pool, const http::Secrets& secrets, http::RetryPolicy& retry);
 
-  /// The one place where hosts are chosen. https, unless the registry is insecure or on loopback and speaks
-  /// plain http only, which is found out once by asking it. Throws what throw_failure() does when neither gives
-  /// an answer.
+  /// The one place where hosts are chosen. https, unless the registry is insecure or on loopback and speaks plain http
+  /// only, which is found out once by asking it. Throws as throw_failure() does when neither gives an answer.
   Endpoint endpoint(const std::string& registry, std::string_view doing);
   /// Certificates for a URL, from certs.d.
   http::TlsConfig tls(const http::Url& url);

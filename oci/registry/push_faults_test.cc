@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// What a registry may do to a client that writes (fault_table.h).
+// Faults of a registry against a client that writes (fault_table.h).
 #include "oci/registry/fault_table.h"
 
 using namespace cbuild;

@@ -21,7 +21,7 @@ bool is_redirect(const http::Response& response, const std::string& method) {
   if (response.failure) return false;
   const int status = response.status;
   if (status == 307 || status == 308) return true;
-  // The others turn an upload into a GET, which is never what a registry means.
+  // The others turn an upload into a GET, which no registry means.
   return (method == "GET" || method == "HEAD") && (status == 301 || status == 302 || status == 303);
 }
 

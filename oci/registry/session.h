@@ -48,7 +48,7 @@ class Session {
   Answer send(const Call& call, unsigned attempt = 1);
   /// Whether to try again after attempt number `attempt`; waits first.
   bool again(const Call& call, const Answer& answer, unsigned attempt);
-  /// Where a Location header leads. Throws Error{network} for what must not be followed: other schemes, plain
+  /// Where a Location header leads. Throws Error{network} for a place that must not be followed: other schemes, plain
   /// http from a secure registry, an address inside this machine.
   http::Url follow(const Call& call, const http::Url& from, std::string_view location) const;
   /// Throws for an answer that is not a success.
