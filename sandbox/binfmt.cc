@@ -63,7 +63,7 @@ std::optional<Bytes> parse_hex(std::string_view text) {
   return out;
 }
 
-/// What a registration has behind `name`; empty if it has no such line.
+/// The value of a registration's line `name`; empty if it has no such line.
 std::string value_of(const std::vector<std::string>& lines, std::string_view name) {
   for (const std::string& line : lines)
     if (line.starts_with(name)) return std::string(trim(std::string_view(line).substr(name.size())));

@@ -8,7 +8,7 @@ namespace cbuild::sandbox {
 
 inline constexpr const char* kBinfmtDirectory = "/proc/sys/fs/binfmt_misc";
 
-/// What starts programs of an architecture that is not this machine's.
+/// The interpreter for programs of an architecture that is not this machine's.
 enum class Interpreter {
   unknown,  ///< it cannot be seen: the directory is not mounted, the architecture not known
   none,
@@ -16,14 +16,14 @@ enum class Interpreter {
   present,
 };
 
-/// Looks for `architecture` (a GOARCH) among what is registered in `directory`; changes nothing there. Never throws.
+/// Looks for `architecture` (a GOARCH) among the registrations in `directory`; changes nothing there. Never throws.
 Interpreter find_interpreter(std::string_view architecture, const std::string& directory = kBinfmtDirectory);
 
 /// Whether programs of `architecture` need an interpreter on `host` (both GOARCH). Where CPUs run a smaller
 /// architecture too, it is taken for its own.
 bool is_foreign(std::string_view architecture, std::string_view host);
 
-/// What to install, for the user.
+/// The packages to install, for the user.
 std::string interpreter_advice(std::string_view architecture);
 
 }  // namespace cbuild::sandbox

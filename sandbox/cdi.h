@@ -9,7 +9,7 @@
 #include "sandbox/spec.h"
 
 /// Devices as the Container Device Interface describes them (https://github.com/cncf-tags/container-device-interface,
-/// SPEC.md): files on the machine say what a step needs to use a device.
+/// SPEC.md): files on the machine describe the needs of a step that uses a device.
 namespace cbuild::sandbox::cdi {
 
 /// A directory or file of the machine to be bound into the step.
@@ -20,7 +20,7 @@ struct HostMount {
   bool operator==(const HostMount&) const = default;
 };
 
-/// What a device changes in a step.
+/// The changes that a device makes to a step.
 struct Edits {
   std::vector<std::string> environment;  ///< "NAME=value"
   std::vector<DeviceNode> nodes;         ///< numbers 0:0 where the file leaves them to the machine's node
@@ -48,7 +48,7 @@ struct SpecFile {
   std::vector<Device> devices;
 };
 
-/// Parses a JSON or YAML file. Throws Error{input} saying what is wrong.
+/// Parses a JSON or YAML file. Throws Error{input} with the reason.
 SpecFile parse_spec(std::string_view text);
 
 /// The devices of this machine.
@@ -65,7 +65,8 @@ class Registry {
   std::vector<std::string> find(std::string_view request) const;
   /// Whether the device's file says that no permission is needed (org.mobyproject.buildkit.device.autoallow).
   bool is_auto_allowed(const std::string& name) const;
-  /// What the devices `names` (as find() returns them) change; what several of one file share comes once.
+  /// The changes of the devices `names` (as find() returns them); those that several devices of one file share come
+  /// once.
   Edits edits(const std::vector<std::string>& names) const;
   const std::vector<std::string>& problems() const { return problems_; }
 

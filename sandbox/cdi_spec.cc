@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// One CDI file -> values. Fields that newer versions of the format add are passed over; what is there must make sense.
+// One CDI file -> values. Fields that newer versions of the format add are passed over; all others must make sense.
 #include <algorithm>
 #include <array>
 #include <limits>
@@ -127,7 +127,7 @@ Edits parse_edits(const Json& owner) {
   return edits;
 }
 
-/// JSON form of what a file may have written without quotes.
+/// JSON form of a value that a file may have written without quotes.
 std::map<std::string, std::string> parse_annotations(const Json& owner) {
   std::map<std::string, std::string> out;
   const Json* json = member(owner, "annotations");

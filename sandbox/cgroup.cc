@@ -1,8 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-// Why a shared group: what a step needs a cgroup for is device control, because CAP_MKNOD without it opens
-// the machine's disks. Its rules are the same for all steps, so one group is made when the first step starts,
-// and clone3 puts every child straight into it. Moving a process there instead would wait for an RCU grace
-// period, which takes milliseconds.
+// Why a shared group: a step needs a cgroup for device control, because CAP_MKNOD without it opens the machine's disks.
+// Its rules are the same for all steps, so one group is made when the first step starts, and clone3 puts every child
+// straight into it. Moving a process there instead would wait for an RCU grace period, which takes milliseconds.
 #include "sandbox/cgroup.h"
 
 #include <linux/bpf.h>
@@ -145,7 +144,7 @@ void CgroupPlacer::note_parent(const std::string& directory) {
   if (shared != groups_.end() && parents_.insert(directory).second) note_parents(shared->second.fd.get(), parents_);
 }
 
-/// Writes what this hierarchy has a controller for; the rest stays in `unlimited`.
+/// Writes the limits that this hierarchy has a controller for; the rest stays in `unlimited`.
 void CgroupPlacer::limit(const CgroupHierarchy& hierarchy, const Spec& spec, int directory,
                          std::vector<std::string_view>& unlimited) const {
   for (const CgroupSetting& setting : cgroup_settings(spec.resources, hierarchy.unified)) {

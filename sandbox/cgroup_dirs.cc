@@ -127,7 +127,7 @@ void remove_with_parents(std::string directory) {
 
 UniqueFd make_below(const CgroupHierarchy& hierarchy, const std::string& path,
                     const std::vector<std::string_view>& controllers) {
-  constexpr int kTries = 100;  // another build may remove what is on the way until the last part is there
+  constexpr int kTries = 100;  // another build may remove the groups on the way until the last part is there
   const std::string directory = cat(hierarchy.mount_point, path);
   for (int i = 1;; ++i) {
     try {

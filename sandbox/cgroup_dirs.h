@@ -13,8 +13,8 @@
 /// Directories of control groups: making and removing those of steps, and those that a killed build left.
 namespace cbuild::sandbox {
 
-/// What all groups that cbuild makes are called, but for those on the way to them: the prefix and the build's number;
-/// of a single step "-NUMBER" more.
+/// The name of all groups that cbuild makes, but for those on the way to them: the prefix and the build's number; of a
+/// single step "-NUMBER" more.
 inline constexpr std::string_view kCgroupPrefix = "cbuild-";
 
 /// Writes a control file. False if that fails.
@@ -24,8 +24,8 @@ bool write_control(int directory, const char* name, std::string_view value);
 /// it cannot be made.
 std::optional<UniqueFd> make_held(const std::string& directory);
 
-/// Makes the group `path` of a hierarchy, held as by make_held(), and what is missing on the way. In v2 every directory
-/// on the way hands `controllers` down. Throws Error.
+/// Makes the group `path` of a hierarchy, held as by make_held(), and missing ones on the way. In v2 every directory on
+/// the way hands `controllers` down. Throws Error.
 UniqueFd make_below(const CgroupHierarchy& hierarchy, const std::string& path,
                     const std::vector<std::string_view>& controllers);
 
@@ -36,7 +36,7 @@ void remove_with_parents(std::string directory);
 void note_parents(int shared, const std::set<std::string>& parents);
 
 /// Removes the groups below `own_directory` that nobody holds any more, and first those of single steps wherever the
-/// build noted that they are. What still has members stays for the next time.
+/// build noted that they are. Groups that still have members stay for the next time.
 void remove_leftovers(const std::string& own_directory);
 
 }  // namespace cbuild::sandbox

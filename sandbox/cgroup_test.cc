@@ -18,7 +18,7 @@ using namespace cbuild::sandbox;
 
 namespace {
 
-/// What the kernel's interpreter does with the few instructions the generator uses: 1 allows.
+/// The kernel's interpreter, for the few instructions that the generator uses: 1 allows.
 std::uint64_t evaluate(const std::vector<bpf_insn>& code, const bpf_cgroup_dev_ctx& context) {
   std::uint64_t registers[11] = {};
   for (std::size_t at = 0; at < code.size(); ++at) {

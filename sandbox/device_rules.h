@@ -19,7 +19,7 @@ struct DeviceRule {
   bool may_read = true, may_write = true;
 };
 
-/// null, zero, full, random, urandom, tty, ptmx, pts/*, and what the spec adds.
+/// null, zero, full, random, urandom, tty, ptmx, pts/*, and those of the spec.
 std::vector<DeviceRule> device_rules(const Spec& spec);
 
 /// Lines for devices.allow of cgroup v1, after "a" was written to devices.deny.

@@ -8,7 +8,7 @@
 
 namespace cbuild::sandbox {
 
-/// What this machine offers, found out by trying and by reading; some 0.1 ms.
+/// The features of this machine, found out by trying and by reading; some 0.1 ms.
 setup::HostTraits detect_host_traits();
 
 /// How many loop devices exist, with a few free ones, as an insecure step of BuildKit gets them.

@@ -35,7 +35,7 @@ int clone_tree(int dir, const char* path, bool recursive);
 /// Sets mount attributes and makes the mount private, so that nothing mounted below it is ever seen
 /// elsewhere.
 int set_attributes(int tree, std::uint64_t attributes, bool recursive);
-/// Attaches a detached mount, or moves an attached one, onto what `target` refers to.
+/// Attaches a detached mount, or moves an attached one, onto the file that `target` refers to.
 int attach(int tree, int target);
 
 /// A file system under construction: open, configure, create, then take it as a detached mount.
@@ -45,7 +45,7 @@ int fs_set_fd(int fs, const char* key, int value);
 int fs_flag(int fs, const char* key);
 int fs_create(int fs);
 int fs_mount(int fs, std::uint64_t attributes);
-/// What the kernel had to say about the last failure ("e overlay: ..."); an empty string if nothing.
+/// The kernel's message about the last failure ("e overlay: ..."); an empty string if nothing.
 void fs_message(int fs, char* buffer, std::size_t size);
 
 /// Writes all; -errno on failure.

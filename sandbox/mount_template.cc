@@ -19,7 +19,7 @@ struct Result {
   const char* what = "";
 };
 
-/// What the template holds besides its tmpfs.
+/// The content of the template next to its tmpfs.
 struct Sources {
   int proc = -1, sys = -1, null = -1;
 };
@@ -103,7 +103,7 @@ MountTemplate::MountTemplate() {
   // In there, /proc is still the machine's.
   if (result.error >= 0) namespace_ = sys::open_at(AT_FDCWD, "/proc/self/ns/mnt", O_RDONLY);
   if (::setns(home.get(), CLONE_NEWNS) != 0) throw_errno(errno, "return to the mount namespace");
-  // setns leads to the namespace's root, which need not be what this process had as "/".
+  // setns leads to the namespace's root, which need not be the "/" of this process.
   if (::fchdir(root.get()) != 0 || ::chroot(".") != 0) throw_errno(errno, "return to the root directory");
   if (result.error < 0) throw_errno(-result.error, result.what);
 }

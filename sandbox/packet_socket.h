@@ -18,9 +18,9 @@ struct Packet {
   std::vector<UniqueFd> descriptors;
 };
 
-/// A SOCK_SEQPACKET unix socket that carries messages and descriptors of any number: what the kernel takes in
-/// one message is 253 descriptors and a socket buffer, so more descriptors go ahead in messages of their own
-/// and more data goes in a memfd. One sender at a time, one receiver at a time.
+/// A SOCK_SEQPACKET unix socket that carries messages and descriptors of any number. The kernel takes 253 descriptors
+/// and a socket buffer in one message, so more descriptors go ahead in messages of their own and more data goes in a
+/// memfd. One sender at a time, one receiver at a time.
 class PacketSocket {
  public:
   PacketSocket() = default;
@@ -30,7 +30,7 @@ class PacketSocket {
   int fd() const { return fd_.get(); }
   /// Throws Error{io}, also when the other side is gone.
   void send(std::string_view data, std::span<const int> descriptors = {});
-  /// Blocks for one message; nullopt when the other side is gone. Throws Error for what is not a message of
+  /// Blocks for one message; nullopt when the other side is gone. Throws Error for bytes that are not a message of
   /// send().
   std::optional<Packet> receive();
   /// Both directions end; the other side sees it.

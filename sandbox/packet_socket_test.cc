@@ -36,7 +36,7 @@ TEST_CASE("more descriptors than one message carries arrive in order and close-o
       std::vector<UniqueFd> pipes;
       std::vector<int> numbers;
       for (std::size_t i = 0; i < count; ++i) {
-        // Each one recognisable by what can be read at its offset.
+        // Each one recognisable by the bytes at its offset.
         const UniqueFd file = sys::open_at(AT_FDCWD, "/proc/self/cmdline", O_RDONLY);
         pipes.emplace_back(::fcntl(file.get(), F_DUPFD_CLOEXEC, 0));
         numbers.push_back(i % 2 == 0 ? pipes.back().get() : 0);

@@ -78,8 +78,9 @@ Outcome try_mounts() {
   return {};
 }
 
-/// What root alone may do: the root of a user namespace has every capability and still fails here, because layers are
-/// marked with attributes of the whole machine, and sysfs belongs to whom the network namespace belongs.
+/// Mounts that real root alone may make: the root of a user namespace has every capability and still fails here,
+/// because layers are marked with attributes of the whole machine, and sysfs belongs to whom the network namespace
+/// belongs.
 Outcome try_mounts_as_root() {
   if (const Outcome outcome = try_mounts(); !outcome.good()) return outcome;
   if (const int error = mount_detached("sysfs")) return {error, "mount sysfs"};

@@ -18,7 +18,7 @@ using namespace cbuild::sandbox;
 
 namespace {
 
-/// What every process that comes back from probe() writes, where the builder may open `room` files more.
+/// The output of every process that returns from probe(), when the builder may open `room` more files.
 std::string come_back_with(rlim_t room) {
   int ends[2];
   REQUIRE(::pipe2(ends, O_CLOEXEC) == 0);

@@ -23,7 +23,7 @@ class Reactor : public std::enable_shared_from_this<Reactor> {
   ~Reactor();
 
   std::shared_ptr<RunningStep> run(const Spec& spec, RunCallbacks callbacks);
-  /// Kills what runs, waits until every step is done, ends the thread. Not from a callback.
+  /// Kills running steps, waits until every step is done, ends the thread. Not from a callback.
   void close();
 
  private:

@@ -10,7 +10,7 @@
 #include "sandbox/runner.h"
 #include "sandbox/zygote.h"
 
-/// For tests: an image with busybox, runs that wait for their end, and what they left in the upper directory.
+/// For tests: an image with busybox, runs that wait for their end, and the content of the upper directory after them.
 namespace cbuild::sandbox::testing {
 
 struct Outcome {
@@ -33,7 +33,7 @@ class TestImage {
   /// For `sh -c script`, or for argv as it is.
   Spec spec(const std::string& script);
   Spec exec(std::vector<std::string> argv);
-  /// What the last spec's run left, as "path type[mode uid:gid] content", sorted.
+  /// The changes of the last run, as "path type[mode uid:gid] content", sorted.
   std::vector<std::string> upper() const;
   /// An O_PATH descriptor below dir(), kept open.
   int open(const std::string& path);
@@ -82,7 +82,7 @@ class Sandbox {
 /// is a failure.
 bool can_run_as_root();
 
-/// Runs `body` in a forked child and gives what it returned; a throw becomes "error: ...".
+/// Runs `body` in a forked child and returns its text; a throw becomes "error: ...".
 std::string in_child(const std::function<std::string()>& body);
 /// The same as user nobody, with `subids` in /etc/subuid and /etc/subgid and, unless it is empty, `nsswitch` in
 /// /etc/nsswitch.conf (in a mount namespace of its own).

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// What a step may not do, and what insecure ones may.
+// The isolation of a step, and the rights that insecure ones have.
 #include <fcntl.h>
 #include <linux/keyctl.h>
 #include <sched.h>
@@ -60,12 +60,12 @@ void remove_tree_of_groups(const std::string& group) {
   ::rmdir(group.c_str());
 }
 
-/// Groups that a test has made itself, which builds leave alone, with what a faulty build left in them.
+/// Groups that a test has made itself, which builds leave alone, with the leftovers of a faulty build in them.
 void remove_cgroups(const std::string& name) {
   for (const std::string& group : cgroups_named(name)) remove_tree_of_groups(group);
 }
 
-/// Control groups below which this process and what it starts live, so that other builds of this machine are not seen.
+/// Control groups below which this process and its children live, so that other builds of this machine are not seen.
 class OwnCgroups {
  public:
   OwnCgroups() {
@@ -87,7 +87,7 @@ class OwnCgroups {
     return out;
   }
 
-  /// Removes them; says what did not work.
+  /// Removes them; returns the failures as text.
   std::string leave() {
     std::string report;
     for (const std::string& directory : directories_) {
@@ -472,7 +472,7 @@ TEST_CASE("a step has no part in the session keyring of whoever builds") {
     if (!holds(sys::read_file_at(AT_FDCWD, "/proc/keys", 1u << 20), "sandbox-test-key")) report = "not here\n";
     Sandbox sandbox;
     TestImage image;
-    Spec spec = image.exec({"cat", "/proc/keys"});  // which shows what the reader possesses
+    Spec spec = image.exec({"cat", "/proc/keys"});  // which shows the keys that the reader possesses
     spec.insecure = true;
     const Outcome outcome = sandbox.run(spec);
     if (outcome.exit.code != 0) report += cat("code ", outcome.exit.code, " ", outcome.exit.setup_error, "\n");

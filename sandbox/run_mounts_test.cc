@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// The mounts of a step, its own and the standard ones, and what a hostile image can do about them.
+// The mounts of a step, its own and the standard ones, and attacks of a hostile image on them.
 #include <fcntl.h>
 #include <sys/stat.h>
 

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// What a step sees of the outside and leaves behind: its end, its output, its layer.
+// A step from outside: its end, its output, its layer; and the outside as the step sees it.
 #include <doctest/doctest.h>
 
 #include <algorithm>

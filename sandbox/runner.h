@@ -83,8 +83,8 @@ std::unique_ptr<Runner> make_namespace_runner(Zygote& zygote, Mode mode);
 /// Whether this process has CAP_SYS_ADMIN, which root in most containers lacks.
 bool may_mount();
 
-/// What this machine allows, found out by doing it in a forked child. `why` explains each better mode that was passed
-/// over.
+/// The best mode that works here, found out by trying in a forked child. `why` explains each better mode that was
+/// passed over.
 struct ProbeResult {
   Mode mode;
   std::string why;
@@ -93,8 +93,8 @@ ProbeResult probe(bool in_user_namespace);
 
 /// For an unprivileged caller: moves the calling single-threaded process into a new user and mount namespace with its
 /// id ranges mapped by newuidmap and newgidmap (or only its own id where there are no ranges), so that it is root in
-/// there. Returns what was mapped in one line for the progress output. Throws Error{unsupported} with what to change on
-/// the machine.
+/// there. Returns the mapped ids in one line for the progress output. Throws Error{unsupported} with advice what to
+/// change on the machine.
 std::string enter_user_namespace();
 
 /// The setup steps of `spec` as text, one a line. For tests and --debug; needs no privileges.

@@ -11,9 +11,9 @@
 
 namespace cbuild::sandbox {
 
-/// The system calls of one architecture: `verdicts` sorted by number, without duplicates. What is above the
-/// largest number gets ENOSYS, as runc does it, so that programs probing for new calls fall back; what is not
-/// listed below it gets EPERM.
+/// The system calls of one architecture: `verdicts` sorted by number, without duplicates. Numbers above the largest get
+/// ENOSYS, as runc does it, so that programs probing for new calls fall back; a number that is not listed below it gets
+/// EPERM.
 struct ArchitectureCalls {
   std::uint32_t audit_arch = 0;
   std::vector<std::pair<std::uint32_t, Verdict>> verdicts;

@@ -24,7 +24,7 @@ namespace {
 constexpr std::uint32_t kAllow = SECCOMP_RET_ALLOW, kDeny = SECCOMP_RET_ERRNO | EPERM,
                         kMissing = SECCOMP_RET_ERRNO | ENOSYS, kKill = SECCOMP_RET_KILL_PROCESS;
 
-/// What the kernel's interpreter does with the few instructions the compiler emits.
+/// The kernel's interpreter, for the few instructions that the compiler emits.
 std::uint32_t evaluate(const std::vector<sock_filter>& program, const seccomp_data& data) {
   std::uint32_t accumulator = 0;
   for (std::size_t at = 0; at < program.size(); ++at) {

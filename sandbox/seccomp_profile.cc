@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-// The default profile of moby as data: what a step without extra rights may call. Facts as of moby/profiles, summer
-// 2026, evaluated for the default capabilities (CAP_SYS_CHROOT is among them, CAP_SYS_ADMIN and CAP_SYS_PTRACE are not)
-// and for kernels newer than 4.8, where ptrace cannot be used to get around a filter.
+// The default profile of moby as data: the system calls that a step without extra rights may make. Facts as of
+// moby/profiles, summer 2026, evaluated for the default capabilities (CAP_SYS_CHROOT is among them, CAP_SYS_ADMIN and
+// CAP_SYS_PTRACE are not) and for kernels newer than 4.8, where ptrace cannot be used to get around a filter.
 #include "sandbox/seccomp_profile.h"
 
 namespace cbuild::sandbox {

@@ -6,7 +6,7 @@
 
 namespace cbuild::sandbox {
 
-/// What the filter answers to one system call.
+/// The filter's answer to one system call.
 enum class Verdict : std::uint8_t {
   allow,
   deny,           ///< EPERM

@@ -9,9 +9,8 @@
 
 #include "sandbox/spec.h"
 
-/// What a cloned child does before it becomes the step's command, as a list of data: built by a pure
-/// function, printed and tested without privileges, carried out by run_setup() with async-signal-safe calls
-/// only.
+/// The set-up of a cloned child before it becomes the step's command, as a list of data: built by a pure function,
+/// printed and tested without privileges, carried out by run_setup() with async-signal-safe calls only.
 ///
 /// The order has two halves, because the kernel takes a directory as an overlay layer or as the source of a
 /// bind only in the mount namespace it was opened in. So mount trees are first made detached, in the caller's
@@ -127,7 +126,7 @@ struct SetHostname {
 struct LimitResource {
   int resource = 0;
   std::uint64_t soft = 0, hard = 0;
-  std::string warning;  ///< written to the step's stderr when the limit is above what this process may set
+  std::string warning;  ///< written to the step's stderr when the limit is higher than this process may set
 };
 struct ProcessDefaults {};  ///< umask 022, resource limits as the caller had them
 struct CloseDescriptors {};
@@ -165,8 +164,7 @@ using Step = std::variant<JoinCgroups, NewSession, OverlayTree, CloneLayers, Clo
                           LoopbackUp, SetHostname, ProcessDefaults, LimitResource, CloseDescriptors, EnterDirectory,
                           NewKeyring, BoundCapabilities, FilterSystemCalls, SetIds, SetCapabilities, Execute>;
 
-/// What the planner must know of the machine; found out once by the zygote. The defaults describe a current
-/// kernel.
+/// Facts about the machine for the planner; found out once by the zygote. The defaults describe a current kernel.
 struct HostTraits {
   bool layers_by_fsconfig = true;  ///< overlay takes lowerdir+ (6.5 and later)
   bool unified_cgroup = false;     ///< /sys/fs/cgroup is cgroup v2

@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// The mount half of a child's setup. Sources and targets are descriptors throughout: a path of the image is
-// only ever given to openat2 with the root as "/", and what it opened is what gets mounted, whatever happens
-// to the name afterwards.
+// The mount half of a child's setup. Sources and targets are descriptors throughout: a path of the image is only ever
+// given to openat2 with the root as "/", and the opened file gets mounted, whatever happens to the name afterwards.
 #include <fcntl.h>
 #include <sys/stat.h>
 #include <sys/statfs.h>
@@ -20,7 +19,7 @@ namespace {
 
 using kernel::call;
 
-/// A small text made without allocation; what does not fit makes it invalid.
+/// A small text made without allocation; one that does not fit is invalid.
 template <std::size_t Size>
 class Text {
  public:
@@ -123,7 +122,7 @@ Text<4096> overlay_options(const OverlayInPlace& step) {
 }
 
 /// overlayfs that cannot make its work directory, because inodes ran out, mounts read-only and tells only the kernel's
-/// log. A step would run without being able to write, and what it made in spite of that would be taken for its result.
+/// log. A step would run without being able to write, and its incomplete changes would be taken for its result.
 int check_writable(int tree) {
   struct statfs disk {};
   const long error = call(SYS_fstatfs, tree, &disk);

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-// Spec -> setup steps. The mount table is that of BuildKit with runc: overlay root, proc, dev, pts, shm,
-// mqueue, sys, cgroup, resolv.conf and hosts, the step's own mounts, then masks; no tmpfs on /run, because
-// what a step writes there belongs to the layer.
+// Spec -> setup steps. The mount table is that of BuildKit with runc: overlay root, proc, dev, pts, shm, mqueue, sys,
+// cgroup, resolv.conf and hosts, the step's own mounts, then masks; no tmpfs on /run, because files that a step writes
+// there belong to the layer.
 #include <linux/capability.h>
 #include <sched.h>
 #include <sys/mount.h>
@@ -35,7 +35,7 @@ const DeviceNode kInsecureNodes[] = {
     {"/dev/kvm", 'c', 10, 232}, {"/dev/net/tun", 'c', 10, 200}, {"/dev/loop-control", 'c', 10, 237},
 };
 
-/// Appends steps to a plan; knows what the mode and the machine allow.
+/// Appends steps to a plan, as the mode and the machine allow.
 class Planner {
  public:
   Planner(const Spec& spec, Mode mode, const HostTraits& traits) : spec_(spec), mode_(mode), traits_(traits) {}

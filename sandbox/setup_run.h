@@ -14,8 +14,7 @@ namespace cbuild::sandbox::setup {
 /// Why the command could not be started.
 enum class ExecFailure : std::uint8_t { none, not_in_path, not_found, not_executable, exec_failed };
 
-/// What the child writes to its report pipe when a step fails; the pipe's silent end means that exec
-/// happened.
+/// The child's message on its report pipe when a step fails; the pipe's silent end means that exec happened.
 struct Report {
   std::uint32_t step = 0;
   std::int32_t error = 0;
@@ -32,7 +31,7 @@ struct Child {
   int report_fd = -1;
   int mount_template = -1;  ///< descriptor of a MountTemplate
   const sock_fprog* filter = nullptr;
-  rlimit open_files{};  ///< what the caller had
+  rlimit open_files{};  ///< the caller's
   std::vector<int> slots;
   std::vector<char*> argv, environment;
 };

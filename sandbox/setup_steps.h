@@ -48,7 +48,7 @@ class StepRunner {
   int operator()(const Execute& step);
 
  private:
-  /// Attaches a tree to a target of the root, making what is missing inside earlier mounts; closes nothing.
+  /// Attaches a tree to a target of the root, making missing directories inside earlier mounts; closes nothing.
   int attach_at(int tree, const std::string& target);
   int make_target(const std::string& target, bool directory);
   int attach_on_scratch(int tree);

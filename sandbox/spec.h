@@ -28,8 +28,7 @@ enum class Mode {
 };
 std::string_view to_string(Mode mode);
 
-/// An entry of the extra top lower layer: what mount targets need to exist, so that the upper directory never sees
-/// them.
+/// An entry of the extra top lower layer: mount targets are made there, so that the upper directory never sees them.
 struct SkeletonEntry {
   std::string path;  ///< relative to the root, parents before children
   bool directory = true;
@@ -78,11 +77,11 @@ struct DeviceNode {
   uid_t uid = 0;
   gid_t gid = 0;
   std::string host_path = {};              ///< where the machine has it, if elsewhere
-  bool may_read = true, may_write = true;  ///< what the device cgroup lets the step do with it
+  bool may_read = true, may_write = true;  ///< access that the device cgroup gives to the step
 
   bool operator==(const DeviceNode&) const = default;
 };
-/// What a step may use; 0 and "": no limit. See `man 7 cgroups`.
+/// Limits of a step; 0 and "": none. See `man 7 cgroups`.
 struct Resources {
   std::int64_t memory_bytes = 0;
   std::int64_t memory_swap_bytes = 0;  ///< memory and swap together; -1: any amount of swap
@@ -120,8 +119,8 @@ struct Spec {
   std::optional<std::int64_t> timeout_ns;
 };
 
-/// The mount targets and files that every step gets besides Spec::mounts: what the skeleton must hold if the image
-/// lacks it. Pairs of path and "is a directory".
+/// The mount targets and files that every step gets in addition to Spec::mounts; the skeleton must hold those that the
+/// image lacks. Pairs of path and "is a directory".
 const std::vector<std::pair<std::string, bool>>& standard_targets();
 
 }  // namespace cbuild::sandbox

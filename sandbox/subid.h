@@ -18,7 +18,7 @@ struct IdRange {
 /// The lines of /etc/subuid or /etc/subgid for a user given by name or number. Malformed lines are skipped.
 std::vector<IdRange> parse_subids(std::string_view text, std::string_view name, std::uint32_t uid);
 
-/// The same of what shadow's getsubids prints: "0: alice 100000 65536".
+/// The same from the output of shadow's getsubids: "0: alice 100000 65536".
 std::vector<IdRange> parse_getsubids(std::string_view text);
 /// Whether nsswitch.conf names a source of ranges other than the files ("subid: sss"). As in shadow, the first counts.
 bool has_subid_source(std::string_view nsswitch);

@@ -44,7 +44,7 @@ std::vector<pid_t> children() {
   return children;
 }
 
-/// Kills generation after generation: what a dead process leaves behind becomes a child of this one.
+/// Kills generation after generation: children of a dead process become children of this one.
 void kill_all() {
   for (;;) {
     for (const pid_t pid : children()) ::kill(pid, SIGKILL);

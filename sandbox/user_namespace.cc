@@ -66,7 +66,7 @@ std::string hint_for(int error) {
       .with_hint(hint_for(error));
 }
 
-/// Ranges from where nsswitch.conf says, asked by shadow's own program: what it links, and the modules that it loads,
+/// Ranges from where nsswitch.conf says, asked by shadow's own program: its libraries, and the modules that it loads,
 /// are not for this process, and newuidmap asks the same. nullopt where the files are to be read.
 std::optional<std::vector<IdRange>> ranges_elsewhere(const std::string& name, uid_t uid, bool groups) {
   constexpr std::chrono::seconds kTimeout{30};

@@ -12,9 +12,8 @@
 #include "sandbox/setup_run.h"
 #include "sandbox/spec.h"
 
-/// What runner and zygote say to each other. Both are the same program, so the form is private and has no
-/// version; it is checked all the same, because a wrong length would be a crash of the process that holds
-/// everybody's steps.
+/// The messages between runner and zygote. Both are the same program, so the form is private and has no version; it is
+/// checked all the same, because a wrong length would be a crash of the process that holds everybody's steps.
 namespace cbuild::sandbox::wire {
 
 enum class DeviceControl : std::uint8_t { automatic, cgroup_v1, none };

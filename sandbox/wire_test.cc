@@ -82,7 +82,7 @@ TEST_CASE("a spec comes out as it went in, its descriptors as those that travell
   CHECK(back.devices[0].minor == 1);
   CHECK(back.devices[0].gid == 2);
   CHECK(back.cgroup_parent == "p");
-  // Encoding what was decoded gives the same bytes.
+  // Encoding a decoded message gives the same bytes.
   std::vector<int> again = {fds[0].get(), fds[1].get()};
   CHECK(encode(run, again) == data);
 }

@@ -28,7 +28,7 @@ rlimit raise_open_files() {
   return inherited;
 }
 
-/// Makes the forked child independent of what the builder is and has open.
+/// Makes the forked child independent of the builder and its open files.
 PacketSocket detach_from_builder(const PacketSocket& socket, pid_t builder) {
   // TERM, not KILL: it takes its cgroups away before it goes.
   ::prctl(PR_SET_PDEATHSIG, SIGTERM);
@@ -36,7 +36,7 @@ PacketSocket detach_from_builder(const PacketSocket& socket, pid_t builder) {
   ::prctl(PR_SET_NAME, "cbuild-zygote");
   ::setsid();  // a ^C on the terminal is the builder's to handle
   for (int signal = 1; signal < NSIG; ++signal) ::signal(signal, SIG_DFL);
-  // Above what is moved around here, wherever the builder had it.
+  // Above the descriptors that are moved around here, wherever the builder had it.
   constexpr int kSocket = 3;
   const int out_of_the_way = ::fcntl(socket.fd(), F_DUPFD_CLOEXEC, 10);
   const int null = ::open("/dev/null", O_RDWR | O_CLOEXEC);

@@ -24,8 +24,8 @@ struct Zygote::Impl {
 /// is gone and everything it started is dead. `open_files` is the limit that steps get.
 void run_zygote(PacketSocket socket, const rlimit& open_files);
 
-/// As make_namespace_runner(Zygote&, Mode), with the choices that otherwise follow from the kernel made by
-/// the caller; so that what older kernels need is tested on newer ones.
+/// As make_namespace_runner(Zygote&, Mode), with the choices that otherwise follow from the kernel made by the caller;
+/// so that the paths for older kernels are tested on newer ones.
 std::unique_ptr<Runner> make_namespace_runner(Zygote& zygote, const wire::Configure& configuration);
 
 }  // namespace cbuild::sandbox

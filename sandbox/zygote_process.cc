@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-// The inside of the zygote. One thread, one loop: take a request, clone a child for it, report children that
-// ended. What the first step needs (the template namespace, the compiled filter, the device group) is made
-// when it comes and kept.
+// The inside of the zygote. One thread, one loop: take a request, clone a child for it, report children that ended.
+// State that steps need (the template namespace, the compiled filter, the device group) is made for the first one and
+// kept.
 #include <fcntl.h>
 #include <poll.h>
 #include <sys/prctl.h>
@@ -32,7 +32,7 @@ namespace {
 
 constexpr int kZygoteSetupFailed = 125;
 
-/// What all steps share.
+/// Shared by all steps.
 struct Workshop {
   explicit Workshop(const wire::Configure& configuration)
       : placer(configuration.mode, configuration.device_control), filter(compile_filter(default_calls())) {
@@ -271,7 +271,7 @@ void ZygoteProcess::ended(RunningChild child, int status, const rusage& usage) {
   reply.system_ns = nanoseconds(usage.ru_stime);
   reply.max_rss_bytes = static_cast<std::uint64_t>(usage.ru_maxrss) * 1024;
   setup::Report report;
-  // The writer is dead: what it had to say is in the pipe.
+  // The writer is dead: its message is in the pipe.
   if (::read(child.report.get(), &report, sizeof report) == sizeof report) {
     reply.exec_failure = report.exec_failure;
     reply.failure = failure_text(report, child.steps, configuration_.mode);
