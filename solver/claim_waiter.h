@@ -20,11 +20,11 @@ namespace cbuild::solver {
 /// others in any better way.
 class ClaimWaiter {
  public:
-  /// Gets the claim, or what try_claim threw. Called on the waiter's thread.
+  /// Gets the claim, or the exception of try_claim. Called on the waiter's thread.
   using Claimed = std::function<void(VertexId, std::unique_ptr<Claim>, std::exception_ptr)>;
 
   ClaimWaiter(ResultStore& store, Claimed claimed) : store_(store), claimed_(std::move(claimed)) {}
-  /// Ends the thread; what was still waited for is forgotten.
+  /// Ends the thread; claims that were still waited for are forgotten.
   ~ClaimWaiter();
   ClaimWaiter(const ClaimWaiter&) = delete;
   ClaimWaiter& operator=(const ClaimWaiter&) = delete;

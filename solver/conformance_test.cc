@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// The fakes keep to what the real ones are held to, so a test of the scheduler with fakes says something.
+// The fakes pass the same suites as the real ones, so a test of the scheduler with fakes proves something.
 #include <doctest/doctest.h>
 
 #include "solver/executor_conformance.h"

@@ -259,8 +259,8 @@ void Dispatcher::release_slot(Node& node) {
   if (std::exchange(node.has_slot, false)) --slots_in_use_;
 }
 
-/// What has not begun never will; what is done but not yet published still is. What runs may be let run to its
-/// end: after something was lost the build goes on, and the next solve finds what was done.
+/// Steps that have not begun never will; results that are not yet published still are. Running steps may be let run to
+/// their end: after something was lost the build goes on, and the next solve finds their results.
 void Dispatcher::stop(bool end_running) {
   if (!stopping_.exchange(true)) {
     ready_for_slot_.clear();

@@ -17,8 +17,8 @@
 
 namespace cbuild::solver {
 
-/// A finished result, as the store knows it. `id` opens it there; `identity` is what the keys of its readers are made
-/// of, the same for results with the same content. The default value is the empty root.
+/// A finished result, as the store knows it. `id` opens it there; `identity` is the part that the keys of its readers
+/// are made of, the same for results with the same content. The default value is the empty root.
 struct Result {
   Digest id;
   Digest identity;
@@ -61,11 +61,11 @@ class ResultStore {
   virtual std::unique_ptr<Claim> try_claim(const Digest& key) = 0;
   /// Waits for it; nullptr when `cancelled` became true.
   virtual std::unique_ptr<Claim> wait_claim(const Digest& key, const std::function<bool()>& cancelled) = 0;
-  /// Why `wanted`'s keys missed: against what was built before that is most like it.
+  /// Why `wanted`'s keys missed: compared with the most similar step built before.
   virtual Reason explain_miss(const Publication& wanted) = 0;
 };
 
-/// Why a step failed; `error` says what, and the exit code is the command's.
+/// The failure of a step: `error`, and the exit code of the command.
 struct StepFailure {
   Error error;
   int exit_code = 0;
@@ -85,19 +85,19 @@ struct ExecuteRequest {
 class Executor {
  public:
   virtual ~Executor() = default;
-  /// Digest of what `selector` picks from a source that is read in place (LocalSource) — before anything ran.
+  /// Digest of the selection of `selector` from a source that is read in place (LocalSource), before anything ran.
   /// Throws Error (a source is missing). `parts` gets a line for each path.
   virtual Digest digest_local(const Vertex& source, const Selector& selector, std::vector<KeyPart>* parts) = 0;
-  /// Digest of what `selector` picks from a finished result. May read files; called on a worker. Throws Error. `parts`
-  /// gets a line for each path, or nothing when the digest was known already.
+  /// Digest of the selection of `selector` from a finished result. May read files; called on a worker. Throws Error.
+  /// `parts` gets a line for each path, or nothing when the digest was known already.
   virtual Digest digest_result(const Result& result, const Selector& selector, std::vector<KeyPart>* parts) = 0;
-  /// What was found by content under `request`'s key, on the results that the inputs have in this build: the layers
+  /// A result found by content under `request`'s key, put on the results that the inputs have in this build: the layers
   /// that the step itself made are `found`'s, those below are the inputs'. Moves no data. Throws Error.
   virtual Result rebase(const ExecuteRequest& request, const Result& found) = 0;
   /// Starts work and returns; `done` is called exactly once from any thread, maybe before execute() returns.
   /// Work that waits (a command, a download) holds no worker thread.
   virtual void execute(const ExecuteRequest& request, Completion done) = 0;
-  /// Ends what runs: its completions come with ErrorCode::cancelled. Idempotent.
+  /// Ends running steps: their completions come with ErrorCode::cancelled. Idempotent.
   virtual void cancel() = 0;
 };
 

@@ -12,10 +12,10 @@
 #include "base/test_wait.h"
 #include "solver/executor.h"
 
-/// What every Executor has to keep to, for the tests of each.
+/// The rules of every Executor, for the tests of each.
 namespace cbuild::solver::conformance {
 
-/// What a suite needs of an executor's world.
+/// The parts of an executor's world that the suite needs.
 struct ExecutorWorld {
   Executor& executor;
   Vertex directory;           ///< a LocalSource that holds a file "a" and a directory "d" with a file "b"

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// What a key is made of, as lines that can be compared with those of an older key. See explain.h for the labels.
+// The parts of a key, as lines that can be compared with those of an older key. See explain.h for the labels.
 #include <algorithm>
 #include <array>
 #include <variant>

@@ -7,9 +7,9 @@
 #include "base/text.h"
 #include "solver/graph/key_format.h"
 
-// Both keys are H(op bytes, one entry per input); they differ in what stands for an input. The definition key
-// takes the input's own definition key and the place that is read, so it needs no result; the content key
-// takes what is read and not where it lay.
+// Both keys are H(op bytes, one entry per input); they differ in the entry for an input. The definition key takes the
+// input's own definition key and the place that is read, so it needs no result; the content key takes the content that
+// is read and not its place.
 namespace cbuild::solver {
 
 namespace {

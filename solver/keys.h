@@ -13,13 +13,13 @@
 
 namespace cbuild::solver {
 
-/// Digests of what steps select from directories that are read in place, each selection computed once. add()
-/// by one thread; after that at() by any.
+/// Digests of selections from directories that are read in place, each selection computed once. add() by one thread;
+/// after that at() by any.
 class LocalSelections {
  public:
   LocalSelections(const Graph& graph, Executor& executor) : graph_(graph), executor_(executor) {}
 
-  /// What `reader` selects from its input `index`, a LocalSource. Throws what Executor::digest_local throws.
+  /// The selection of `reader` from its input `index`, a LocalSource. Throws as Executor::digest_local() does.
   const Digest& add(VertexId reader, std::size_t index);
   /// The same, once it was added.
   const Digest& at(VertexId reader, std::size_t index) const;
@@ -42,18 +42,18 @@ Digest definition_key(const Graph& graph, VertexId id, const std::vector<Digest>
 
 struct ContentKey {
   Digest key;
-  std::vector<KeyPart> parts;  ///< what it was made of, in order
+  std::vector<KeyPart> parts;  ///< its make-up, in order
 };
 
 /// Content key of `id`, whose inputs gave `inputs` (by input index; local and absent ones are not looked at).
-/// Thread-safe; may read files. Throws what Executor::digest_result throws.
+/// Thread-safe; may read files. Throws as Executor::digest_result() does.
 ContentKey content_key(const Graph& graph, VertexId id, const std::vector<Result>& inputs,
                        const LocalSelections& locals, Executor& executor);
 
 /// The lines in a key's make-up of a vertex' op itself (key_parts.cc). Values of variables, which may be confidential,
 /// appear as digests.
 std::vector<KeyPart> op_parts(const Vertex& vertex);
-/// The line of an input that counts as a whole: an image or what an earlier step made.
+/// The line of an input that counts as a whole: an image or the result of an earlier step.
 KeyPart input_part(const Vertex& input, std::size_t index, const Digest& identity);
 /// Where files of an input come from, for people: "" for the build context, "stage build", "image alpine:3".
 std::string origin_name(const Vertex& input);

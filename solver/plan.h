@@ -14,7 +14,7 @@
 
 namespace cbuild::solver {
 
-/// What the first pass decided about a vertex.
+/// The decision of the first pass about a vertex.
 enum class Need : std::uint8_t {
   unreached,  ///< no target reads it
   unread,     ///< only read by vertices that hit
@@ -27,15 +27,15 @@ enum class Need : std::uint8_t {
 struct Plan {
   std::vector<VertexId> reached;        ///< ascending
   std::vector<Need> needs;              ///< by VertexId
-  std::vector<Digest> definition_keys;  ///< by VertexId; empty for a LocalSource and what is not reached
+  std::vector<Digest> definition_keys;  ///< by VertexId; empty for a LocalSource and vertices that are not reached
   std::unordered_map<VertexId, CachedResult> hits;
   std::optional<SolveFailure> failure;  ///< the pass ended early
   bool cancelled = false;               ///< the pass ended early
 };
 
-/// Computes the definition keys of `reached` from the sources up, then looks them up from the targets down:
-/// below a hit nothing is looked up. A vertex that reaches an ignore_cache one is not looked up either,
-/// because its definition does not say what that one gives this time. Fills `locals`.
+/// Computes the definition keys of `reached` from the sources up, then looks them up from the targets down: below a hit
+/// nothing is looked up. A vertex that reaches an ignore_cache one is not looked up either, because its definition does
+/// not tell that one's result this time. Fills `locals`.
 Plan make_plan(const Graph& graph, std::vector<VertexId> reached, const std::vector<VertexId>& targets,
                ResultStore& store, LocalSelections& locals, const CancelSource* cancel);
 

@@ -9,7 +9,7 @@
 #include "base/digest.h"
 #include "solver/executor.h"
 
-/// What every ResultStore has to keep to, for the tests of each.
+/// The rules of every ResultStore, for the tests of each.
 namespace cbuild::solver::conformance {
 
 /// `store` is empty; `make` gives a result that exists in it, another one for each name.
@@ -28,13 +28,13 @@ inline void check_result_store(ResultStore& store, const std::function<Result(co
   for (const char* key : {"one", "content"}) CHECK(found(key) == CachedResult{first, 11, 22});
   CHECK_FALSE(found("two"));
 
-  // One more key for what is there.
+  // One more key for the same result.
   Publication more = publication("two", first, 11);
   more.parts.clear();
   store.publish(more);
   CHECK(found("two") == CachedResult{first, 11, 22});
 
-  // The content key finds the newest; a definition key goes on finding what it found.
+  // The content key finds the newest; a definition key goes on finding the same one.
   store.publish(publication("three", second, 33));
   for (const char* key : {"three", "content"}) CHECK(found(key) == CachedResult{second, 33, 22});
   CHECK(found("one").value().result == first);

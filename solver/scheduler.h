@@ -29,7 +29,7 @@ enum class VertexState { not_needed, cached, ran, failed, cancelled };
 
 /// How a cached vertex was found.
 enum class FoundBy : std::uint8_t {
-  nothing,     ///< it was not, or nothing had to be found: a base image, what only cached steps read
+  nothing,     ///< it was not, or nothing had to be found: a base image, an input of cached steps only
   definition,  ///< the same instructions on the same sources
   content,     ///< its inputs came out the same
 };
@@ -55,11 +55,10 @@ struct SolveReport {
   bool cancelled = false;
 };
 
-/// Builds `targets`, doing each vertex at most once. For a vertex: looked up by definition key from the target
-/// towards the sources (a hit needs nothing below it, though its sources are still shown as cached); else its inputs
-/// are built, it is looked up by content key; else it runs under a claim. The first failure cancels what has
-/// not begun and ends what runs. Returns after everything has ended. dispatcher.h says how waiting steps hold no
-/// thread.
+/// Builds `targets`, doing each vertex at most once. For a vertex: looked up by definition key from the target towards
+/// the sources (a hit needs nothing below it, though its sources are still shown as cached); else its inputs are built,
+/// it is looked up by content key; else it runs under a claim. The first failure cancels steps that have not begun and
+/// ends running ones. Returns after everything has ended. dispatcher.h says how waiting steps hold no thread.
 SolveReport solve(const Graph& graph, const std::vector<VertexId>& targets, Executor& executor, ResultStore& store,
                   const SolveOptions& options);
 

@@ -1,6 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// What the scheduler itself costs: steps that take no time, a store in memory. Prints the best of several
-// runs.
+// The cost of the scheduler itself: steps that take no time, a store in memory. Prints the best of several runs.
 #include <algorithm>
 #include <cstdio>
 #include <string>

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// What runs and what is found: each case builds a small pipeline twice or more on one fake store.
+// Which steps run and which are found: each case builds a small pipeline twice or more on one fake store.
 #include <doctest/doctest.h>
 
 #include <algorithm>
@@ -88,7 +88,7 @@ TEST_CASE("a hit by content is put on what this build's inputs gave, and found b
   const std::size_t before = world.store.publications().size();
   const SolveReport report = solve(changed.graph, {changed.test}, executor, world.store, {});
   CHECK(executor.started() == Lines{"base", "generate"});
-  // The copy reads what came out the same; the test stands on the copy as it was put there.
+  // The copy reads content that came out the same; the test stands on the copy as it was put there.
   REQUIRE(inputs.size() == 2);
   CHECK(inputs["copy"][1] == report.vertices[changed.generate].result);
   CHECK(inputs["test"] == std::vector<Result>{report.vertices[changed.copied].result});
@@ -198,7 +198,7 @@ TEST_CASE("ignore_cache: never looked up, nor by definition anything above it; c
   world.generated["x"] = "new";
   const Build third = world.build(forced);
   CHECK(third.ran == Lines{"base", "generate", "copy", "test"});
-  // The forced run has refreshed what a normal build finds.
+  // The forced run has refreshed the record that a normal build finds.
   const Pipeline normal("make");
   const Build fourth = world.build(normal);
   CHECK(fourth.ran.empty());

@@ -57,7 +57,7 @@ struct Forked {
   }
 };
 
-/// What runs, runs on.
+/// Running steps go on.
 struct Stubborn : FakeExecutor {
   std::promise<void> asked;
   std::once_flag once;

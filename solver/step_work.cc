@@ -2,8 +2,8 @@
 //
 // The way of one vertex through a build: look up by content key; claim; look up again, because another process may have
 // had the claim; run; publish; settle. A vertex is worked on in stretches: advance() goes on until there is something
-// to wait for and says what, so that waiting costs no thread. The dispatcher decides who goes on when; the executor
-// does the op; the store finds and keeps results. Definition keys were looked up before, in plan.cc.
+// to wait for and names it, so that waiting costs no thread. The dispatcher decides who goes on when; the executor does
+// the op; the store finds and keeps results. Definition keys were looked up before, in plan.cc.
 #include "solver/step_work.h"
 
 #include <utility>
@@ -140,8 +140,8 @@ Next StepWork::finish(VertexId id) {
   return settle(id, made, false);
 }
 
-// What the content key leaves out (times, above all) may differ between the inputs of this build and those that the
-// record was made on. This build's stay: only what the step itself made is taken.
+// Details that the content key leaves out (times, above all) may differ between the inputs of this build and those that
+// the record was made on. This build's stay: only the step's own changes are taken.
 Next StepWork::settle_hit(VertexId id, const CachedResult& found) {
   Step& step = steps_[id];
   CachedResult cached = found;
@@ -173,7 +173,7 @@ Next StepWork::settle(VertexId id, const CachedResult& found, bool cached) {
 Next StepWork::fail(VertexId id, StepFailure failure) {
   const bool was_stopped = stopping_.load(std::memory_order_acquire) || stopped_from_outside();
   if (failure.error.code() == ErrorCode::cancelled && was_stopped) return cancel(id);
-  // What is lost is made again by the next solve: no failure of the step.
+  // A lost result is made again by the next solve: no failure of the step.
   if (is_missing_content(failure.error))
     abandon(id);
   else

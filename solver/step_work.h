@@ -18,7 +18,7 @@
 
 namespace cbuild::solver {
 
-/// What became of a vertex after one stretch of work on it.
+/// The state of a vertex after one stretch of work on it.
 enum class Next {
   done,         ///< it has its result
   failed,       ///< by itself
@@ -51,11 +51,11 @@ class StepWork {
 
   /// Goes on with a vertex as far as it gets without waiting. Never throws.
   Next advance(VertexId id);
-  /// What the vertex had to wait for, before advance() is called again.
+  /// The claim or outcome that the vertex waited for, before advance() is called again.
   void give_claim(VertexId id, std::unique_ptr<Claim> claim);
   void give_outcome(VertexId id, Outcome outcome);
 
-  /// True if advance() would only bring home what is already done.
+  /// True if advance() would only bring home work that is already done.
   bool is_finishing(VertexId id) const { return steps_[id].phase == Phase::finish; }
   const Digest& content_key(VertexId id) const { return steps_[id].key.key; }
   const std::optional<StepFailure>& failure(VertexId id) const { return steps_[id].failure; }

@@ -15,9 +15,8 @@
 
 namespace cbuild::solver {
 
-// What is to be done lies in a queue of our own and TBB is only told to take one more: so the hand-over from
-// thread to thread is our mutex's, which ThreadSanitizer sees, and not libtbb's, which it does not (see
-// CMakeLists.txt).
+// Work waits in a queue of our own and TBB is only told to take one more: so the hand-over from thread to thread is our
+// mutex's, which ThreadSanitizer sees, and not libtbb's, which it does not (see CMakeLists.txt).
 struct WorkerPool::Impl {
   ~Impl() { tsan::take(this); }
 
@@ -39,7 +38,7 @@ struct WorkerPool::Impl {
   tbb::task_arena arena{width, 0};
 };
 
-// With a parallelism of one, TBB starts a single worker for what is enqueued, and only then.
+// With a parallelism of one, TBB starts a single worker for enqueued work, and only then.
 WorkerPool::WorkerPool() : impl_(std::make_unique<Impl>()) {
   const bool limited = tbb::global_control::active_value(tbb::global_control::max_allowed_parallelism) == 1;
   if (limited && !has_room_for_threads(1)) start_thread([] {}).join();

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// Compares what a step is made of now with what it was made of before. Labels are compared, not positions, so that a
-// line more in a Dockerfile does not make everything below it look new.
+// Compares the make-up of a step now with its make-up before. Labels are compared, not positions, so that a line more
+// in a Dockerfile does not make everything below it look new.
 #include "solver/graph/explain.h"
 
 #include <algorithm>
@@ -72,8 +72,8 @@ std::string size_note(const std::string& before, const std::string& after) {
   return cat(", ", before, " -> ", after, " bytes");
 }
 
-/// Values of paths: "TYPE MODE OWNER [size=N] [xattrs=DIGEST] [open] DIGEST", with "-" for what does not count; "open":
-/// a directory whose entries have lines of their own.
+/// Values of paths: "TYPE MODE OWNER [size=N] [xattrs=DIGEST] [open] DIGEST", with "-" for fields that do not count;
+/// "open": a directory whose entries have lines of their own.
 Difference file_change(const std::string& path, const std::string& before, const std::string& after) {
   const std::vector<std::string> a = words(before), b = words(after);
   const auto at = [](const std::vector<std::string>& w, std::size_t i) { return i < w.size() ? w[i] : std::string(); };
@@ -93,7 +93,7 @@ Difference file_change(const std::string& path, const std::string& before, const
   return changed("attributes", word_with(a, "xattrs="), word_with(b, "xattrs="));
 }
 
-/// "identity rest": the first word is what counts, the rest says what it is.
+/// "identity rest": the first word counts, the rest is its name.
 std::string described(const std::string& value) {
   const std::size_t space = value.find(' ');
   return space == std::string::npos ? value : value.substr(space + 1);
@@ -228,7 +228,7 @@ Parts by_label(const std::vector<KeyPart>& parts) {
   return out;
 }
 
-/// Own causes, then what came from below; "option" last of the own ones because "op" changes with everything.
+/// Own causes, then those from below; "option" last of the own ones because "op" changes with everything.
 int rank(Kind kind) {
   switch (kind) {
     case Kind::instruction:

@@ -30,7 +30,7 @@ struct Reason {
   enum class Kind {
     none,         ///< it was, or never began
     never_built,  ///< nothing like it was built before
-    changed,      ///< `differences` says what, the most telling first
+    changed,      ///< see `differences`, the most telling first
     evicted,      ///< gc took the result at `evicted_ns`
     no_cache,     ///< the cache was not to be used
     lost,         ///< built before of the same inputs, but the result is not there any more
@@ -44,7 +44,7 @@ struct Reason {
 };
 std::string_view to_string(Reason::Kind kind);
 
-/// What changed between two make-ups of a step. Parts that follow from others (the digest of a whole selection whose
+/// The changes between two make-ups of a step. Parts that follow from others (the digest of a whole selection whose
 /// files are listed) are left out, and so are labels that begin with "about ". Own causes come first, then the base,
 /// then earlier steps.
 std::vector<Difference> differences(const std::vector<KeyPart>& before, const std::vector<KeyPart>& now);

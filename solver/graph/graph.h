@@ -42,7 +42,7 @@ class Graph {
 
   const Vertex& operator[](VertexId id) const { return vertices_[id]; }
   std::size_t size() const { return vertices_.size(); }
-  /// Vertices that `targets` reach, ascending, so inputs come before what reads them. A target may be kNoInput.
+  /// Vertices that `targets` reach, ascending, so inputs come before their readers. A target may be kNoInput.
   std::vector<VertexId> reachable(const std::vector<VertexId>& targets) const;
   /// Vertices that read `id`, for every vertex.
   std::vector<std::vector<VertexId>> dependents() const;

@@ -34,7 +34,7 @@ void for_each_edge(const Graph& graph, const std::vector<VertexId>& ids, const E
   }
 }
 
-/// Input 0, the root a step works on, is a solid line; what it reads besides is dashed.
+/// Input 0, the root a step works on, is a solid line; other inputs are dashed.
 std::string format_dot(const Graph& graph, const std::vector<VertexId>& ids) {
   std::string out = "digraph build {\n  rankdir=LR;\n  node [shape=box];\n";
   for (const VertexId id : ids) {

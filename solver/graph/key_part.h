@@ -7,8 +7,8 @@
 namespace cbuild::solver {
 
 /// One line of a key's make-up, kept with the record so that a miss can be explained by its first difference. The first
-/// word of a label says what the rest is about: "command", "argument NAME", "path src/main.c", "base 0", "step 1" and
-/// so on. A value that may be confidential is a digest.
+/// word of a label names the kind of the rest: "command", "argument NAME", "path src/main.c", "base 0", "step 1" and so
+/// on. A value that may be confidential is a digest.
 struct KeyPart {
   std::string label, value;
   bool operator==(const KeyPart&) const = default;

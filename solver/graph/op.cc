@@ -138,7 +138,7 @@ void CanonicalFields::secret_id(const std::string& id, const std::string& value_
   writer_.text(cat(id, value_hash.empty() ? std::string() : cat('\0', value_hash)));
 }
 
-/// A plain source counts by its last name: that is what arrives. Wildcards and --parents may let more of the path
+/// A plain source counts by its last name, the only part that arrives. Wildcards and --parents may let more of the path
 /// arrive.
 void CanonicalFields::copied(int input, const std::vector<std::string>& sources, const std::string& destination,
                              bool parents) {

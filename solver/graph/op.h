@@ -12,7 +12,7 @@
 #include "base/digest.h"
 #include "base/process_values.h"
 
-/// What a build is made of, as values. An Op says what to do with its inputs; where the inputs come from is the graph's
+/// The work of a build, as values. An Op is the action on its inputs; where the inputs come from is the graph's
 /// business, and names, labels and places are the vertex's.
 namespace cbuild::solver {
 
@@ -26,7 +26,8 @@ struct ImageSource {
   bool operator==(const ImageSource&) const = default;
 };
 
-/// A directory of this machine, read in place. Never hit by definition: what an op reads from it enters the op's keys.
+/// A directory of this machine, read in place. Never hit by definition: the content that an op reads from it enters the
+/// op's keys.
 struct LocalSource {
   std::string name;                 ///< "context" or the name of a named context
   std::string path;                 ///< absolute
@@ -104,8 +105,8 @@ struct InlineFile {
   std::uint32_t mode = 0755;
   bool operator==(const InlineFile&) const = default;
 };
-/// Runs a command on input 0 as the root. All of it is in the key; what is not is in ExecSettings. A field is added to
-/// the list in op_fields.h too, which the compiler demands.
+/// Runs a command on input 0 as the root. All of it is in the key; settings that are not are in ExecSettings. A field
+/// is added to the list in op_fields.h too, which the compiler demands.
 struct ExecOp {
   std::vector<std::string> argv, environment;
   std::string working_dir = "/", user;
@@ -116,12 +117,12 @@ struct ExecOp {
   bool insecure = false;
   std::vector<std::string> devices;
   std::string hostname;
-  std::vector<std::string> host_names;  ///< that the command can look up besides, see ExecSettings::extra_hosts
+  std::vector<std::string> host_names;  ///< that the command can look up in addition, see ExecSettings::extra_hosts
 
   bool operator==(const ExecOp&) const = default;
 };
 
-/// How a command is run: nothing here changes what a cache may tell apart. It is on the vertex, next to the op.
+/// How a command is run: nothing here counts for a cache. It is on the vertex, next to the op.
 struct ExecSettings {
   std::vector<std::string> argument_names;       ///< in ExecOp::environment by ARG; for explanations
   std::vector<std::string> unkeyed_environment;  ///< "NAME=value" of ARGs that the command cannot be seen to use
@@ -147,7 +148,7 @@ struct CopyAction {
   bool parents = false;
   bool unpack = false;                  ///< extract archives (ADD)
   bool required = true;                 ///< a source without wildcard must exist
-  std::optional<std::int64_t> mtime_s;  ///< set on what it creates (SOURCE_DATE_EPOCH)
+  std::optional<std::int64_t> mtime_s;  ///< set on entries that it creates (SOURCE_DATE_EPOCH)
 
   bool operator==(const CopyAction&) const = default;
 };
@@ -157,7 +158,7 @@ struct MakeFileAction {
   std::string chown, chmod;
   bool operator==(const MakeFileAction&) const = default;
 };
-/// mkdir -p; owner and mode only for what it creates.
+/// mkdir -p; owner and mode only for directories that it creates.
 struct MakeDirAction {
   std::string path;
   std::uint32_t mode = 0755;
@@ -179,20 +180,20 @@ struct FileOp {
 struct MergeOp {
   bool operator==(const MergeOp&) const = default;
 };
-/// What input 1 changes against input 0.
+/// The changes of input 1 against input 0.
 struct DiffOp {
   bool operator==(const DiffOp&) const = default;
 };
 
 using Op = std::variant<ImageSource, LocalSource, GitSource, HttpSource, ExecOp, FileOp, MergeOp, DiffOp>;
 
-/// Canonical bytes of what a cache must tell apart. Where an op reads only a part of an input, the place of that part
-/// is not here but in its selector: a moved directory changes keys made of places (definition keys), not those made of
-/// content.
+/// Canonical bytes of the fields that a cache must tell apart. Where an op reads only a part of an input, the place of
+/// that part is not here but in its selector: a moved directory changes keys made of places (definition keys), not
+/// those made of content.
 std::string canonical(const Op& op);
 bool is_source(const Op& op);
 
-/// What an op reads of one input.
+/// The part of one input that an op reads.
 struct Selector {
   enum class Kind {
     whole,  ///< the result itself; its identity is the key

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// What is in the canonical bytes of an op and what is not: a cache is right only if this is.
+// Which fields are in the canonical bytes of an op and which are not: a cache is right only if this is.
 #include "solver/graph/op.h"
 
 #include <doctest/doctest.h>

@@ -12,7 +12,7 @@
 #include "solver/graph/op.h"
 #include "solver/graph/op_paths.h"
 
-// What each op reads of each input. Where one input is read by several actions or mounts, the selector covers
+// The part of each input that each op reads. Where one input is read by several actions or mounts, the selector covers
 // them all: an exclusion, or a property the op overrides, counts only if it does for every reader.
 namespace cbuild::solver {
 

@@ -8,8 +8,8 @@
 
 namespace cbuild::solver {
 
-/// What makes two steps of different builds "the same step" for an explanation: stage, kind and the instruction as
-/// written, before variables are put in.
+/// The identity of a step across builds, for an explanation: stage, kind and the instruction as written, before
+/// variables are put in.
 std::string step_identity(const Vertex& vertex);
 /// The stage and kind in front of an identity.
 std::string_view identity_scope(std::string_view identity);

@@ -36,13 +36,13 @@ struct PackedCopies {
   std::unordered_set<VertexId> vertices;
 };
 
-/// What the ops of one build share. What some ops need and not every build has is an optional part; an op whose part is
+/// Shared by the ops of one build. A part that some ops need and not every build has is optional; an op whose part is
 /// missing fails, and says so.
 struct BuildServices {
   cache::Store& store;
   ProgressSink& progress;
   const CancelSource& cancel;
-  cache::BlobFetcher fetch_blob = nullptr;  ///< empty: what is not in the store cannot be fetched
+  cache::BlobFetcher fetch_blob = nullptr;  ///< empty: blobs that are not in the store cannot be fetched
   std::optional<NetworkAccess> network = {};
   std::optional<CommandServices> commands = {};
   std::optional<PackedCopies> packed = {};

@@ -19,9 +19,9 @@ struct StepContext;
 /// How one attempt to run a command ended.
 struct ExecEnd {
   sandbox::Exit exit;
-  std::string hint;  ///< what the user can do about a command that could not be started here; may be empty
-  /// What it changed in its root, as an overlay's upper directory; a backend elsewhere unpacks its layer into one.
-  /// Always there if the exit code is 0 and there is no set-up error.
+  std::string hint;  ///< advice about a command that could not be started here; may be empty
+  /// Its changes to its root, as an overlay's upper directory; a backend elsewhere unpacks its layer into one. Always
+  /// there if the exit code is 0 and there is no set-up error.
   std::optional<cache::Staging> changes;
 };
 
@@ -40,8 +40,8 @@ class ExecBackend {
  public:
   virtual ~ExecBackend() = default;
   /// Runs the ExecOp of `request`, whose vertex lives as long as the build. May block while its inputs are fetched.
-  /// Throws Error, and then done() is not called, for what the step asks for and cannot get. stop() of what is
-  /// returned ends the command, and its exit then says that it was cancelled.
+  /// Throws Error, and then done() is not called, for a request of the step that cannot be met. stop() of the returned
+  /// handle ends the command, and its exit then says that it was cancelled.
   virtual std::shared_ptr<sandbox::RunningStep> start(const ExecuteRequest& request, ExecCallbacks callbacks) = 0;
 };
 

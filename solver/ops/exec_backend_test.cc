@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// What every way of running commands has to keep to, tried on each of them.
+// The rules of every ExecBackend, tried on each of them.
 #include "solver/ops/exec_backend.h"
 
 #include <doctest/doctest.h>
@@ -48,7 +48,7 @@ void expect_of_local(World& world, std::deque<ScriptedCommand> commands) {
 
 constexpr Way kWays[] = {{"fake", expect_of_fake}, {"local", expect_of_local}};
 
-/// What came of one attempt.
+/// The end of one attempt.
 struct Attempt {
   std::string output;
   std::promise<ExecEnd> promise;

@@ -67,7 +67,7 @@ void set_variable(std::vector<std::string>& environment, const std::string& entr
   environment.push_back(entry);
 }
 
-/// What a file leaves open is as the machine's node has it.
+/// Fields that a file leaves open are taken from the machine's node.
 sandbox::DeviceNode complete(sandbox::DeviceNode node) {
   if (node.type == 'p' || (node.type != '\0' && (node.major != 0 || node.minor != 0))) return node;
   const std::string& path = node.host_path.empty() ? node.path : node.host_path;

@@ -19,7 +19,7 @@ struct DeviceRequest {
   bool required = false;
 };
 
-/// What --allow says of devices.
+/// The devices that --allow grants.
 struct DeviceGrants {
   bool all = false;
   std::vector<std::string> names;              ///< as requests: by name, kind, wildcard or class
@@ -30,7 +30,7 @@ struct DeviceGrants {
 /// unknown keys.
 DeviceGrants parse_device_grants(const std::vector<std::string>& allow);
 
-/// Qualified names of what `requests` mean. Throws Error{not_found} for a required device that is not there and
+/// Qualified names of the devices of `requests`. Throws Error{not_found} for a required device that is not there and
 /// Error{denied} for one that neither --allow nor its own file permits.
 std::vector<std::string> granted_devices(const std::vector<DeviceRequest>& requests, const DeviceGrants& grants,
                                          const sandbox::cdi::Registry& registry);

@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 //
 // The mounts of a RUN: from values of the op to descriptors that the sandbox mounts. Everything is opened here, before
-// the step starts, because a descriptor cannot be redirected by what a step writes. Cache mounts come first and in one
-// order, so that two steps with several locked caches never wait for each other. An empty cache mount is filled from
-// `from`, or from a remote cache that has its content.
+// the step starts, because a descriptor cannot be redirected by files that a step writes. Cache mounts come first and
+// in one order, so that two steps with several locked caches never wait for each other. An empty cache mount is filled
+// from `from`, or from a remote cache that has its content.
 #include "solver/ops/exec_mounts.h"
 
 #include <fcntl.h>
@@ -103,7 +103,7 @@ Result MountBuilder::input_result(int input, const std::string& path) {
 }
 
 void MountBuilder::operator()(const BindMount& bind) {
-  // The snapshot has what a link leads to, not the link.
+  // The snapshot has the file that a link leads to, not the link.
   const LocalSource* local = local_source(bind.input);
   const std::string path = local ? context_.local_path(*local, bind.source) : relative(bind.source);
   const Result from = input_result(bind.input, path);
@@ -142,7 +142,7 @@ Result MountBuilder::cache_content(const CacheMount& cache) {
   return cache.input < 0 ? Result{} : input_result(cache.input, "");
 }
 
-/// What tells caches of one id apart: content to begin with, else owner and mode.
+/// The part of a name that tells caches of one id apart: content to begin with, else owner and mode.
 Digest MountBuilder::cache_base(const CacheMount& cache) {
   const Result from = cache_content(cache);
   CanonicalWriter base;
@@ -153,7 +153,7 @@ Digest MountBuilder::cache_base(const CacheMount& cache) {
 
 std::string MountBuilder::cache_name(const CacheMount& cache) { return cat(cache.id, '\n', cache_base(cache).hex()); }
 
-/// A step that must not use what was cached begins with empty cache mounts, once in a build, and if nobody else uses
+/// A step that must not use cached content begins with empty cache mounts, once in a build, and if nobody else uses
 /// them.
 void MountBuilder::empty(const std::string& name, const CacheMount& cache) {
   {
@@ -219,7 +219,7 @@ void MountBuilder::fill(const Result& from, int directory) {
   write_tree(seed, directory, &context_.services.cancel);
 }
 
-/// The part of the cache that the mount shows. What is on the way there was written by steps: links stay inside.
+/// The part of the cache that the mount shows. The path to it was written by steps: links stay inside.
 int MountBuilder::cache_view(const CacheMount& cache) {
   const int directory = caches_.at(cache_name(cache));
   if (relative(cache.source).empty()) return directory;

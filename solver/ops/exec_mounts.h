@@ -12,7 +12,7 @@
 
 namespace cbuild::solver::ops {
 
-/// What a sandbox spec borrows: must outlive Runner::run(); the locks must outlive the command.
+/// Resources that a sandbox spec borrows: must outlive Runner::run(); the locks must outlive the command.
 struct ExecInputs {
   std::vector<std::vector<UniqueFd>> fds;
   std::vector<FileLock> locks;

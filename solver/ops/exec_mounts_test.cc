@@ -27,7 +27,7 @@ int mounted(const sandbox::Spec& spec, std::size_t index) {
 
 using RunStep = FakeRunner::Step;
 
-/// Sees what the first mount holds.
+/// Reads the content of the first mount.
 RunStep lists(std::vector<std::string>& seen) {
   return [&seen](const sandbox::Spec& spec, const sandbox::RunCallbacks&) {
     seen = sys::list_dir(mounted(spec, 0));

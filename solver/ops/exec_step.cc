@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
 // The life of one RUN: an attempt by the backend, wait without holding a thread, another attempt or a failure in words,
-// else the layer of what the command changed. Its identity is computed here from the changes alone, so it is the same
+// else the layer of the command's changes. Its identity is computed here from the changes alone, so it is the same
 // however the command was run.
 #include "solver/ops/exec_step.h"
 

@@ -16,7 +16,7 @@
 
 namespace cbuild::solver::ops {
 
-/// What the commands of one build share.
+/// Shared by the commands of one build.
 struct ExecServices {
   StepContext& context;
   ExecBackend& backend;

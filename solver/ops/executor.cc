@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Gives each op to what carries it out. Copies, sources, merges and differences are done here at once, on the thread of
-// the caller if all they read is on this machine, else on one that may wait; a command (exec_step.cc) is started and
-// its completion comes from the backend. What steps share is in step_context.h.
+// Gives each op to the code that carries it out. Copies, sources, merges and differences are done here at once, on the
+// thread of the caller if all they read is on this machine, else on one that may wait; a command (exec_step.cc) is
+// started and its completion comes from the backend. The state that steps share is in step_context.h.
 #include "solver/ops/executor.h"
 
 #include <algorithm>
@@ -26,7 +26,7 @@
 namespace cbuild::solver::ops {
 namespace {
 
-/// Opens what a file op copies from; owns the views.
+/// Opens the sources of a file op; owns the views.
 struct OpenedSources {
   std::vector<std::unique_ptr<cache::TreeView>> views;
   std::vector<CopySource> sources;
@@ -51,7 +51,7 @@ OpenedSources open_sources(StepContext& context, const ExecuteRequest& request) 
   return opened;
 }
 
-/// A layer's archive says nothing of the root, so what has to keep an unusual one needs a tree.
+/// A layer's archive says nothing of the root, so a layer that has to keep an unusual one needs a tree.
 bool has_plain_root(const cache::TreeView* base) {
   const auto root = base == nullptr ? std::nullopt : base->lookup("");
   return !root || ((root->st.st_mode & 07777) == 0755 && root->st.st_uid == 0 && root->st.st_gid == 0);
@@ -66,7 +66,7 @@ Result run_file_op(StepContext& context, const ExecuteRequest& request, const Fi
   const OpenedSources opened = open_sources(context, request);
   const PlannedTree plan =
       plan_file_actions(op, view ? &*view : nullptr, opened.sources, store, &context.services.cancel);
-  // A copy is a function of its key, so its identity is the key: no need to look at what it made.
+  // A copy is a function of its key, so its identity is the key: no need to look at the files.
   const Digest identity = CanonicalWriter().tag('f').digest(request.key).hash();
   const std::optional<PackedCopies>& packed = context.services.packed;
   if (packed && packed->vertices.contains(request.id) && has_plain_root(view ? &*view : nullptr))
@@ -164,7 +164,7 @@ struct StoreExecutor::Impl {
   Outcome run(const ExecuteRequest& request);
   void start_exec(const ExecuteRequest& request, Completion done);
 
-  std::mutex digest_mutex;  // guards what local trees learn
+  std::mutex digest_mutex;  // guards the digests that local trees cache
   std::mutex mutex;         // guards running and cancelled
   std::vector<std::weak_ptr<ExecStep>> running;
   bool cancelled = false;
@@ -251,8 +251,8 @@ void StoreExecutor::execute(const ExecuteRequest& request, Completion done) {
     else
       done(impl.run(request));
   };
-  // What may have to be downloaded, or to wait for the network or a lock, does so on a thread of its own, never on a
-  // TBB worker.
+  // Work that may have to wait for a download, the network or a lock does so on a thread of its own, never on a TBB
+  // worker.
   const bool at_hand = !may_wait_for_lock(request.vertex->op) &&
                        std::all_of(request.inputs.begin(), request.inputs.end(),
                                    [&](const Result& input) { return impl.context.is_materialized(input.id); });

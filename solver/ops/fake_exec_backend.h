@@ -17,7 +17,7 @@
 
 namespace cbuild::solver::ops::testing {
 
-/// What a command does when it is run.
+/// The effect of a command when it is run.
 struct ScriptedCommand {
   std::vector<std::string> output = {};
   std::map<std::string, std::string> files = {};  ///< path -> content, in its root
@@ -32,7 +32,7 @@ inline sandbox::Exit cancelled_exit() {
   return exit;
 }
 
-/// Does what it is told, in a thread a command, without any sandbox.
+/// Carries out the functions it is given, in a thread a command, without any sandbox.
 class FakeExecBackend final : public ExecBackend {
  public:
   explicit FakeExecBackend(cache::Store& store) : store_(store) {}

@@ -22,7 +22,7 @@
 namespace cbuild::solver::ops {
 namespace {
 
-/// An archive in a directory of its own: what it holds must meet symlinks and directories of the base by the same rules
+/// An archive in a directory of its own: its entries must meet symlinks and directories of the base by the same rules
 /// as a copy does.
 struct UnpackedArchive {
   explicit UnpackedArchive(cache::Staging at)
@@ -113,8 +113,8 @@ std::string FileActions::target_of(const CopyAction& copy, const cache::Selected
   return into ? child_path(destination, base_name(selected.as)) : destination;
 }
 
-/// --parents copies the pivot directory, or the root, with nothing in it but what was asked for: the directories on the
-/// way are copied as any nested directory is, and excludes are relative to the pivot.
+/// --parents copies the pivot directory, or the root, with nothing in it but the requested entries: the directories on
+/// the way are copied as any nested directory is, and excludes are relative to the pivot.
 void FileActions::copy_below_pivot(const cache::TreeView& tree, TreeCopier& copier, const CopyAction& copy,
                                    const cache::Selected& selected) {
   const std::size_t pivot = selected.as.find(cache::kPivot);

@@ -21,10 +21,10 @@ struct CopySource {
   bool local = false;                       ///< owners count as 0:0
 };
 
-/// What file actions make on top of `base` (null: empty root): nothing is written. `sources` by input index; entry 0 is
-/// unused; their trees have to live as long as the plan. Semantics: Dockerfile reference, COPY and ADD, as BuildKit's
-/// file op does them (docs/dockerfile-reference.md lists our differences). Throws Error{input} for what the instruction
-/// got wrong, {io} for the rest.
+/// The plan of file actions on top of `base` (null: empty root): nothing is written. `sources` by input index; entry 0
+/// is unused; their trees have to live as long as the plan. Semantics: Dockerfile reference, COPY and ADD, as
+/// BuildKit's file op does them (docs/dockerfile-reference.md lists our differences). Throws Error{input} for a mistake
+/// in the instruction, {io} for the rest.
 PlannedTree plan_file_actions(const FileOp& op, const cache::TreeView* base, const std::vector<CopySource>& sources,
                               cache::Store& store, const CancelSource* cancel);
 

@@ -21,7 +21,7 @@ using oci::layer::test::TreeMaker;
 
 namespace {
 
-/// Carries out a copy from a tree of its own onto a base, and shows what it wrote.
+/// Carries out a copy from a tree of its own onto a base, and shows the written entries.
 struct Copies {
   TempDir from = TempDir::in_tmp("cbuild-file-op-"), base = TempDir::in_tmp("cbuild-file-op-"),
           to = TempDir::in_tmp("cbuild-file-op-"), store_dir = TempDir::in_tmp("cbuild-file-op-");
@@ -38,7 +38,7 @@ struct Copies {
     write_tree(plan_file_actions(op, &base_view, {{}, {&source_view, nullptr, local}}, store, nullptr), to.fd(),
                nullptr);
   }
-  /// "d 755", "f 644" or "" for what is not there.
+  /// "d 755", "f 644" or "" if it is missing.
   std::string at(const std::string& path) const {
     const auto st = sys::try_stat_at(to.fd(), path);
     if (!st) return {};

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-// A checkout has a git directory of its own, which borrows the objects of the shared repository: what
-// submodules write into a configuration never outlives the checkout. A directory of the repository is walked
-// to by descriptor after the checkout, so that a symbolic link in its place leads nowhere.
+// A checkout has a git directory of its own, which borrows the objects of the shared repository: settings that
+// submodules write never outlive the checkout. A directory of the repository is walked to by descriptor after the
+// checkout, so that a symbolic link in its place leads nowhere.
 #include "solver/ops/git_checkout.h"
 
 #include <fcntl.h>
@@ -22,7 +22,7 @@ namespace {
 constexpr std::size_t kMaxShallow = 64u << 20;
 constexpr mode_t kOwnerBits = 0700;
 
-/// What git makes of any umask: 0644, 0755, and for its own objects 0444.
+/// The modes that git uses under any umask: 0644, 0755, and for its own objects 0444.
 mode_t settled_mode(const struct stat& st) {
   if (S_ISDIR(st.st_mode)) return 0755;
   const mode_t owner = st.st_mode & kOwnerBits;
@@ -152,7 +152,7 @@ class Checkout {
   const CheckoutOrigin& origin_;
   const GitSource& source_;
   cache::Staging& target_;
-  cache::Staging scratch_;  ///< for a git directory that does not stay, and for what is not wanted of the tree
+  cache::Staging scratch_;  ///< for a git directory that does not stay, and for unwanted parts of the tree
   const std::string subdir_;
   const bool keep_;
   GitProgram::Place place_;

@@ -16,7 +16,7 @@ struct CheckoutOrigin {
   cache::Store& store;
 };
 
-/// Under which name a bare repository keeps what a ref of the remote (or a commit) led to.
+/// The name under which a bare repository keeps the commit of a ref of the remote (or a commit itself).
 std::string kept_ref(const std::string& ref);
 
 /// Checks the commit of `source` out into `target`, with submodules, and takes the part that was asked for. Throws

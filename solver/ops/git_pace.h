@@ -24,7 +24,7 @@ class GitPace {
   /// unless this machine kept them from it: they computed, or waited for a disk. Knows nothing, and throws nothing,
   /// where /proc does not show them.
   void look(pid_t group);
-  /// look() with what it would have found; `read` by process.
+  /// look() with numbers given; `read` by process.
   void judge(const std::map<pid_t, std::uint64_t>& read, bool busy, Clock::time_point now);
 
  private:

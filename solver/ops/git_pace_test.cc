@@ -12,7 +12,7 @@ namespace {
 using std::chrono::milliseconds;
 using std::chrono::seconds;
 
-/// A pace of 10 bytes/s over 10 s that is told what happens.
+/// A pace of 10 bytes/s over 10 s that is told the numbers.
 struct TimedPace {
   GitPace::Clock::time_point now{};
   GitPace pace{seconds(10), 10, now};

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 // Runs git so that neither a repository nor the user's configuration can make it do more than fetch and check out:
 // configuration through the environment, which a repository cannot override, no prompts, no helpers, ssh without the
-// user's keys. Transfers that stall are ended (git_pace.h). What git says is sorted into errors with a hint, and
-// secrets are cut out of it.
+// user's keys. Transfers that stall are ended (git_pace.h). Git's messages are sorted into errors with a hint, and
+// secrets are cut out of them.
 #include "solver/ops/git_program.h"
 
 #include <algorithm>
@@ -19,7 +19,7 @@ namespace {
 constexpr std::chrono::hours kTimeout{6};
 constexpr std::size_t kMaxOutput = 16u << 20, kMostText = 1000;
 
-/// What holds for every command. A repository cannot change it: the environment beats its config file.
+/// Configuration of every command. A repository cannot change it: the environment beats its config file.
 const std::vector<std::pair<std::string, std::string>>& hardening() {
   static const std::vector<std::pair<std::string, std::string>> kTable = {
       {"advice.detachedHead", "false"},    {"core.fsmonitor", "false"},
@@ -58,7 +58,7 @@ constexpr int kGitWindows = 4;
 constexpr int kWatchedWindows = 5;
 constexpr const char* kOwnLimits[] = {"GIT_HTTP_LOW_SPEED_LIMIT", "GIT_HTTP_LOW_SPEED_TIME"};
 
-/// Of what git said, the lines that matter.
+/// The lines that matter of git's messages.
 std::string said(const CommandResult& result) {
   std::vector<std::string> lines;
   for (const std::string& line : split(result.err, '\n')) {

@@ -21,8 +21,8 @@ class GitProgram {
     std::string work_tree;  ///< also the working directory; empty: none
   };
 
-  /// What is slower than `limits` allow ends, over any transport (git_pace.h); the variables of git about slow
-  /// transfers beat them. ssh gives up on a host that does not answer.
+  /// A transfer that is slower than `limits` allow ends, over any transport (git_pace.h); the variables of git about
+  /// slow transfers beat them. ssh gives up on a host that does not answer.
   GitProgram(const CancelSource* cancel, const http::TransferLimits& limits);
 
   /// One more "key = value" for every command.
@@ -34,10 +34,10 @@ class GitProgram {
   /// and kept in the file `known_hosts`, and has to be the same from then on.
   void use_ssh(std::string agent_socket, std::string known_hosts);
 
-  /// Never throws for what git says; Error{not_found} with a hint when there is no git, {cancelled}, {io} at the
+  /// Never throws for an exit code of git; Error{not_found} with a hint when there is no git, {cancelled}, {io} at the
   /// timeout, {network} for a server that is too slow.
   CommandResult try_run(const std::vector<std::string>& arguments, const Place& place) const;
-  /// stdout; throws Error for an exit code other than 0, with what git said and no credential.
+  /// stdout; throws Error for an exit code other than 0, with git's message and no credential.
   std::string run(const std::vector<std::string>& arguments, const Place& place) const;
   /// The Error for a failed command: {denied} for authentication, {not_found}, {network}.
   [[noreturn]] void fail(const CommandResult& result, const std::string& doing) const;

@@ -45,7 +45,7 @@ void check_ref(const std::string& ref) {
     throw Error(ErrorCode::input, cat("invalid git ref ", go_quote(ref)));
 }
 
-/// What a store that was damaged, or a remote whose refs have changed places, makes git say.
+/// Messages of git about a damaged store, or about a remote whose refs have changed places.
 bool repository_is_broken(const CommandResult& result) {
   static constexpr std::string_view kSigns[] = {"not a git repository",
                                                 "bad object",

@@ -20,7 +20,7 @@ struct GitCommit {
   bool operator==(const GitCommit&) const = default;
 };
 
-/// What `git ls-remote --symref` printed about `ref` (empty: HEAD): a branch wins over a tag of that name, a full name
+/// The answer of `git ls-remote --symref` about `ref` (empty: HEAD): a branch wins over a tag of that name, a full name
 /// over both. nullopt when the ref is not there.
 std::optional<GitCommit> parse_ls_remote(std::string_view output, std::string_view ref);
 

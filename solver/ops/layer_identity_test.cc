@@ -21,7 +21,7 @@ using oci::layer::test::TreeMaker;
 
 namespace {
 
-/// All times are of the run: what differs is not when something was made.
+/// All times are of the run, so no difference comes from the time.
 const RunTimes kAnyTime{0, std::numeric_limits<std::int64_t>::max()};
 
 std::optional<Digest> identity_of(const std::function<void(TreeMaker&)>& make_tree, std::uint64_t max_bytes = 1000,
@@ -40,7 +40,7 @@ bool differ(const std::function<void(TreeMaker&)>& one, const std::function<void
 
 constexpr std::int64_t kSecond = 1'000'000'000;
 
-/// Identity of what a step makes that runs now.
+/// Identity of the changes of a step that runs now.
 Digest identity_now(const std::function<void(TreeMaker&)>& make_tree, const cache::TreeView* base = nullptr) {
   const TempDir tree = TempDir::in_tmp("cbuild-identity-");
   const std::int64_t began = sys::now_ns();

@@ -2,7 +2,7 @@
 //
 // Runs a command in a sandbox of this machine: the layers of its root become the lower directories of an overlay, its
 // mounts are opened (exec_mounts.cc), a new tree of the store takes the changes. Descriptors and locks live until the
-// command has ended. A command's own cost should be all one sees: what is ours here is a few milliseconds.
+// command has ended. A command's own cost should be all one sees: our part is a few milliseconds.
 #include "solver/ops/local_exec.h"
 
 #include <fcntl.h>

@@ -11,7 +11,7 @@
 
 namespace cbuild::solver::ops {
 
-/// What the commands of one build on this machine share.
+/// Shared by the commands of one build on this machine.
 struct LocalExecState {
   StepContext& context;
   const LocalExecSettings settings;

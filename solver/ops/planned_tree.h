@@ -17,7 +17,7 @@
 
 namespace cbuild::solver::ops {
 
-/// Owner to give to what is created.
+/// Owner of new entries.
 struct Ownership {
   uid_t uid = 0;
   gid_t gid = 0;
@@ -48,17 +48,17 @@ struct PlannedNode {
   std::map<std::string, PlannedNode> children;    ///< of a directory
 };
 
-/// The changes that file actions make to a root: a read-only base below, what is planned above it. Nothing is on disk
-/// until it is written (write_tree.h) or packed (planned_walk.h). What the base holds on the way is taken up as a
-/// directory with its metadata, so that the plan alone is the layer. Overlay rules are kept: a planned name hides the
-/// same name below, except two directories, which merge.
+/// The changes that file actions make to a root: a read-only base below, the plan above it. Nothing is on disk until it
+/// is written (write_tree.h) or packed (planned_walk.h). A directory of the base on the way is adopted as a directory
+/// with its metadata, so that the plan alone is the layer. Overlay rules are kept: a planned name hides the same name
+/// below, except two directories, which merge.
 class PlannedTree {
  public:
   /// `base` may be null for an empty root; it is borrowed.
   explicit PlannedTree(const cache::TreeView* base) : base_(base) {}
 
   enum class Kind { missing, directory, symlink, other };
-  /// What the merged view has at a clean relative path, no symlink followed.
+  /// The kind of the entry that the merged view has at a clean relative path, no symlink followed.
   Kind kind(const std::string& path) const;
   /// Follows symlinks in every part, the last one too; missing last parts stay as they are. "" is the root.
   std::string resolve(const std::string& path) const;

@@ -52,7 +52,7 @@ std::string packed_from_disk(const TempDir& tree) {
   return blobs.content(oci::layer::pack_layer(tree.fd(), blobs, plain()).descriptor.digest);
 }
 
-/// The rules of the test in one place: what is packed straight is what is packed once it is written.
+/// The rules of the test in one place: a plan packed straight is the same layer as one that is written first.
 void check_same_layer(Trees& trees, const FileOp& op, const cache::TreeView* base, bool local = false) {
   const cache::TreeView source = cache::TreeView::of_directory(trees.source.fd());
   const PlannedTree plan = plan_file_actions(op, base, {{}, {&source, nullptr, local}}, trees.store, nullptr);
@@ -165,7 +165,7 @@ TEST_CASE("the merged view of base and plan") {
   plan.add("d/l", link);
   CHECK(plan.kind("d/l") == Kind::symlink);
   CHECK(plan.resolve("d/l") == "file");
-  CHECK(plan.kind("d/l/x") == Kind::missing);  // hidden by what is planned
+  CHECK(plan.kind("d/l/x") == Kind::missing);  // hidden by the plan
   plan.replace_by_directory("d/l");
   CHECK(plan.kind("d/l") == Kind::directory);
   plan.clear("d/l");

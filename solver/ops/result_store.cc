@@ -56,8 +56,8 @@ std::unique_ptr<Claim> CacheResultStore::wait_claim(const Digest& key, const std
   return lock ? std::make_unique<LockClaim>(std::move(*lock)) : nullptr;
 }
 
-/// What was built before and is most like `wanted`: the same instruction, else what this Dockerfile had in its place. A
-/// step of another Dockerfile counts only if it was mostly the same.
+/// The step built before that is most like `wanted`: the same instruction, else the one that this Dockerfile had in its
+/// place. A step of another Dockerfile counts only if it was mostly the same.
 std::optional<CacheResultStore::Relative> CacheResultStore::nearest(const Publication& wanted) {
   std::optional<Relative> best;
   for (const cache::Record& record : cache::newest_of_step(store_, wanted.step, kCandidates)) {

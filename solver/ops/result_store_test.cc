@@ -71,7 +71,7 @@ TEST_CASE("a record whose chain is gone is a miss, and the miss says so") {
   results.publish(publication);
   REQUIRE(results.find(sha256("key")));
   sys::remove_all_at(AT_FDCWD, world.store.tree_path(world.store.chain(made.id)->layer));
-  CHECK_THROWS(world.store.open_tree(world.store.chain(made.id)->layer));  // forgets what depends on it
+  CHECK_THROWS(world.store.open_tree(world.store.chain(made.id)->layer));  // forgets all that depends on it
   CHECK_FALSE(results.find(sha256("key")));
 }
 

@@ -17,7 +17,7 @@ namespace cbuild::solver::ops {
 /// A mount target, and whether it is a directory.
 using MountTarget = std::pair<std::string, bool>;
 
-/// What an extra layer above `root` must hold so that every target exists in the merged view: missing targets with
+/// The entries of an extra layer above `root`, so that every target exists in the merged view: missing targets with
 /// their missing parents (0755 root), and the existing parents of those with their own metadata, so that the merged
 /// directory looks unchanged. Targets below another target are left out; they lie inside its mount. Sorted, parents
 /// first.

@@ -14,12 +14,12 @@
 
 namespace cbuild::solver::ops {
 
-/// What all kinds of remote sources need of a build.
+/// The parts of a build that all kinds of remote sources need.
 struct SourceAccess {
   cache::Store& store;
   ProgressSink* progress = nullptr;
   const CancelSource* cancel = nullptr;
-  std::function<TaskId()> next_task;  ///< ids for what progress shows; needed with `progress`
+  std::function<TaskId()> next_task;  ///< ids of tasks for the progress output; needed with `progress`
   /// The value of a secret the user offered; nullopt if there is none of that id.
   std::function<std::optional<std::string>(const std::string& id)> secret;
   std::string ssh_agent = {};  ///< socket of the agent "default"; empty: none

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Layers in and out: what a step reads is brought to disk once in a build, what it made becomes a layer on its base.
+// Layers in and out: the inputs of a step are brought to disk once in a build, its changes become a layer on its base.
 #include "solver/ops/step_context.h"
 
 #include "base/path_pattern.h"

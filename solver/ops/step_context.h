@@ -13,7 +13,7 @@
 
 namespace cbuild::solver::ops {
 
-/// What the steps of one build share; made once by StoreExecutor. Thread-safe.
+/// Shared by the steps of one build; made once by StoreExecutor. Thread-safe.
 struct StepContext {
   const Graph& graph;
   BuildServices services;
@@ -21,7 +21,7 @@ struct StepContext {
   std::mutex materialized_mutex;
   std::unordered_set<Digest> materialized;  ///< chains known to have all their trees
   WorkPool pool{16};                        ///< last: its threads use all above
-  WorkPool finishers{16};                   ///< for what frees the locks that work in `pool` may wait for
+  WorkPool finishers{16};                   ///< for work that frees the locks that work in `pool` may wait for
 
   StepContext(const Graph& solved, BuildServices given);
 
@@ -33,11 +33,11 @@ struct StepContext {
   /// Publishes a finished tree as a layer on `parent`.
   Result add_layer(const Digest& parent, cache::Staging staging, const Digest& identity,
                    const std::string& description);
-  /// Packs what is planned with `packer` into a layer on `parent` that has no tree.
+  /// Packs the plan with `packer` into a layer on `parent` that has no tree.
   Result add_packed(cache::Packer& packer, const Digest& parent, const PlannedTree& plan, const Digest& identity,
                     const std::string& description);
-  /// What a bind mount or a copy reads from a local directory, as a layer of its own: owned by root, without what is
-  /// ignored. `path` has no links on the way (local_path()).
+  /// The selection of a bind mount or a copy from a local directory, as a layer of its own: owned by root, without
+  /// ignored files. `path` has no links on the way (local_path()).
   Result local_snapshot(const LocalSource& source, const std::string& path);
   /// Where a path of a local directory leads, links followed; throws Error{not_found}.
   std::string local_path(const LocalSource& source, const std::string& path);

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-// What a command prints has no bound, what is made of it has. Two views are cut from the same bytes: the one that is
-// shown goes by BuildKit's rules (size, average rate, and at the end the last 256 KiB of what was not shown); the one
-// on disk has the first bytes as they come and the last ones from memory when the step is over.
+// The output of a command has no bound, its log and its display have. Two views are cut from the same bytes: the one
+// that is shown goes by BuildKit's rules (size, average rate, and at the end the last 256 KiB of the part that was not
+// shown); the one on disk has the first bytes as they come and the last ones from memory when the step is over.
 #include "solver/ops/step_log.h"
 
 #include <algorithm>
@@ -92,7 +92,7 @@ std::size_t StreamClip::admit(std::string_view data, std::int64_t now_ns) {
     }
   }
   const std::int64_t shown = allowed == LogLimits::kNone ? size : std::clamp<std::int64_t>(allowed - before, 0, size);
-  if (shown > 0) rest_.take();  // what is shown again is not continued by what was before it
+  if (shown > 0) rest_.take();  // output that is shown again does not continue the part before it
   rest_.append(data.substr(static_cast<std::size_t>(shown)));
   return static_cast<std::size_t>(shown);
 }

@@ -18,7 +18,7 @@ class TailBuffer {
  public:
   explicit TailBuffer(std::size_t capacity) : capacity_(capacity) {}
   void append(std::string_view data);
-  /// What it holds, in order; it is empty afterwards.
+  /// Its bytes, in order; it is empty afterwards.
   std::string take();
   /// All that was appended since it was last empty.
   std::uint64_t total() const { return total_; }
@@ -29,7 +29,7 @@ class TailBuffer {
   std::string data_;
 };
 
-/// Bounds of what a step prints. What is shown counts for each of its two streams.
+/// Bounds of the output of a step, for each of its two streams.
 struct LogLimits {
   static constexpr std::int64_t kNone = -1;
   std::int64_t shown_bytes = 2 << 20, shown_bytes_per_second = 200 << 10;
@@ -39,8 +39,8 @@ struct LogLimits {
 /// texts than a number of 32 bits count as not set, as they do for BuildKit.
 LogLimits log_limits_of(const char* max_size, const char* max_speed);
 
-/// Which part of a stream is shown. All that was printed counts, also what was not shown: a stream that is over its
-/// rate is shown again when its average has come down.
+/// Which part of a stream is shown. All output counts, also the part that was not shown: a stream that is over its rate
+/// is shown again when its average has come down.
 class StreamClip {
  public:
   enum class Reason : std::uint8_t { size, speed };
@@ -50,7 +50,7 @@ class StreamClip {
   std::size_t admit(std::string_view data, std::int64_t now_ns);
   /// Why something was not shown.
   Reason reason() const { return reason_; }
-  /// The end of what was not shown since something last was; to be shown when the stream has ended.
+  /// The end of the output since something was last shown; to be shown when the stream has ended.
   std::string rest() { return rest_.take(); }
 
  private:
@@ -62,7 +62,7 @@ class StreamClip {
   TailBuffer rest_{kRest};
 };
 
-/// What one step prints: shown clipped, and kept on disk as its head and its tail with a line about what was left out
+/// The output of one step: shown clipped, and kept on disk as its head and its tail with a line about the part left out
 /// between them. Memory and disk are bounded whatever comes. Not thread-safe.
 class StepLog {
  public:
@@ -76,7 +76,7 @@ class StepLog {
   StepLog& operator=(const StepLog&) = delete;
 
   void write(LogStream stream, std::string_view data, std::int64_t now_ns);
-  /// Shows the end of what was not shown and completes the file. To be called once; write() is over then.
+  /// Shows the end of the part that was not shown and completes the file. To be called once; write() is over then.
   void close();
   /// Whether there is a file.
   bool is_kept() const { return kept_; }

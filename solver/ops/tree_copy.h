@@ -26,14 +26,14 @@ struct CopyRules {
   std::optional<std::int64_t> mtime_ns;       ///< nullopt: keep the source's
   const PathPatternList* ignore = nullptr;    ///< of the source root (a local context's ignore file)
   const PathPatternList* excludes = nullptr;  ///< relative to the copied directory
-  /// Rules of archives: an entry replaces what is there, a directory merges with a directory; one that is not among
+  /// Rules of archives: an entry replaces an existing one, a directory merges with a directory; one that is not among
   /// these is only on the way to an entry and goes where a symlink in its place points. Borrowed.
   const std::set<std::string>* archive_directories = nullptr;
   const CancelSource* cancel = nullptr;
 };
 
 /// Plans the copy of parts of one tree: files, directories, symlinks, devices, FIFOs; sockets become empty files; hard
-/// links among what one copier copies survive.
+/// links among the files of one copier survive.
 class TreeCopier {
  public:
   /// `source` has to live as long as the plan.
@@ -45,7 +45,7 @@ class TreeCopier {
   /// given the source's mode and owner again; an existing top one keeps its own but gets the source's time. `fresh`:
   /// nothing was at `to` before, planned or below, so that no name in it needs to be made free.
   void copy_contents(const std::string& from, const std::string& to, bool fresh = false);
-  /// What lies at `real`, asked for as `path` below directory `top`, to `path` below `to`. The directories between are
+  /// The entry at `real`, asked for as `path` below directory `top`, to `path` below `to`. The directories between are
   /// copied too, each with its own metadata and without its content; the rules' excludes are relative to `top`.
   void copy_below(const std::string& top, const std::string& path, const std::string& real, const std::string& to);
 

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// A URL is pinned to its content before the build: a conditional GET with the validators of what it gave before, so
-// that an unchanged file moves no byte. For each URL the latest contents are remembered as metadata of the source in
-// the store; the content itself is a blob, which gc may take, and is then fetched again and compared.
+// A URL is pinned to its content before the build: a conditional GET with the validators of its earlier answer, so that
+// an unchanged file moves no byte. For each URL the latest contents are remembered as metadata of the source in the
+// store; the content itself is a blob, which gc may take, and is then fetched again and compared.
 #include "solver/ops/url_source.h"
 
 #include <fcntl.h>
@@ -131,7 +131,7 @@ void UrlSources::Impl::remember(const std::string& url, const Known& now, std::v
   cache::write_source_metadata(access.store, url_key(url), to_text(before));
 }
 
-/// http::Secrets first; what stands in the URL itself is the same as any client makes of it.
+/// http::Secrets first; an account in the URL itself means the same as for any client.
 std::string UrlSources::Impl::authorization(const std::string& url) const {
   const std::string host = host_of(url, false);
   if (access.secret) {

@@ -14,7 +14,7 @@
 
 namespace cbuild::solver::ops {
 
-/// What a URL gives now.
+/// The present content of a URL.
 struct UrlContent {
   Digest content;
   std::optional<std::int64_t> last_modified_s;
@@ -22,7 +22,7 @@ struct UrlContent {
   bool operator==(const UrlContent&) const = default;
 };
 
-/// Files by URL. Their content lies in the store's blobs; what a server said about it is remembered, so that an
+/// Files by URL. Their content lies in the store's blobs; the server's validators of it are remembered, so that an
 /// unchanged file is asked about (conditional GET, RFC 9110, 13) but not moved again. Thread-safe.
 class UrlSources {
  public:
@@ -30,7 +30,7 @@ class UrlSources {
   ~UrlSources();
 
   /// The current content. Asked once per build. Where the URL is known to have given `expected` there is no request at
-  /// all. Throws what http::Downloader::get() throws, and Error{input} for what is not an http URL.
+  /// all. Throws as http::Downloader::get() does, and Error{input} for text that is not an http URL.
   UrlContent pin(const std::string& url, const Digest& expected);
   /// Brings `content` into the store's blobs, if it is not there. Throws Error{corrupt} when the URL gives something
   /// else now.
@@ -44,7 +44,7 @@ class UrlSources {
   std::unique_ptr<Impl> impl_;
 };
 
-/// The tree of an HttpSource, in `tree_fd`: one file (0600, root), or what the archive holds. The content is in the
+/// The tree of an HttpSource, in `tree_fd`: one file (0600, root), or the entries of the archive. The content is in the
 /// store.
 void make_url_tree(cache::Store& store, const HttpSource& source, int tree_fd, const CancelSource* cancel);
 

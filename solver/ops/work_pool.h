@@ -12,7 +12,7 @@ namespace cbuild::solver::ops {
 
 /// Threads for work that waits (downloads, lock polls, the end of a step), so that no TBB worker does. Started one by
 /// one when there is work and none idle, up to a limit, and fewer where the system has no more; the destructor runs
-/// what is queued, then joins.
+/// queued work, then joins.
 class WorkPool {
  public:
   explicit WorkPool(unsigned max_threads) : max_threads_(max_threads) {}

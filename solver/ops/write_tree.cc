@@ -53,7 +53,7 @@ class TreeWriter {
     write_items();
     for (const auto& [existing, name] : links_)
       if (linkat(root_, existing.c_str(), root_, name.c_str(), 0) != 0) throw_errno(errno, cat("link /", name));
-    // Deepest first: to set a time is not a change of what is above.
+    // Deepest first: setting a time does not change the directory above.
     for (std::size_t i = directories_.size(); --i > 0;) finish_directory(directories_[i]);
     if (tree_.sets_root_mtime()) set_mtime(root_, ".", tree_.root().mtime);
   }

@@ -6,8 +6,8 @@
 
 namespace cbuild::solver::ops {
 
-/// Writes what is planned into the empty directory `root` (borrowed, left as it is but for a planned time): data,
-/// owners, modes, times, xattrs; holes stay holes. Throws Error, also for what this process may not make.
+/// Writes the plan into the empty directory `root` (borrowed, left as it is but for a planned time): data, owners,
+/// modes, times, xattrs; holes stay holes. Throws Error, also for an entry that this process may not make.
 void write_tree(const PlannedTree& tree, int root, const CancelSource* cancel);
 
 }  // namespace cbuild::solver::ops
