@@ -4,7 +4,6 @@
 #include "oci/layer/extract.h"
 
 #include <fcntl.h>
-#include <limits.h>
 #include <sys/sysmacros.h>
 #include <sys/xattr.h>
 #include <unistd.h>
@@ -15,7 +14,7 @@
 #include "base/owner.h"
 #include "base/sys.h"
 #include "base/text.h"
-#include "oci/layer/kept_xattrs.h"
+#include "oci/layer/entry_rules.h"
 
 namespace cbuild::oci::layer {
 namespace {
@@ -32,23 +31,14 @@ void set_times(int dirfd, const char* name, const timespec& mtime, int flags) {
   if (utimensat(dirfd, name, both, flags) != 0) throw_errno(errno, "set times");
 }
 
-/// What an archive may set: not overlayfs's own attributes, and none that only the host's administration may.
-bool may_set(const std::string& name) { return !name.starts_with("trusted.") && !is_overlay_xattr(name); }
-
 void set_xattrs(int fd, const std::vector<sys::Xattr>& xattrs) {
   for (const sys::Xattr& xattr : xattrs) {
-    if (!may_set(xattr.name)) continue;
+    if (!may_set_xattr(xattr.name)) continue;
     if (fsetxattr(fd, xattr.name.c_str(), xattr.value.data(), xattr.value.size(), 0) == 0) continue;
     // A file system without xattrs (NFS) or a user namespace that may not set this one must not stop a build.
     const int err = errno;
     if (err != ENOTSUP && err != EPERM) throw_errno(err, cat("set xattr ", sanitize_for_terminal(xattr.name)));
   }
-}
-
-std::string clean_name(const std::string& name) {
-  std::string path = clean_path(cat("/", name)).substr(1);
-  if (path.size() >= PATH_MAX) throw Error(ErrorCode::corrupt, "name longer than 4095 bytes");
-  return path;
 }
 
 void write_content(int fd, const TarMember& member, const Extractor::NextData& data) {
@@ -74,9 +64,9 @@ Extractor::Extractor(int rootfd, const UnpackOptions& options)
       own_gid_(getegid()) {}
 
 void Extractor::add(const TarMember& member, const NextData& data) {
-  const std::string path = clean_name(member.entry.name);
+  const std::string path = clean_member_name(member.entry.name);
   if (path.empty()) return;  // the root belongs to the caller
-  const Marker marker = whiteouts_.marker_of(path);
+  const Marker marker = whiteouts_.marker_at(path);
   if (marker == Marker::ignored) return;
   const auto [parent, name] = split_path(path);
   const Place place{dirs_.make(parent), name, path};
@@ -126,6 +116,8 @@ void Extractor::make_directory(const Place& place, const TarMember& member) {
       opaque = whiteouts_.stands_at(*place.dir, place.name);
       replace(place);
       if (mkdirat(place.fd(), place.c_name(), kOwnerAll) != 0) throw_errno(errno, "make directory");
+    } else {
+      dirs_.forget();  // under other names it may be known with another setgid bit
     }
   }
   UniqueFd fd = sys::open_at(place.fd(), place.name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW);
@@ -191,7 +183,7 @@ void Extractor::make_node(const Place& place, const TarMember& member) {
 
 void Extractor::make_hardlink(const Place& place, const TarMember& member) {
   const std::string shown = sanitize_for_terminal(member.entry.link_target);
-  const auto [parent, name] = split_path(clean_name(member.entry.link_target));
+  const auto [parent, name] = split_path(clean_member_name(member.entry.link_target));
   const SharedDir dir = dirs_.find(parent);
   const auto st = dir && !name.empty() ? sys::try_stat_at(dir->fd.get(), name) : std::nullopt;
   if (!st) throw Error(ErrorCode::corrupt, cat("hard link to ", shown, ", which is not there"));
@@ -245,7 +237,7 @@ void Extractor::apply_metadata_by_name(const Place& place, const TarMember& memb
   const Owner owner = owner_of(member);
   if (!keeps_owner(owner, *place.dir)) sys::set_owner(place.fd(), place.c_name(), owner.uid, owner.gid);
   for (const sys::Xattr& xattr : member.entry.xattrs) {
-    if (may_set(xattr.name)) sys::set_xattr_at(place.fd(), place.name, xattr);
+    if (may_set_xattr(xattr.name)) sys::set_xattr_at(place.fd(), place.name, xattr);
   }
   if (member.entry.type != EntryType::symlink && fchmodat(place.fd(), place.c_name(), member.entry.mode, 0) != 0) {
     throw_errno(errno, "set mode");
@@ -259,7 +251,8 @@ void Extractor::finish() {
     const SharedDir dir = dirs_.find(parent);
     const auto st = dir ? sys::try_stat_at(dir->fd.get(), name) : std::nullopt;
     if (!st || !S_ISDIR(st->st_mode)) continue;  // something else took its place
-    if ((late.mode & kOwnerAll) != kOwnerAll && fchmodat(dir->fd.get(), name.c_str(), late.mode, 0) != 0) {
+    // Of several members for one directory the last counts.
+    if ((st->st_mode & 07777) != late.mode && fchmodat(dir->fd.get(), name.c_str(), late.mode, 0) != 0) {
       throw_errno(errno, late.path);
     }
     set_times(dir->fd.get(), name.c_str(), late.mtime, AT_SYMLINK_NOFOLLOW);

@@ -13,6 +13,7 @@
 #include "base/sys.h"
 #include "base/test_skip.h"
 #include "base/text.h"
+#include "oci/layer/table_check.h"
 #include "oci/layer/test_support.h"
 #include "oci/layer/unpack.h"
 
@@ -35,7 +36,9 @@ class Jail {
   UnpackResult unpack_all(const std::vector<Member>& members, Whiteouts whiteouts = Whiteouts::overlay) {
     UnpackOptions options;
     options.whiteouts = whiteouts;
-    return unpack(memory_file(make_tar(members)).get(), fd(), options);
+    const std::string archive = make_tar(members);
+    check_table(archive);
+    return unpack(memory_file(archive).get(), fd(), options);
   }
   bool exists(const std::string& path) const { return sys::try_stat_at(fd(), path).has_value(); }
   std::string read(const std::string& path) const { return sys::read_file_at(fd(), path, 1 << 20); }
@@ -244,6 +247,7 @@ TEST_CASE("markers are ordinary files where whiteouts are kept") {
 }
 
 void check_broken(std::string_view archive, std::uint64_t max_bytes = 1 << 30) {
+  check_table(archive, max_bytes);
   Jail jail;
   UnpackOptions options;
   options.max_bytes = max_bytes;

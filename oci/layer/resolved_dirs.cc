@@ -11,12 +11,12 @@
 #include "base/error.h"
 #include "base/sys.h"
 #include "base/text.h"
+#include "oci/layer/entry_rules.h"
 
 namespace cbuild::oci::layer {
 namespace {
 
 constexpr std::size_t kKeptOpen = 16;
-constexpr int kMaxSymlinks = 40;  ///< as the kernel counts them (path_resolution(7))
 constexpr int kDirFlags = O_RDONLY | O_DIRECTORY;
 
 /// A name that only opens if it is a directory, links followed.

@@ -203,4 +203,9 @@ bool TarReader::data(std::span<const std::byte>& bytes, std::uint64_t& offset) {
   return true;
 }
 
+std::uint64_t TarReader::position() const {
+  // The piece counts as read when the next one is asked for.
+  return static_cast<std::uint64_t>(archive_filter_bytes(impl_->handle.get(), 0)) - impl_->first.size();
+}
+
 }  // namespace cbuild::oci::layer

@@ -35,6 +35,8 @@ class TarReader {
   /// A piece of the current member's content and where in the file it belongs, behind the piece before it and within
   /// the member's size; gaps are holes. False when there is no more.
   bool data(std::span<const std::byte>& bytes, std::uint64_t& offset);
+  /// Where in the stream the piece that data() gave last begins.
+  std::uint64_t position() const;
 
  private:
   struct Impl;

@@ -10,70 +10,28 @@
 #include "base/error.h"
 #include "base/sys.h"
 #include "base/text.h"
-#include "oci/layer/decoded_stream.h"
 #include "oci/layer/decoder.h"
 #include "oci/layer/extract.h"
+#include "oci/layer/layer_pass.h"
 #include "oci/layer/source_reader.h"
 #include "oci/layer/tar_reader.h"
 
 namespace cbuild::oci::layer {
 namespace {
 
-constexpr std::uint64_t kMaxEntries = 1u << 24;
 constexpr std::size_t kProbeSize = 16u << 10;
-
-void check_digest(const Digest& found, const Digest& expected, std::string_view what) {
-  if (found != expected) throw Error(ErrorCode::corrupt, cat(what, " is ", found.str(), ", expected ", expected.str()));
-}
-
-void verify(const SourceReader& source, const UnpackResult& result, const Descriptor* expected, const Digest* diff_id) {
-  if (expected) {
-    if (source.total() != expected->size) {
-      throw Error(ErrorCode::corrupt, cat("the blob has ", source.total(), " bytes, expected ", expected->size));
-    }
-    check_digest(result.blob_digest, expected->digest, "the digest of the blob");
-  }
-  if (diff_id) check_digest(result.diff_id, *diff_id, "the digest of the uncompressed layer");
-}
-
-/// Extracts every member and returns how many there were.
-std::uint64_t extract_all(TarReader& reader, Extractor& extractor) {
-  const auto data = [&reader](std::span<const std::byte>& bytes, std::uint64_t& offset) {
-    return reader.data(bytes, offset);
-  };
-  std::uint64_t entries = 0;
-  for (TarMember member; reader.next(member); ++entries) {
-    if (entries == kMaxEntries) throw Error(ErrorCode::corrupt, cat("more than ", kMaxEntries, " entries"));
-    try {
-      extractor.add(member, data);
-    } catch (Error& error) {
-      throw error.add_context(sanitize_for_terminal(member.entry.name));
-    }
-  }
-  return entries;
-}
 
 }  // namespace
 
 UnpackResult unpack(int source_fd, int target_dirfd, const UnpackOptions& options, const Descriptor* expected,
                     const Digest* expected_diff_id) {
-  SourceReader source(source_fd, expected ? expected->size : SourceReader::kUnlimited);
-  DecodedStream stream(source, options.max_bytes);
-  TarReader reader([&] {
-    if (options.cancel) options.cancel->check();
-    if (options.progress) options.progress(source.total());
-    return stream.next();
-  });
   Extractor extractor(target_dirfd, options);
-  UnpackResult result;
-  result.entries = extract_all(reader, extractor);
+  const PassOptions pass{options.max_bytes, options.cancel, options.progress, nullptr, expected, expected_diff_id};
+  UnpackResult result = read_members(source_fd, pass, [&](const TarMember& member, TarReader& reader) {
+    extractor.add(member, [&reader](auto& bytes, auto& offset) { return reader.data(bytes, offset); });
+  });
   extractor.finish();
   result.devices_as_files = extractor.devices_as_files();
-  const DecodedStream::Digests digests = stream.finish();
-  result.blob_digest = digests.source;
-  result.diff_id = digests.decoded;
-  if (options.progress) options.progress(source.total());
-  verify(source, result, expected, expected_diff_id);
   return result;
 }
 

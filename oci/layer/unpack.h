@@ -35,8 +35,9 @@ struct UnpackOptions {
 };
 
 struct UnpackResult {
-  Digest blob_digest;  ///< of all bytes read from the source, trailing ones included
-  Digest diff_id;      ///< of the uncompressed stream
+  Digest blob_digest;              ///< of all bytes read from the source, trailing ones included
+  Digest diff_id;                  ///< of the uncompressed stream
+  std::uint64_t archive_size = 0;  ///< bytes of the uncompressed stream
   std::uint64_t entries = 0;
   std::uint64_t devices_as_files = 0;  ///< devices that may not be made here and became empty files
 };

@@ -19,6 +19,7 @@
 #include "base/test_skip.h"
 #include "base/text.h"
 #include "oci/layer/pack.h"
+#include "oci/layer/table_check.h"
 #include "oci/layer/test_support.h"
 
 namespace cbuild::oci::layer {
@@ -27,6 +28,7 @@ namespace {
 using namespace test;
 
 UnpackResult unpack_text(std::string_view archive, int target, const UnpackOptions& options = {}) {
+  check_table(archive);
   const UniqueFd fd = memory_file(archive);
   return unpack(fd.get(), target, options);
 }

@@ -27,8 +27,7 @@ std::string key_of(const TargetDir& parent, const std::string& name) { return ca
 
 }  // namespace
 
-Marker WhiteoutRules::marker_of(std::string_view path) const {
-  if (mode_ == Whiteouts::keep) return Marker::none;
+Marker marker_of(std::string_view path) {
   const std::size_t slash = path.rfind('/');
   const std::string_view name = slash == std::string_view::npos ? path : path.substr(slash + 1);
   if (name == kOpaqueName) return Marker::opaque;

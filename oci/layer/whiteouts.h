@@ -19,14 +19,17 @@ enum class Marker {
   ignored,   ///< AUFS's book-keeping
 };
 
+/// By the name alone; `path` is clean. Throws Error{corrupt} for whiteouts of ".", ".." and nothing.
+Marker marker_of(std::string_view path);
+
 /// Carries out the whiteouts of one layer. They hide entries of the layers below and nothing of their own layer, in
 /// whatever order the archive has them (image-spec, layer.md, "Whiteouts").
 class WhiteoutRules {
  public:
   WhiteoutRules(Whiteouts mode, bool user_xattr) : mode_(mode), user_xattr_(user_xattr) {}
 
-  /// Throws Error{corrupt} for whiteouts of ".", ".." and nothing.
-  Marker marker_of(std::string_view path) const;
+  /// As marker_of(), but none where whiteouts are kept.
+  Marker marker_at(std::string_view path) const { return mode_ == Whiteouts::keep ? Marker::none : marker_of(path); }
   /// Carries out a whiteout or opaque marker `name` in `parent`. True if something may have been removed from the
   /// target.
   bool apply(Marker marker, const TargetDir& parent, const std::string& name);

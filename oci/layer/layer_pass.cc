@@ -1,0 +1,68 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "oci/layer/layer_pass.h"
+
+#include "base/error.h"
+#include "base/text.h"
+#include "oci/layer/decoded_stream.h"
+#include "oci/layer/entry_rules.h"
+#include "oci/layer/source_reader.h"
+
+namespace cbuild::oci::layer {
+namespace {
+
+void check_digest(const Digest& found, const Digest& expected, std::string_view what) {
+  if (found != expected) throw Error(ErrorCode::corrupt, cat(what, " is ", found.str(), ", expected ", expected.str()));
+}
+
+void verify(const SourceReader& source, const UnpackResult& result, const PassOptions& options) {
+  if (const Descriptor* expected = options.expected) {
+    if (source.total() != expected->size) {
+      throw Error(ErrorCode::corrupt, cat("the blob has ", source.total(), " bytes, expected ", expected->size));
+    }
+    check_digest(result.blob_digest, expected->digest, "the digest of the blob");
+  }
+  if (options.expected_diff_id)
+    check_digest(result.diff_id, *options.expected_diff_id, "the digest of the uncompressed layer");
+}
+
+/// Gives every member away and returns how many there were.
+std::uint64_t take_all(TarReader& reader, const TakeMember& take) {
+  std::uint64_t entries = 0;
+  for (TarMember member; reader.next(member); ++entries) {
+    if (entries == kMaxEntries) throw Error(ErrorCode::corrupt, cat("more than ", kMaxEntries, " entries"));
+    try {
+      take(member, reader);
+    } catch (Error& error) {
+      throw error.add_context(sanitize_for_terminal(member.entry.name));
+    }
+  }
+  return entries;
+}
+
+}  // namespace
+
+UnpackResult read_members(int source_fd, const PassOptions& options, const TakeMember& take) {
+  SourceReader source(source_fd, options.expected ? options.expected->size : SourceReader::kUnlimited);
+  DecodedStream stream(source, options.max_bytes);
+  UnpackResult result;
+  const auto next = [&] {
+    if (options.cancel) options.cancel->check();
+    if (options.progress) options.progress(source.total());
+    const std::span<const std::byte> bytes = stream.next();
+    result.archive_size += bytes.size();
+    if (options.uncompressed && !bytes.empty()) options.uncompressed(bytes);
+    return bytes;
+  };
+  TarReader reader(next);
+  result.entries = take_all(reader, take);
+  while (!next().empty()) {
+  }
+  const DecodedStream::Digests digests = stream.finish();
+  result.blob_digest = digests.source;
+  result.diff_id = digests.decoded;
+  if (options.progress) options.progress(source.total());
+  verify(source, result, options);
+  return result;
+}
+
+}  // namespace cbuild::oci::layer
