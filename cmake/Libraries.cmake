@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
-# Third-party libraries, all from Debian packages (see cmake/packages.txt). What Debian ships as a static library
+# Third-party libraries, all from Debian packages (see cmake/packages.txt). A library that Debian ships as an archive
 # is linked statically, because every shared object costs start-up time in a warm build.
 # Headers are SYSTEM, so that their warnings stay theirs.
-# With CBUILD_STATIC all of them are: what Debian ships no fitting archive of comes from packaging/static-libraries.sh.
+# With CBUILD_STATIC all of them are: those that Debian ships no fitting archive of come from packaging/static-libraries.sh.
 find_package(Threads REQUIRED)
 if(CBUILD_STATIC)
   if(NOT EXISTS "${CBUILD_STATIC_LIBRARIES}/libraries.tsv")
@@ -46,7 +46,7 @@ target_link_libraries(lib::sqlite INTERFACE Threads::Threads ${CMAKE_DL_LIBS} m)
 cbuild_library(seccomp LIBS libseccomp.a)
 cbuild_library(yaml LIBS libyaml.a)
 # libcurl is opened with dlopen on first use: a cached local build never pays for its 36 shared objects.
-# A static program cannot do that and need not: what it does not use costs it nothing.
+# A static program cannot do that and need not: code that it does not use costs it nothing.
 if(CBUILD_STATIC)
   cbuild_library(curl LIBS libcurl.a libnghttp2.a libssl.a libcrypto.a libz.a)
 else()

@@ -4,7 +4,7 @@
 # One folder = one module = one static library `cbuild_<name>` = one test binary `<name>_test`. DEPS are module
 # names and must be arrows of CBUILD_ARROWS. FUZZ: each foo_fuzz.cc becomes a libFuzzer binary under the asan preset,
 # in build/asan/fuzzers, and a test; its corpus is testdata/fuzz/foo_fuzz.
-# BENCH: each foo_bench.cc becomes an executable with -DCBUILD_BENCH=ON; it is no test.
+# BENCH: each foo_bench.cc becomes an executable with -DCBUILD_BENCH=ON; it is not a test.
 add_library(cbuild_doctest_main OBJECT EXCLUDE_FROM_ALL "${CMAKE_CURRENT_LIST_DIR}/doctest_main.cc")
 target_link_libraries(cbuild_doctest_main PRIVATE cbuild_options lib::doctest)
 
@@ -29,7 +29,7 @@ function(cbuild_check_arrows name)
   message(FATAL_ERROR "layering: module ${name} is not in CBUILD_ARROWS")
 endfunction()
 
-# A harness as a test: CBUILD_FUZZ_SECONDS on its kept corpus, from CBUILD_FUZZ_SEED. What it finds beyond goes to corpus/ in the build directory,
+# A harness as a test: CBUILD_FUZZ_SECONDS on its kept corpus, from CBUILD_FUZZ_SEED. New inputs that it finds go to corpus/ in the build directory,
 # inputs that fail to the build directory itself.
 function(cbuild_fuzz_test fuzzer)
   set(kept "${CMAKE_SOURCE_DIR}/testdata/fuzz/${fuzzer}")

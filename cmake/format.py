@@ -1,6 +1,6 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: Apache-2.0
-"""Compares every C++ file with what clang-format makes of it, or rewrites the files (--fix). Checks columns, wordings and
+"""Compares every C++ file with clang-format's output for it, or rewrites the files (--fix). Checks columns, wordings and
 names in comments (prose.py).
 
 Versions of clang-format differ in a few places, so the test holds for one version; with another it is skipped (exit code 77).

@@ -97,7 +97,7 @@ def unknown_names(name: str, text: str, names: Names) -> list[str]:
 
 
 def check(root: pathlib.Path) -> bool:
-    """Prints what is wrong; true if nothing is."""
+    """Prints the problems; true if there are none."""
     pages = {name: (root / name).read_text() for name in tracked(root, "*.md")}
     sources = {name: (root / name).read_text() for name in tracked(root, "*.cc", "*.h")}
     names = Names(sources)

@@ -29,7 +29,7 @@ MANIFEST = "application/vnd.oci.image.manifest.v1+json, application/vnd.docker.d
 
 
 class Place:
-    """What one test may use: a directory of its own, the program, the registry."""
+    """The tools of one test: a directory of its own, the program, the registry."""
 
     def __init__(self, work, cbuild, registry):
         self.work, self.cbuild, self.registry = work, cbuild, registry
@@ -48,7 +48,7 @@ class Place:
         return done.stdout + done.stderr
 
     def digest(self, name):
-        """Digest of what the registry has under that name."""
+        """Digest of the image that the registry has under that name."""
         repository, tag = name.removeprefix(self.registry + "/").rsplit(":", 1)
         request = urllib.request.Request(f"http://{self.registry}/v2/{repository}/manifests/{tag}", headers={"Accept": MANIFEST})
         with urllib.request.urlopen(request, timeout=30) as answer:

@@ -4,7 +4,7 @@
 #   cbuild_VERSION_amd64.deb            for Debian 12 and 13
 #   cbuild-VERSION-linux-amd64          one static program; with the manual pages in cbuild-VERSION-linux-amd64.tar.gz
 #   cbuild-VERSION-image.tar            an OCI archive of a container image, built by that program
-# Beside each lies its SBOM (.spdx.json). Times in them are that of the last commit, or SOURCE_DATE_EPOCH.
+# Each has its SBOM next to it (.spdx.json). Times in them are that of the last commit, or SOURCE_DATE_EPOCH.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 jobs=${CBUILD_JOBS:-$(nproc)}
@@ -19,7 +19,7 @@ build() {
   cmake --build --preset "$1" -j "$jobs"
 }
 
-# stage PRESET: what cmake --install lays down, in $out/stage/PRESET, pages compressed as Debian's policy asks for.
+# stage PRESET: the files of cmake --install, in $out/stage/PRESET, pages compressed as Debian's policy asks for.
 stage() {
   local root=$out/stage/$1
   rm -rf "$root"
@@ -29,7 +29,7 @@ stage() {
   gzip -9n "$root"/usr/share/man/man1/*.1 "$root/usr/share/doc/cbuild/third-party-notices"
 }
 
-# What the program needs, and what it opens on first use (libcurl), in one line.
+# The packages that the program needs, and those it opens on first use (libcurl), in one line.
 dependencies() {
   local work=$out/shlibdeps
   rm -rf "$work"

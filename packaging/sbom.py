@@ -1,10 +1,10 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: Apache-2.0
-"""What is in a package, as an SPDX 2.3 document (JSON) or as the notices of the third parties.
+"""The contents of a package, as an SPDX 2.3 document (JSON) or as the notices of the third parties.
 
 Nothing is listed by hand: the archives on the linker's command line (ninja), the shared objects that the program names
 (readelf) and the headers of the libraries that have no others are looked up in dpkg's database, which knows package,
-source and version. What packaging/static-libraries.sh built is in its libraries.tsv.
+source and version. Libraries that packaging/static-libraries.sh built are in its libraries.tsv.
 """
 import argparse
 import datetime
@@ -18,7 +18,7 @@ import subprocess
 import sys
 import uuid
 
-# Licences in SPDX's words, by source package. What is not here is NOASSERTION.
+# Licences in SPDX's words, by source package. All others are NOASSERTION.
 LICENCES = {
     "boost1.74": "BSL-1.0", "boost1.81": "BSL-1.0", "boost1.83": "BSL-1.0", "bzip2": "bzip2-1.0.6", "ca-certificates": "MPL-2.0",
     "cli11": "BSD-3-Clause", "curl": "curl", "gcc-12": "GPL-3.0-or-later WITH GCC-exception-3.1",
@@ -54,7 +54,7 @@ def component(package, how, source=None, version=None):
 
 
 def own_libraries(build):
-    """What packaging/static-libraries.sh built: the name of the archive -> source and version."""
+    """The libraries that packaging/static-libraries.sh built: the name of the archive -> source and version."""
     cache = (build / "CMakeCache.txt").read_text()
     place = re.search(r"^CBUILD_STATIC_LIBRARIES:PATH=(.*)$", cache, re.M)
     table = pathlib.Path(place[1]) / "libraries.tsv" if place else None

@@ -4,8 +4,8 @@
 # Builds static archives of the libraries that Debian ships none of, or none that fits, into DIRECTORY/lib: oneTBB, ISA-L,
 # and libcurl (Debian's archive needs Kerberos, LDAP, RTMP and SSH; cbuild speaks HTTP and HTTPS only).
 # The sources are those of the installed -dev packages, version for version, from the machine's Debian mirror. apt checks
-# them against the signed index of the archive. DIRECTORY/libraries.tsv lists what was built: library, source, version.
-# What is there already is kept.
+# them against the signed index of the archive. DIRECTORY/libraries.tsv lists the results: library, source, version.
+# Libraries that are there already are kept.
 set -euo pipefail
 itself=$(sha256sum < "$0")
 mkdir -p "$1"
@@ -61,7 +61,7 @@ build_isal() {
   cp sources/libisal/bin/isa-l.a lib/libisal.a
 }
 
-# Only what oci/registry uses: HTTP and HTTPS over OpenSSL, HTTP/2, gzip. Names are looked up by glibc (docs/packages.md).
+# Only the parts that base/http uses: HTTP and HTTPS over OpenSSL, HTTP/2, gzip. Names are looked up by glibc (docs/packages.md).
 build_curl() {
   rm -rf build-curl
   cmake -G Ninja -S sources/curl -B build-curl -DCMAKE_BUILD_TYPE=Release -DBUILD_SHARED_LIBS=OFF -DBUILD_CURL_EXE=OFF \

@@ -121,7 +121,7 @@ def deb_on_debian_13(packages, work):
 
 
 def deb_is_clean(packages, _):
-    """lintian, and what it does not look at: the dependencies are more than libc, modes and owners are right."""
+    """lintian, and checks that it does not make: the dependencies are more than libc, modes and owners are right."""
     done = subprocess.run(["lintian", "--fail-on", "error,warning", "--allow-root", str(packages.deb)], capture_output=True, text=True)
     check(done.returncode == 0, f"lintian:\n{done.stdout}{done.stderr}")
     depends = run(["dpkg-deb", "-f", packages.deb, "Depends"])
@@ -208,7 +208,7 @@ def image_builds(packages, work):
 
 
 def sboms_are_right(packages, _):
-    """SPDX 2.3: what it demands of a document, and that every library is in it with a version and a licence."""
+    """The demands of SPDX 2.3 on a document, and that every library is in it with a version and a licence."""
     for artifact in (packages.deb, packages.program, packages.image):
         document = json.loads(artifact.with_name(artifact.name + ".spdx.json").read_text())
         check((document["spdxVersion"], document["dataLicense"], document["SPDXID"]) == ("SPDX-2.3", "CC0-1.0", "SPDXRef-DOCUMENT"), "head")

@@ -13,7 +13,7 @@ from support import Failure, check
 DECLARED = re.compile(r'add_(?:option|flag)(?:_function)?(?:<[^(]*>)?\(\s*"(-[^"]+)"([^;]*);')
 FLAG = re.compile(r"(?<![\w-])--[a-z][a-z-]*")
 GROUPS = ["Arguments", "Input", "Output", "Cache", "Steps", "Progress", "Global"]
-# Words typed so far, the last one not yet whole -> what bash offers.
+# Words typed so far, the last one not yet whole -> the offers of bash.
 BASH = [
     (["cbuild", "pr"], {"prune"}),
     (["cbuild", "prune", "--al"], {"--all"}),
@@ -63,7 +63,7 @@ class Pages:
                     self.helps[name, line.split()[0]] = output([cbuild, name, line.split()[0], "--help"])
 
     def flags(self, *command):
-        """What the lines of the help begin with; words of the summaries are not looked at."""
+        """The first words of the lines of the help; words of the summaries are not looked at."""
         labels = re.findall(r"^  (?:-\w, |    )?(--[a-z-]+(?:, --[a-z-]+)*)", self.helps[command], re.M)
         return {flag for label in labels for flag in label.split(", ")}
 
@@ -142,7 +142,7 @@ def fish_completes(pages):
 
 
 def zsh_completes(pages):
-    """A zsh on a pseudo terminal completes what is typed and a tab."""
+    """A zsh on a pseudo terminal completes the typed text at a tab."""
     if not shutil.which("zsh"):
         return print("        skipped: no zsh")
     functions = pages.work / "zsh"

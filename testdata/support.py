@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What the runners of tests share: bases, scratch space, what a build printed, what an image holds, what is left behind."""
+"""Shared by the runners of tests: bases, scratch space, the output of a build, the contents of an image, leftovers."""
 import contextlib
 import ctypes
 import json

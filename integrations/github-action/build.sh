@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: Apache-2.0
-# Builds what the INPUT_ variables say (action.yml) and gives the digests to the following steps. The inputs come as
+# Builds as the INPUT_ variables say (action.yml) and gives the digests to the following steps. The inputs come as
 # variables, never as text of this script, so that no branch name or title can become a command.
 set -euo pipefail
 

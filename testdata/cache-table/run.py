@@ -4,13 +4,13 @@
 
     run.py CBUILD [TABLE.json...] [--row PART_OF_NAME] [--work DIR]
 
-A table is {"about", "files", "dockerfile", "args", "rows"}; a row takes what it does not say from its table. For each row the context is
+A table is {"about", "files", "dockerfile", "args", "rows"}; a row takes the other fields from its table. For each row the context is
 written, built into a store of its own, changed, and built again:
 
   {"name": ..., "rule": why it must be so (optional),
    "files": {"path": "content" | {"link": target} | {"dir": mode} | {"content": ..., "mode": ..., "uid": ...}},
    "dockerfile": [lines], "args": [...], "env": {...}, "base": "busybox"|"relabelled"|"other",
-   "args2", "env2", "base2", "context2": "moved": what is different in the second build
+   "args2", "env2", "base2", "context2": "moved": the differences of the second build
    "change": [["write", path, text], ["replace", old, new] (in the Dockerfile), ["chmod", path, mode], ...]: see Context,
    "ran": parts of the names of exactly the RUN, COPY, ADD, WORKDIR and merge steps that run in the second build,
    "first": the same for the first build (optional),

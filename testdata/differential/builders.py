@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Builds a case with cbuild or with a reference and says what came of it: an image, or a refusal with its line."""
+"""Builds a case with cbuild or with a reference and gives the result: an image, or a refusal with its line."""
 import contextlib
 import json
 import os
@@ -168,7 +168,7 @@ class Docker:
         return done.stderr
 
     def save_without_layers(self, config, out):
-        """What `docker save` refuses to do."""
+        """Does by hand what `docker save` refuses."""
         shutil.copy(self.images / config, out / "config.json")
         (out / "manifest.json").write_text(json.dumps([{"Config": "config.json", "Layers": []}]))
 
@@ -178,7 +178,7 @@ class Docker:
 
 
 def of_context(line):
-    """The time of a file of a context is shown as such: what is taken from the cache may come from the context of another case."""
+    """The time of a file of a context is shown as such: a file taken from the cache may come from the context of another case."""
     import cases
     found = re.search(r" @(\d+)$", line)
     own = found and cases.FIRST_TIME <= int(found.group(1)) < cases.FIRST_TIME + cases.TIMES
@@ -186,7 +186,7 @@ def of_context(line):
 
 
 def build_case(case, builder, reader, work: pathlib.Path):
-    """What `builder` makes of the case: a description of the image or {"error", "line"}; and its log."""
+    """The result of `builder` for the case: a description of the image or {"error", "line"}; and its log."""
     import cases
     context = work / "context"
     alone = builder.names if isinstance(builder, Docker) and case.bases() else contextlib.nullcontext()

@@ -15,7 +15,7 @@
     --- tar PATH [gzip|bzip2|xz|zstd]      its lines: "TYPE MODE UID:GID PATH [-> TARGET | = TEXT]"
     --- base NAME                          a Dockerfile, built first; its image is the named context NAME
 
-What stands below a "---" line is its text. Times that are not given are the case's own (shown as "@context"): builders that keep
+The lines below a "---" line are its text. Times that are not given are the case's own (shown as "@context"): builders that keep
 contexts tell files apart by size and time. A topic's expectations are in TOPIC.json.
 """
 import base64
@@ -94,7 +94,7 @@ class Case:
         return "only" in self.settings
 
     def digest(self):
-        """Of what a builder sees; an expectation recorded of something else is stale."""
+        """Of everything that a builder sees; an expectation recorded of something else is stale."""
         kept = [line for line in self.source.splitlines() if not re.match(r"#|rejects:|differs:|old:|since:|only:", line)]
         return hashlib.sha256("\n".join(kept).rstrip("\n").encode()).hexdigest()[:16]
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What an image is: its config and its flattened tree, as plain values that compare and read well."""
+"""An image as its config and its flattened tree, as plain values that compare and read well."""
 import hashlib
 import json
 import pathlib
@@ -92,7 +92,7 @@ def describe(tree):
 
 
 class Reader:
-    """Reads images; remembers what the layers of the common base hold."""
+    """Reads images; remembers the contents of the layers of the common base."""
 
     def __init__(self, base_layout: pathlib.Path):
         self.lock = threading.Lock()

@@ -6,7 +6,7 @@
     run.py CBUILD WORK --buildkit unix:///SOCKET ...           cbuild against a running buildkitd (buildctl on PATH)
     run.py CBUILD WORK --docker ...                            cbuild against docker.io's dockerd, started for the run
     run.py CBUILD WORK --record --buildkit unix:///SOCKET      writes the expectations (TOPIC.json) of new and changed cases
-    run.py CBUILD WORK --record-all --buildkit ...             writes all of them anew
+    run.py CBUILD WORK --record-all --buildkit ...             writes all of them again
 
 The format of the cases is in cases.py. A tree is compared path by path: type, mode, owner, content, link target, hard-link groups, xattrs, and
 the time where the reference does not take it from the clock. The base's own unchanged files are left out of the expectations.
@@ -32,9 +32,9 @@ import reference  # noqa: E402
 import support  # noqa: E402
 
 DOCKER_FRONTEND = (1, 2)
-# Rows of the history that its frontend words in another way; config and tree say what they did.
+# Rows of the history that its frontend words in another way; config and tree show their effect.
 DOCKER_WORDING = re.compile(r"^(ARG|EXPOSE|HEALTHCHECK) .*?( \[empty\])")
-# What Docker's own formats add and the image-spec does not know.
+# Fields that Docker's own formats add and the image-spec does not know.
 DOCKER_FIELDS = {"Hostname", "Domainname", "AttachStdin", "AttachStdout", "AttachStderr", "Tty", "OpenStdin", "StdinOnce", "Image",
                  "ArgsEscaped"}
 
@@ -51,7 +51,7 @@ def tree_differences(want, have):
 
 
 def differences(want, have):
-    """Lines that say what is unlike; empty when nothing is."""
+    """The differences as lines; empty if there are none."""
     if "error" in want or "error" in have:
         return error_differences(want, have)
     out = tree_differences(want["tree"], have["tree"])

@@ -77,7 +77,7 @@ def debian(tar_path: pathlib.Path):
 
 
 def make(names, directory: pathlib.Path) -> pathlib.Path:
-    """Makes what is missing; several cases may ask at once."""
+    """Makes missing bases; several cases may ask at once."""
     directory.mkdir(parents=True, exist_ok=True)
     directory.chmod(0o755)
     with open(directory / ".lock", "w") as lock:

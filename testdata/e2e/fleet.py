@@ -5,8 +5,8 @@
     fleet.py CBUILD CASE_DIR WORK_DIR
 
 Each builder has an empty store and a network namespace of its own, joined by a veth pair to a hub where docker-registry runs;
-where namespaces cannot be had, all use the loopback. What one has built, the others must not build. Prints time and bytes for
-each build: the bytes are what crossed the builder's own link.
+without namespaces all use the loopback. A step that one has built must not run on the others. Prints time and bytes for each
+build: the bytes are those that crossed the builder's own link.
 """
 import contextlib
 import json
@@ -69,7 +69,7 @@ class Network:
 
 
 class Loopback:
-    """Where no namespaces can be had: no isolation of the network, and no counters."""
+    """For machines without namespaces: no isolation of the network, and no counters."""
 
     def join(self, number):
         return None
@@ -172,15 +172,15 @@ class Fleet:
         (edited.context / "app.txt").write_text("an edited application\n")
         edited.build("4 fresh machine, one file edited", ["COPY app.txt", "RUN app"], *share)
         self.builder().build("5 fresh machine, another target", ["RUN test"], *share, "--target", "test")
-        # What 4 and 5 made is there for all, though both wrote to the one tag.
+        # The results of 4 and 5 are there for all, though both wrote to the one tag.
         pair = [self.builder(), self.builder(), self.builder()]
         (pair[0].context / "app.txt").write_text("an edited application\n")
         pair[0].start("--cache-from", ref)
         pair[1].start("--cache-from", ref, "--target", "test")
         pair[2].start("--cache-from", ref, "-o", f"type=tar,dest={self.work}/image.tar")
-        pair[0].finish("6 beside each other: the edit of 4", [])
-        pair[1].finish("7 beside each other: the target of 5", [])
-        pair[2].finish("8 beside each other: the files of the image", [])
+        pair[0].finish("6 at the same time: the edit of 4", [])
+        pair[1].finish("7 at the same time: the target of 5", [])
+        pair[2].finish("8 at the same time: the files of the image", [])
         if not isinstance(self.net, Loopback) and received > 1_000_000:
             raise RuntimeError(f"a cached build received {received} bytes: layers that nobody needed were fetched")
         print(f"shared cache against cold: {warm:.2f} s against {cold:.2f} s")

@@ -21,7 +21,7 @@ The folder is copied, a store of its own is made, and the steps of case.json run
   {"sh": "script", "exit": 0, "stdout": [regex...]}   a foreign tool's view; $CBUILD, $BASES, $WORK and $ID, a name of this run alone, are set;
        $KIT is the folder of scripts that several cases use.
 
-  {"requests": ["GET /f 200", ...]}   what came to the case's HTTP servers since the last such step, in any order; "only": those that match a regex.
+  {"requests": ["GET /f 200", ...]}   requests to the case's HTTP servers since the last such step, in any order; "only": those that match a regex.
 
   {"moved": {"down": [least, most], "up": [least, most]}}   bytes of blobs that went from and to the registry since the last such step.
 
@@ -224,7 +224,7 @@ class Case:
         scratch.mkdir()
         theirs = build(self.context, pathlib.Path(self.names["BASES"]) / "busybox", scratch)["config"]
         ours = read_config(self.context / step["layout"])["config"]
-        # What Docker's own formats add and the image-spec does not know.
+        # Fields that Docker's own formats add and the image-spec does not know.
         unknown = {"Hostname", "Domainname", "AttachStdin", "AttachStdout", "AttachStderr", "Tty", "OpenStdin", "StdinOnce", "Image"}
         problems = []
         for field in sorted((set(ours) | set(theirs)) - unknown):

@@ -3,11 +3,11 @@
 
 /PATH             the file www/PATH, as www/PATH.meta (JSON) says:
   etag, last_modified   validators; conditional requests get 304
-  authorization         what the Authorization header must be, else 401
+  authorization         the required Authorization header, else 401
   status, location      another answer than 200
   cut                   the connection ends after so many bytes of the announced body
   encoding              gzip: the file is sent compressed, with that Content-Encoding
-/git/NAME.git/…   git http-backend on repos/NAME.git, behind what repos/NAME.meta says about authorization
+/git/NAME.git/…   git http-backend on repos/NAME.git, with the authorization of repos/NAME.meta
 /dumb/NAME.git/…  the same as plain files, for which git update-server-info must have run
 """
 import contextlib

@@ -95,7 +95,7 @@ COPY --from=one /made /made
     the.check_nothing_left(store)
     code, text = prune(the, store)
     check(code == 0 and not os.listdir(store / "snapshots"), f"snapshots left after everything was pruned\n{text}")
-    print(f"forty: {options.rounds} x {options.builders} builds beside {pruned[0]} prunes")
+    print(f"forty: {options.rounds} x {options.builders} builds during {pruned[0]} prunes")
 
 
 def once(the, options):
@@ -118,7 +118,7 @@ def handover(the, options):
     waiters = [subprocess.Popen(argv(the, context), env=environment, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True)
                for _ in range(5)]
     time.sleep(0.3)
-    check(counted(store, "count") == 1, "a second builder runs the step beside the first")
+    check(counted(store, "count") == 1, "a second builder runs the step at the same time as the first")
     holder.kill()
     holder.wait()
     until(lambda: counted(store, "count") == 2, "another builder takes the step over")

@@ -4,8 +4,8 @@
 
     damage.py CBUILD [--flips 200]
 
-A store is filled once; each case takes a copy, harms it, and builds twice: what the store holds and, after an edit, something new. Both builds
-must succeed and give what an undisturbed build gives: damaged data is a miss, never a result and never a refusal.
+A store is filled once; each case takes a copy, harms it, and builds twice: the same inputs and, after an edit, new ones. Both builds
+must succeed and give the result of an undisturbed build: damaged data is a miss, never a result and never a refusal.
 """
 import concurrent.futures
 import contextlib
@@ -69,8 +69,8 @@ def replace(store, other):
 
 
 def fill_unsynced(the, store):
-    """A store whose only build was killed when all its steps but an endless one were done: no sync was ever made, and what is not on
-    disk is what cbuild itself has marked so."""
+    """A store whose only build was killed when all its steps but an endless one were done: no sync was ever made, and the files
+    that are not on disk are those that cbuild itself has marked so."""
     dockerfile = the.context / "Dockerfile"
     whole = dockerfile.read_text()
     dockerfile.write_text(whole + "\nFROM base AS endless\nCOPY --from=made /out /out\nCOPY --from=made /more /more\n"
@@ -169,7 +169,7 @@ def one_case(the, filled, number, harm):
 
 
 def check_synced(the, filled):
-    """What a build that ended has synced is found by the next boot: no step of it runs again."""
+    """Results that a finished build has synced are found by the next boot: no step of it runs again."""
     store = the.store("rebooted")
     subprocess.run(["cp", "-a", "--reflink=auto", filled, store], check=True)
     reboot(store)

@@ -4,10 +4,10 @@
 
     full_disk.py CBUILD [--points 60]
 
-The store lies on a file system of its own that is made smaller step by step: bytes on tmpfs, inodes on tmpfs, bytes on ext4 (if loop devices can
-be had), from an empty store and from a warm one in which an edit makes steps run. Wherever the space ends, the build ends with exit code 1 or 3 and
+The store lies on a file system of its own that is made smaller step by step: bytes on tmpfs, inodes on tmpfs, bytes on ext4 (if there are loop
+devices), from an empty store and from a warm one in which an edit makes steps run. Wherever the space ends, the build ends with exit code 1 or 3 and
 says that there is no space and where; no output file is left, whole or in part; and with more space the next build is right.
-What removes something works without any space: prune, history rm, images rm.
+Removals work without any space: prune, history rm, images rm.
 """
 import os
 import re
@@ -26,7 +26,7 @@ HINT = re.compile(r"hint: .*(store is at|make room|free)")
 
 
 class Disk:
-    """A mounted file system at store; `limit` is what can still be written."""
+    """A mounted file system at store; `limit` is the room that is left."""
 
     def __init__(self, path):
         self.path = path
@@ -155,7 +155,7 @@ def tool(the, store, *words):
 
 
 def removal(the, name, make_disk, amount, reserve):
-    """What removes something works on a disk that is full, and makes room; with `reserve` False in a store that has used its reserve up."""
+    """Removals work on a disk that is full, and make room; with `reserve` False in a store that has used its reserve up."""
     disk = make_disk()
     store = the.store("store")
     try:
@@ -230,6 +230,6 @@ def run(the, options):
 if __name__ == "__main__":
     parser = rig.arguments(__doc__)
     parser.add_argument("--points", type=int, default=60)
-    parser.add_argument("--removals", action="store_true", help="only what removes something")
+    parser.add_argument("--removals", action="store_true", help="only the removals")
     arguments = parser.parse_args()
     sys.exit(rig.main("full-disk", arguments, run))

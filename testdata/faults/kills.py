@@ -5,9 +5,9 @@
     kills.py CBUILD [--kills 1000] [--check-every 5]
 
 Every kill hits a build that has steps to run (its context is new). Builds whose process group dies, builds of which only the main process dies, and
-builds that die together with the process that holds their sandboxes take turns. After each --check-every kills the same context is built to its end: it must succeed without a word of repair, give what an undisturbed
-build gives, and leave no mount or process; temporary files and logs of the dead are gone after gc, their control groups and session keyrings after
-the next build.
+builds that die together with the process that holds their sandboxes take turns. After each --check-every kills the same context is built to its end:
+it must succeed without a word of repair, give the result of an undisturbed build, and leave no mount or process; temporary files and logs of the dead
+are gone after gc, their control groups and session keyrings after the next build.
 """
 import json
 import os
@@ -86,7 +86,7 @@ def disk_entries(store):
 
 
 def sweep(the, store):
-    """A build that found everything cached writes nothing and cleans nothing; what the dead left is then gc's, which keeps the cache here."""
+    """A build that found everything cached writes nothing and cleans nothing; leftovers of the dead are then gc's, which keeps the cache here."""
     code, text = the.run(store, argv=[str(the.cbuild), "prune", "--force", "--until", "1000h"])
     check(code == 0, text)
 

@@ -77,7 +77,7 @@ class Rig:
         return subprocess.Popen(self.argv(*more), env=self.environment(store), stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, **how)
 
     def run(self, store, *more, argv=None, timeout=120, **how):
-        """Exit code and what was printed."""
+        """Exit code and output."""
         done = subprocess.run(argv or self.argv(*more), env=self.environment(store), stdin=subprocess.DEVNULL, capture_output=True, text=True,
                               errors="replace", timeout=timeout, **how)
         return done.returncode, done.stdout + done.stderr
@@ -96,7 +96,7 @@ class Rig:
 
     @staticmethod
     def verify_layout(layout):
-        """Every blob of a layout is what its name says."""
+        """Every blob of a layout has the digest of its name."""
         for blob in (layout / "blobs" / "sha256").iterdir():
             check(hashlib.sha256(blob.read_bytes()).hexdigest() == blob.name, f"{blob} does not match its digest")
 
@@ -127,7 +127,7 @@ def wait_for_death(store):
 
 
 class ControlGroup:
-    """A place of its own in the hierarchies where cbuild makes control groups, so that what is left there is ours. Empty where none can be made."""
+    """A place of its own in the hierarchies where cbuild makes control groups, so that leftovers there are ours. Empty where none can be made."""
 
     def __init__(self):
         self.directories = []
@@ -168,7 +168,7 @@ def arguments(about):
 
 
 def main(name, options, run):
-    """Runs `run(rig, options)` in scratch space; what it prints is the result."""
+    """Runs `run(rig, options)` in scratch space; its output is the result."""
     os.umask(0o022)
     with support.scratch(name, options.work) as work:
         try:

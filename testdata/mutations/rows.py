@@ -9,7 +9,7 @@
    "rows": [{"id": "a name within the module", "file": "cache/gc/gc.cc", "text": "...", "with": "...", "wrong": "what a user would see",
              "end": [...]}]}                     instead of the module's
 
-A text that ends with `;` is statements, any other is an expression, and so is what it is replaced with.
+A text that ends with `;` is statements, any other is an expression, and so is its replacement.
 """
 import dataclasses
 import json
@@ -69,7 +69,7 @@ def load():
 
 
 def problems_of(rows, sources):
-    """What is wrong with the list; finds `begin` of each row."""
+    """The problems of the list; finds `begin` of each row."""
     problems, names = [], set()
     for row in rows:
         path = sources / row.file

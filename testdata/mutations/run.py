@@ -7,7 +7,7 @@
 Builds the sources once with every mutation as a choice (switch.py) below SOURCE_DIR/build/mutate, sees that the tests pass with none chosen, then
 runs for each mutation the unit tests of its module and, where they notice nothing, the end-to-end tests that its row names, until one fails or
 takes several times longer than it should. Each test runs in a cage: namespaces of its own, everything but the scratch space read-only.
-What the tests said is in build/mutate/logs.
+The output of the tests is in build/mutate/logs.
 """
 import argparse
 import collections

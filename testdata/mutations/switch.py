@@ -60,7 +60,7 @@ def write_if_changed(path, content):
 
 
 def copy_tree(sources, target, rows):
-    """What git would commit, below target, with the mutations in it; a file that stays the same keeps its time, for the next build."""
+    """The files that git would commit, below target, with the mutations in it; a file that stays the same keeps its time, for the next build."""
     listed = subprocess.run(["git", "-C", sources, "ls-files", "-z", "--cached", "--others", "--exclude-standard"], check=True, capture_output=True)
     by_file = {}
     for row in rows:

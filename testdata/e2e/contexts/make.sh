@@ -1,4 +1,4 @@
-# What the contexts of this case are made of.
+# Makes the contexts of this case.
 set -eu
 export GIT_AUTHOR_DATE=@1700000101 GIT_COMMITTER_DATE=@1700000101
 mkdir -p www repos tree/sub empty

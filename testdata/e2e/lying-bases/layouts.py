@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Layouts with one small layer each: an honest one, and such as say something else about it, or about another, than what is true."""
+"""Layouts with one small layer each: an honest one, and some that lie about it or about another."""
 import hashlib
 import io
 import json

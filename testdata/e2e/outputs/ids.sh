@@ -1,5 +1,5 @@
 #!/bin/bash
-# What -q and --iidfile say, for a file, the store and engines of both kinds; the engine's client is a script.
+# The ids of -q and --iidfile, for a file, the store and engines of both kinds; the engine's client is a script.
 set -euo pipefail
 mkdir bin
 cat > bin/docker <<'D'

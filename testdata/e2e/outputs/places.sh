@@ -1,5 +1,5 @@
 #!/bin/bash
-# Every flag that names a file, at every kind of place: what stands there stays what it is and gets the bytes. Runs in a mount namespace of its
+# Every flag that names a file, at every kind of place: the existing file keeps its kind and gets the bytes. Runs in a mount namespace of its
 # own; the nodes are its own, too.
 set -euo pipefail
 mount -t tmpfs -o size=8m,mode=755 none places
@@ -15,7 +15,7 @@ write() { # FLAG PLACE
     *) "$CBUILD" -q "--$1" "$2" "$WORK/context" >/dev/null ;;
   esac
 }
-holds() { # FLAG FILE: it begins as what the flag writes
+holds() { # FLAG FILE: it begins as the flag's file does
   case $1 in
     oci|docker) tar -tf "$2" | grep -x index.json >/dev/null ;;
     tar) tar -tf "$2" | grep -x sub/two >/dev/null ;;

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""refuse.py unauthorised|slow COMMAND...: runs a command beside a registry on a loopback port that refuses everybody, or never
+"""refuse.py unauthorised|slow COMMAND...: runs a command next to a registry on a loopback port that refuses everybody, or never
 answers; {} in the command is its address."""
 import http.server
 import subprocess
