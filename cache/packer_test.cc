@@ -262,7 +262,7 @@ TEST_CASE("packed layers come back as trees") {
   CHECK_NOTHROW(materialize(store, chain, nullptr, &cancel, nullptr));
 }
 
-TEST_CASE("a layer that nobody can bring is an error, and a wrong one is forgotten") {
+TEST_CASE("a layer that nobody can fetch is an error, and a wrong one is forgotten") {
   TempStore temp;
   Store store(temp.options());
   Layer layer;

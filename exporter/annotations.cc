@@ -81,7 +81,7 @@ void check_annotations(const std::vector<Annotation>& annotations, const oci::Pl
                         "drop oci-mediatypes=false");
     if (one.level == AnnotationLevel::index || one.level == AnnotationLevel::index_descriptor)
       refuse_annotation(cat("annotation ", one.key, ": an image of one platform has no ", word_for(kLevels, one.level)),
-                        "manifest: and manifest-descriptor: are what it has");
+                        "use manifest: or manifest-descriptor:");
     if (one.platform && oci::normalize(*one.platform) != oci::normalize(platform))
       refuse_annotation(cat("annotation ", one.key, ": no image for ", one.platform->str(), " is built"));
   }

@@ -150,7 +150,7 @@ class FileTransfer {
       } catch (const BodyNotWanted&) {
         response.status = unchanged_ ? 304 : 0;
         if (!unchanged_)
-          response.failure = {TransportFailure::Kind::broken, "the rest of a file does not fit what came"};
+          response.failure = {TransportFailure::Kind::broken, "the rest of the file does not match its first part"};
         return response;
       }
       const std::string_view location = response.header("location");

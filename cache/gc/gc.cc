@@ -83,7 +83,7 @@ class Chooser {
 
   std::string why(const Item& item) const {
     std::string text = item.shared ? "a registry has it" : "no named image needs it";
-    if (item.shared && options_.all) text = "asked for with what images need";
+    if (item.shared && options_.all) text = "asked for, named images included";
     if (item.is_mutable()) text = "no live build uses it";
     if (options_.unused_for_ns) text += cat(", unused since ", format_rfc3339(item.last_used_ns / 1'000'000'000));
     if (keep_) text += cat(", the store holds ", format_size(total_), " of ", format_size(*keep_), " allowed");

@@ -113,8 +113,8 @@ void list_logs(Store& store, std::vector<Item>& out) {
     Item& item = out[i];
     item.in_use = !lock_dead_logs(logs->get(), item.id);
     item.kept_apart = is_in_history(store, item.id) || others.build(item.id);
-    item.description = cat("what the steps of build ", item.id, " printed",
-                           item.kept_apart ? "" : ", which was killed or is forgotten");
+    item.description =
+        cat("output of the steps of build ", item.id, item.kept_apart ? "" : ", which was killed or is forgotten");
   }
 }
 

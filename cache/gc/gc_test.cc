@@ -310,7 +310,7 @@ TEST_CASE("flattened prefixes go with their chain") {
   CHECK(names_in(store, "flats").empty());
 }
 
-TEST_CASE("litter of dead processes is swept, that of live ones is not") {
+TEST_CASE("leftovers of dead processes are removed, those of live ones are not") {
   TempStore temp;
   Store store(temp.options());
   CHECK(in_child([&] {

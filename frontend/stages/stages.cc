@@ -243,7 +243,7 @@ void StageTable::check_cycles() const {
     const Instruction* const closing = search.closing_from(stage.index);
     if (closing == nullptr) continue;
     reject(closing->span, cat("circular dependency detected on stage: ", stage.display_name),
-           "what it copies or mounts from needs this stage itself");
+           "the stage that it copies or mounts from needs this stage itself");
   }
 }
 
