@@ -10,7 +10,7 @@
 #include "base/fd.h"
 #include "cache/store.h"
 
-/// The build history besides Store::add_build() and Store::builds(): its limits, and the directories logs/<id> with the
+/// The build history beyond Store::add_build() and Store::builds(): its limits, and the directories logs/<id> with the
 /// output of the steps of a build.
 namespace cbuild::cache {
 

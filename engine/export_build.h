@@ -13,7 +13,7 @@
 
 namespace cbuild::engine {
 
-/// The input of export_build() besides the services.
+/// The input of export_build() in addition to the services.
 struct ExportParts {
   const LoweredBuild& lowered;
   const SolvedBuild& solved;

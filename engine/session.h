@@ -26,8 +26,8 @@ struct Session {
 /// forks the zygote. An empty `root` means the user's default store.
 Session start_session(const std::string& root);
 
-/// The mode of that name, or the best one that works here if there is none of it; says which with `tell` or if it is
-/// not root.
+/// The mode of that name, or the best one that works here if no mode has it; says which with `tell` or if it is not
+/// root.
 sandbox::Mode choose_isolation(const std::string& wanted, bool tell, const Session& session, ProgressSink& progress);
 
 }  // namespace cbuild::engine

@@ -14,7 +14,7 @@
 
 namespace cbuild::engine {
 
-/// The input of solve_build() besides the services.
+/// The input of solve_build() in addition to the services.
 struct SolveParts {
   const LoweredBuild& lowered;
   BuildCache& caches;
@@ -32,7 +32,7 @@ struct SolvedBuild {
 /// Finds or makes the results of all targets. A failed step is in the report; throws Error when the store fails.
 SolvedBuild solve_build(Services& services, const SolveParts& parts);
 
-/// Steps of the targets that were found and in all: directories that are read in place are none.
+/// Steps of the targets that were found, and all of them, without directories that are read in place.
 void count_steps(const LoweredBuild& lowered, const SolvedBuild& solved, BuildResult& result);
 
 /// How the solve failed; unset after a success.

@@ -198,8 +198,8 @@ class Uploader {
   CacheExportReport& report_;
 };
 
-/// The blobs that must lie next to the index, each once.
-std::vector<oci::Descriptor> blobs_beside(const cache::RemoteIndex& index) {
+/// The blobs that the manifest has to list next to the index, each once.
+std::vector<oci::Descriptor> listed_blobs(const cache::RemoteIndex& index) {
   std::vector<oci::Descriptor> blobs;
   std::set<Digest> seen;
   const auto add = [&](const oci::Descriptor& blob) {
@@ -225,7 +225,7 @@ class Export {
     cache::Store& store = context_.store;
     oci::Manifest manifest;
     manifest.config = oci::put_blob(store.blobs(), to_json(index), std::string(cache::kRemoteIndexType));
-    manifest.layers = blobs_beside(index);
+    manifest.layers = listed_blobs(index);
     // The image-spec wants at least one layer.
     if (manifest.layers.empty()) manifest.layers.push_back(oci::put_blob(store.blobs(), "{}", std::string(kEmptyType)));
     const std::string body = oci::to_json(manifest);

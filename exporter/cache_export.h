@@ -33,7 +33,7 @@ struct CacheExportReport {
   std::vector<std::string> notes;  ///< cache mounts that were left out, and why
 };
 
-/// Writes the steps that `spec` asks for to `backend`, besides those that others put there lately. Blobs that the
+/// Writes the steps that `spec` asks for to `backend`, in addition to recent ones of other builds. Blobs that the
 /// manifest there already names are not asked for one by one. Throws Error.
 CacheExportReport export_cache(const cache::CacheSpec& spec, cache::CacheBackend& backend, const CacheContent& content,
                                cache::Packer& packer, ExportContext& context);

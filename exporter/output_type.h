@@ -42,7 +42,7 @@ struct OutputTraits {
   OutputContent content = OutputContent::nothing;
   bool can_push = false;  ///< --push is for it
   OutputPlace (*place)(const Output& output);
-  /// Keys that it brings, besides those of all outputs and, for an image, of all images.
+  /// Its own keys, in addition to those of all outputs and, for an image, of all images.
   std::span<const OutputKey> keys = {};
   /// Fills in fields that the keys left open; throws Error{usage} for keys that do not go together. Null: nothing to
   /// do.

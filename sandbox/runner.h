@@ -19,7 +19,7 @@ enum class SetupFault : std::uint8_t {
   machine,            ///< a kernel, a privilege or a resource that is missing
   disk_full,          ///< no block, inode or quota is left
   working_directory,  ///< the spec's directory cannot be entered
-  user,               ///< the spec's ids are none that this user namespace has
+  user,               ///< this user namespace does not have the spec's ids
 };
 
 /// How a step ended.

@@ -178,7 +178,7 @@ std::optional<VertexId> Dispatcher::take() {
   return id;
 }
 
-/// Sees to it that there is an idle drainer for each vertex that can go on now, as far as there are workers.
+/// Makes sure that there is an idle drainer for each vertex that can go on now, as far as there are workers.
 void Dispatcher::wake() {
   if (slots_ == 0) {
     const unsigned wanted = services_.options.max_running_steps;

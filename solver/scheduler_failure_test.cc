@@ -240,7 +240,7 @@ TEST_CASE("an executor that throws instead of completing") {
   CHECK(report.failure->failure.error.message() == "thrown");
 }
 
-TEST_CASE("an executor that completes twice, and throws besides") {
+TEST_CASE("an executor that completes twice, and throws as well") {
   Graph graph;
   const VertexId step = graph.add(run("step", {kNoInput})), after = graph.add(run("after", {step}));
   struct Twice : FakeExecutor {

@@ -6,7 +6,7 @@
 namespace cbuild::solver {
 
 /// While it lives, TBB starts no workers where a limit on threads is near: libtbb ends the process if a worker that it
-/// wants cannot be started. Work for missing workers is then done by the threads that there are.
+/// wants cannot be started. Work for missing workers is then done by the existing threads.
 class WorkerLimit {
  public:
   WorkerLimit();

@@ -28,7 +28,7 @@ struct BodyNotWanted {};
 struct BodyIsEncoded {};
 
 /// Whether all of the codings are those that HTTP clients undo. Not "x-gzip", with which servers mark archives that are
-/// meant to arrive as they are, nor names that are none of HTTP's.
+/// meant to arrive as they are, nor names that HTTP does not have.
 bool is_content_coding(std::string_view value) {
   if (trim(value).empty()) return false;
   for (const std::string& coding : split(value, ',')) {

@@ -25,7 +25,7 @@ struct DownloaderOptions {
   std::function<void(const std::string&)> warn;  ///< retries; one line each
 };
 
-/// A file to fetch. With validators (RFC 9110, 13.1) its content comes only if it is none of the known ones.
+/// A file to fetch. With validators (RFC 9110, 13.1) its content comes only if it differs from the known ones.
 struct DownloadRequest {
   Url url;
   std::string authorization;       ///< value of the Authorization header, for the URL's own origin only; may be empty
@@ -70,7 +70,7 @@ class Downloader {
 };
 
 /// Where a Location header leads. Throws Error{network} for a place that must not be followed: another scheme, plain
-/// http from https unless `plain_allowed`, an address inside this machine where `first_host` is none.
+/// http from https unless `plain_allowed`, an address inside this machine unless `first_host` is one.
 Url follow_location(const Url& from, std::string_view location, std::string_view first_host, bool plain_allowed,
                     std::string_view doing);
 

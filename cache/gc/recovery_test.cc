@@ -154,7 +154,7 @@ TEST_CASE("a chain that stands on something else than its id says is forgotten")
   CHECK(store.chain_layers(top.id) == std::vector{below.layer, top.layer});
 }
 
-TEST_CASE("an index that is none is put aside, with a note") {
+TEST_CASE("a file that is not an index is put aside, with a note") {
   TempStore temp;
   fill(temp);
   SUBCASE("garbage") { overwrite(index_path(temp.root), std::string(8192, 'x')); }

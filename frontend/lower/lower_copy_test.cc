@@ -133,7 +133,7 @@ TEST_CASE("COPY --from=scratch has nothing") {
   CHECK(result_vertex(build.run("FROM a\nCOPY --from=scratch x /\n")).inputs[1] == solver::kNoInput);
 }
 
-TEST_CASE("COPY --from a stage that comes later, or an image whose name is none") {
+TEST_CASE("COPY --from a stage that comes later, or an image with an invalid name") {
   Build build;
   CHECK(build.message("FROM a AS one\nCOPY --from=two x /\nFROM one AS two\nRUN y\n") ==
         "cannot copy from stage \"two\", it needs to be defined before current stage \"one\"");
@@ -293,7 +293,7 @@ TEST_CASE("a commit id needs no network") {
         cat("expected checksum to match b, got ", commit));
 }
 
-TEST_CASE("a commit by checksum alone, and refs that are none") {
+TEST_CASE("a commit by checksum alone, and invalid refs") {
   Build build;
   const std::string commit(40, 'a');
   const auto git = [&](const std::string& query) {

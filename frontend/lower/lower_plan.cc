@@ -14,7 +14,7 @@ namespace cbuild::frontend {
 
 namespace {
 
-/// A worklist over stages: each is looked at once, however it was come by.
+/// A worklist over stages: each is looked at once, however it was found.
 class Planner {
  public:
   Planner(const StageTable& table, Sources& sources, Checks& checks)

@@ -19,8 +19,7 @@ struct WordUse {
 /// Expands `word` to find the variables it uses; a failure to expand is reported elsewhere.
 WordUse look_up(const Text& word, const Variables& variables, char escape);
 
-/// "did you mean NAME?" for the first variable of `word` that has no value and is near to one that has; empty if there
-/// is none.
+/// "did you mean NAME?" for the first variable of `word` that has no value and is near to one that has; else empty.
 std::string hint_for_unset(const Text& word, const Variables& variables, char escape);
 
 }  // namespace cbuild::frontend

@@ -10,12 +10,12 @@
 namespace cbuild::frontend {
 
 /// The GitSource a remote means now. A commit id, or a checksum that is believed, is not asked about; else `pinner` is.
-/// Throws Error{input} for refs and checksums that are none, a checksum that does not match, and a null pinner where
-/// one is needed; and errors of the pinner.
+/// Throws Error{input} for malformed refs and checksums, a checksum that does not match, and a null pinner where one is
+/// needed; and errors of the pinner.
 solver::GitSource pin_git_source(const GitRef& ref, bool keep_git_dir, SourcePinner* pinner);
 
 /// The HttpSource a URL means now, as a file called `file_name`. `checksum`: "sha256:..." or empty. Throws Error{input}
-/// for a checksum that is none or does not match, and for a null pinner; and errors of the pinner.
+/// for a checksum that is malformed or does not match, and for a null pinner; and errors of the pinner.
 solver::HttpSource pin_http_source(const std::string& url, const std::string& file_name, const std::string& checksum,
                                    SourcePinner* pinner);
 

@@ -18,7 +18,7 @@ namespace {
 
 constexpr std::array<std::string_view, 4> kDirectiveNames = {"cbuild", "check", "escape", "syntax"};
 
-/// Walks the directive lines at the top of a text; stops for good at the first line that is none.
+/// Walks the directive lines at the top of a text; stops for good at the first other line.
 class DirectiveScanner {
  public:
   DirectiveScanner(std::shared_ptr<const SourceText> source, std::size_t start, std::string_view mark, bool may_indent)

@@ -39,7 +39,7 @@ TEST_CASE("known directives, in any case") {
   CHECK(result.escape == '`');
 }
 
-TEST_CASE("scanning stops for good at the first line that is none") {
+TEST_CASE("scanning stops for good at the first line that is not a directive") {
   for (const char* stop : {"\n", "FROM x\n", "# comment\n", "# foo=bar\n", "#\n"}) {
     CAPTURE(stop);
     const Read result = read(std::string("# syntax=a\n") + stop + "# escape=`\n");

@@ -12,7 +12,8 @@
 namespace cbuild::frontend {
 
 /// Reads one word as a heredoc operator: name, descriptor, `<<-` and whether the body is expanded; no body, no spans.
-/// nullopt if it is none. The escape character is always a backslash. Throws Error{input} for quotes that do not close.
+/// nullopt if it is not a heredoc. The escape character is always a backslash. Throws Error{input} for quotes that do
+/// not close.
 std::optional<Heredoc> parse_heredoc(std::string_view word);
 
 /// The same, but a word with open quotes is not a heredoc either (sources and destinations of COPY).

@@ -34,7 +34,7 @@ class Includer {
 
   Includer(const ContextFileReader& read, Report& report) : read_(read), report_(report) {}
 
-  /// The file that the INCLUDE at `at` of `includer` names; nullopt if there is none to be had, which is reported.
+  /// The file that the INCLUDE at `at` of `includer` names; nullopt if it cannot be read, which is reported.
   std::optional<IncludeFrame> open(const Text& written, const Span& at, const IncludeFrame& includer);
   /// All files opened, in order.
   const std::vector<std::shared_ptr<const SourceText>>& sources() const { return sources_; }

@@ -109,7 +109,7 @@ TEST_CASE_FIXTURE(FaultFixture, "contents of a manifest") {
       {"another digest always", "GET", "/manifests/", kAlways, header("Docker-Content-Digest", other),
        ErrorCode::corrupt, "instead of", 2},
       {"no digest", "GET", "/manifests/", kAlways, kNoDigest},
-      {"a digest that is none", "GET", "/manifests/", kAlways, header("Docker-Content-Digest", "sha256:xyz")},
+      {"a malformed digest", "GET", "/manifests/", kAlways, header("Docker-Content-Digest", "sha256:xyz")},
       {"a page once", "GET", "/manifests/", 1, kPage},
       {"a page always", "GET", "/manifests/", kAlways, kPage, ErrorCode::corrupt, "HTML page instead of a manifest", 2},
       {"no media type", "GET", "/manifests/", kAlways, header("Content-Type", "")},

@@ -73,7 +73,7 @@ bool speaks_tls(const http::Response& response) {
          kind != FailureKind::resolve && kind != FailureKind::no_authorities && kind != FailureKind::stalled;
 }
 
-/// Of two answers that are none: whether the one to plain http shows better why.
+/// Of two failures: whether the one over plain http shows the reason better.
 bool is_more_telling(const http::Response& by_http, const http::Response& by_tls) {
   if (!by_http.failure || by_tls.failure->kind == FailureKind::no_authorities) return false;
   return by_tls.failure->kind == FailureKind::tls || by_http.failure->kind != FailureKind::connect;

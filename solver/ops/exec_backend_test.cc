@@ -126,7 +126,7 @@ TEST_CASE("backends: a command that is stopped ends as cancelled") {
   }
 }
 
-TEST_CASE("backends: what cannot be started throws, and does not end besides") {
+TEST_CASE("backends: a command that cannot be started throws, and done() is not called") {
   for (const Way& way : kWays) {
     CAPTURE(way.name);
     World world;

@@ -20,8 +20,8 @@ namespace {
 constexpr std::uint64_t kIdentityMaxBytes = 32u << 20, kIdentityMaxEntries = 4096;
 constexpr auto kGrace = std::chrono::milliseconds(2000);
 
-/// A full disk is the user's to free, a directory that cannot be entered or a user that there is not is what the
-/// Dockerfile asked for.
+/// A full disk is for the user to free; a directory that cannot be entered and an unknown user are mistakes of the
+/// Dockerfile.
 ErrorCode code_of(sandbox::SetupFault fault) {
   switch (fault) {
     case sandbox::SetupFault::disk_full:

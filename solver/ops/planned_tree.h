@@ -74,7 +74,7 @@ class PlannedTree {
   void clear_for_file(const std::string& path);
   /// Makes `path`'s name free, whatever was planned there.
   void clear(const std::string& path);
-  /// An empty directory in the place of anything in the merged view that is none; its parent is planned.
+  /// An empty directory in place of any other kind of entry in the merged view; its parent is planned.
   void replace_by_directory(const std::string& path);
   /// A new entry that is not a directory, in the place of a planned one if there is one; its parent is planned.
   void add(const std::string& path, PlannedNode node);

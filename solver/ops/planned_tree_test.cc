@@ -116,7 +116,7 @@ TEST_CASE("a copy that is packed straight is the layer of the tree it would have
   }
 }
 
-TEST_CASE("directories of the base on the way are taken up with what they are") {
+TEST_CASE("directories of the base on the way are adopted with their metadata") {
   Trees trees;
   fill(trees.source);
   TempDir base = TempDir::in_tmp("cbuild-plan-base-");
