@@ -177,7 +177,7 @@ def in_fresh_root(root, executor, context, flags):
 
 
 class Kaniko(Builder):
-    """The executor that KANIKO_EXECUTOR names, in a root directory that is made anew for every build, as a CI job has it. Its base, its
+    """The executor that KANIKO_EXECUTOR names, in a root directory that is new for every build, as a CI job has it. Its base, its
     cache and its images are in a registry on the loopback."""
 
     def __init__(self, scratch, base, options):

@@ -3,7 +3,7 @@
 """Checks the English of the project: prose.py ROOT
 
 - Pages (*.md) have lines of at most 120 columns. Rows of tables and code may be longer, because they cannot be broken.
-- Pages, comments and messages do without the wordings in WORDS, which the field does not use.
+- Pages, sources and scripts do without the wordings in WORDS, which the field does not use.
 - Names in comments, written `name`, name(), Scope::name or name.h, exist in the code.
 """
 import bisect
@@ -58,7 +58,7 @@ def bad_words(name: str, text: str) -> list[str]:
     flat, starts = "", []
     for line in text.splitlines():
         starts.append(len(flat))
-        flat += re.sub(r"^(///?|[-*|>] )\s*", "", line.strip()) + " "
+        flat += re.sub(r"^(///?|#+ |[-*|>] )\s*", "", line.strip()) + " "
     return [f"{name}:{bisect.bisect_right(starts, hit.start())}: \"{hit[0]}\": rather {better}"
             for pattern, better in BAD.items() for hit in pattern.finditer(flat)]
 
@@ -100,14 +100,18 @@ def check(root: pathlib.Path) -> bool:
     """Prints the problems; true if there are none."""
     pages = {name: (root / name).read_text() for name in tracked(root, "*.md")}
     sources = {name: (root / name).read_text() for name in tracked(root, "*.cc", "*.h")}
+    scripts = {name: (root / name).read_text() for name in tracked(root, "*.py", "*.sh", "*.cmake", "*CMakeLists.txt")}
+    scripts.pop("cmake/prose.py", None)  # has them as a table
     names = Names(sources)
     problems = []
     for name, text in pages.items():
         problems += long_lines(name, text) + bad_words(name, text)
     for name, text in sources.items():
         problems += bad_words(name, text) + unknown_names(name, text, names)
+    for name, text in scripts.items():
+        problems += bad_words(name, text)
     print(*sorted(problems), sep="\n", end="\n" if problems else "")
-    print(f"{len(pages)} pages, {len(sources)} sources, {len(problems)} problems")
+    print(f"{len(pages)} pages, {len(sources)} sources, {len(scripts)} scripts, {len(problems)} problems")
     return not problems and bool(pages) and bool(sources)
 
 
