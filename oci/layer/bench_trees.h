@@ -88,7 +88,7 @@ Cost best_cost(int rounds, Work work, Reset reset) {
 }
 
 inline void report(const char* what, const Cost& cost, double bytes, double files) {
-  std::printf("%-34s %8.2f ms (cpu %8.2f) %8.1f MB/s %8.0f files/s\n", what, cost.wall_s * 1e3, cost.cpu_s * 1e3,
+  std::printf("%-40s %8.2f ms (cpu %8.2f) %8.1f MB/s %8.0f files/s\n", what, cost.wall_s * 1e3, cost.cpu_s * 1e3,
               bytes / cost.wall_s / 1e6, files / cost.wall_s);
   std::fflush(stdout);
 }

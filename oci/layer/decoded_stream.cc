@@ -8,6 +8,7 @@
 #include <array>
 #include <condition_variable>
 #include <exception>
+#include <functional>
 #include <mutex>
 #include <thread>
 #include <utility>
@@ -20,11 +21,12 @@
 namespace cbuild::oci::layer {
 namespace {
 
-constexpr std::size_t kChunkSize = 512u << 10, kChunks = 6;
+constexpr std::size_t kChunkSize = 512u << 10, kChunks = 8;
 
 struct Chunk {
   std::unique_ptr<std::byte[]> bytes;
   std::size_t size = 0;
+  unsigned keepers = 0;
   std::span<const std::byte> content() const { return {bytes.get(), size}; }
 };
 
@@ -41,6 +43,7 @@ struct DecodedStream::Impl {
   void work_ahead();
   bool digest_one(Lock& lock);
   void release();
+  void let_go(Chunk& kept);
   void wait_for_chunk(Lock& lock);
 
   SourceReader& source;
@@ -50,6 +53,7 @@ struct DecodedStream::Impl {
   std::array<Chunk, kChunks> chunks;
   Sha256 sha;  ///< used by whoever set `digesting`
   bool holding = false;
+  std::weak_ptr<const void> keeping;  ///< of the chunk that the caller holds
 
   std::mutex mutex;  ///< guards the members below
   std::condition_variable changed;
@@ -63,8 +67,9 @@ struct DecodedStream::Impl {
 /// Decodes into the next chunk. False if there is nothing to decode, no free chunk, or another at it.
 bool DecodedStream::Impl::decode_one(Lock& lock) {
   if (decoding || ended || decoded - std::min(digested, consumed) == kChunks) return false;
-  decoding = true;
   Chunk& next = chunk(decoded);
+  if (next.keepers > 0) return false;
+  decoding = true;
   lock.unlock();
   std::size_t size = 0;
   std::exception_ptr failure;
@@ -108,7 +113,14 @@ bool DecodedStream::Impl::digest_one(Lock& lock) {
 
 void DecodedStream::Impl::release() {
   if (!std::exchange(holding, false)) return;
+  keeping.reset();
   ++consumed;
+  changed.notify_all();
+}
+
+void DecodedStream::Impl::let_go(Chunk& kept) {
+  const std::scoped_lock lock(mutex);
+  --kept.keepers;
   changed.notify_all();
 }
 
@@ -124,12 +136,15 @@ void DecodedStream::Impl::wait_for_chunk(Lock& lock) {
 }
 
 DecodedStream::DecodedStream(SourceReader& source, std::uint64_t max_bytes)
-    : impl_(std::make_unique<Impl>(source, max_bytes)) {}
+    : impl_(std::make_shared<Impl>(source, max_bytes)) {}
 
 DecodedStream::~DecodedStream() {
-  const std::scoped_lock lock(impl_->mutex);
-  impl_->stopped = true;
-  impl_->changed.notify_all();
+  {
+    const std::scoped_lock lock(impl_->mutex);
+    impl_->stopped = true;
+    impl_->changed.notify_all();
+  }
+  if (impl_->thread.joinable()) impl_->thread.join();  // what is kept may live longer than the source
 }
 
 std::span<const std::byte> DecodedStream::next() {
@@ -142,6 +157,22 @@ std::span<const std::byte> DecodedStream::next() {
   }
   if (impl_->error) std::rethrow_exception(impl_->error);
   return {};
+}
+
+std::shared_ptr<const void> DecodedStream::keep(std::span<const std::byte> bytes) {
+  const Impl::Lock lock(impl_->mutex);
+  if (!impl_->holding) return nullptr;
+  Chunk& held = impl_->chunk(impl_->consumed);
+  const std::less_equal<const std::byte*> up_to;
+  const std::byte* const end = held.bytes.get() + held.size;
+  if (!up_to(held.bytes.get(), bytes.data()) || !up_to(bytes.data() + bytes.size(), end)) return nullptr;
+  std::shared_ptr<const void> kept = impl_->keeping.lock();
+  if (!kept) {
+    kept = {held.bytes.get(), [impl = impl_, &held](const void*) { impl->let_go(held); }};
+    ++held.keepers;
+    impl_->keeping = kept;
+  }
+  return kept;
 }
 
 DecodedStream::Digests DecodedStream::finish() {

@@ -24,6 +24,9 @@ class DecodedStream {
 
   /// The next bytes, valid until the next call; empty at the end. Throws errors of the source and the decoder.
   std::span<const std::byte> next();
+  /// Keeps bytes that next() gave for as long as the result lives. Null if they are not among those that it gave last.
+  /// The stream holds a few chunks only and waits for those that are kept.
+  std::shared_ptr<const void> keep(std::span<const std::byte> bytes);
   struct Digests {
     Digest source;   ///< of all bytes of the source
     Digest decoded;  ///< of all uncompressed bytes
@@ -33,7 +36,7 @@ class DecodedStream {
 
  private:
   struct Impl;
-  std::unique_ptr<Impl> impl_;
+  std::shared_ptr<Impl> impl_;
 };
 
 }  // namespace cbuild::oci::layer

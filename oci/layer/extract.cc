@@ -1,89 +1,89 @@
 // SPDX-License-Identifier: Apache-2.0
-// The order of the calls on one file matters: chown takes setuid bits and capabilities away, so it comes before both;
-// writing takes capabilities away, so content comes first of all; chmod last but the times.
+// What one thread after the other would do is the rule: a later entry replaces an earlier one, links on the way are
+// followed as they stand at that moment. Small files are most of the entries and most of the time, and a file that was
+// handed over cannot be told from one that is made, unless somebody looks for its name. Hence `known_`: in a directory
+// that was made here all names are known without looking, so a file whose name is free may be made later, and an entry
+// whose name is taken waits first. What looks at names in other ways (a parent that is not found, hard links,
+// whiteouts, the removal of a tree) waits always.
 #include "oci/layer/extract.h"
 
 #include <fcntl.h>
+#include <sys/stat.h>
 #include <sys/sysmacros.h>
-#include <sys/xattr.h>
 #include <unistd.h>
 
 #include <cerrno>
+#include <cstring>
+#include <utility>
 
 #include "base/error.h"
-#include "base/owner.h"
 #include "base/sys.h"
 #include "base/text.h"
 #include "oci/layer/entry_rules.h"
+#include "oci/layer/whiteout_names.h"
 
 namespace cbuild::oci::layer {
 namespace {
 
-constexpr int kNewFile = O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC;
 constexpr mode_t kOwnerAll = 0700;
+constexpr std::uint64_t kMostHandedOver = 256u << 10;  ///< larger ones are written as they come, at the disk's pace
 
-timespec mtime_of(const TarMember& member) {
-  return {static_cast<time_t>(member.entry.mtime_s), static_cast<long>(member.mtime_ns)};
-}
+bool is_empty_dir(int fd) { return sys::list_dir(fd).empty(); }
 
-void set_times(int dirfd, const char* name, const timespec& mtime, int flags) {
-  const timespec both[2] = {mtime, mtime};
-  if (utimensat(dirfd, name, both, flags) != 0) throw_errno(errno, "set times");
-}
-
-void set_xattrs(int fd, const std::vector<sys::Xattr>& xattrs) {
-  for (const sys::Xattr& xattr : xattrs) {
-    if (!may_set_xattr(xattr.name)) continue;
-    if (fsetxattr(fd, xattr.name.c_str(), xattr.value.data(), xattr.value.size(), 0) == 0) continue;
-    // A file system without xattrs (NFS) or a user namespace that may not set this one must not stop a build.
-    const int err = errno;
-    if (err != ENOTSUP && err != EPERM) throw_errno(err, cat("set xattr ", sanitize_for_terminal(xattr.name)));
-  }
-}
-
-void write_content(int fd, const TarMember& member, const Extractor::NextData& data) {
-  std::span<const std::byte> bytes;
-  std::uint64_t offset = 0, end = 0;
-  while (data(bytes, offset)) {
-    if (bytes.empty()) continue;
-    sys::pwrite_all(fd, {reinterpret_cast<const char*>(bytes.data()), bytes.size()}, static_cast<off_t>(offset));
-    end = offset + bytes.size();
-  }
-  if (end < member.entry.size && ftruncate(fd, static_cast<off_t>(member.entry.size)) != 0) {
-    throw_errno(errno, "make sparse file");
-  }
+NewFile::Piece copy_of(std::span<const std::byte> bytes) {
+  const std::shared_ptr<std::byte[]> copy(new std::byte[bytes.size()]);
+  std::memcpy(copy.get(), bytes.data(), bytes.size());
+  return {{copy.get(), bytes.size()}, 0, copy};
 }
 
 }  // namespace
 
 Extractor::Extractor(int rootfd, const UnpackOptions& options)
     : options_(options),
+      metadata_(options),
       whiteouts_(options.whiteouts, options.user_xattr),
-      dirs_(rootfd, [this](const TargetDir& parent, const std::string& name) { whiteouts_.note_made(parent, name); }),
-      own_uid_(geteuid()),
-      own_gid_(getegid()) {}
+      dirs_(rootfd, {[this] { wait(); },
+                     [this](const TargetDir& parent, const std::string& name, const TargetDir& made) {
+                       note_made(parent, name);
+                       known_.begin(made.inode);
+                     }}),
+      files_(metadata_, options.threads) {
+  if (is_empty_dir(rootfd)) known_.begin(sys::stat_fd(rootfd).st_ino);
+}
 
-void Extractor::add(const TarMember& member, const NextData& data) {
+void Extractor::note_made(const TargetDir& parent, const std::string& name) {
+  whiteouts_.note_made(parent, name);
+  known_.add(parent.inode, name);
+  if (!known_.is_full()) return;
+  wait();
+  known_.forget();
+}
+
+void Extractor::add(const TarMember& member, TarReader& content) {
   const std::string path = clean_member_name(member.entry.name);
   if (path.empty()) return;  // the root belongs to the caller
   const Marker marker = whiteouts_.marker_at(path);
   if (marker == Marker::ignored) return;
   const auto [parent, name] = split_path(path);
   const Place place{dirs_.make(parent), name, path};
-  if (marker != Marker::none) {
-    if (whiteouts_.apply(marker, *place.dir, place.name)) dirs_.forget();
-    return;
-  }
-  make(place, member, data);
-  whiteouts_.note_made(*place.dir, place.name);
+  if (marker != Marker::none) return apply_marker(marker, place);
+  if (known_.is_taken(place.dir->inode, name)) wait();
+  make(place, member, content);
+  note_made(*place.dir, place.name);
 }
 
-void Extractor::make(const Place& place, const TarMember& member, const NextData& data) {
+void Extractor::apply_marker(Marker marker, const Place& place) {
+  wait();
+  if (whiteouts_.apply(marker, *place.dir, place.name)) dirs_.forget();
+  if (marker == Marker::whiteout) known_.add(place.dir->inode, place.name.substr(kWhiteoutPrefix.size()));
+}
+
+void Extractor::make(const Place& place, const TarMember& member, TarReader& content) {
   switch (member.entry.type) {
     case EntryType::directory:
       return make_directory(place, member);
     case EntryType::file:
-      return make_file(place, member, data);
+      return make_file(place, member, content);
     case EntryType::hardlink:
       return make_hardlink(place, member);
     case EntryType::symlink:
@@ -97,6 +97,7 @@ void Extractor::make(const Place& place, const TarMember& member, const NextData
 
 /// Removes what stands in the way of a new entry.
 void Extractor::replace(const Place& place) {
+  wait();  // it may be a tree that holds some of what was handed over
   const auto st = sys::try_stat_at(place.fd(), place.name);
   if (!st) return;
   if (S_ISDIR(st->st_mode)) {
@@ -107,47 +108,64 @@ void Extractor::replace(const Place& place) {
   if (S_ISDIR(st->st_mode) || S_ISLNK(st->st_mode)) dirs_.forget();
 }
 
-void Extractor::make_directory(const Place& place, const TarMember& member) {
-  bool opaque = false;
-  if (mkdirat(place.fd(), place.c_name(), kOwnerAll) != 0) {
-    if (errno != EEXIST) throw_errno(errno, "make directory");
-    const struct stat st = sys::stat_at(place.fd(), place.name);
-    if (!S_ISDIR(st.st_mode)) {
-      opaque = whiteouts_.stands_at(*place.dir, place.name);
-      replace(place);
-      if (mkdirat(place.fd(), place.c_name(), kOwnerAll) != 0) throw_errno(errno, "make directory");
-    } else {
-      dirs_.forget();  // under other names it may be known with another setgid bit
-    }
+/// False if there is a directory of that name.
+bool Extractor::make_new_directory(const Place& place) {
+  if (mkdirat(place.fd(), place.c_name(), kOwnerAll) == 0) return true;
+  if (errno != EEXIST) throw_errno(errno, "make directory");
+  wait();
+  if (S_ISDIR(sys::stat_at(place.fd(), place.name).st_mode)) {
+    dirs_.forget();  // under other names it may be known with another setgid bit
+    return false;
   }
+  const bool opaque = whiteouts_.stands_at(*place.dir, place.name);
+  replace(place);
+  if (mkdirat(place.fd(), place.c_name(), kOwnerAll) != 0) throw_errno(errno, "make directory");
+  if (opaque) whiteouts_.make_opaque(sys::open_at(place.fd(), place.name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW).get());
+  return true;
+}
+
+void Extractor::make_directory(const Place& place, const TarMember& member) {
+  const bool is_new = make_new_directory(place);
   UniqueFd fd = sys::open_at(place.fd(), place.name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW);
-  if (opaque) whiteouts_.make_opaque(fd.get());
-  apply_metadata(fd.get(), member, *place.dir, member.entry.mode | kOwnerAll);
+  metadata_.apply(fd.get(), member, *place.dir, member.entry.mode | kOwnerAll);
   if (options_.directories != nullptr) options_.directories->insert(place.path);
   late_dirs_.push_back({place.path, member.entry.mode, mtime_of(member)});
-  dirs_.remember(place.path, make_target_dir(std::move(fd)));
+  SharedDir dir = make_target_dir(std::move(fd));
+  if (is_new) known_.begin(dir->inode);
+  dirs_.remember(place.path, std::move(dir));
 }
 
 UniqueFd Extractor::create_file(const Place& place) {
-  for (bool replaced = false;;) {
-    const int fd = openat(place.fd(), place.c_name(), kNewFile, 0600);
-    if (fd >= 0) return UniqueFd(fd);
-    const int err = errno;
-    if (err == EINTR) continue;
-    if (err != EEXIST || replaced) throw_errno(err, "create file");
-    replace(place);
-    replaced = true;
-  }
+  if (auto fd = MemberMetadata::create_file(*place.dir, place.name)) return std::move(*fd);
+  replace(place);
+  if (auto fd = MemberMetadata::create_file(*place.dir, place.name)) return std::move(*fd);
+  throw_errno(EEXIST, "create file");
 }
 
-void Extractor::make_file(const Place& place, const TarMember& member, const NextData& data) {
+bool Extractor::can_hand_over(const Place& place, const TarMember& member) const {
+  return member.entry.size <= kMostHandedOver && known_.is_free(place.dir->inode, place.name);
+}
+
+void Extractor::hand_over(const Place& place, const TarMember& member, TarReader& content) {
+  NewFile file{place.dir, place.name, member, {}};
+  std::span<const std::byte> bytes;
+  std::uint64_t offset = 0;
+  while (member.has_data && content.data(bytes, offset)) {
+    if (bytes.empty()) continue;
+    auto keep = content.keep(bytes);
+    file.pieces.push_back(keep ? NewFile::Piece{bytes, offset, std::move(keep)} : copy_of(bytes));
+    file.pieces.back().offset = offset;
+  }
+  files_.add(std::move(file));
+}
+
+void Extractor::make_file(const Place& place, const TarMember& member, TarReader& content) {
   if (member.entry.size > options_.max_bytes) {
     throw Error(ErrorCode::corrupt, cat("file of ", member.entry.size, " bytes, allowed are ", options_.max_bytes));
   }
-  UniqueFd fd = create_file(place);
-  if (member.has_data) write_content(fd.get(), member, data);
-  apply_metadata(fd.get(), member, *place.dir, member.entry.mode);
-  fd.close_checked();
+  if (can_hand_over(place, member)) return hand_over(place, member, content);
+  metadata_.fill_file(create_file(place), member, *place.dir,
+                      [&content](auto& bytes, auto& offset) { return content.data(bytes, offset); });
 }
 
 void Extractor::make_symlink(const Place& place, const TarMember& member) {
@@ -157,7 +175,7 @@ void Extractor::make_symlink(const Place& place, const TarMember& member) {
     replace(place);
     if (symlinkat(target, place.fd(), place.c_name()) != 0) throw_errno(errno, "make symlink");
   }
-  apply_metadata_by_name(place, member);
+  metadata_.apply_by_name(*place.dir, place.name, member);
 }
 
 void Extractor::make_node(const Place& place, const TarMember& member) {
@@ -174,14 +192,15 @@ void Extractor::make_node(const Place& place, const TarMember& member) {
   }
   if (err == EPERM && entry.type != EntryType::fifo) {
     ++devices_as_files_;
-    apply_metadata(create_file(place).get(), member, *place.dir, entry.mode);
+    metadata_.apply(create_file(place).get(), member, *place.dir, entry.mode);
     return;
   }
   if (err != 0) throw_errno(err, "make device");
-  apply_metadata_by_name(place, member);
+  metadata_.apply_by_name(*place.dir, place.name, member);
 }
 
 void Extractor::make_hardlink(const Place& place, const TarMember& member) {
+  wait();
   const std::string shown = sanitize_for_terminal(member.entry.link_target);
   const auto [parent, name] = split_path(clean_member_name(member.entry.link_target));
   const SharedDir dir = dirs_.find(parent);
@@ -194,58 +213,11 @@ void Extractor::make_hardlink(const Place& place, const TarMember& member) {
     const int err = linkat(dir->fd.get(), name.c_str(), place.fd(), place.c_name(), 0) == 0 ? 0 : errno;
     if (err != 0) throw_errno(err, cat("link to ", shown));
   }
-  adjust_link(place, member, *st);
-}
-
-/// A link's header speaks of the file it shares. The owner is left alone where it is right already, because setting it
-/// would take the capability away, which archives of other tools give with the first name only.
-void Extractor::adjust_link(const Place& place, const TarMember& member, const struct stat& st) const {
-  const Owner owner = owner_of(member);
-  if (st.st_uid != owner.uid || st.st_gid != owner.gid)
-    sys::set_owner(place.fd(), place.c_name(), owner.uid, owner.gid);
-  if (S_ISREG(st.st_mode)) {
-    const UniqueFd fd = sys::open_at(place.fd(), place.name, O_RDONLY | O_NOFOLLOW | O_NONBLOCK);
-    set_xattrs(fd.get(), member.entry.xattrs);
-    if (fchmod(fd.get(), member.entry.mode) != 0) throw_errno(errno, "set mode");
-  }
-  set_times(place.fd(), place.c_name(), mtime_of(member), AT_SYMLINK_NOFOLLOW);
-}
-
-Extractor::Owner Extractor::owner_of(const TarMember& member) const {
-  if (options_.owner) return {options_.owner->first, options_.owner->second};
-  return {static_cast<std::uint32_t>(member.entry.uid), static_cast<std::uint32_t>(member.entry.gid)};
-}
-
-bool Extractor::keeps_owner(const Owner& owner, const TargetDir& dir) const {
-  return owner.uid == own_uid_ && owner.gid == own_gid_ && !dir.setgid;
-}
-
-/// Everything but the content, for a file or directory that was just made.
-void Extractor::apply_metadata(int fd, const TarMember& member, const TargetDir& dir, mode_t mode) const {
-  const Owner owner = owner_of(member);
-  if (!keeps_owner(owner, dir) || member.entry.type == EntryType::directory)
-    sys::set_owner(fd, "", owner.uid, owner.gid);
-  if (!member.entry.xattrs.empty()) set_xattrs(fd, member.entry.xattrs);
-  if (fchmod(fd, mode) != 0) throw_errno(errno, "set mode");
-  const timespec both[2] = {mtime_of(member), mtime_of(member)};
-  if (futimens(fd, both) != 0) throw_errno(errno, "set times");
-}
-
-/// As apply_metadata(), for what cannot be opened. There is no race to lose: the name was just made in a directory that
-/// is ours.
-void Extractor::apply_metadata_by_name(const Place& place, const TarMember& member) const {
-  const Owner owner = owner_of(member);
-  if (!keeps_owner(owner, *place.dir)) sys::set_owner(place.fd(), place.c_name(), owner.uid, owner.gid);
-  for (const sys::Xattr& xattr : member.entry.xattrs) {
-    if (may_set_xattr(xattr.name)) sys::set_xattr_at(place.fd(), place.name, xattr);
-  }
-  if (member.entry.type != EntryType::symlink && fchmodat(place.fd(), place.c_name(), member.entry.mode, 0) != 0) {
-    throw_errno(errno, "set mode");
-  }
-  set_times(place.fd(), place.c_name(), mtime_of(member), AT_SYMLINK_NOFOLLOW);
+  metadata_.adjust_link(*place.dir, place.name, member, *st);
 }
 
 void Extractor::finish() {
+  wait();
   for (const LateDir& late : late_dirs_) {
     const auto [parent, name] = split_path(late.path);
     const SharedDir dir = dirs_.find(parent);
@@ -255,7 +227,7 @@ void Extractor::finish() {
     if ((st->st_mode & 07777) != late.mode && fchmodat(dir->fd.get(), name.c_str(), late.mode, 0) != 0) {
       throw_errno(errno, late.path);
     }
-    set_times(dir->fd.get(), name.c_str(), late.mtime, AT_SYMLINK_NOFOLLOW);
+    set_times(dir->fd.get(), name.c_str(), late.mtime);
   }
   late_dirs_.clear();
 }

@@ -5,10 +5,14 @@
 
 #include <cstdint>
 #include <functional>
+#include <memory>
 #include <span>
 #include <string>
 #include <vector>
 
+#include "oci/layer/file_maker.h"
+#include "oci/layer/known_names.h"
+#include "oci/layer/member_metadata.h"
 #include "oci/layer/resolved_dirs.h"
 #include "oci/layer/tar_reader.h"
 #include "oci/layer/unpack.h"
@@ -16,17 +20,21 @@
 
 namespace cbuild::oci::layer {
 
-/// Makes the members of an archive in a directory, by descriptor. Used by one thread.
+/// Makes the members of an archive in a directory, by descriptor, as if one after the other. Used by one thread. All
+/// names but those of small files in directories that were made here are made by it alone, in the order of the archive;
+/// those files are handed to a FileMaker, which is waited for before anything may notice that they are not there yet.
 class Extractor {
  public:
-  /// Pieces of a file's content, as TarReader::data() gives them.
-  using NextData = std::function<bool(std::span<const std::byte>& bytes, std::uint64_t& offset)>;
-
   /// `rootfd` is borrowed.
   Extractor(int rootfd, const UnpackOptions& options);
 
-  /// Throws Error; the caller adds the name.
-  void add(const TarMember& member, const NextData& data);
+  /// `content` stands at the member. Throws Error; the caller adds the name. What was added before may have failed
+  /// first: see wait().
+  void add(const TarMember& member, TarReader& content);
+  /// See FileMaker.
+  void end_of_chunk() { files_.end_of_chunk(); }
+  /// Waits until all that was added is made. Throws Error, with the name, for the first that failed.
+  void wait() { files_.wait(); }
   /// Sets times and closed modes of directories, which can only be set when nothing is made in them any more.
   void finish();
   std::uint64_t devices_as_files() const { return devices_as_files_; }
@@ -38,35 +46,34 @@ class Extractor {
     const char* c_name() const { return name.c_str(); }
     int fd() const { return dir->fd.get(); }
   };
-  struct Owner {
-    std::uint32_t uid, gid;
-  };
   struct LateDir {
     std::string path;
     mode_t mode;
     timespec mtime;
   };
 
-  void make(const Place& place, const TarMember& member, const NextData& data);
+  void apply_marker(Marker marker, const Place& place);
+  bool can_hand_over(const Place& place, const TarMember& member) const;
+  void hand_over(const Place& place, const TarMember& member, TarReader& content);
+  void make(const Place& place, const TarMember& member, TarReader& content);
   void make_directory(const Place& place, const TarMember& member);
-  void make_file(const Place& place, const TarMember& member, const NextData& data);
+  bool make_new_directory(const Place& place);
+  void make_file(const Place& place, const TarMember& member, TarReader& content);
   void make_hardlink(const Place& place, const TarMember& member);
   void make_symlink(const Place& place, const TarMember& member);
   void make_node(const Place& place, const TarMember& member);
   UniqueFd create_file(const Place& place);
   void replace(const Place& place);
-  Owner owner_of(const TarMember& member) const;
-  bool keeps_owner(const Owner& owner, const TargetDir& dir) const;
-  void apply_metadata(int fd, const TarMember& member, const TargetDir& dir, mode_t mode) const;
-  void apply_metadata_by_name(const Place& place, const TarMember& member) const;
-  void adjust_link(const Place& place, const TarMember& member, const struct stat& st) const;
+  void note_made(const TargetDir& parent, const std::string& name);
 
   const UnpackOptions& options_;
+  const MemberMetadata metadata_;
   WhiteoutRules whiteouts_;
+  KnownNames known_;
   ResolvedDirs dirs_;
   std::vector<LateDir> late_dirs_;
-  std::uint32_t own_uid_, own_gid_;
   std::uint64_t devices_as_files_ = 0;
+  FileMaker files_;  ///< last: its threads end before what they use
 };
 
 }  // namespace cbuild::oci::layer

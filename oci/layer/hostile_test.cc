@@ -36,6 +36,7 @@ class Jail {
   UnpackResult unpack_all(const std::vector<Member>& members, Whiteouts whiteouts = Whiteouts::overlay) {
     UnpackOptions options;
     options.whiteouts = whiteouts;
+    options.threads = 2;
     const std::string archive = make_tar(members);
     check_table(archive);
     return unpack(memory_file(archive).get(), fd(), options);
@@ -251,6 +252,7 @@ void check_broken(std::string_view archive, std::uint64_t max_bytes = 1 << 30) {
   Jail jail;
   UnpackOptions options;
   options.max_bytes = max_bytes;
+  options.threads = 2;
   try {
     unpack(memory_file(archive).get(), jail.fd(), options);
     FAIL("not refused");

@@ -48,12 +48,13 @@ UnpackResult read_members(int source_fd, const PassOptions& options, const TakeM
   const auto next = [&] {
     if (options.cancel) options.cancel->check();
     if (options.progress) options.progress(source.total());
+    if (options.before_chunk) options.before_chunk();
     const std::span<const std::byte> bytes = stream.next();
     result.archive_size += bytes.size();
     if (options.uncompressed && !bytes.empty()) options.uncompressed(bytes);
     return bytes;
   };
-  TarReader reader(next);
+  TarReader reader(next, [&stream](std::span<const std::byte> bytes) { return stream.keep(bytes); });
   result.entries = take_all(reader, take);
   while (!next().empty()) {
   }

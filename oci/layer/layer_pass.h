@@ -19,6 +19,7 @@ struct PassOptions {
   ByteSink uncompressed;  ///< receives all bytes of the archive, what is behind its end included
   const Descriptor* expected = nullptr;
   const Digest* expected_diff_id = nullptr;
+  std::function<void()> before_chunk;  ///< called before the stream goes on; what is kept of it should end soon
 };
 
 /// Receives a member; its content is read from the reader, or left.

@@ -41,8 +41,6 @@ std::pair<std::string, std::string> split_path(std::string_view path) {
   return {std::string(path.substr(0, slash)), std::string(path.substr(slash + 1))};
 }
 
-ResolvedDirs::ResolvedDirs(int rootfd, OnMade on_made) : rootfd_(rootfd), on_made_(std::move(on_made)) {}
-
 SharedDir ResolvedDirs::cached(const std::string& path) {
   const auto at = std::find_if(open_.rbegin(), open_.rend(), [&](const auto& kept) { return kept.first == path; });
   if (at == open_.rend()) return nullptr;
@@ -67,6 +65,7 @@ SharedDir ResolvedDirs::find(const std::string& path) {
 
 SharedDir ResolvedDirs::make(const std::string& path) {
   if (SharedDir dir = find(path)) return dir;
+  hooks_.missing();
   SharedDir dir = make_stepwise(path);
   remember(path, dir);
   return dir;
@@ -96,12 +95,13 @@ SharedDir ResolvedDirs::make_stepwise(const std::string& path) {
       continue;
     }
     if (st && !S_ISDIR(st->st_mode)) throw Error(ErrorCode::corrupt, cat(path, ": ", name, " is not a directory"));
+    if (!st) sys::mkdir_at(here.fd.get(), name, 0755);
+    const SharedDir next = make_target_dir(sys::open_at(here.fd.get(), name, kDirFlags | O_NOFOLLOW));
     if (!st) {
-      sys::mkdir_at(here.fd.get(), name, 0755);
-      if (on_made_) on_made_(here, name);
+      if (fchmod(next->fd.get(), 0755) != 0) throw_errno(errno, path);  // whatever the umask
+      hooks_.made(here, name, *next);
     }
-    chain.push_back(make_target_dir(sys::open_at(here.fd.get(), name, kDirFlags | O_NOFOLLOW)));
-    if (!st && fchmod(chain.back()->fd.get(), 0755) != 0) throw_errno(errno, path);  // whatever the umask
+    chain.push_back(next);
   }
   return chain.back();
 }

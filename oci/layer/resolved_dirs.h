@@ -25,11 +25,15 @@ using SharedDir = std::shared_ptr<const TargetDir>;
 /// (openat2) or step by step, never by joining strings; nothing outside the tree is reached. The last few stay open.
 class ResolvedDirs {
  public:
-  /// Told about every directory made on the way: its parent and its name in it.
-  using OnMade = std::function<void(const TargetDir& parent, const std::string& name)>;
+  struct Hooks {
+    /// Called when a directory is not there, before it is looked for once more and made.
+    std::function<void()> missing;
+    /// Told about every directory made on the way: its parent and its name in it.
+    std::function<void(const TargetDir& parent, const std::string& name, const TargetDir& made)> made;
+  };
 
   /// `rootfd` is borrowed.
-  explicit ResolvedDirs(int rootfd, OnMade on_made = nullptr);
+  ResolvedDirs(int rootfd, Hooks hooks) : rootfd_(rootfd), hooks_(std::move(hooks)) {}
 
   /// The directory `path`, clean and relative ("" is the root); null if there is none. Throws Error for other failures.
   SharedDir find(const std::string& path);
@@ -45,7 +49,7 @@ class ResolvedDirs {
   SharedDir make_stepwise(const std::string& path);
 
   int rootfd_;
-  OnMade on_made_;
+  Hooks hooks_;
   std::vector<std::pair<std::string, SharedDir>> open_;  ///< most recently used last
 };
 

@@ -122,7 +122,8 @@ void take(TarMember& out, archive_entry* from) {
 }  // namespace
 
 struct TarReader::Impl {
-  explicit Impl(Pull pull_in) : pull(std::move(pull_in)), handle(archive_read_new()), first(primer()) {
+  Impl(Pull pull_in, Keep keep_in)
+      : pull(std::move(pull_in)), keep(std::move(keep_in)), handle(archive_read_new()), first(primer()) {
     if (!handle) throw std::bad_alloc();
     archive_read_support_format_tar(handle.get());
   }
@@ -159,6 +160,7 @@ struct TarReader::Impl {
   }
 
   Pull pull;
+  Keep keep;
   std::unique_ptr<archive, Free> handle;
   std::vector<std::byte> first;
   archive_entry* current = nullptr;
@@ -167,7 +169,7 @@ struct TarReader::Impl {
   bool primed = false, opened = false;
 };
 
-TarReader::TarReader(Pull pull) : impl_(std::make_unique<Impl>(std::move(pull))) {}
+TarReader::TarReader(Pull pull, Keep keep) : impl_(std::make_unique<Impl>(std::move(pull), std::move(keep))) {}
 TarReader::~TarReader() = default;
 
 bool TarReader::next(TarMember& member) {
@@ -185,6 +187,10 @@ bool TarReader::next(TarMember& member) {
   }
   impl_->size = member.entry.size;
   return true;
+}
+
+std::shared_ptr<const void> TarReader::keep(std::span<const std::byte> piece) {
+  return impl_->keep ? impl_->keep(piece) : nullptr;
 }
 
 bool TarReader::data(std::span<const std::byte>& bytes, std::uint64_t& offset) {

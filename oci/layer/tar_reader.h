@@ -25,7 +25,10 @@ class TarReader {
   /// Gives the next bytes of the stream, valid until its next call; empty at the end. May throw.
   using Pull = std::function<std::span<const std::byte>()>;
 
-  explicit TarReader(Pull pull);
+  /// Keeps bytes that Pull gave last beyond its next call; null for others.
+  using Keep = std::function<std::shared_ptr<const void>(std::span<const std::byte>)>;
+
+  explicit TarReader(Pull pull, Keep keep = nullptr);
   ~TarReader();
   TarReader(const TarReader&) = delete;
   TarReader& operator=(const TarReader&) = delete;
@@ -35,6 +38,8 @@ class TarReader {
   /// A piece of the current member's content and where in the file it belongs, behind the piece before it and within
   /// the member's size; gaps are holes. False when there is no more.
   bool data(std::span<const std::byte>& bytes, std::uint64_t& offset);
+  /// Keeps a piece that data() gave for as long as the result lives; null if it has to be copied.
+  std::shared_ptr<const void> keep(std::span<const std::byte> piece);
   /// Where in the stream the piece that data() gave last begins.
   std::uint64_t position() const;
 

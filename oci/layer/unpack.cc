@@ -26,10 +26,16 @@ constexpr std::size_t kProbeSize = 16u << 10;
 UnpackResult unpack(int source_fd, int target_dirfd, const UnpackOptions& options, const Descriptor* expected,
                     const Digest* expected_diff_id) {
   Extractor extractor(target_dirfd, options);
-  const PassOptions pass{options.max_bytes, options.cancel, options.progress, nullptr, expected, expected_diff_id};
-  UnpackResult result = read_members(source_fd, pass, [&](const TarMember& member, TarReader& reader) {
-    extractor.add(member, [&reader](auto& bytes, auto& offset) { return reader.data(bytes, offset); });
-  });
+  PassOptions pass{options.max_bytes, options.cancel, options.progress, nullptr, expected, expected_diff_id};
+  pass.before_chunk = [&] { extractor.end_of_chunk(); };
+  UnpackResult result;
+  try {
+    result = read_members(source_fd, pass,
+                          [&](const TarMember& member, TarReader& reader) { extractor.add(member, reader); });
+  } catch (const Error&) {
+    extractor.wait();  // what came before it in the archive may have failed too
+    throw;
+  }
   extractor.finish();
   result.devices_as_files = extractor.devices_as_files();
   return result;

@@ -32,6 +32,8 @@ struct UnpackOptions {
   std::optional<std::pair<std::uint32_t, std::uint32_t>> owner;
   /// For ADD: receives the paths of directories that are members, as opposed to parents that had to be made. Borrowed.
   std::set<std::string>* directories = nullptr;
+  /// How many threads make files besides the calling one, which reads the archive. Unset: as many as are worth it.
+  std::optional<unsigned> threads;
 };
 
 struct UnpackResult {

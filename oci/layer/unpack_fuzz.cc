@@ -33,6 +33,7 @@ UnpackOptions options_from(std::uint8_t choice) {
   options.user_xattr = (choice & 4) != 0;
   options.max_bytes = 1 << 20;
   if ((choice & 8) != 0) options.owner = {0, 0};
+  if ((choice & 16) != 0) options.threads = 1;
   return options;
 }
 
