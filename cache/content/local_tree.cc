@@ -1,4 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
+// A local directory whose selections are digested for keys. Each selection is scanned once (local_scan.cc); later ones
+// share directories that an earlier one has scanned. At the end the table of stat data is written again: rows seen now,
+// and the old ones of names and directories that no selection looked at, as another build may need them.
 #include <fcntl.h>
 
 #include <algorithm>

@@ -1,4 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
+// A layer's tree in memory, with the rules of a file system: names may be replaced or removed with all below them,
+// links are resolved from the root, parents are made when they are missing. Nodes lie in one array and freed ones are
+// used again; memory is counted, because a hostile archive may have any number of entries. take() numbers the nodes
+// that are left, breadth first.
 #include "oci/layer/table_tree.h"
 
 #include <limits.h>
