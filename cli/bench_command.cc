@@ -1,4 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
+// Measures a user's own Dockerfile: without the cache, unchanged, and after an edit of one file. The kinds take turns,
+// so that other work on the machine slows all of them alike. The edit is real, so everything happens on a copy of the
+// context; builds go through the engine without a progress view and stay out of the history.
 #include "cli/bench_command.h"
 
 #include <fcntl.h>

@@ -1,4 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
+// The --filter of `du` and `prune`: each text becomes a predicate over the items of the store, and all of them must
+// hold. Keys, comparisons and names of types are those of docker's commands, in addition to our own types.
 #include "cli/cache_filters.h"
 
 #include <algorithm>

@@ -1,4 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
+// --call: lowers the Dockerfile as far as the question needs and prints the answer; nothing runs. Bases are asked for
+// their manifests and a remote context is fetched, because the files are in it; remote sources of ADD get placeholders,
+// as their content changes no answer.
 #include "cli/call.h"
 
 #include <algorithm>
@@ -18,7 +21,7 @@
 namespace cbuild::cli {
 namespace {
 
-/// Remote sources of a file that is not built are not asked what they are.
+/// Placeholders: remote sources of a file that is not built are not asked.
 class UnaskedSources final : public frontend::SourcePinner {
  public:
   frontend::PinnedFile pin_url(const std::string&, const Digest& expected) override {
@@ -30,7 +33,7 @@ class UnaskedSources final : public frontend::SourcePinner {
   std::optional<std::int64_t> source_time(const solver::Op&) override { return std::nullopt; }
 };
 
-/// A file with what lowering it as far as a call needs it found.
+/// The results of lowering a file as far as a call needs it.
 struct Answer {
   frontend::CheckResult check;
   frontend::Outline outline;

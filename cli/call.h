@@ -5,8 +5,8 @@
 
 namespace cbuild::cli {
 
-/// Answers `line.build.call` on stdout; what is wrong with the Dockerfile goes to stderr. Nothing is built, and the
-/// store is opened only for a base image whose config is needed. Returns the exit code. Throws Error{usage}.
+/// Answers `line.build.call` on stdout; mistakes of the Dockerfile go to stderr. Nothing is built, and the store is
+/// opened only for a base image whose config is needed. Returns the exit code. Throws Error{usage}.
 int run_call(const BuildLine& line);
 
 }  // namespace cbuild::cli

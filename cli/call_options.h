@@ -6,7 +6,7 @@
 
 namespace cbuild::cli {
 
-/// --call: what to tell about a Dockerfile instead of building it.
+/// --call: the question about a Dockerfile, asked instead of building it.
 struct CallOptions {
   enum class Question { check, outline, targets, describe } question = Question::check;
   bool json = false;

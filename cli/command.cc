@@ -28,10 +28,10 @@ constexpr Command kCommands[] = {
     {"build", "Build an image from a Dockerfile (the default)", build_command},
     {"bench", "Measure cold, no-op and one-file-edit builds of a Dockerfile", bench_command},
     {"completion", "Print a completion script for bash, zsh or fish", completion_command},
-    {"du", "Show what takes room in the store", du_command},
+    {"du", "Show the contents of the store by size", du_command},
     {"explain", "Why the steps of a build ran, or were taken from the cache", explain_command},
     {"graph", "Draw the steps of a build as DOT, Mermaid or JSON", graph_command},
-    {"history", "What was built on this store", history_command},
+    {"history", "Show the builds of this store", history_command},
     {"images", "List the images kept in the store, or remove names (rm)", images_command},
     {"prune", "Remove build cache that is not in use", prune_command},
 };

@@ -1,4 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
+// `cbuild du`: the items of the store (cache/gc), the largest first, as a table, in full or as JSON. The columns tell
+// why an item cannot be reclaimed: a live build uses it, a named image needs it, or the history keeps it.
 #include "cli/du_command.h"
 
 #include <CLI/CLI.hpp>
@@ -99,12 +101,12 @@ int du_command(Arguments arguments) {
   std::string root, format;
   std::vector<std::string> filter_texts;
   bool verbose = false, json = false;
-  CLI::App app{"Show what takes room in the store, in real blocks", "cbuild du"};
+  CLI::App app{"Show the contents of the store by their real size on disk", "cbuild du"};
   app.add_option("--filter", filter_texts,
                  "KEY[=VALUE]: id, type, description, parents, inuse, mutable, immutable, shared, private, until")
       ->allow_extra_args(false);
   app.add_option("--format", format, "json: one object, as --json")->check(CLI::IsMember({"json", "table"}));
-  app.add_flag("--verbose", verbose, "All that is known of each item");
+  app.add_flag("--verbose", verbose, "Show every field of each item");
   app.add_flag("--json", json, "Print JSON");
   if (!parse_flags(app, root, std::move(arguments))) return exit_code::kSuccess;
   const CacheFilters filters = parse_cache_filters(filter_texts);

@@ -10,7 +10,7 @@
 
 namespace cbuild::cli {
 
-/// `cbuild du`: what takes room in the store.
+/// `cbuild du`: the contents of the store by size.
 int du_command(Arguments arguments);
 
 /// The table of du and prune; with `verbose` a paragraph for each item.

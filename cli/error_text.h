@@ -10,8 +10,8 @@ namespace cbuild::cli {
 /// The exit code that docs/cli.md gives to an error: of a build before it has an image, and of every other command.
 int exit_code_of(const Error& error);
 
-/// What the user sees of an error: "ERROR: ..." and its hint, each on a line. A full disk gets a hint that names the
-/// store's directory and what is free there.
+/// An error as the user sees it: "ERROR: ..." and its hint, each on a line. A full disk gets a hint that names the
+/// store's directory and the free space there.
 std::string error_text(const Error& error, const std::string& store_root);
 
 }  // namespace cbuild::cli

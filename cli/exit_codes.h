@@ -8,7 +8,7 @@ inline constexpr int kSuccess = 0;
 inline constexpr int kBuildFailed = 1;    ///< the Dockerfile is wrong, a base cannot be pulled, a step failed
 inline constexpr int kUsage = 2;          ///< the command line is wrong
 inline constexpr int kExportFailed = 3;   ///< the image was built, but an output or a push failed
-inline constexpr int kInternal = 4;       ///< a bug, or a machine that cannot do what is needed
+inline constexpr int kInternal = 4;       ///< a bug, or a machine that lacks something
 inline constexpr int kInterrupted = 130;  ///< SIGINT or SIGTERM
 
 }  // namespace cbuild::cli::exit_code

@@ -39,7 +39,7 @@ void print_step(const engine::StepEntry& step, unsigned number) {
     std::cout << "    " << sanitize_for_terminal(difference.text) << '\n';
 }
 
-/// What the key is made of, for one step that was asked for.
+/// The parts of the key, for one step that was asked for.
 void print_parts(cache::Store& store, const engine::StepEntry& step) {
   const Json parts = key_parts(store, step);
   if (parts.empty()) return;

@@ -25,7 +25,7 @@ struct FlagRow {
   bool is_value_optional = false;  ///< the value follows "=" or is left out
 };
 
-/// A line to try, and what it does.
+/// A line to try, and its effect.
 struct Example {
   std::string_view line, summary;
 };
@@ -42,7 +42,7 @@ struct CommandTable {
   std::string words() const;
 };
 
-/// What `app` declares. Flags that are not shown (group "") are left out.
+/// The flags that `app` declares. Flags that are not shown (group "") are left out.
 CommandTable table_of(const CLI::App& app);
 
 /// The text that --help prints, lines of at most 100 columns.

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// CLI11 decides by the length of a value whether there is one, so that "--tag=" takes the next word, and it reports
-// what it does not know without saying what is near. Here the words are assigned to flags by the rules of docker's
-// parser, with CLI11's description of the flags as the table; what is left to CLI11 is conversion, checks and help.
+// CLI11 decides by the length of a value whether there is one, so that "--tag=" takes the next word, and it reports an
+// unknown flag without naming one that is near. Here the words are assigned to flags by the rules of docker's parser,
+// with CLI11's description of the flags as the table; conversion, checks and help are left to CLI11.
 #include "cli/flag_words.h"
 
 #include <CLI/CLI.hpp>

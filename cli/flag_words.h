@@ -10,7 +10,7 @@ class App;
 namespace cbuild::cli {
 
 /// The words of a command line in the one form that CLI11 cannot misread: "--name=value", or "--name" and "" for an
-/// empty value, all flags first, positional words behind "--"; a subcommand and what is behind it follows its parent.
+/// empty value, all flags first, positional words behind "--"; a subcommand and the words behind it follow its parent.
 /// A flag takes the words that docker's parser gives it: "--tag x", "--tag=x", "-tx", "-t=x", "-qD"; "--tag=" is the
 /// empty value and never takes the next word; a switch takes "--push=false"; behind "--" nothing is a flag. Throws
 /// Error{usage}, with the nearest name, for flags and subcommands that do not exist; for a switch, a number or a choice

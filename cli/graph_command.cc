@@ -31,7 +31,7 @@ PictureFormat format_of(const std::string& name) {
   return name == "json" ? PictureFormat::json : PictureFormat::dot;
 }
 
-/// What a build would find now, from the targets towards the sources: nothing runs and nothing is recorded.
+/// The results that a build would find now, from the targets towards the sources: nothing runs and nothing is recorded.
 solver::SolveReport foresee(const solver::Graph& graph, const std::vector<VertexId>& targets, cache::Store& store,
                             std::unordered_set<VertexId>& would_run) {
   NullProgress progress;

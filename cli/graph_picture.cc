@@ -1,4 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
+// Draws steps as dot, mermaid or JSON from the same values: nodes grouped by stage, an edge for each input, a colour
+// for each state. Names come from Dockerfiles and may be hostile, so every text is cleaned and quoted by the rules of
+// the language. Of the inputs of a step on the longest way only the one that ended last is on that way, which the times
+// show.
 #include "cli/graph_picture.h"
 
 #include <algorithm>
@@ -42,7 +46,7 @@ bool is_source(const engine::StepEntry& step) {
   return step.type == "image" || step.type == "local" || step.type == "git" || step.type == "http";
 }
 
-/// First line: what it does; second: what became of it.
+/// First line: the instruction; second: its end.
 std::vector<std::string> label_lines(const engine::StepEntry& step) {
   const std::string name =
       clean_label(std::string(solver::without_position(step.name.empty() ? step.type : step.name)));
@@ -77,7 +81,7 @@ std::vector<Edge> edges_of(const std::vector<engine::StepEntry>& steps) {
   return edges;
 }
 
-/// Stages in the order in which they first appear, each with its steps; what has no stage comes first.
+/// Stages in the order in which they first appear, each with its steps; steps without a stage come first.
 std::vector<std::pair<std::string, std::vector<const engine::StepEntry*>>> by_stage(
     const std::vector<engine::StepEntry>& steps) {
   std::vector<std::pair<std::string, std::vector<const engine::StepEntry*>>> stages{{"", {}}};

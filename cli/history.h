@@ -10,7 +10,7 @@
 namespace cbuild::cli {
 
 /// The build that `reference` names: "" or "^0" the last one, "^1" the one before it and so on, else an id or the
-/// beginning of one. Throws Error{usage} with what there is.
+/// beginning of one. Throws Error{usage} with the existing ones.
 engine::BuildEntry find_build(cache::Store& store, const std::string& reference);
 
 /// The steps that `text` names: a number as it stands in lists (1 is the first), ":LINE" of the Dockerfile, a stage, or

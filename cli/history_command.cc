@@ -1,4 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
+// `cbuild history`: one table of subcommands over one struct of flags. Builds are rows of the store
+// (engine/build_entry.h reads them); logs are files next to it. `rm` opens the store so that it works on a full disk.
 #include "cli/history_command.h"
 
 #include <CLI/CLI.hpp>
@@ -163,11 +165,11 @@ void add_references(CLI::App* app, HistoryLine& line) {
 int history_command(Arguments arguments) {
   HistoryLine line;
   std::string root;
-  CLI::App app{"What was built on this store", "cbuild history"};
+  CLI::App app{"Show the builds of this store", "cbuild history"};
   Subcommand commands[] = {
       {"ls", "List builds, the newest first (the default)", list},
-      {"inspect", "One build: its steps, what they took, and why they ran", inspect},
-      {"logs", "What the steps of a build printed", logs},
+      {"inspect", "One build: its steps, their times, and why they ran", inspect},
+      {"logs", "The output of the steps of a build", logs},
       {"export", "Builds as one self-contained JSON document, with logs and key parts", export_builds},
       {"rm", "Forget builds and their logs", remove}};
   app.fallthrough();

@@ -5,7 +5,7 @@
 
 namespace cbuild::cli {
 
-/// `cbuild history [ls|inspect|logs|export|rm]`: what was built on this store.
+/// `cbuild history [ls|inspect|logs|export|rm]`: the builds of this store.
 int history_command(Arguments arguments);
 
 }  // namespace cbuild::cli

@@ -9,11 +9,11 @@
 
 namespace cbuild::cli {
 
-/// What a step printed, with control characters as they came; empty if it printed nothing or the log is gone.
+/// The output of a step, with control characters as they came; empty if it printed nothing or the log is gone.
 std::string read_log(cache::Store& store, const engine::StepEntry& step);
 
-/// What the step's key was made of, from its record; empty when the record is gone. Digests of variables and secrets
-/// are left out: short values could be guessed from them.
+/// The parts of the step's key, from its record; empty when the record is gone. Digests of variables and secrets are
+/// left out: short values could be guessed from them.
 nlohmann::ordered_json key_parts(cache::Store& store, const engine::StepEntry& step);
 
 /// One build as one self-contained document: the entry, the logs and the key parts of its steps. Logs that are not

@@ -66,7 +66,7 @@ int images_command(Arguments arguments) {
   CLI::App app{"List the images kept in the store", "cbuild images"};
   app.fallthrough();
   app.add_flag("--json", json, "Print JSON");
-  CLI::App* remove = app.add_subcommand("rm", "Remove names; what only they needed goes with the next prune");
+  CLI::App* remove = app.add_subcommand("rm", "Remove names; content that only they needed goes with the next prune");
   remove->add_option("NAME", names, "Names as cbuild images prints them, or as they were given with -t")->required();
   if (!parse_flags(app, root, std::move(arguments))) return exit_code::kSuccess;
   const engine::Session session = engine::start_session(root);

@@ -9,7 +9,7 @@
 
 namespace cbuild::cli {
 
-/// What reading a Dockerfile, its contexts and its bases takes, for commands that run no step. Session, store and
+/// The services for reading a Dockerfile, its contexts and its bases, for commands that run no step. Session, store and
 /// registries are set up when the first of them is asked for: most files need none.
 class InputServices {
  public:

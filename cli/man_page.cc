@@ -12,13 +12,13 @@
 namespace cbuild::cli {
 namespace {
 
-/// What is the same in every page: exit codes (cli/exit_codes.h), variables, files.
+/// Parts that are the same in every page: exit codes (cli/exit_codes.h), variables, files.
 constexpr std::pair<std::string_view, std::string_view> kExitCodes[] = {
     {"0", "Built, all outputs written."},
     {"1", "The Dockerfile is wrong, a base image cannot be fetched, or a step failed."},
     {"2", "The command line is wrong."},
     {"3", "The image was built, but an output or a push failed."},
-    {"4", "A bug, or a machine that cannot do what is needed."},
+    {"4", "A bug, or a machine that lacks something."},
     {"130", "Interrupted."},
 };
 constexpr std::pair<std::string_view, std::string_view> kEnvironment[] = {

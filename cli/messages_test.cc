@@ -11,7 +11,7 @@
 namespace cbuild::cli {
 namespace {
 
-/// What confirm() makes of an input; the question goes nowhere.
+/// The answer of confirm() to an input; the question goes nowhere.
 bool answer(const std::string& input) {
   std::istringstream in(input);
   std::ostringstream out;

@@ -104,7 +104,7 @@ bool is_directory(const std::string& path) {
   return ::stat(path.c_str(), &st) == 0 && S_ISDIR(st.st_mode);
 }
 
-/// Also of a repository with a query that is wrong: the build says what is wrong with it.
+/// Also of a repository with a wrong query: the build reports it.
 bool looks_remote(const std::string& text) {
   try {
     return engine::RemoteContexts::is_remote(text);

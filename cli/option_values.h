@@ -22,7 +22,7 @@ void add_pairs(const std::vector<std::string>& from, const std::string& flag, bo
 /// As docker reads them, plus cache=hash. A file has to be there and to be one.
 SecretOption parse_secret(const std::string& text);
 
-/// "default", "ID", "ID=SOCKET" or "ID=KEY[,KEY...]". What is named has to be there; a key must not be encrypted.
+/// "default", "ID", "ID=SOCKET" or "ID=KEY[,KEY...]". Named files have to exist; a key must not be encrypted.
 engine::SshSource parse_ssh(const std::string& text);
 
 /// "-" for stdin, a directory, or a URL; a directory first, as names of directories may look like anything.
@@ -37,7 +37,7 @@ Ulimit parse_ulimit(const std::string& text);
 /// One platform, however often it is named; nullopt for none. Several are an error.
 std::optional<oci::Platform> parse_platforms(const std::vector<std::string>& values);
 
-/// --attest, --sbom and --provenance: there are no attestations, so what asks for one is refused.
+/// --attest, --sbom and --provenance: there are no attestations, so a flag that asks for one is refused.
 void check_attestations(const std::vector<std::string>& attests, const std::string& sbom,
                         const std::string& provenance);
 

@@ -23,10 +23,10 @@ struct BuildLine {
   std::string metadata_file, iid_file;
   bool metadata_warnings = false;   ///< --metadata-file has the findings of the checks
   std::optional<CallOptions> call;  ///< answer this instead of building
-  std::vector<std::string> notes;   ///< what the command line has without effect, to be shown
+  std::vector<std::string> notes;   ///< flags without effect, to be shown
 };
 
-/// What `cbuild bench` adds to a build.
+/// The flags of `cbuild bench`, in addition to those of a build.
 struct BenchOptions {
   unsigned runs = 3;
   std::string edit;  ///< file of the context to change for the edit run; empty: the smallest one that a COPY reads
@@ -38,8 +38,8 @@ struct BenchLine {
   BenchOptions bench;
 };
 
-/// What `cbuild graph` adds to a build: the graph is that of a Dockerfile if a context or -f was given, else of a build
-/// of the history.
+/// The flags of `cbuild graph`, in addition to those of a build: the graph is that of a Dockerfile if a context or -f
+/// was given, else of a build of the history.
 struct GraphLine {
   BuildLine line;
   bool of_dockerfile = false;

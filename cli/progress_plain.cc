@@ -1,4 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
+// The progress view for logs and pipes, in the form of buildx's plain progress: a line for each event, with the number
+// of its step. Output comes in pieces of any size, so lines are assembled for each step and stream, and the rest is
+// shown when the step ends. Where lines of another step were in between, the name of the step is repeated.
 #include "cli/progress_plain.h"
 
 #include "base/error.h"
@@ -10,7 +13,7 @@
 namespace cbuild::cli {
 namespace {
 
-/// What has no line end by then is shown as a line, so that a stream without any takes no memory.
+/// Text of this size without a line end is shown as a line, so that a stream without any takes no memory.
 constexpr std::size_t kLongLine = 64u << 10;
 constexpr std::uint64_t kCounterStep = 32u << 20;  // a log wants a line now and then, not each block
 

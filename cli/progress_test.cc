@@ -59,7 +59,7 @@ TEST_CASE("a step that ran keeps its reason, in its line or below it") {
   const std::vector<std::string> narrow = {"[+] Building 0.0s (2/2)…", " => RUN make        1.0s",
                                            " => => why: src/a.c: new", " => CACHED RUN x    0.0s"};
   CHECK(draw(picture, 24, 0, false) == narrow);
-  picture.final = false;  // the lines are needed for what runs
+  picture.final = false;  // the lines are needed for running steps
   CHECK(draw(picture, 24, 0, false).size() == 3);
 }
 

@@ -122,7 +122,7 @@ std::string label_of(const TaskView& task) {
 }
 
 /// The line of a step. The reason why it ran stands in it if there is room, otherwise below it, in the last picture
-/// only: before, the lines are needed for what runs.
+/// only: before, the lines are needed for running steps.
 std::vector<std::string> step_lines(const TaskView& task, const Picture& picture, std::size_t width, const Colors& c) {
   const std::int64_t end = task.phase == TaskView::Phase::done ? task.finished_ns : picture.now_ns;
   const std::string time = format_seconds(is_cached(task) ? 0 : end - task.started_ns);

@@ -14,7 +14,7 @@
 
 namespace cbuild::cli {
 
-/// What the live view knows of one task.
+/// The state of one task in the live view.
 struct TaskView {
   enum class Phase { waiting, running, done } phase = Phase::waiting;
   std::string name, note, error;
@@ -30,7 +30,7 @@ struct Picture {
   std::vector<TaskView> tasks;  ///< in display order
   std::vector<std::string> notes;
   std::int64_t elapsed_ns = 0, now_ns = 0;
-  bool final = false;  ///< the last picture: no tails of what ended well
+  bool final = false;  ///< the last picture: no tails of steps that ended well
 };
 /// Lines of at most `width` columns, at most `height` of them (0: no limit), with colours if `color`.
 std::vector<std::string> draw(const Picture& picture, std::size_t width, std::size_t height, bool color);

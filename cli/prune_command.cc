@@ -35,16 +35,16 @@ std::optional<std::uint64_t> size_of(const std::string& flag, const std::string&
 }
 
 void describe(CLI::App& app, PruneLine& line) {
-  app.add_flag("-a,--all", line.all, "Also what named images need; images that have lost something are forgotten");
+  app.add_flag("-a,--all", line.all, "Also the content of named images; images that have lost something are forgotten");
   app.add_flag("-f,--force", line.force, "Do not ask");
-  app.add_flag("--dry-run", line.dry_run, "Only say what would go");
-  app.add_flag("--verbose", line.verbose, "List what goes and why");
+  app.add_flag("--dry-run", line.dry_run, "Only list the items that would go");
+  app.add_flag("--verbose", line.verbose, "List the removed items, and why");
   app.add_flag("--json", line.json, "Print JSON; implies --force");
   app.add_flag("--defaults", line.defaults, "Apply the rules of the automatic gc now");
   app.add_option("--filter", line.filters,
                  "KEY[=VALUE]: id, type, description, parents, inuse, mutable, immutable, shared, private, until")
       ->allow_extra_args(false);
-  app.add_option("--until", line.age, "Only what was not used for that long (24h, 7d)")->type_name("AGE");
+  app.add_option("--until", line.age, "Only items that were not used for that long (24h, 7d)")->type_name("AGE");
   app.add_option("--max-used-space,--keep-storage", line.max_used, "Stop when the store holds no more than that")
       ->type_name("SIZE");
   app.add_option("--min-free-space", line.min_free, "Stop when that much of the disk is free")->type_name("SIZE");

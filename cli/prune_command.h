@@ -5,7 +5,7 @@
 
 namespace cbuild::cli {
 
-/// `cbuild prune`: removes what is not in use, or as much of it as limits ask for.
+/// `cbuild prune`: removes items that are not in use, or as many of them as limits ask for.
 int prune_command(Arguments arguments);
 
 }  // namespace cbuild::cli

@@ -12,8 +12,8 @@ namespace cbuild::cli {
 /// neither was given. It holds no reference to `line`.
 std::function<void(const engine::BuildResult&)> result_writer(const BuildLine& line);
 
-/// The files of --iidfile, where they are plain files, without what an earlier build has left in them: a build that
-/// fails leaves none. To be called before the build and after one that failed.
+/// The files of --iidfile, where they are plain files, without the content of an earlier build: a build that fails
+/// leaves none. To be called before the build and after one that failed.
 void empty_id_files(const BuildLine& line);
 void remove_empty_id_files(const BuildLine& line);
 

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // A completion script has two parts. The fixed part finds the command among the words that are typed so far; without
-// one it is a build. The part of each command holds its flags: which exist, which take a value, and what completes
+// one it is a build. The part of each command holds its flags: which exist, which take a value, and the completion of
 // that. bash and zsh share the way of the parts (a function for each command), fish has one `complete` line for each
 // flag.
 #include "cli/shell_completion.h"

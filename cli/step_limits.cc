@@ -1,4 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
+// Values of the flags about steps: --resource, --step-timeout, --add-host, --allow. All of them are checked when the
+// command line is read: a mistake must not show up after minutes of building.
 #include "cli/step_limits.h"
 
 #include <arpa/inet.h>

@@ -21,7 +21,7 @@ constexpr std::size_t kTailLines = 500;
 
 std::uint64_t size_of(int fd) { return static_cast<std::uint64_t>(std::max<off_t>(sys::stat_fd(fd).st_size, 0)); }
 
-/// `size` bytes at `offset`, or what there is of them.
+/// `size` bytes at `offset`, or fewer at the end.
 std::string part_of(int fd, std::uint64_t offset, std::uint64_t size) {
   std::string text(size, '\0');
   std::size_t have = 0;

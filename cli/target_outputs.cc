@@ -1,4 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
+// Gives every target its outputs and names when several are built: "{target}" is replaced, an output without target=
+// goes to each target, and one to a directory gets a subdirectory for each. Two targets that would write to one file or
+// one name are refused before anything runs.
 #include "cli/target_outputs.h"
 
 #include <algorithm>
@@ -29,7 +32,7 @@ const std::string& find_target(const std::string& name, const std::vector<std::s
   refuse_target(cat(flag, ": no --target ", name, " is built"), word_hint(to_lower(name), targets, "targets"));
 }
 
-/// Names by target. References hold no "=", so what stands before one is a target.
+/// Names by target. References hold no "=", so the text before one is a target.
 std::map<std::string, std::vector<std::string>> names_by_target(const std::vector<std::string>& tags,
                                                                 const std::vector<std::string>& targets) {
   std::map<std::string, std::vector<std::string>> names;

@@ -18,10 +18,10 @@ std::string for_target(std::string text, const std::string& target);
 /// the file. Throws Error{usage} for an empty name.
 std::vector<std::string> parse_targets(const std::vector<std::string>& values);
 
-/// What -t and the --outputs amount to for `targets`: every output for one target, grouped by target. An output that
-/// names no target is made for each, a directory as a subdirectory of the target's name; a target that is left without
-/// one gets `fallback`. Tags ("NAME", with several targets "TARGET=NAME" or with the placeholder) become the names of
-/// outputs that have none of their own. Throws Error{usage} for targets that are not built, and for what two targets
+/// The outputs for `targets` from -t and the --outputs: each for one target, grouped by target. An output that names no
+/// target is made for each, a directory as a subdirectory of the target's name; a target that is left without one gets
+/// `fallback`. Tags ("NAME", with several targets "TARGET=NAME" or with the placeholder) become the names of outputs
+/// that have none of their own. Throws Error{usage} for targets that are not built, and for places that two targets
 /// would write to the same place or name.
 std::vector<exporter::Output> spread_outputs(const std::vector<exporter::Output>& outputs,
                                              const std::vector<std::string>& tags,

@@ -22,7 +22,7 @@ class Table {
 /// "just now", "5 minutes ago", "3 days ago"; `then_ns` is wall clock, 0 gives "-".
 std::string format_ago(std::int64_t then_ns);
 
-/// At most `width` characters (UTF-8), with "..." for what was cut.
+/// At most `width` characters (UTF-8), with "..." for the part cut off.
 std::string shorten(const std::string& text, std::size_t width);
 
 /// Asks on stdout and reads a line from stdin: true for "y" and "yes".
