@@ -102,7 +102,7 @@ TEST_CASE("UniqueFd closes exactly once") {
   CHECK_FALSE(is_open(raw));
 }
 
-TEST_CASE("UniqueFd assignment and reset close what was held and keep errno") {
+TEST_CASE("UniqueFd assignment and reset close the old descriptor and keep errno") {
   UniqueFd a = open_null(), b = open_null();
   const int first = a.get(), second = b.get();
   errno = EXDEV;
@@ -124,7 +124,7 @@ TEST_CASE("UniqueFd assignment and reset close what was held and keep errno") {
   again.close_checked();
 }
 
-TEST_CASE("close_checked reports what close says") {
+TEST_CASE("close_checked reports the error of close") {
   UniqueFd fd = open_null();
   ::close(fd.get());
   CHECK_THROWS_AS(fd.close_checked(), Error);

@@ -101,7 +101,7 @@ TEST_CASE("a temporary directory can be kept, moved and replaced") {
   CHECK_THROWS_AS(TempDir(outer.fd(), "no/such/"), Error);
 }
 
-TEST_CASE("remove_all_at removes files, links, trees and what is missing") {
+TEST_CASE("remove_all_at removes files, links and trees, and accepts a missing name") {
   TempDir dir = TempDir::in_tmp("files-");
   sys::write_file_at(dir.fd(), "f", "");
   sys::mkdir_all(dir.fd(), "keep/inside", 0700);

@@ -101,7 +101,7 @@ TEST_CASE("a plain file is replaced when the new one is whole, and keeps its mod
   CHECK(sys::list_dir(dir.fd()) == std::vector<std::string>{"file"});
 }
 
-TEST_CASE("links stay and what they lead to is written") {
+TEST_CASE("links stay and the files they lead to are written") {
   const TempDir dir = TempDir::in_tmp("output-test-");
   const std::string at = dir.path();
   sys::mkdir_at(dir.fd(), "sub", 0755);

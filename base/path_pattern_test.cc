@@ -49,7 +49,7 @@ void check(std::initializer_list<Case> cases) {
 
 }  // namespace
 
-TEST_CASE("names without wildcards match themselves and what is below") {
+TEST_CASE("names without wildcards match themselves and the paths below") {
   check({{"a", "a", true},
          {"a", "a/b/c", true},
          {"a", "ab", false},
@@ -115,7 +115,7 @@ TEST_CASE("the last match wins") {
   CHECK_FALSE(PathPatternList({"a"}).has_negation());
 }
 
-TEST_CASE("a pattern that was not asked for a directory does not bind what is below") {
+TEST_CASE("a pattern that was not asked for a directory does not bind the paths below") {
   // BuildKit's walk: "a" is decided by the first pattern, the third is never tried on it.
   const PathPatternList list({"a", "!a/b", "a"});
   CHECK(list.matches("a"));

@@ -40,7 +40,7 @@ TEST_CASE("a file is read, links to it are followed, a missing one is nothing") 
   CHECK(refusal(dir.fd(), "long") == "long: larger than the limit of 100 bytes");
 }
 
-TEST_CASE("what is not a file is refused by its kind and name, without waiting") {
+TEST_CASE("a name that is not a file is refused by its kind, without waiting") {
   const TempDir dir = TempDir::in_tmp("plain-");
   REQUIRE(::mkfifoat(dir.fd(), "pipe", 0600) == 0);
   REQUIRE(::symlinkat("pipe", dir.fd(), "to-pipe") == 0);

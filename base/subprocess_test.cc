@@ -93,7 +93,7 @@ TEST_CASE("run_command gives input and takes much output") {
   CHECK(shell("cat; cat /dev/stdin", "a\n").out == "a\na\n");
 }
 
-TEST_CASE("run_command drops what is above the limit and does not stall") {
+TEST_CASE("run_command drops output above the limit and does not stall") {
   const auto result =
       run_command({"sh", "-c", "head -c 1000000 /dev/zero; echo end >&2"}, {}, std::chrono::minutes(1), 10);
   CHECK(result.exit_code == 0);

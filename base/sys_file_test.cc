@@ -57,7 +57,7 @@ TEST_CASE("mkdir tells a new directory from an old one and from something else")
   CHECK(code_of([&] { mkdir_at(dir.fd(), "link", 0700); }) == ErrorCode::io);
 }
 
-TEST_CASE("mkdir_all makes what is missing") {
+TEST_CASE("mkdir_all makes missing directories") {
   TempDir dir = TempDir::in_tmp("sys-");
   mkdir_all(dir.fd(), "a/b/../c//d", 0755);
   CHECK(exists(dir.fd(), "a/c/d"));

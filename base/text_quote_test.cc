@@ -18,7 +18,7 @@ TEST_CASE("go_quote is strconv.Quote") {
   CHECK(go_quote("\xed\xa0\x80") == R"("\xed\xa0\x80")");
 }
 
-TEST_CASE("shell_quote quotes only what needs it") {
+TEST_CASE("shell_quote quotes only words that need it") {
   CHECK(shell_quote("a/b-c_1.2:3=@%+,") == "a/b-c_1.2:3=@%+,");
   CHECK(shell_quote("") == "''");
   CHECK(shell_quote("a b") == "'a b'");
@@ -56,7 +56,7 @@ TEST_CASE("base64 round trip") {
   CHECK(base64_decode("Zm9v\r\nYmFy\n") == "foobar");
 }
 
-TEST_CASE("what is not base64 is refused") {
+TEST_CASE("text that is not base64 is refused") {
   for (const char* bad :
        {"Z", "Zg", "Zg=", "Zm9", "====", "=m9v", "Zm=v", "Zg==Zg==", "Zm9v!", "Zm-_", "Zm 9v", "Z==="})
     CHECK_MESSAGE(base64_decode(bad) == std::nullopt, std::string(bad));

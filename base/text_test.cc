@@ -44,7 +44,7 @@ TEST_CASE("case functions leave everything but ASCII letters alone") {
   CHECK(starts_with_i("x", ""));
 }
 
-TEST_CASE("replace_all does not look at what it wrote") {
+TEST_CASE("replace_all does not look at its own output") {
   CHECK(replace_all("aaa", "a", "aa") == "aaaaaa");
   CHECK(replace_all("abcabc", "bc", "") == "aa");
   CHECK(replace_all("abc", "", "x") == "abc");
@@ -61,7 +61,7 @@ TEST_CASE("parse_int takes the whole string or nothing") {
     CHECK_MESSAGE((std::string(bad) == "8" ? parse_int(bad, 8) : parse_int(bad)) == std::nullopt, std::string(bad));
 }
 
-TEST_CASE("suggest finds what was meant") {
+TEST_CASE("suggest finds the word that was meant") {
   const Strings words = {"ADD",    "ARG",   "CMD",         "COPY",  "ENTRYPOINT", "ENV",
                          "EXPOSE", "FROM",  "HEALTHCHECK", "LABEL", "MAINTAINER", "ONBUILD",
                          "RUN",    "SHELL", "STOPSIGNAL",  "USER",  "VOLUME",     "WORKDIR"};

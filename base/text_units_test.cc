@@ -143,7 +143,7 @@ TEST_CASE("RFC 3339 times parse back, offsets applied") {
   CHECK(parse_rfc3339_ns("1970-01-01T00:00:00.1234567899Z") == 123'456'789);
 }
 
-TEST_CASE("what is not an RFC 3339 time is refused") {
+TEST_CASE("text that is not an RFC 3339 time is refused") {
   for (const char* bad :
        {"", "2026-01-02", "2026-01-02T03:04:05", "2026-01-02 03:04:05Z", "2026-13-02T03:04:05Z", "2026-02-29T00:00:00Z",
         "2026-00-02T03:04:05Z", "2026-01-02T24:00:00Z", "2026-01-02T03:60:05Z", "2026-01-02T03:04:60Z",

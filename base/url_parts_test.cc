@@ -30,7 +30,7 @@ TEST_CASE("parts of a URL may be missing, and marks count once") {
   CHECK((address->host() == "[::1]" && address->path == "/x@y" && !address->user_info));
 }
 
-TEST_CASE("what does not begin with a scheme is not a URL") {
+TEST_CASE("text without a scheme is not a URL") {
   for (const char* text : {"", "://h", "h/p", "git@h:p", "git@h:p://x", "1a://h", "a b://h", "x#y://h", "http:/h"})
     CHECK_MESSAGE(!split_url(text), std::string(text));
   CHECK(split_url("git+ssh://h")->scheme == "git+ssh");

@@ -10,7 +10,7 @@ enum class Fruit { apple, pear, plum };
 constexpr Word<Fruit> kFruits[] = {{"apple", Fruit::apple}, {"pear", Fruit::pear}};
 }  // namespace
 
-TEST_CASE("a truth is what Go's ParseBool takes, and nothing else") {
+TEST_CASE("booleans are the words of Go's ParseBool, and no others") {
   for (const char* text : {"1", "t", "T", "true", "TRUE", "True"}) CHECK(parse_bool(text) == true);
   for (const char* text : {"0", "f", "F", "false", "FALSE", "False"}) CHECK(parse_bool(text) == false);
   for (const char* text : {"", "yes", "no", "tRUE", " true", "2", "on"}) CHECK(parse_bool(text) == std::nullopt);

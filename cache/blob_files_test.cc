@@ -65,7 +65,7 @@ TEST_CASE("a missing or cut blob is a miss, once and for all") {
   CHECK(oci::read_blob(store.blobs(), cut) == "cut off");
 }
 
-TEST_CASE("a file without a row is taken in only when it is what its name says") {
+TEST_CASE("a file without a row is adopted only when it has the digest of its name") {
   TempStore temp;
   Store store(temp.options());
   oci::put_blob(store.blobs(), "first", "x");

@@ -80,7 +80,7 @@ bool is_known(const TempStore& temp, const Published& published) {
 
 }  // namespace
 
-TEST_CASE("one sync makes durable what was published, and none is done for nothing") {
+TEST_CASE("one sync makes published rows durable, and none is done for nothing") {
   Syncs syncs;
   TempStore temp;
   Store store(temp.options());
@@ -96,7 +96,7 @@ TEST_CASE("one sync makes durable what was published, and none is done for nothi
   CHECK(is_known(temp, first));
 }
 
-TEST_CASE("what was published after the last sync is forgotten with the power, blobs too") {
+TEST_CASE("rows published after the last sync are forgotten with the power, blobs too") {
   Syncs syncs;
   TempStore temp;
   Published before, after;
@@ -123,7 +123,7 @@ TEST_CASE("a blob alone is not trusted without a sync either") {
   CHECK_FALSE(Store(temp.options()).blobs().size(blob));
 }
 
-TEST_CASE("a sync covers what was published before it, not what others publish meanwhile") {
+TEST_CASE("a sync covers rows published before it, not those that others publish meanwhile") {
   Syncs syncs;
   TempStore temp;
   Published before, meanwhile;
@@ -139,7 +139,7 @@ TEST_CASE("a sync covers what was published before it, not what others publish m
   CHECK_FALSE(is_known(temp, meanwhile));
 }
 
-TEST_CASE("one process's sync covers what others published before it") {
+TEST_CASE("one process's sync covers rows that others published before it") {
   Syncs syncs;
   TempStore temp;
   Published others;

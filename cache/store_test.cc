@@ -91,7 +91,7 @@ TEST_CASE("the record of a result without any layer is found") {
   CHECK(store.chain_layers({}).empty());
 }
 
-TEST_CASE("a newer record takes the content key, and what was found by definition stays what it was") {
+TEST_CASE("a newer record takes the content key, and the result found by definition stays the same") {
   TempStore temp;
   Store store(temp.options());
   const Chain first = add_file_layer(store, {}, "a", "1"), second = add_file_layer(store, {}, "a", "2");
@@ -227,7 +227,7 @@ TEST_CASE("a tree for a lazy layer is published once") {
   CHECK(read_tree_file(store, layer.id, "f") == "first");
 }
 
-TEST_CASE("extend refuses what does not exist") {
+TEST_CASE("extend refuses parents and layers that do not exist") {
   TempStore temp;
   Store store(temp.options());
   CHECK_THROWS_AS(store.extend({}, digest_of("no layer"), {}), Error);

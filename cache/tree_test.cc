@@ -73,7 +73,7 @@ TEST_CASE("layers merge: replaced, added and deleted names") {
   CHECK_THROWS_AS(tree.open("nope", O_RDONLY), Error);
 }
 
-TEST_CASE("an opaque directory hides what is below, in all layers, whatever lies between") {
+TEST_CASE("an opaque directory hides the content of all layers below, whatever lies between") {
   Layers layers;
   const int a = layers.add(), b = layers.add(), c = layers.add(), d = layers.add();
   write_file(a, "d/sub/one", "1");

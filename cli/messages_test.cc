@@ -45,7 +45,7 @@ TEST_CASE("the word of a wrong command line cannot begin a line of its own") {
   CHECK(error_text(Error(ErrorCode::input, "a\nb"), "/") == "ERROR: a\nb\n");
 }
 
-TEST_CASE("what an error is decides the exit code") {
+TEST_CASE("the kind of an error decides the exit code") {
   const auto code_of = [](ErrorCode code) { return exit_code_of(Error(code, "x")); };
   CHECK(code_of(ErrorCode::usage) == 2);
   for (const ErrorCode machine : {ErrorCode::unsupported, ErrorCode::internal}) CHECK(code_of(machine) == 4);

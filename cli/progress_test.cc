@@ -24,7 +24,7 @@ TaskView finished(const std::string& name, TaskState state, std::int64_t seconds
 
 }  // namespace
 
-TEST_CASE("the picture shows state, time and the tail of what runs") {
+TEST_CASE("the picture shows state, time and the tail of running steps") {
   Picture picture;
   picture.elapsed_ns = picture.now_ns = 12 * kSecond;
   picture.tasks.push_back(finished("[1/3] FROM x", TaskState::cached, 0));
@@ -119,7 +119,7 @@ TEST_CASE("the environment gives the picture its colours and the length of its t
   CHECK(lines == draw(picture, 20, 0, false));
 }
 
-TEST_CASE("plain progress writes numbered lines and closes what is cut") {
+TEST_CASE("plain progress writes numbered lines and completes cut ones") {
   const TempDir dir = TempDir::in_tmp("progress-");
   const UniqueFd file = sys::open_at(dir.fd(), "log", O_RDWR | O_CREAT, 0600);
   {

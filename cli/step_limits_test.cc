@@ -23,7 +23,7 @@ TEST_CASE("--resource takes several limits at once") {
   CHECK(out == sandbox::Resources{1 << 30, -1, 512, 50'000, 25'000, "0,2-3", "0"});
 }
 
-TEST_CASE("wrong resources are usage errors that say what is wrong") {
+TEST_CASE("wrong resources are usage errors that name the mistake") {
   struct Row {
     const char* text;
     const char* message;

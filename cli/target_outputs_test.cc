@@ -66,7 +66,7 @@ TEST_CASE("-t takes the place of name=, for the targets that have one") {
   CHECK(outputs[1].replaced_names.empty());
 }
 
-TEST_CASE("what cannot be told apart is refused") {
+TEST_CASE("outputs that cannot be told apart are refused") {
   struct Row {
     Names outputs, tags, targets;
     const char* message;

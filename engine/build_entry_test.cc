@@ -59,7 +59,7 @@ TEST_CASE("a row of history is read back as it was written") {
   CHECK(from_summary(to_summary(entry)) == entry);
 }
 
-TEST_CASE("a damaged row gives what can be read") {
+TEST_CASE("a damaged row gives the fields that can be read") {
   cache::Store::BuildSummary summary = to_summary(full_entry());
   for (const char* detail :
        {"", "[]", "{\"steps\": 3}", "{\"steps\": [3, {\"id\": \"x\", \"inputs\": [\"y\"], \"reason\": {}}]}", "\xff"}) {
@@ -94,7 +94,7 @@ TEST_CASE("every step says why") {
   CHECK(text("failed", "") == "no cached result");
 }
 
-TEST_CASE("what history keeps of a request has names, no values") {
+TEST_CASE("the request in the history has names, no values") {
   BuildRequest request;
   request.inputs.build_args = {{"TOKEN", "confidential"}};
   request.inputs.labels = {{"l", "confidential"}};

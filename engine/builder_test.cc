@@ -93,7 +93,7 @@ TEST_CASE_FIXTURE(Workplace, "the Dockerfile may come from a descriptor, with no
   CHECK(result.steps_total == 0);
 }
 
-TEST_CASE_FIXTURE(Workplace, "what is wrong in the Dockerfile comes back as diagnostics, with their places") {
+TEST_CASE_FIXTURE(Workplace, "mistakes in the Dockerfile come back as diagnostics, with their places") {
   write("Dockerfile", "FROM scratch\nCOPPY a b\n");
   const BuildResult result = build();
   REQUIRE(result.failure);

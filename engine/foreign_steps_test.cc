@@ -22,7 +22,7 @@ solver::Vertex command_on(const std::string& platform, const std::string& comman
   return vertex;
 }
 
-TEST_CASE("what cannot run here is said before the build, once for each platform, if a target reaches it") {
+TEST_CASE("steps that cannot run here are reported before the build, once for each platform, if a target reaches one") {
   const TempDir binfmt = TempDir::in_tmp("foreign-steps-test-");
   sys::write_file_at(AT_FDCWD, cat(binfmt.path(), "/status"), "enabled\n");
   const std::string own = oci::host_platform().str();

@@ -59,7 +59,7 @@ TEST_CASE("constraints look at attributes, updates set them") {
   CHECK_THROWS_AS(policy.apply({"https://h/bad", {}}), Error);
 }
 
-TEST_CASE("what is not a policy is refused") {
+TEST_CASE("a file that is not a policy is refused") {
   for (const char* text : {"", "[]", R"({"rules": 1})", R"({"rules": [{}]})",
                            R"({"rules": [{"action": "MAYBE", "selector": {"identifier": "x"}}]})",
                            R"({"rules": [{"action": "CONVERT", "selector": {"identifier": "x"}}]})",

@@ -44,7 +44,7 @@ TEST_CASE("keys of BuildKit's exporters") {
                      false) == parse_output("type=image", false));
 }
 
-TEST_CASE("wrong outputs are refused with what is wrong") {
+TEST_CASE("wrong outputs are refused with the reason") {
   struct Row {
     const char* text;
     bool terminal;

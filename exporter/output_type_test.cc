@@ -39,7 +39,7 @@ TEST_CASE("every output type has one row, found by its value and by its name") {
   CHECK(find_output_type("squashfs") == nullptr);
 }
 
-TEST_CASE("what an output is made of, and what can be done with it") {
+TEST_CASE("the content of an output, and its abilities") {
   CHECK(names_where(makes_image) == Names{"oci", "docker", "image", "registry"});
   CHECK(names_where(makes_files) == Names{"local", "tar"});
   CHECK(names_where(is_directory) == Names{"local"});

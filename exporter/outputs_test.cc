@@ -51,7 +51,7 @@ TEST_CASE("files are made with the directories they lie in") {
   CHECK(members == Texts{"sub/", "sub/one", "two"});
 }
 
-TEST_CASE("mode=copy keeps what is there, mode=delete removes what the result does not have") {
+TEST_CASE("mode=copy keeps existing files, mode=delete removes those that the result does not have") {
   Bench bench;
   for (const char* old : {"out/sub/old", "out/old/deep", "out/two", "outside/mine"})
     write_file(bench.dir.fd(), old, "old");
@@ -91,7 +91,7 @@ TEST_CASE("an image is kept under the names that its keys ask for") {
   CHECK_THROWS_WITH_AS(bench.run("type=image,push=true"), "a push needs a name", Error);
 }
 
-TEST_CASE("type=local gives the caller what others own in the image") {
+TEST_CASE("type=local gives the caller files that others own in the image") {
   Bench bench;
   bool owned = false;
   bench.built = bench.result(add_layer(bench.store, {}, [&](int tree) {

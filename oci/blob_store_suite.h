@@ -82,7 +82,7 @@ inline void check_writers_at_once(BlobStore& blobs) {
 /// that makes the store.
 inline void check_blob_store(BlobStore& blobs) {
   SUBCASE("a blob is there when it is committed, and whole") { check_commits(blobs); }
-  SUBCASE("what has another digest or size than expected is refused") { check_wrong_blobs(blobs); }
+  SUBCASE("a blob of another digest or size than expected is refused") { check_wrong_blobs(blobs); }
   SUBCASE("a blob that is missing is not found") { check_missing_blobs(blobs); }
   SUBCASE("a writer that is abandoned leaves nothing") {
     write_text(*blobs.create(), "text");

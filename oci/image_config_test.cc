@@ -132,7 +132,7 @@ TEST_CASE("times are printed as Go prints them") {
   CHECK(created("0001-01-01T00:00:00Z") == "0001-01-01T00:00:00Z");
 }
 
-TEST_CASE("what is not an image configuration is refused") {
+TEST_CASE("text that is not an image configuration is refused") {
   CHECK(code_of("") == ErrorCode::corrupt);
   CHECK(code_of("[]") == ErrorCode::corrupt);
   CHECK(code_of("{}") == ErrorCode::corrupt);

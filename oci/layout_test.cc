@@ -124,7 +124,7 @@ TEST_CASE("a blob is copied as it is, or not at all") {
   CHECK_FALSE(to.blobs().size(other.digest));
 }
 
-TEST_CASE_FIXTURE(Fixture, "the newest entry of a layout is its image, not what attests it") {
+TEST_CASE_FIXTURE(Fixture, "the newest entry of a layout is its image, not an attestation") {
   Index index;
   Descriptor attestation = named("attests", "");
   attestation.annotations["vnd.docker.reference.type"] = "attestation-manifest";

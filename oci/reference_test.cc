@@ -72,7 +72,7 @@ TEST_CASE("str() parses back to the same value") {
   }
 }
 
-TEST_CASE("what is wrong is said") {
+TEST_CASE("mistakes are named") {
   CHECK(has(refusal("Busybox"), "must be lowercase"));
   CHECK(has(refusal("docker.io/Me/app"), "must be lowercase"));
   CHECK(has(refusal(std::string(64, 'a')), "image id"));

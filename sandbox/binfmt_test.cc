@@ -28,7 +28,7 @@ struct Registrations {
   Interpreter find(const std::string& architecture) const { return find_interpreter(architecture, directory.path()); }
 };
 
-TEST_CASE("an interpreter is found by what it is registered for, whatever its name") {
+TEST_CASE("an interpreter is found by its registered magic, whatever its name") {
   const Registrations r;
   r.add("status", "enabled\n");
   r.add("register", "");
@@ -49,7 +49,7 @@ TEST_CASE("an interpreter that is registered by its path has to be inside; the b
   CHECK(r.find("arm64") == Interpreter::present);
 }
 
-TEST_CASE("what is switched off starts nothing") {
+TEST_CASE("a registration that is switched off starts nothing") {
   const Registrations r;
   r.add("status", "enabled\n");
   r.add("a", "disabled", "F", kArm64);

@@ -58,7 +58,7 @@ std::string simple(const std::string& device, const std::string& value) {
 
 }  // namespace
 
-TEST_CASE("a file says what a device needs") {
+TEST_CASE("a file describes a device") {
   const SpecFile file = parse_spec(kGpus);
   CHECK(file.kind == "vendor.com/gpu");
   REQUIRE(file.devices.size() == 2);
@@ -79,7 +79,7 @@ TEST_CASE("a file says what a device needs") {
   CHECK(file.devices[1].edits.additional_gids == std::vector<gid_t>{7});
 }
 
-TEST_CASE("files that make no sense are refused with what is wrong") {
+TEST_CASE("files that make no sense are refused with the reason") {
   struct Row {
     const char* text;
     const char* message;

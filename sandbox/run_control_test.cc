@@ -47,7 +47,7 @@ TEST_CASE("stop: the command gets SIGTERM and the chance to end") {
   step.step().stop(milliseconds(0));  // of no effect any more
 }
 
-TEST_CASE("stop: what ignores SIGTERM is killed after the grace time, with all its children") {
+TEST_CASE("stop: a process that ignores SIGTERM is killed after the grace time, with all its children") {
   if (!can_run_as_root()) return;
   Sandbox sandbox;
   TestImage image;

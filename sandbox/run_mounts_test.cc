@@ -51,7 +51,7 @@ TEST_CASE("the mount table is that of BuildKit") {
   for (const std::string& line : split(table, '\n')) CHECK_FALSE(holds(line, "shared:"));
 }
 
-TEST_CASE("hosts and resolv.conf are what was given and read-only") {
+TEST_CASE("hosts and resolv.conf are those of the spec, and read-only") {
   if (!can_run_as_root()) return;
   Sandbox sandbox;
   TestImage image;

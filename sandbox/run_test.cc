@@ -89,7 +89,7 @@ TEST_CASE("the command's surroundings: arguments, environment, pid 1, umask, std
         "PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin\nHOME=/root\n");
 }
 
-TEST_CASE("the layer holds what the step changed and nothing else") {
+TEST_CASE("the layer holds the changes of the step and nothing else") {
   if (!can_run_as_root()) return;
   Sandbox sandbox;
   TestImage image;

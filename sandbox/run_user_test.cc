@@ -65,7 +65,7 @@ TEST_CASE("with id ranges a user's step is root with all its users") {
   CHECK(holds(text, "| tmp/mine file[0644 1000:100] \n"));
 }
 
-TEST_CASE("without ranges there is one id, and a step for another says what to do") {
+TEST_CASE("without ranges there is one id, and a step for another gets advice") {
   if (!can_use_user_namespaces()) return;
   const std::string text = as_user(false, [] {
     const std::string entered = enter_user_namespace();

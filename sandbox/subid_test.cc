@@ -47,7 +47,7 @@ TEST_CASE("a map starts with the own id and appends the ranges") {
   CHECK(map_text(map_ids(1000, ranges)) == "0 1000 1\n1 100000 65536\n65537 300000 10\n");
 }
 
-TEST_CASE("the identity map covers what the outer map covers") {
+TEST_CASE("the identity map covers the ids of the outer map") {
   CHECK(identity_map("         0          0 4294967295\n") == std::vector<IdMapping>{{0, 0, 4294967295}});
   CHECK(identity_map("0 1000 1\n1 100000 65536\n") == std::vector<IdMapping>{{0, 0, 1}, {1, 1, 65536}});
   CHECK(identity_map("nonsense\n").empty());

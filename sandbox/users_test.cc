@@ -101,7 +101,7 @@ TEST_CASE("unknown names and impossible ids are the user's error") {
 
 TEST_CASE("a short passwd line is not a reason to fail") { CHECK(user("nohome").home == "/"); }
 
-TEST_CASE("chown: numbers, names, and 0 for what is unknown") {
+TEST_CASE("chown: numbers, names, and 0 for unknown names") {
   const auto read = image(kPasswd, kGroup);
   using Owner = std::pair<uid_t, gid_t>;
   CHECK(resolve_chown("55", read) == Owner{55, 55});

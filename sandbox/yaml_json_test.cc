@@ -46,7 +46,7 @@ TEST_CASE("aliases are followed, but not for ever") {
   CHECK_THROWS_AS(yaml_to_json(std::string(100, '[') + std::string(100, ']')), Error);
 }
 
-TEST_CASE("what is not YAML is said with its place") {
+TEST_CASE("mistakes in YAML are named with their place") {
   CHECK_THROWS_WITH_AS(yaml_to_json("a: 1\nb: [x\n"), doctest::Contains("line 3"), Error);
   CHECK_THROWS_WITH_AS(yaml_to_json("a: 1\na: 2\n"), doctest::Contains("key a is there twice"), Error);
   CHECK_THROWS_AS(yaml_to_json("? [a]\n: b\n"), Error);

@@ -25,7 +25,7 @@ Digest target_key(const Graph& graph, VertexId target, FakeExecutor& executor) {
   return definition_keys(graph, {target}, executor)[target];
 }
 
-TEST_CASE("definition keys: what is reached has one, a local directory has none") {
+TEST_CASE("definition keys: a reached vertex has one, a local directory has none") {
   FakeExecutor executor;
   executor.local["/ctx"] = {{"a", "1"}};
   Graph graph;
@@ -39,7 +39,7 @@ TEST_CASE("definition keys: what is reached has one, a local directory has none"
   CHECK(keys[other].empty());
 }
 
-TEST_CASE("definition keys follow what a copy selects, wherever it lies") {
+TEST_CASE("definition keys follow the files that a copy selects, wherever they lie") {
   FakeExecutor executor;
   executor.local["/ctx"] = {{"a/f", "1"}, {"b/f", "1"}, {"c/f", "2"}, {"unread", "x"}};
   const auto key = [&](const std::string& path) {
@@ -107,7 +107,7 @@ TEST_CASE("a missing source is an error of the executor") {
   CHECK_THROWS_AS(definition_keys(graph, {target}, executor), Error);
 }
 
-TEST_CASE("content keys are made of what is read, and say so") {
+TEST_CASE("content keys are made of the content read, and say so") {
   FakeExecutor executor;
   executor.local["/ctx"] = {{"a", "1"}};
   Graph graph;

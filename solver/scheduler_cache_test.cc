@@ -74,7 +74,7 @@ struct World {
   Build build(const Pipeline& pipeline) { return build(pipeline.graph, pipeline.test); }
 };
 
-TEST_CASE("a hit by content is put on what this build's inputs gave, and found by definition from then on") {
+TEST_CASE("a hit by content is put on the results of this build's inputs, and found by definition from then on") {
   World world;
   world.build(Pipeline("make"));
   const Pipeline changed("make again");
@@ -150,7 +150,7 @@ TEST_CASE("a step whose input really changed runs") {
   CHECK(world.build(Pipeline("make -j")).ran == Lines{"base", "generate", "copy", "test"});
 }
 
-TEST_CASE("what lies on the way is looked up as far down as it misses") {
+TEST_CASE("vertices on the way are looked up as far down as they miss") {
   World world;
   const Pipeline pipeline("make");
   const Build first = world.build(pipeline);

@@ -66,7 +66,7 @@ struct Stubborn : FakeExecutor {
   }
 };
 
-TEST_CASE("a lost input lets what runs come to its end, and the next solve goes on from there") {
+TEST_CASE("a lost input lets running steps come to their end, and the next solve goes on from there") {
   Forked f;
   f.executor.hold("bad");
   f.executor.hold("slow");
@@ -91,7 +91,7 @@ TEST_CASE("a lost input lets what runs come to its end, and the next solve goes 
   CHECK(second.vertices[f.bad].state == VertexState::ran);
 }
 
-TEST_CASE("a failure together with a lost input is the one that is reported, and ends what runs") {
+TEST_CASE("a failure together with a lost input is the one that is reported, and ends running steps") {
   Forked f;
   f.executor.hold_all();
   f.executor.failures.emplace("bad", StepFailure{missing_content("a layer is gone"), 0, {}});
@@ -107,7 +107,7 @@ TEST_CASE("a failure together with a lost input is the one that is reported, and
   CHECK(f.executor.was_cancelled());
 }
 
-TEST_CASE("the first failure ends what runs and cancels what has not begun") {
+TEST_CASE("the first failure ends running steps and cancels those that have not begun") {
   Forked f;
   f.executor.hold("bad");
   f.executor.hold("slow");
@@ -151,7 +151,7 @@ TEST_CASE("of several failures the one that comes first in the graph is reported
   CHECK(report.vertices[two].state == VertexState::failed);
 }
 
-TEST_CASE("what succeeds after the failure of another is kept") {
+TEST_CASE("a step that succeeds after the failure of another is kept") {
   Graph graph;
   const VertexId one = graph.add(run("one", {kNoInput})), two = graph.add(run("two", {kNoInput}));
   const VertexId after = graph.add(run("after", {one}));
@@ -348,7 +348,7 @@ TEST_CASE("a hit by content counts even if it cannot be linked to the definition
   CHECK(progress.lines("note") == Lines{"note cache key not recorded: disk full"});
 }
 
-TEST_CASE("what on_result throws fails the step") {
+TEST_CASE("an exception of on_result fails the step") {
   Graph graph;
   const VertexId step = graph.add(run("step", {kNoInput}));
   FakeExecutor executor;

@@ -75,7 +75,7 @@ TEST_CASE("a diamond: each vertex once, inputs first") {
   CHECK(store.claims_held() == 0);
 }
 
-TEST_CASE("only what the targets reach, several targets, an empty root as target") {
+TEST_CASE("only reached vertices, several targets, an empty root as target") {
   Diamond d;
   FakeExecutor executor;
   FakeStore store;
@@ -128,7 +128,7 @@ TEST_CASE("independent branches run at the same time") {
   CHECK(executor.most_running() == 2);
 }
 
-TEST_CASE("running steps are limited, lowest ids first; what takes no slot is not") {
+TEST_CASE("running steps are limited, lowest ids first; those without a slot are not") {
   constexpr int kSteps = 100;  // each is a chance to begin one too many before this thread looks
   const auto name = [](int i) { return cat("step", i); };
   Graph graph;

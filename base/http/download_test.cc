@@ -205,7 +205,7 @@ FakeResponse encoded(std::string_view coding, std::string_view base64) {
   return {.headers = {{"Content-Encoding", std::string(coding)}, {"ETag", "\"1\""}}, .body = *base64_decode(base64)};
 }
 
-TEST_CASE_FIXTURE(DownloadFixture, "a file is what lies under its Content-Encoding") {
+TEST_CASE_FIXTURE(DownloadFixture, "a file is stored decoded, without its Content-Encoding") {
   for (const auto& [coding, body] : {std::pair{"gzip", kHelloGzip},
                                      {"GZip", kHelloGzip},
                                      {"deflate", kHelloDeflate},

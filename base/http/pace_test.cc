@@ -85,7 +85,7 @@ TEST_CASE("without a rate only silence ends a body") {
   CHECK(pace.over()->kind == FailureKind::stalled);
 }
 
-TEST_CASE("an upload: what lies in the kernel has time to leave, then the answer has its own") {
+TEST_CASE("an upload: bytes in the kernel have time to leave, then the answer has its own") {
   Pace pace(kLimits, 10u << 20);
   pace.connected();
   pace.sent(128u << 10);

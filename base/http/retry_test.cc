@@ -56,7 +56,7 @@ TEST_CASE("pauses grow and jitter") {
   CHECK(backoff(1000ms, 50, 0.5) == 8000ms);
 }
 
-TEST_CASE("what is worth another attempt") {
+TEST_CASE("failures that are worth another attempt") {
   using Kind = TransportFailure::Kind;
   for (const int code : {408, 429, 500, 502, 503, 504}) {
     CAPTURE(code);

@@ -30,7 +30,7 @@ TEST_CASE("URLs are parsed and normalised") {
   CHECK(parse_url("https://h:8443/p?q")->origin() == "https://h:8443");
 }
 
-TEST_CASE("what could be read in two ways is refused") {
+TEST_CASE("a URL that could be read in two ways is refused") {
   for (const char* bad :
        {"", "h", "//h/", "ftp://h/", "file:///etc/passwd", "https://", "https:///x", "https://u:p@h/", "https://h:0/",
         "https://h:65536/", "https://h:x/", "https://h:/", "https://h\\@e/", "https://h/\r\nX: y", "https://[::1/",

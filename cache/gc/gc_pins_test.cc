@@ -80,7 +80,7 @@ bool has_file(const TempStore& temp, const std::string& path) {
 
 }  // namespace
 
-TEST_CASE("what a build in another process found, made or opened stays") {
+TEST_CASE("items that a build in another process found, made or opened stay") {
   TempStore temp;
   const Packed packed = make_packed(temp);
   const auto everything_stays = [&](const std::function<void(Store&)>& work) {
@@ -133,7 +133,7 @@ TEST_CASE("a prune of blobs leaves those of layers that a live build uses") {
   CHECK(store.find(packed.key));
 }
 
-TEST_CASE("a prune of blobs leaves those of the layers below what a live build uses") {
+TEST_CASE("a prune of blobs leaves those of the layers below one that a live build uses") {
   TempStore temp;
   const Packed below = make_packed(temp);
   {
@@ -148,7 +148,7 @@ TEST_CASE("a prune of blobs leaves those of the layers below what a live build u
   CHECK(has_file(temp, cat("blobs/sha256/", below.blob.hex())));
 }
 
-TEST_CASE("what lies under construction in a live process stays, and goes with it") {
+TEST_CASE("a tree under construction in a live process stays, and goes with it") {
   TempStore temp;
   const auto tmp_entries = [&] {
     return sys::list_dir(sys::open_at(AT_FDCWD, temp.root + "/tmp", O_RDONLY | O_DIRECTORY).get()).size();

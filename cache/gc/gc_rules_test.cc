@@ -25,7 +25,7 @@ bool has_blob_file(const TempStore& temp, const Digest& blob) {
 
 }  // namespace
 
-TEST_CASE("what gc has doomed is a miss for who has not pinned it, and a maker takes the doom away") {
+TEST_CASE("a doomed item is a miss for a reader that has not pinned it, and a maker takes the doom away") {
   TempStore temp;
   Chain chain;
   Digest blob;
@@ -93,7 +93,7 @@ TEST_CASE("a blob that another layer needs as well stays when one of them goes")
   CHECK_FALSE(has_blob_file(temp, blob));
 }
 
-TEST_CASE("use is remembered: what was found last goes last") {
+TEST_CASE("use is remembered: the item found last goes last") {
   TempStore temp;
   Digest keys[2];
   {

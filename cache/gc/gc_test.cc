@@ -85,7 +85,7 @@ TEST_CASE("prune without limits takes everything that is not used, and leaves to
   CHECK(prune(store, {}).empty());
 }
 
-TEST_CASE("what a live handle found stays, with all below it") {
+TEST_CASE("a layer that a live handle found stays, with all below it") {
   TempStore temp;
   const Built built = build_two(temp);
   Store user(temp.options()), store(temp.options());
@@ -98,7 +98,7 @@ TEST_CASE("what a live handle found stays, with all below it") {
   CHECK(in_use);
 }
 
-TEST_CASE("only the lower part is in use: what stands on it may go") {
+TEST_CASE("only the lower part is in use: the layers on it may go") {
   TempStore temp;
   const Built built = build_two(temp);
   Store user(temp.options()), store(temp.options());
@@ -155,7 +155,7 @@ TEST_CASE("a free-space wish counts too") {
   for (const PruneOptions& rule : default_limits(store)) CHECK_FALSE(rule.all);
 }
 
-TEST_CASE("a rehearsal says what would go and takes nothing; a condition chooses") {
+TEST_CASE("a dry run lists the items that would go and takes nothing; a condition chooses") {
   TempStore temp;
   const Built built = build_two(temp);
   Store store(temp.options());
@@ -175,7 +175,7 @@ TEST_CASE("a rehearsal says what would go and takes nothing; a condition chooses
   CHECK(Store(temp.options()).find(built.below_key));
 }
 
-TEST_CASE("what a registry has of a named image may be taken, and the name stays") {
+TEST_CASE("parts of a named image that a registry has may be taken, and the name stays") {
   TempStore temp;
   Digest layer_digest, manifest_digest;
   {
@@ -272,7 +272,7 @@ TEST_CASE("kinds choose") {
   CHECK(count(disk_usage(store).items, "layer") == 2);
 }
 
-TEST_CASE("what was removed can be made again under the same names") {
+TEST_CASE("removed items can be made again under the same names") {
   TempStore temp;
   Layer base;
   base.id = base.diff_id = digest_of("diff");

@@ -233,7 +233,7 @@ TEST_CASE("a fresh index takes over the trees of base layers that it can trust")
   CHECK_FALSE(is_trusted());
 }
 
-TEST_CASE("after a reboot, what was never synced is forgotten, what was synced is not") {
+TEST_CASE("after a reboot, rows that were never synced are forgotten, synced ones are not") {
   TempStore temp;
   Chain synced, unsynced;
   {

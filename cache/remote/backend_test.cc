@@ -139,7 +139,7 @@ TEST_CASE("every backend that can be exported to is in the suite") {
   CHECK(is_in_image(parse_cache_to("type=inline")));
 }
 
-TEST_CASE_TEMPLATE("what is exported is found by an import", Site, EACH_BACKEND) {
+TEST_CASE_TEMPLATE("exported results are found by an import", Site, EACH_BACKEND) {
   Machines<Site> machines;
   const oci::Manifest manifest = machines.put_cache("RUN x");
   const auto record = machines.find("RUN x");

@@ -52,7 +52,7 @@ TEST_CASE("destinations of a cache") {
   CHECK(parse_cache_to("type=inline").type == "inline");
 }
 
-TEST_CASE("what BuildKit takes is taken") {
+TEST_CASE("keys that BuildKit takes are taken") {
   CHECK(parse_cache_to("r/x:c").attribute("ref") == "r/x:c");
   CHECK(parse_cache_to("type=registry,ref=r.test/x,registry.insecure=true").insecure_registry == "r.test");
   CHECK(parse_cache_from("type=inline,ref=r.test/x,registry.insecure=true").insecure_registry == "r.test");
@@ -65,7 +65,7 @@ TEST_CASE("what BuildKit takes is taken") {
         parse_cache_from("r/x"));
 }
 
-TEST_CASE("what is wrong with a cache flag is said") {
+TEST_CASE("mistakes in a cache flag are named") {
   CHECK(refusal(parse_cache_to, "ref=x") == "--cache-to: type is required");
   CHECK(refusal(parse_cache_to, "type=gha") == "--cache-to: unknown type 'gha'");
   CHECK(refusal(parse_cache_to, "type=registry") == "--cache-to: type=registry needs ref=");

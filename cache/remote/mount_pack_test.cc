@@ -137,7 +137,7 @@ TEST_CASE("packing ends when the build is cancelled") {
   }
 }
 
-TEST_CASE("what is not the packed mount is refused as corrupt") {
+TEST_CASE("a blob that is not the packed mount is refused as corrupt") {
   MountStore here;
   const RemoteIndex::MountEntry entry = here.pack();
   Layer other_content = layer_of(entry);

@@ -90,7 +90,7 @@ TEST_CASE("a cache in a directory is read as it was written") {
   CHECK(backend->name() == "directory " + place.directory);
 }
 
-TEST_CASE("what is not a layout, or lacks the tag, is not found") {
+TEST_CASE("a directory that is not a layout, or lacks the tag, is not found") {
   Place place;
   CHECK(read_code(*place.open()) == ErrorCode::not_found);
   place.put_cache(*place.open("one"), "RUN x");
@@ -108,7 +108,7 @@ TEST_CASE("tags lie side by side; a digest names one of them whatever its tag") 
   CHECK(read_cache(*open_cache_import(spec, {place.store, nullptr}), kPlatform).index.records[0].step_name == "RUN 2");
 }
 
-TEST_CASE("a directory that is exported to again does not grow, and keeps what others need") {
+TEST_CASE("a directory that is exported to again does not grow, and keeps blobs that others need") {
   Place place;
   const std::string first = oci::to_json(place.put_cache(*place.open("one"), "RUN 1"));
   place.put_cache(*place.open("two"), "RUN 2");
@@ -131,7 +131,7 @@ TEST_CASE("blobs stay when something in the directory cannot be read") {
   CHECK(read_cache(*place.open("one"), kPlatform).index.records[0].step_name == "RUN 3");
 }
 
-TEST_CASE("only what a directory has is offered") {
+TEST_CASE("only blobs that a directory has are offered") {
   Place place;
   const auto backend = place.open();
   oci::Descriptor blob = place.put(*backend, "content", oci::media_type::kLayer);

@@ -144,7 +144,7 @@ TEST_CASE("two blobs of which a diff id is claimed are two layers") {
   CHECK(builder.layer(honest) != builder.layer(lie));
 }
 
-TEST_CASE("merging keeps what others made and drops what nobody used") {
+TEST_CASE("merging keeps records of others and drops those that nobody used") {
   RemoteIndexBuilder builder;
   const std::int64_t fresh = builder.chain(-1, builder.layer(layer_of("fresh")), sha256("fresh"));
   builder.record({{sha256("content a"), sha256("mine")}, fresh, "RUN a", 1, 1, 20005, {}});

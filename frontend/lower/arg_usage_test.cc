@@ -10,7 +10,7 @@ namespace {
 
 ArgUsage of(const std::string& text) { return arg_usage({"/bin/sh", "-c", text}, true); }
 
-TEST_CASE("what is named in the text is used, the rest is not") {
+TEST_CASE("ARGs named in the text are used, the others are not") {
   for (const char* text :
        {"echo $V", "echo ${V}", "echo \"x ${V:-1}\"", "printf '%s' \"$V\" > /f", "mkdir -p /a && echo $V",
         "echo a;echo $V", "test -n \"$V\" || echo no", "if [ -n \"$V\" ]; then echo x; fi",
@@ -89,7 +89,7 @@ TEST_CASE("only a shell with a text is read") {
   CHECK(arg_usage({"/bin/sh", "-c", "echo", "x"}, true).all);
 }
 
-TEST_CASE("what programs and the system read by themselves counts") {
+TEST_CASE("variables that programs and the system read by themselves count") {
   CHECK(of("echo").uses("PATH"));
   CHECK(of("echo").uses("LC_ALL"));
   CHECK(of("curl http://x").uses("https_proxy"));

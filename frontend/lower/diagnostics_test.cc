@@ -75,7 +75,7 @@ std::string answer_to(const Case& each) {
   return build.error(each.text);
 }
 
-TEST_CASE("what is said about wrong Dockerfiles") {
+TEST_CASE("messages about wrong Dockerfiles") {
   const bool update = std::getenv("CBUILD_UPDATE_GOLDEN") != nullptr;
   const File file = read_cases();
   CHECK(file.cases.size() >= 90);

@@ -141,7 +141,7 @@ TEST_CASE("COPY --from a stage that comes later, or an image with an invalid nam
         "failed to parse stage name \"Nope\": invalid reference \"Nope\": repository name must be lowercase");
 }
 
-TEST_CASE("ADD unpacks what is local, COPY never does") {
+TEST_CASE("ADD unpacks local archives, COPY never does") {
   Build build;
   CHECK(copy_of(build.run("FROM a\nADD x.tar /\n")).unpack);
   CHECK_FALSE(copy_of(build.run("FROM a\nADD --unpack=false x.tar /\n")).unpack);
@@ -319,7 +319,7 @@ TEST_CASE("times of a checkout") {
   CHECK(last_op<solver::GitSource>(lowered).ref == "refs/heads/main");
 }
 
-TEST_CASE("what the network says names the line") {
+TEST_CASE("errors of the network name the line") {
   Build build;
   build.options.callbacks.pinner = &build.pinner;
   CHECK(

@@ -89,7 +89,7 @@ TEST_CASE("triggers point at FROM") {
   CHECK(span.source->position(span.begin).line == 3);
 }
 
-TEST_CASE("what is wrong with a trigger is said at FROM") {
+TEST_CASE("mistakes in a trigger are reported at FROM") {
   Build bad_flag = with_triggers({"RUN --network=bridge x"});
   CHECK(bad_flag.message("FROM base\n") == "ONBUILD RUN --network=bridge x: invalid network mode \"bridge\"");
   Build bad_mode = with_triggers({"COPY --chmod=9 x /"});

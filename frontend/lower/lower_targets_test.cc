@@ -26,7 +26,7 @@ std::size_t count_commands(const LoweredTargets& lowered) {
 
 }  // namespace
 
-TEST_CASE_FIXTURE(SeveralTargets, "what two targets share is one vertex, and their base is asked for once") {
+TEST_CASE_FIXTURE(SeveralTargets, "work that two targets share is one vertex, and their base is asked for once") {
   const LoweredTargets lowered =
       run("FROM a AS base\nRUN shared\n"
           "FROM base AS x\nRUN only x\nENV X=1\n"

@@ -37,7 +37,7 @@ TEST_CASE("an image is pinned by its manifest, the config and its history are in
   CHECK(lowered.target.layer_vertices.empty());
 }
 
-TEST_CASE("what a base's config holds beyond the known fields is dropped, as BuildKit does") {
+TEST_CASE("unknown fields of a base's config are dropped, as BuildKit does") {
   Build build;
   build.images.images["a"] = FakeImages::plain_image();
   build.images.images["a"].extra = {{"docker_version", "\"1\""}};
@@ -68,7 +68,7 @@ TEST_CASE("an image without layers is scratch with a config") {
   CHECK(config_of(lowered).cmd == Texts{"sh"});
 }
 
-TEST_CASE("only what the target reaches is resolved and made") {
+TEST_CASE("only stages that the target reaches are resolved and made") {
   Build build;
   const Lowered lowered = build.run(
       "FROM missing AS unused\nRUN x\nFROM a AS b\nRUN b\nFROM missing2\nFROM scratch AS last\nCOPY --from=b x /\n");
@@ -96,7 +96,7 @@ TEST_CASE("a stage made of a stage starts from its files, config and history") {
   CHECK(lowered.target.base_name.starts_with("docker.io/library/a:latest@"));
 }
 
-TEST_CASE("a stage's config does not follow what happens to other stages") {
+TEST_CASE("a stage's config does not follow changes of other stages") {
   Build build;
   const Lowered lowered = build.run(
       "FROM scratch AS base\nLABEL marker=base\nFROM base AS sibling\nLABEL marker=sibling\nFROM base AS consumer\n"
@@ -113,7 +113,7 @@ TEST_CASE("step numbers are as wide as the total") {
   CHECK(names[9] == "[10/10] RUN 8");
 }
 
-TEST_CASE("what counts as a step") {
+TEST_CASE("instructions that count as steps") {
   Build build;
   const Lowered lowered = build.run("FROM a\nENV A=1\nWORKDIR /\nWORKDIR $A\nRUN true\n");
   CHECK(step_names(lowered)[1] == "[2/4] WORKDIR 1");
@@ -207,7 +207,7 @@ TEST_CASE("CMD and ENTRYPOINT") {
   CHECK(own_history(lowered) == Texts{"ENTRYPOINT []", "CMD []"});
 }
 
-TEST_CASE("SHELL holds for what follows") {
+TEST_CASE("SHELL holds for the instructions after it") {
   Build build;
   const Lowered lowered = build.run("FROM a\nSHELL [\"/bin/bash\", \"-c\"]\nCMD x\n");
   CHECK(config_of(lowered).shell == Texts{"/bin/bash", "-c"});

@@ -117,7 +117,7 @@ TEST_CASE("nothing outside of the context is included") {
   CHECK(message(kOn + "FROM scratch\nINCLUDE /../x\n") == "INCLUDE /../x leads out of the build context");
 }
 
-TEST_CASE("what cannot be included") {
+TEST_CASE("files that cannot be included") {
   CHECK(error(kOn + "FROM scratch\nINCLUDE none.df\n") ==
         "Dockerfile:3:9: error: INCLUDE none.df: no such file in the build context\n"
         "  3 | INCLUDE none.df\n"

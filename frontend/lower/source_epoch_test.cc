@@ -33,7 +33,7 @@ TEST_CASE_FIXTURE(TimedBuild, "the main context") {
   CHECK(std::find(environment.begin(), environment.end(), "SOURCE_DATE_EPOCH=1700000101") != environment.end());
 }
 
-TEST_CASE_FIXTURE(TimedBuild, "a remote main context is what COPY reads") {
+TEST_CASE_FIXTURE(TimedBuild, "COPY reads a remote main context") {
   options.context_source = solver::GitSource{"https://h/x.git", kCommit, "", "", false, true};
   const Lowered lowered = run("FROM scratch\nCOPY x /\n");
   CHECK(testing::step_names(lowered) == std::vector<std::string>{"[internal] load git source", "[1/1] COPY x /"});
@@ -71,7 +71,8 @@ TEST_CASE_FIXTURE(TimedBuild, "a stage that is one remote ADD") {
         "SOURCE_DATE_EPOCH stage source must be a single HTTP(S) or Git ADD");
 }
 
-TEST_CASE_FIXTURE(TimedBuild, "the user's number beats the file's source, and what is neither is an error") {
+TEST_CASE_FIXTURE(TimedBuild,
+                  "the user's number wins over the file's source, and a value that is neither is an error") {
   const std::string file =
       "ARG SOURCE_DATE_EPOCH=mysource\nFROM scratch AS mysource\nADD https://h/src.tar /\nFROM scratch\n";
   options.build_args["SOURCE_DATE_EPOCH"] = "1700000502";

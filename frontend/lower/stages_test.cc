@@ -54,7 +54,7 @@ TEST_CASE("FROM does not fold case: another spelling is an image") {
   CHECK_FALSE(file.table.stages()[1].base_stage.has_value());
 }
 
-TEST_CASE("the later one of two stages with a name is found, but FROM sees what stood before it") {
+TEST_CASE("the later one of two stages with a name is found, but FROM sees the one before it") {
   const StagesFile file("FROM a AS x\nFROM x AS x\nFROM x\n");
   CHECK(file.table.stages()[1].base_stage == 0);
   CHECK(file.table.stages()[2].base_stage == 1);

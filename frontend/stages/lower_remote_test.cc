@@ -24,7 +24,7 @@ std::string git_error(std::string_view text) {
   return {};
 }
 
-TEST_CASE("what is a git remote") {
+TEST_CASE("URLs that are git remotes") {
   for (const char* text :
        {"git://example.com/x", "ssh://git@example.com:22/x", "https://github.com/a/b.git", "http://h/b.git#ref",
         "https://h/b.git?ref=x", "git@github.com:a/b.git", "user_1@host-2.x:path", "HTTPS://h/x.git"}) {

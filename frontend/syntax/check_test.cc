@@ -70,7 +70,7 @@ TEST_CASE("malformed check options") {
         "error=true or error=false");
 }
 
-TEST_CASE("what options allow") {
+TEST_CASE("checks that options allow") {
   const CheckRule& rule = rule_of(Check::undefined_var);
   const CheckRule& experimental = rule_of(Check::invalid_definition_description);
   CHECK(CheckOptions{}.allows(rule));

@@ -127,7 +127,7 @@ TEST_CASE("values are expanded, from= is not") {
                        "'from' doesn't support variable expansion, define alias stage instead", Error);
 }
 
-TEST_CASE("what can be checked without variables") {
+TEST_CASE("checks that need no variables") {
   CHECK_NOTHROW(check_mount("type=$T,target=/x,foo=1"));
   CHECK_NOTHROW(check_mount("from=a$"));
   CHECK_THROWS_WITH_AS(check_mount("from=$X"), "'from' doesn't support variable expansion, define alias stage instead",

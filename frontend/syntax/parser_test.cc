@@ -89,7 +89,7 @@ TEST_CASE("unknown instructions get suggestions in their own case") {
   CHECK(messages("FRMO x\nRUN y\n") == Strings{"unknown instruction: FRMO"});
 }
 
-TEST_CASE("errors point at what is wrong") {
+TEST_CASE("errors point at the mistake") {
   const auto place = [](std::string text) { return marked(errors_of(std::move(text)).at(0).span); };
   CHECK(place("FROM x\n  RNU a\n") == "RNU");
   CHECK(place("FROM x\nCOPY --frm=y a b\n") == "--frm");
@@ -257,7 +257,7 @@ TEST_CASE("ONBUILD stores its trigger as text") {
   CHECK(trigger("ONBUILD RUN [\"<<A\"]") == "RUN [\"<<A\"]");
 }
 
-TEST_CASE("ONBUILD rejects what cannot be a trigger") {
+TEST_CASE("ONBUILD rejects instructions that cannot be triggers") {
   CHECK(line_messages("ONBUILD ONBUILD RUN x") == Strings{"Chaining ONBUILD via `ONBUILD ONBUILD` isn't allowed"});
   CHECK(line_messages("ONBUILD from x") == Strings{"FROM isn't allowed as an ONBUILD trigger"});
   CHECK(line_messages("ONBUILD MAINTAINER x") == Strings{"MAINTAINER isn't allowed as an ONBUILD trigger"});
@@ -303,7 +303,7 @@ TEST_CASE("parse_trigger") {
         "COPY requires at least two arguments, but only one was provided. Destination could not be determined");
 }
 
-TEST_CASE("a stored trigger parses to what it was") {
+TEST_CASE("a stored trigger parses to the same instruction") {
   const std::string line = "RUN --network=none cat <<A - <<-'B c' >x\n1\nA\n\t2\nB c";
   const auto direct = only<RunInstruction>(line);
   const auto stored = only<OnbuildInstruction>("ONBUILD " + line).trigger.value;

@@ -43,7 +43,7 @@ TEST_CASE("half a surrogate pair and bad UTF-8 become replacement characters") {
   CHECK(words_of("[\"a\xFF\"]") == Strings{"a" + fffd});
 }
 
-TEST_CASE("what is not JSON is another form") {
+TEST_CASE("text that is not JSON is another form") {
   for (const char* text :
        {"", "a", "\"a\"", "{}", "['a']", "[\"a\"", "[\"a\"] x", "[\"a\",]", "[,\"a\"]", "[\"a\" \"b\"]", R"(["\x"])",
         R"(["\u12"])", "[\"a\tb\"]", "[\"a]", "[1e999]", "[01]", "[nul]", "[", "[1,]"}) {

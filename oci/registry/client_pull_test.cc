@@ -22,7 +22,7 @@ TEST_CASE_FIXTURE(PullFixture, "manifests by tag and by digest") {
   CHECK(code_of([&] { client().manifest(pinned); }) == ErrorCode::not_found);
 }
 
-TEST_CASE_FIXTURE(PullFixture, "what the registry says about a missing image is shown") {
+TEST_CASE_FIXTURE(PullFixture, "the registry's message about a missing image is shown") {
   std::string what;
   CHECK(code_of([&] { client().manifest(registry.reference("team/none:2")); }, &what) == ErrorCode::not_found);
   CHECK(what.find("MANIFEST_UNKNOWN: manifest unknown") != std::string::npos);
@@ -51,7 +51,7 @@ TEST_CASE_FIXTURE(PullFixture, "resolve without HEAD or without a digest falls b
   CHECK(registry.server->count("GET", "/manifests/") == 1);
 }
 
-TEST_CASE_FIXTURE(PullFixture, "a manifest that is not what its digest says is refused") {
+TEST_CASE_FIXTURE(PullFixture, "a manifest that does not have its digest is refused") {
   Reference pinned = ref;
   pinned.digest = sha256(manifest);
   registry.script = [&](const http::FakeRequest& r) -> std::optional<http::FakeResponse> {
@@ -230,7 +230,7 @@ TEST_CASE_FIXTURE(PullFixture, "416 starts over") {
   check_fetched();
 }
 
-TEST_CASE_FIXTURE(PullFixture, "an earlier range is read past what is known") {
+TEST_CASE_FIXTURE(PullFixture, "an earlier range is read past the known part") {
   http::FakeResponse cut = whole();
   cut.reset_after = 100'000;
   http::FakeResponse early{.status = 206, .headers = {{"Content-Range", "bytes 0-299999/300000"}}, .body = blob};

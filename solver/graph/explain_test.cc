@@ -103,7 +103,7 @@ TEST_CASE("variables are named, their values are not") {
   CHECK(texts({{"secret s", "1"}}, {{"secret s", "2"}}) == Texts{"secret s changed"});
 }
 
-TEST_CASE("base and earlier steps: what counts is the result, what is shown is the name") {
+TEST_CASE("base and earlier steps: the result counts, the name is shown") {
   const auto base = [](const char* identity, const char* name, const char* manifest) {
     return Parts{{"base 0", cat(sha256(identity).str(), " name=", name, " ", sha256(manifest).str())}};
   };
@@ -131,7 +131,7 @@ TEST_CASE("own causes come before those from below, and options only when nothin
         Texts{"its options changed"});
 }
 
-TEST_CASE("what a part is about is never a difference") {
+TEST_CASE("the subject of a part is never a difference") {
   CHECK(texts({{"about project", "1"}}, {{"about project", "2"}}).empty());
   CHECK(texts({{"about project", "1"}}, {}).empty());
 }

@@ -75,7 +75,7 @@ T& mount(ExecOp& exec, std::size_t index) {
   return std::get<T>(exec.mounts[index].what);
 }
 
-TEST_CASE("canonical form of an exec: what is in the key") {
+TEST_CASE("canonical form of an exec: fields in the key") {
   check_told_apart<ExecOp>(sample_exec(),
                            {{"argv", [](ExecOp& e) { e.argv[2] = "make all"; }},
                             {"argv split",
@@ -116,7 +116,7 @@ TEST_CASE("canonical form of an exec: what is in the key") {
                             {"name of an extra host", [](ExecOp& e) { e.host_names = {"db2"}; }}});
 }
 
-TEST_CASE("canonical form of an exec: what is not in the key") {
+TEST_CASE("canonical form of an exec: fields outside of the key") {
   check_same<ExecOp>(sample_exec(), {{"place of a bind", [](ExecOp& e) { mount<BindMount>(e, 0).source = "/moved"; }}});
   ExecOp custom = sample_exec();
   mount<CacheMount>(custom, 1).id = "one";
@@ -237,7 +237,7 @@ TEST_CASE("canonical bytes are golden") {
         "797c481c1dd9f74d1ff126b10cd8471b623735be27d4a69b7cfa67290ee5d5f2");
 }
 
-TEST_CASE("selectors: the root is whole, copies select what they name") {
+TEST_CASE("selectors: the root is whole, copies select the paths they name") {
   CopyAction copy = sample_copy();
   copy.sources = {"/b/", "a//x", "b", "src/*.c"};
   copy.excludes = {"*.o"};

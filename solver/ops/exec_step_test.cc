@@ -42,7 +42,7 @@ sandbox::Exit setup_failed(sandbox::SetupFault fault) {
 
 }  // namespace
 
-TEST_CASE("what a command wrote is a layer on its base") {
+TEST_CASE("the changes of a command are a layer on its base") {
   World world;
   const Result base = world.base([](int tree) {
     write_file(tree, "etc/passwd", "root:x:0:0::/root:/bin/sh\nada:x:7:8::/home/ada:/bin/sh\n");
@@ -142,7 +142,7 @@ std::string hint_of(const std::string& platform, int code, const std::map<std::s
   return failure.error.hint();
 }
 
-TEST_CASE("a foreign program that cannot be started says what to install") {
+TEST_CASE("a foreign program that cannot be started names the package to install") {
   const std::string foreign = oci::host_platform().architecture == "s390x" ? "linux/riscv64" : "linux/s390x";
   const std::string architecture = foreign.substr(foreign.find('/') + 1);
   const std::string hint = hint_of(foreign, 126, {{"status", "enabled\n"}});

@@ -59,7 +59,7 @@ struct StoredImage {
 
 }  // namespace
 
-TEST_CASE("an image is its layers, by what its manifest says of them") {
+TEST_CASE("an image is its layers, as its manifest describes them") {
   World world;
   StoredImage image(world, "one");
   const Result result = world.done(image.vertex(), {});
@@ -176,7 +176,7 @@ TEST_CASE("owners by name and symbolic modes") {
   CHECK(world.view(world.done(world.file_op({copy}), {base, from})).lookup("to/f")->st.st_uid == 0);
 }
 
-TEST_CASE("wrong copies say what is wrong") {
+TEST_CASE("wrong copies name the mistake") {
   TwoInputs world;
   const Result from = world.base([](int tree) {
     write_file(tree, "f", "x");
@@ -193,7 +193,7 @@ TEST_CASE("wrong copies say what is wrong") {
   CHECK(world.read(world.done(world.file_op({copy_of({"none*", "f"}, "/to/")}), {Result{}, from}), "to/f") == "x");
 }
 
-TEST_CASE("what is read from a local directory becomes root's") {
+TEST_CASE("files read from a local directory become root's") {
   TwoInputs world;
   write_file(world.context.fd(), "sub/f", "x");
   write_file(world.context.fd(), "sub/ignored", "y");

@@ -86,7 +86,7 @@ TEST_CASE("links of the image are followed from its root") {
   CHECK(copies.at("deep/real").empty());
 }
 
-TEST_CASE("what a copy makes on the way has its owner and the bits of an octal mode") {
+TEST_CASE("directories that a copy makes on the way have its owner and the bits of an octal mode") {
   Copies copies;
   copies.source().file("x", "new");
   SUBCASE("plain") {
@@ -106,7 +106,7 @@ TEST_CASE("what a copy makes on the way has its owner and the bits of an octal m
   }
 }
 
-TEST_CASE("owners of what is copied") {
+TEST_CASE("owners of copied files") {
   Copies copies;
   if (!oci::layer::test::is_root()) {
     MESSAGE("skipped: needs root");
@@ -123,14 +123,14 @@ TEST_CASE("owners of what is copied") {
     CHECK(copies.owner("a/x") == "12:34");
     CHECK(copies.owner("a") == "0:0");
   }
-  SUBCASE("--chown, for what is made on the way too") {
+  SUBCASE("--chown, for directories made on the way too") {
     copies.run({.sources = {"x"}, .destination = "/a/x", .chown = "5:6"});
     CHECK(copies.owner("a/x") == "5:6");
     CHECK(copies.owner("a") == "5:6");
   }
 }
 
-TEST_CASE("what a directory replaces") {
+TEST_CASE("entries that a directory replaces") {
   Copies copies;
   copies.below().file("d", "a file");
   SUBCASE("a file, not even with nothing") { copies.source().dir("d"); }
@@ -144,7 +144,7 @@ TEST_CASE("what a directory replaces") {
   }
 }
 
-TEST_CASE("excludes are relative to what is copied") {
+TEST_CASE("excludes are relative to the copied directory") {
   Copies copies;
   copies.source().file("d/keep", "x").file("d/not", "x").file("d/sub/not", "x");
   copies.run({.sources = {"d"}, .destination = "/out", .excludes = {"not"}});

@@ -23,7 +23,7 @@ struct TimedPace {
   }
 };
 
-TEST_CASE_FIXTURE(TimedPace, "what reads enough in each window goes on") {
+TEST_CASE_FIXTURE(TimedPace, "a transfer that reads enough in each window goes on") {
   for (std::uint64_t bytes = 100; bytes < 1000; bytes += 100) after(seconds(10), {{7, bytes}});
   after(seconds(9), {{7, 900}});  // not a window yet
   CHECK_THROWS_WITH_AS(after(seconds(1), {{7, 910}}), "only 10 bytes in 10s, the least is 10 bytes/s", Error);

@@ -100,7 +100,7 @@ TEST_CASE("a directory that was made again and one that was added to are told ap
       [](TreeMaker& m) { m.file("f").xattr("f", "security.capability", oci::layer::test::capability_value()); }));
 }
 
-TEST_CASE("what is too large has no identity") {
+TEST_CASE("changes that are too large have no identity") {
   const auto five_bytes = [](TreeMaker& m) { m.file("a", "abc").file("b", "de"); };
   CHECK(identity_of(five_bytes, 5, 2));
   CHECK_FALSE(identity_of(five_bytes, 4, 2));
@@ -126,7 +126,7 @@ TEST_CASE("times that a step set tell runs apart, times of its run do not") {
   }
 }
 
-TEST_CASE("what has the base's time was not given it by the step") {
+TEST_CASE("a file with the base's time was not given it by the step") {
   const TempDir below = TempDir::in_tmp("cbuild-identity-base-");
   TreeMaker(below.fd()).dir("d").file("d/f", "x").mtime("d", 1000);
   const cache::TreeView base = cache::TreeView::of_directory(below.fd());

@@ -28,7 +28,7 @@ TEST_CASE("the store of records is a result store") {
   conformance::check_claims(results);
 }
 
-TEST_CASE("records are kept with what made them, and a miss is told from them") {
+TEST_CASE("records are kept with the parts of their key, and a miss is explained by them") {
   World world;
   CacheResultStore results(world.store, "project");
   const Result base = world.base([](int tree) { write_file(tree, "f", "x"); });

@@ -66,7 +66,7 @@ TEST_CASE("a target behind a link is made where the link leads, and none below a
   CHECK(skeleton_for(view, {{"/file/m", true}}).empty());
 }
 
-TEST_CASE("equal skeletons are one directory, which has what they say") {
+TEST_CASE("equal skeletons are one directory, which has their entries") {
   World world;
   Skeletons skeletons(world.store);
   CHECK(skeletons.directory({}) == -1);

@@ -8,7 +8,7 @@
 namespace cbuild::solver::ops {
 namespace {
 
-TEST_CASE("users, hosts and what is shown of a URL") {
+TEST_CASE("users, hosts and the text shown for a URL") {
   CHECK(user_info("https://u:p@h:8/x") == "u:p");
   CHECK(user_info("https://h/x@y") == "");
   CHECK(user_info("git@h:x") == "");

@@ -75,7 +75,7 @@ TEST_CASE("settings are read as BuildKit reads its own") {
     CHECK(log_limits_of(wrong, nullptr).shown_bytes == 2'097'152);
 }
 
-TEST_CASE("what is within the limits is shown and kept as it came") {
+TEST_CASE("output within the limits is shown and kept as it came") {
   Printed printed(small_limits());
   CHECK_FALSE(printed.log->is_kept());
   printed.log->write(LogStream::out, "one\n", 0);
@@ -125,7 +125,7 @@ TEST_CASE("without limits everything is shown") {
   CHECK(printed.out().size() == 100'000);
 }
 
-TEST_CASE("the kept log has its head and its tail, and says what is missing between them") {
+TEST_CASE("the kept log has its head and its tail, and a line about the gap between them") {
   Printed printed(small_limits());
   printed.log->write(LogStream::out, "head", 0);
   SUBCASE("nothing is missing yet") {

@@ -154,7 +154,7 @@ TEST_CASE_FIXTURE(Fixture, "a file by URL belongs to root, 0600, with its time")
   }
 }
 
-TEST_CASE_FIXTURE(Fixture, "what is not an archive has no newest file") {
+TEST_CASE_FIXTURE(Fixture, "a file that is not an archive has no newest file") {
   const Digest content = pin().content;
   UrlSources sources(access());
   CHECK_FALSE(sources.newest_file(url, content).has_value());
