@@ -21,7 +21,7 @@ namespace cbuild::cache {
 
 struct ContentDirectory;
 
-/// One entry of a tree whose content is known by digest; what a tree digest is made of.
+/// One entry of a tree whose content is known by digest; tree digests are made of these.
 struct ContentEntry {
   std::string name;
   std::uint32_t mode = 0, uid = 0, gid = 0;
@@ -33,7 +33,7 @@ struct ContentEntry {
   StatId id;                       ///< of a local file
   bool cacheable = false;          ///< its digests may be remembered under `id`
   bool fresh = false;              ///< read now, not from the table
-  bool only_for_children = false;  ///< ignored itself, kept for what a negation may take back below it
+  bool only_for_children = false;  ///< ignored itself, kept for entries below it that a negation may take back
 };
 
 struct ContentDirectory {
@@ -52,7 +52,7 @@ void drop_childless(ContentDirectory& directory);
 
 /// Reads the content of one selected path, its parents excepted.
 using ContentOf = std::function<const ContentEntry&(const std::string& path)>;
-/// Only the metadata of what the path leads to, symlinks followed (for --parents).
+/// Only the metadata of the entry that the path leads to, symlinks followed (for --parents).
 using HeaderOf = std::function<ContentEntry(const std::string& path)>;
 
 /// The digest that digest_tree() and LocalTree::digest() promise, over content from anywhere.

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
-// A directory's digest is the hash of one line for each child in sorted order: name, type, permission bits,
-// owner, device, xattrs and the child's content or, for a directory, its digest. So equal subtrees have equal
-// digests wherever they lie, and nothing depends on times, inode numbers or the order of reading. The root of
-// a tree has no line of its own: a checkout's root directory says nothing about what is in it.
+// A directory's digest is the hash of one line for each child in sorted order: name, type, permission bits, owner,
+// device, xattrs and the child's content or, for a directory, its digest. So equal subtrees have equal digests wherever
+// they lie, and nothing depends on times, inode numbers or the order of reading. The root of a tree has no line of its
+// own: a checkout's root directory says nothing about its content.
 #include "cache/content/digester.h"
 
 namespace cbuild::cache {

@@ -21,7 +21,7 @@ class Digester {
   /// The metadata of one entry and its name.
   void append_line(std::string& out, std::string_view name, const ContentEntry& entry, const Digest& payload) const;
 
-  /// What a selected entry holds: a file's content, a link's target, all below a directory.
+  /// The content of a selected entry: a file's bytes, a link's target, all below a directory.
   Digest payload(const ContentEntry& entry) const;
 
   /// Children of a selected directory with their digests, as they count.

@@ -31,9 +31,9 @@ class NameSet {
   std::vector<std::uint64_t> hashes_;  // sorted
 };
 
-/// One immutable tree that takes part in views, as they read it: a directory on disk, or a table of what it would hold.
-/// Paths are clean and relative, "" is the root; what is asked about is looked at itself, no symlink is followed, and
-/// its parents are real directories of this tree unless a function says otherwise. Thread-safe; shared by all views.
+/// One immutable tree that takes part in views, as they read it: a directory on disk, or a table of its entries. Paths
+/// are clean and relative, "" is the root; the named entry itself is looked at, no symlink is followed, and its parents
+/// are real directories of this tree unless a function says otherwise. Thread-safe; shared by all views.
 class LayerTree {
  public:
   struct Child {
@@ -49,9 +49,10 @@ class LayerTree {
 
   /// Metadata; nullopt if there is nothing. Inode and device tell hard links apart from other files, no more.
   virtual std::optional<struct stat> lookup(const std::string& path) const = 0;
-  /// Whether a directory hides what the trees below have there; on disk an xattr of that name says so.
+  /// Whether a directory hides the content of the trees below; on disk an xattr of that name says so.
   virtual bool is_opaque(const std::string& path, const char* xattr) const = 0;
-  /// What a directory holds, sorted by name, as far as it is wanted; nullopt if it is not a directory of this tree.
+  /// The entries of a directory, sorted by name, as far as they are wanted; nullopt if it is not a directory of this
+  /// tree.
   virtual std::optional<std::vector<Child>> list(const std::string& path, const Wanted& wanted) const = 0;
   virtual std::string read_link(const std::string& path) const = 0;
   virtual std::vector<sys::Xattr> xattrs(const std::string& path) const = 0;

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-// The warm scan is nothing but getdents and one stat for each name, compared with what the table remembers.
-// It begins on the calling thread; only a tree that turns out to be large is given to TBB, a directory a
-// task, and a very large directory in pieces.
+// The warm scan is nothing but getdents and one stat for each name, compared with the rows of the table. It begins on
+// the calling thread; only a tree that turns out to be large is given to TBB, a directory a task, and a very large
+// directory in pieces.
 //
 // A file is remembered only if nobody can have changed it unseen: its ctime must lie further back than the
 // clock that stamps files is coarse, at the moment before it was read, and its id must be the same afterwards

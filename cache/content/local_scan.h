@@ -12,7 +12,7 @@
 
 namespace cbuild::cache {
 
-/// Reads the content of a directory of this machine. What the table knows is not read again.
+/// Reads the content of a directory of this machine. Files that the table knows are not read again.
 class LocalScan {
  public:
   /// All are borrowed. `known` gives a directory that was scanned before, or nullptr; `changed` becomes true

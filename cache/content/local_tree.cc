@@ -22,7 +22,7 @@ namespace {
 
 using Directories = StatTable::Directories;
 
-/// Rows of one directory: what was seen now, and what is remembered of names that were not looked at.
+/// Rows of one directory: those seen now, and the old ones of names that were not looked at.
 void merge_rows(std::vector<StatTable::Row>& rows, const StatTable::Block& old,
                 const std::vector<std::string>* ignored) {
   for (StatTable::Row& row : old.rows()) {
@@ -59,7 +59,7 @@ struct LocalTree::Impl {
   std::mutex mutex;
   std::optional<StatTable> table;
   std::atomic<bool> changed{false};
-  std::map<std::string, ContentEntry> entries;  ///< by path: what selections asked for
+  std::map<std::string, ContentEntry> entries;  ///< by path: entries that selections asked for
 };
 
 const StatTable& LocalTree::Impl::known_table() {
@@ -160,7 +160,7 @@ void LocalTree::save() noexcept {
     std::scoped_lock lock(impl_->mutex);
     impl_->save();
   } catch (const std::exception&) {
-    // Only a memo: the next scan reads what this one has read.
+    // Only a memo: the next scan reads the files again.
   }
 }
 

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// From what a selection picked to its digest, and to the lines that explain it.
+// From the entries of a selection to its digest, and to the lines that explain it.
 #include <algorithm>
 
 #include "base/text.h"
@@ -35,7 +35,7 @@ std::string octal(std::uint32_t mode) {
   return text;
 }
 
-/// "TYPE MODE OWNER [size=N] [xattrs=DIGEST] [open] DIGEST"; "-" for what does not count.
+/// "TYPE MODE OWNER [size=N] [xattrs=DIGEST] [open] DIGEST"; "-" for fields that do not count.
 std::string describe(const Part& part, const Selector& selection) {
   const ContentEntry& entry = *part.entry;
   const bool root = part.label == ".";

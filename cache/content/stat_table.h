@@ -16,7 +16,7 @@
 
 namespace cbuild::cache {
 
-/// What tells that a file was not changed.
+/// The stat data by which an unchanged file is known.
 struct StatId {
   std::uint64_t device = 0, inode = 0, size = 0;
   std::int64_t mtime_ns = 0, ctime_ns = 0;

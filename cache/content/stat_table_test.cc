@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// The racy rule: what the table may remember. The program's own fstat() and fstatat() stand in for the C library's, so
-// that files can have the times of a file system without fine ones.
+// The racy rule: which files the table may remember. The program's own fstat() and fstatat() stand in for the C
+// library's, so that files can have the times of a file system without fine ones.
 #include "cache/content/stat_table.h"
 
 #include <doctest/doctest.h>
@@ -17,7 +17,7 @@ namespace {
 
 constexpr std::int64_t kSecond = 1'000'000'000;
 
-/// What every file's ctime and mtime are, in whole seconds; 0: what they are.
+/// The ctime and mtime of every file, in whole seconds; 0: the real ones.
 thread_local time_t given_time = 0;
 /// By how much the mtime differs from it.
 thread_local time_t mtime_offset = 0;
@@ -141,5 +141,5 @@ TEST_CASE("a table with a flipped bit gives what it was told, or nothing") {
       CHECK((!found || (found->id == cached.id && found->content == cached.content && found->xattrs == cached.xattrs)));
     }
   }
-  CHECK(lost > whole.size());  // padding aside, each byte is told from what it was
+  CHECK(lost > whole.size());  // padding aside, each changed byte is noticed
 }

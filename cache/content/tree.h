@@ -20,9 +20,9 @@ namespace cbuild::cache {
 class LayerTree;
 
 /// The merged view of a stack of overlay layers, or of one plain directory, read without a mount. Directories are
-/// walked by descriptor; symlinks resolve inside the root. Immutable trees only (or a local context, which may
-/// change under us: every use takes what it opened). A layer may be a table without a tree (LayerTree): then only
-/// what opens something needs the tree. Thread-safe.
+/// walked by descriptor; symlinks resolve inside the root. Immutable trees only (or a local context, which may change
+/// under us: every use takes the file that it opened). A layer may be a table without a tree (LayerTree): then only
+/// functions that open files need the tree. Thread-safe.
 class TreeView {
  public:
   /// `layers`: topmost first; none is an empty root. With `overlay` false there is one directory and no
@@ -52,7 +52,7 @@ class TreeView {
   std::string resolve_for_create(const std::string& path) const;
   /// Merged, sorted by name.
   std::vector<Entry> list(const std::string& directory) const;
-  /// Opens what lookup() found, without following a symlink.
+  /// Opens the entry that lookup() found, without following a symlink.
   UniqueFd open(const std::string& path, int flags) const;
   /// The directory `path` of one layer (Entry::layer), no symlink followed. Throws Error{not_found}.
   UniqueFd open_directory(std::size_t layer, const std::string& path) const;

@@ -16,7 +16,7 @@
 
 namespace cbuild::cache {
 
-/// Parts what --parents leaves out of a path from what it keeps.
+/// Separates the part of a path that --parents leaves out from the part that it keeps.
 inline constexpr std::string_view kPivot = "/./";
 
 /// Which paths of a tree are read (Selector::kind is not looked at: a tree is always read by paths). A path is cleaned
@@ -25,7 +25,7 @@ inline constexpr std::string_view kPivot = "/./";
 using solver::KeyPart;
 using solver::Selector;
 
-/// One thing a selection picked: for copying exactly what was hashed.
+/// One entry of a selection, so that a copy takes exactly the hashed files.
 struct Selected {
   std::string path;  ///< clean real path in the tree (symlinks of the argument followed)
   std::string as;    ///< name it was asked by

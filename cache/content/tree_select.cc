@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-// Expanding what COPY names: plain paths follow symlinks in all parts; wildcards match name by name, so that
-// no symlinked directory is entered on the way, and a match that is a symlink is followed at the end
-// (BuildKit: contenthash, fsutil ResolveWildcards).
+// Expanding the sources of COPY: plain paths follow symlinks in all parts; wildcards match name by name, so that no
+// symlinked directory is entered on the way, and a match that is a symlink is followed at the end (BuildKit:
+// contenthash, fsutil ResolveWildcards).
 #include <sys/stat.h>
 
 #include <algorithm>
@@ -54,7 +54,8 @@ class Expansion {
     }
   }
 
-  /// With --parents: what matches `rest` below `pivot`; where that is a wildcard that matches nothing, the pivot alone.
+  /// With --parents: the matches of `rest` below `pivot`; where that is a wildcard that matches nothing, the pivot
+  /// alone.
   void below_pivot(const Selected& pivot, const std::string& rest) {
     const auto entry = tree_.lookup(pivot.path);
     if (!entry || !S_ISDIR(entry->st.st_mode)) return out_.push_back(pivot);

@@ -32,7 +32,7 @@ struct Dirent {
 /// Where the parts of a node are.
 struct Placed {
   std::uint64_t inode = 0;   ///< offset in the image
-  std::uint64_t blocks = 0;  ///< offset of what lies outside of the inode
+  std::uint64_t blocks = 0;  ///< offset of the data outside of the inode
   std::uint64_t size = 0;    ///< i_size
   std::uint32_t xattr_bytes = 0, links = 1;
   DataLayout layout = DataLayout::plain;

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-// From hostile bytes to an image, without mounting it. The first byte says what the others are: an archive, or a table,
-// whose digest is made right. A table that is believed has one encoding, and an image reads only within its archive.
+// From hostile bytes to an image, without mounting it. The first byte gives the kind of the others: an archive, or a
+// table, whose digest is made right. A table that is believed has one encoding, and an image reads only within its
+// archive.
 #include <sys/mman.h>
 #include <unistd.h>
 

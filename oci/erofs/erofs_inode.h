@@ -9,7 +9,7 @@
 
 namespace cbuild::oci::erofs {
 
-/// What an inode's fields are taken from, besides its TableNode.
+/// Values for an inode's fields, in addition to its TableNode.
 struct InodeFields {
   DataLayout layout = DataLayout::plain;
   std::uint64_t size = 0;

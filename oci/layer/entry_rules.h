@@ -5,7 +5,7 @@
 #include <string>
 #include <string_view>
 
-/// What holds for the members of a layer's archive, whether they become a tree on disk or a table.
+/// Rules for the members of a layer's archive, whether they become a tree on disk or a table.
 namespace cbuild::oci::layer {
 
 inline constexpr std::uint64_t kMaxEntries = 1u << 24;

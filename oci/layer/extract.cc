@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
-// What one thread after the other would do is the rule: a later entry replaces an earlier one, links on the way are
-// followed as they stand at that moment. Small files are most of the entries and most of the time, and a file that was
-// handed over cannot be told from one that is made, unless somebody looks for its name. Hence `known_`: in a directory
-// that was made here all names are known without looking, so a file whose name is free may be made later, and an entry
-// whose name is taken waits first. What looks at names in other ways (a parent that is not found, hard links,
-// whiteouts, the removal of a tree) waits always.
+// The result is that of a single thread: a later entry replaces an earlier one, links on the way are followed as they
+// stand at that moment. Small files are most of the entries and most of the time, and a file that was handed over
+// cannot be told from one that is made, unless somebody looks for its name. Hence `known_`: in a directory that was
+// made here all names are known without looking, so a file whose name is free may be made later, and an entry whose
+// name is taken waits first. Code that looks at names in other ways (a parent that is not found, hard links, whiteouts,
+// the removal of a tree) always waits.
 #include "oci/layer/extract.h"
 
 #include <fcntl.h>
@@ -95,9 +95,9 @@ void Extractor::make(const Place& place, const TarMember& member, TarReader& con
   }
 }
 
-/// Removes what stands in the way of a new entry.
+/// Removes an entry that is in the way of a new one.
 void Extractor::replace(const Place& place) {
-  wait();  // it may be a tree that holds some of what was handed over
+  wait();  // it may be a tree that holds files that were handed over
   const auto st = sys::try_stat_at(place.fd(), place.name);
   if (!st) return;
   if (S_ISDIR(st->st_mode)) {

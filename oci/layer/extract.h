@@ -28,8 +28,8 @@ class Extractor {
   /// `rootfd` is borrowed.
   Extractor(int rootfd, const UnpackOptions& options);
 
-  /// `content` stands at the member. Throws Error; the caller adds the name. What was added before may have failed
-  /// first: see wait().
+  /// `content` stands at the member. Throws Error; the caller adds the name. Files added before may have failed first:
+  /// see wait().
   void add(const TarMember& member, TarReader& content);
   /// See FileMaker.
   void end_of_chunk() { files_.end_of_chunk(); }
@@ -73,7 +73,7 @@ class Extractor {
   ResolvedDirs dirs_;
   std::vector<LateDir> late_dirs_;
   std::uint64_t devices_as_files_ = 0;
-  FileMaker files_;  ///< last: its threads end before what they use
+  FileMaker files_;  ///< last: its threads end before the members they use
 };
 
 }  // namespace cbuild::oci::layer

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // A queue of batches. Nearly all of the time of a small file goes to the file system, which makes files of different
-// directories side by side; so the one thread that reads the archive hands over whole files and goes on. A batch is
-// some files in the order of the archive, enough to be worth waking a thread. What a failure leaves undone does not
+// directories in parallel; so the one thread that reads the archive hands over whole files and goes on. A batch is some
+// files in the order of the archive, enough to be worth waking a thread. Files that are not made after a failure do not
 // matter, but which failure is reported does: the one that a single thread would have met first. Batches are begun in
 // their order, so every file before a failed one is in a batch that runs to its own end.
 #include "oci/layer/file_maker.h"
@@ -79,7 +79,7 @@ struct FileMaker::Impl {
   Batch current;
   std::uint64_t batches = 0;
 
-  std::mutex mutex;  ///< guards what follows
+  std::mutex mutex;  ///< guards the members below
   std::condition_variable work_there, done;
   std::deque<Batch> queue;
   std::size_t running = 0;

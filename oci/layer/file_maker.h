@@ -18,7 +18,7 @@ struct NewFile {
   struct Piece {
     std::span<const std::byte> bytes;
     std::uint64_t offset = 0;
-    std::shared_ptr<const void> keep;  ///< what the bytes lie in
+    std::shared_ptr<const void> keep;  ///< owner of the bytes
   };
   SharedDir dir;
   std::string name;
@@ -33,14 +33,14 @@ class FileMaker {
   /// `threads` besides the calling one, started when there is work for them; fewer where a limit leaves no room. Unset:
   /// as many as are worth it on this machine, and only for archives of more than a chunk. `metadata` is borrowed.
   FileMaker(const MemberMetadata& metadata, std::optional<unsigned> threads);
-  /// Drops what has not begun.
+  /// Drops files that have not begun.
   ~FileMaker();
   FileMaker(const FileMaker&) = delete;
   FileMaker& operator=(const FileMaker&) = delete;
 
   void add(NewFile file);
-  /// To be called before the stream goes on to its next chunk: what was added is handed over, which releases its
-  /// memory after a while.
+  /// To be called before the stream goes on to its next chunk: files added are handed over, which releases their memory
+  /// after a while.
   void end_of_chunk();
   /// Waits until all are made. Throws the failure of the earliest of them, with its name.
   void wait();

@@ -18,7 +18,7 @@ namespace cbuild::oci::layer {
 /// Pieces of a file's content, as TarReader::data() gives them.
 using NextData = std::function<bool(std::span<const std::byte>& bytes, std::uint64_t& offset)>;
 
-/// Sets what a member says of itself besides its name: content, owner, xattrs, mode, times. Immutable; used by any
+/// Sets the properties of a member other than its name: content, owner, xattrs, mode, times. Immutable; used by any
 /// number of threads. Everything throws Error.
 class MemberMetadata {
  public:
@@ -30,7 +30,7 @@ class MemberMetadata {
   void fill_file(UniqueFd file, const TarMember& member, const TargetDir& dir, const NextData& data) const;
   /// Everything but the content, for a file or directory that was just made in `dir`.
   void apply(int fd, const TarMember& member, const TargetDir& dir, mode_t mode) const;
-  /// The same for what cannot be opened.
+  /// The same for entries that cannot be opened.
   void apply_by_name(const TargetDir& dir, const std::string& name, const TarMember& member) const;
   /// The same for a further name of the file that `st` describes.
   void adjust_link(const TargetDir& dir, const std::string& name, const TarMember& member, const struct stat& st) const;

@@ -22,7 +22,7 @@ namespace {
 using namespace test;
 
 /// Archives of few names, so that nearly everything meets everything: files and links replaced by directories and back,
-/// names through links, parents that are missing, whiteouts of what is there and is not.
+/// names through links, parents that are missing, whiteouts of entries that exist and that do not.
 class Archives {
  public:
   explicit Archives(unsigned seed) : random_(seed) {}
@@ -71,7 +71,7 @@ class Archives {
   std::vector<std::string> files_;
 };
 
-/// What came of it: the failure, or the tree and the directories that were members.
+/// The result: the failure, or the tree and the directories that were members.
 std::vector<std::string> outcome(std::string_view tar, UnpackOptions options, unsigned threads, bool filled) {
   const TempDir target = TempDir::in_tmp("cbuild-parallel");
   if (filled) TreeMaker(target.fd()).file("a/b").file("b").symlink("c", "a").dir("d/e").file("e/a/b", "old");
@@ -84,7 +84,7 @@ std::vector<std::string> outcome(std::string_view tar, UnpackOptions options, un
     return {error.what()};
   }
   std::vector<std::string> out = describe_tree(target.fd(), {.times = false});
-  // Times of what nobody named are those of the run.
+  // Times of entries that nobody named are those of the run.
   for (const std::string& line : describe_tree(target.fd(), {.times = true}))
     if (line.find(" mtime 2") != std::string::npos) out.push_back(line);
   out.insert(out.end(), directories.begin(), directories.end());

@@ -1,4 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
+// Compares a table with the tree that unpack() makes of the same archive: both are written as sorted lines, one for
+// each entry. Called for ordinary and hostile archives, so that the rules of both cannot drift apart.
 #include "oci/layer/table_check.h"
 
 #include <doctest/doctest.h>

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // Nodes follow each other in the table's own order, each directory with the names of its children. A child is either
-// the next node that was not named yet, which costs one byte, or another name of one that was; so the shape of a tree
-// is in what can be written at all, and only what is left has to be checked when it is read.
+// the next node that was not named yet, which costs one byte, or another name of one that was; so nothing but a tree
+// can be written at all, and only the other fields have to be checked when it is read.
 #include "oci/layer/table_codec.h"
 
 #include <limits.h>

@@ -12,8 +12,8 @@ namespace cbuild::oci::layer {
 /// of all of it at the end.
 std::string encode_table(const LayerTable& table);
 
-/// The reverse, for bytes that anybody may have written: what is returned keeps every promise of LayerTable's fields.
-/// Throws Error{corrupt} for other versions, other digests, and for what is not a tree. Whether the table is that of a
+/// The reverse, for bytes that anybody may have written: the result keeps every promise of LayerTable's fields. Throws
+/// Error{corrupt} for other versions, other digests, and for bytes that are not a tree. Whether the table is that of a
 /// layer is not looked at: whoever did not make it compares `diff_id`, and believes only who it believes the layer.
 LayerTable decode_table(std::string_view bytes);
 

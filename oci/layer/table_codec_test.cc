@@ -29,7 +29,7 @@ LayerTable some_table() {
                     options, {});
 }
 
-/// `bytes` with what stands behind the digest made right again.
+/// `bytes` with the digest of the rest made right again.
 std::string sealed(std::string bytes) {
   bytes.resize(bytes.size() - 32);
   const Digest digest = sha256(bytes);

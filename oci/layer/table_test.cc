@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// Tables next to trees on disk: what the tests of unpack() do not meet, and archives made at random of the names, links
-// and marks that get into each other's way.
+// Tables next to trees on disk: cases that the tests of unpack() do not have, and archives made at random of the names,
+// links and marks that get into each other's way.
 #include <doctest/doctest.h>
 
 #include <algorithm>

@@ -13,7 +13,7 @@ namespace cbuild::oci::layer {
 /// The group of something that root makes in a directory.
 std::uint32_t inherited_group(const TableNode& parent);
 
-/// A tree in memory while a table is made: what a file system would be to unpack(). Used by one thread.
+/// A tree in memory while a table is made, in the place of unpack()'s file system. Used by one thread.
 class TableTree {
  public:
   static constexpr std::uint32_t kRoot = LayerTable::kRoot, kNone = LayerTable::kNone;
@@ -26,17 +26,18 @@ class TableTree {
   /// A new node under a name that is free. Throws Error{corrupt} for names longer than file systems allow, and
   /// Error{unsupported} if the table becomes larger than memory should be given to it.
   std::uint32_t make(std::uint32_t directory, const std::string& name, TableNode value);
-  /// One more name for what exists already and is not a directory.
+  /// One more name for an existing node that is not a directory.
   void link(std::uint32_t directory, const std::string& name, std::uint32_t node);
   /// Removes a name, with all that is below it.
   void remove(std::uint32_t directory, const std::string& name);
-  /// Counts what a node was given besides; throws as make().
+  /// Counts bytes that a node was given later; throws as make().
   void charge(std::uint64_t bytes);
 
   /// The directory `path`, symlinks resolved as if the root were "/"; kNone if there is none. Throws Error{corrupt}
   /// where the kernel would give up.
   std::uint32_t find_directory(const std::string& path);
-  /// As find_directory(), but makes what is missing, as implied. Throws Error{corrupt} if something else is in the way.
+  /// As find_directory(), but makes missing directories, as implied. Throws Error{corrupt} if something else is in the
+  /// way.
   std::uint32_t make_directory(const std::string& path);
 
   /// The finished table; the tree is empty then.
