@@ -54,16 +54,16 @@ constexpr CommandExample kExamples[] = {
     {"cbuild", {"cbuild -t app:1 .", "Build the Dockerfile of this directory, keep the image as app:1"}},
     {"cbuild", {"cbuild -t registry.example.com/team/app:1 --push .", "Build and push"}},
     {"cbuild", {"cbuild -o type=oci,dest=app.tar .", "Write the image as an OCI archive"}},
-    {"cbuild", {"cbuild --target test --progress plain .", "Build one stage and show what its steps print"}},
+    {"cbuild", {"cbuild --target test --progress plain .", "Build one stage and show the output of its steps"}},
     {"cbuild bench", {"cbuild bench --runs 5 .", "Build cold, unchanged and with one file edited, five times each"}},
     {"cbuild completion", {"source <(cbuild completion bash)", "Complete flags in this shell"}},
     {"cbuild du", {"cbuild du --filter type=exec.cachemount", "Show the room that cache mounts take"}},
     {"cbuild explain", {"cbuild explain --misses", "Say why steps of the last build were not cached"}},
-    {"cbuild graph", {"cbuild graph . | dot -Tsvg > steps.svg", "Draw what a build of this directory would do"}},
+    {"cbuild graph", {"cbuild graph . | dot -Tsvg > steps.svg", "Draw the steps of a build of this directory"}},
     {"cbuild history", {"cbuild history --json", "List the builds of this store as JSON"}},
     {"cbuild history export", {"cbuild history export -o build.json", "Write the last build with its logs to a file"}},
     {"cbuild history inspect", {"cbuild history inspect ^1", "Show the build before the last one"}},
-    {"cbuild history logs", {"cbuild history logs --step build", "Show what the steps of stage build printed"}},
+    {"cbuild history logs", {"cbuild history logs --step build", "Show the output of the steps of stage build"}},
     {"cbuild history ls", {"cbuild history ls --status failed", "List the builds that failed"}},
     {"cbuild history rm", {"cbuild history rm --all", "Forget all builds and their logs"}},
     {"cbuild images", {"cbuild images --json", "List the images of the store as JSON"}},
@@ -71,7 +71,7 @@ constexpr CommandExample kExamples[] = {
     {"cbuild prune", {"cbuild prune --until 7d --max-used-space 20GB", "Remove what is old until 20 GB are left"}},
 };
 
-/// docker's word for a value. `type` is the library's name of it, with what it appends for checks: "TEXT", "SIZE",
+/// docker's word for a value. `type` is the library's name of it, with the text it appends for checks: "TEXT", "SIZE",
 /// "UINT:INT in [0 - 100]", "TEXT:{a,b}".
 std::string value_name(const std::string& type, bool repeated) {
   const std::string name = type.substr(0, type.find(':'));
@@ -116,7 +116,7 @@ FlagRow row_of(const CLI::Option& option) {
   return row;
 }
 
-/// Rows of one group next to each other, the groups in the order in which they begin; what every command has is last.
+/// Rows of one group next to each other, the groups in the order in which they begin; flags of every command are last.
 std::vector<FlagRow> grouped(const std::vector<FlagRow>& rows) {
   std::vector<FlagRow> out;
   std::vector<std::string> groups = {"Arguments"};

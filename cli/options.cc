@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// A build's command line in two passes: CLI11 fills Raw and the request, then convert() checks and parses what is left
-// and adds the environment (environment.cc). Each group of --help has a function; manual pages and completions
-// come from the same declarations.
+// A build's command line in two passes: CLI11 fills Raw and the request, then convert() checks and parses the rest and
+// adds the environment (environment.cc). Each group of --help has a function; manual pages and completions come from
+// the same declarations.
 #include "cli/options.h"
 
 #include <unistd.h>
@@ -26,7 +26,7 @@
 namespace cbuild::cli {
 namespace {
 
-/// What CLI11 fills before it is checked and converted.
+/// Values that CLI11 fills before they are checked and converted.
 struct Raw {
   std::vector<std::string> targets, tags, build_args, labels, build_contexts, annotations, outputs, cache_to,
       cache_from;
@@ -143,7 +143,7 @@ void convert_sizes(const Raw& raw, engine::StepSettings& steps) {
   steps.shm_size = *size;
 }
 
-/// What the steps see besides the Dockerfile.
+/// The environment of the steps in addition to the Dockerfile.
 void convert_steps(const Raw& raw, engine::StepSettings& steps) {
   for (const std::string& text : not_empty(raw.secrets)) steps.secrets.push_back(to_secret(parse_secret(text)));
   for (const std::string& text : not_empty(raw.ssh)) steps.ssh.push_back(parse_ssh(text));
@@ -267,13 +267,13 @@ void add_output_flags(CLI::App& app, BuildLine& line, Raw& raw) {
                  "[LEVEL:]NAME=VALUE for the image: manifest (default), manifest-descriptor")
       ->allow_extra_args(false);
   app.add_option("--metadata-file", line.metadata_file, "Write digests and names of the result as JSON");
-  app.add_option("--iidfile", line.iid_file, "Write the id of the image: what docker run takes");
+  app.add_option("--iidfile", line.iid_file, "Write the id of the image, as docker run takes it");
 }
 
 void add_progress_flags(CLI::App& app, BuildLine& line, Raw& raw) {
   app.add_option("--progress", raw.progress, "Way to show progress: auto, tty, plain, quiet, rawjson");
   app.add_flag("-q,--quiet", raw.quiet, "Print only the id of the image, as --iidfile has it");
-  app.add_flag("-D,--debug", line.request.tell_isolation, "Say more about what is done and why");
+  app.add_flag("-D,--debug", line.request.tell_isolation, "Print more details of the build");
 }
 
 void add_registry_flags(CLI::App& app, engine::SourceSettings& sources, Raw& raw) {
@@ -376,7 +376,7 @@ std::optional<BenchLine> parse_bench_line(Arguments arguments) {
 
 std::optional<GraphLine> parse_graph_line(Arguments arguments) {
   GraphLine graph;
-  BuildFlags flags("Draw the steps of a build: of the last one, or of a Dockerfile with what would be cached",
+  BuildFlags flags("Draw the steps of a build: of the last one, or of a Dockerfile with the steps that would be cached",
                    "cbuild graph", graph.line);
   CLI::App& app = flags.app;
   app.add_option("--build", graph.build, "Build of the history: id or its beginning, or ^N (default: the last one)");
