@@ -6,10 +6,10 @@
 #include <iostream>
 
 #include "cli/call.h"
-#include "cli/exit_codes.h"
-#include "cli/failure_text.h"
 #include "cli/interrupts.h"
-#include "cli/progress_views.h"
+#include "cli/report/exit_codes.h"
+#include "cli/report/failure_text.h"
+#include "cli/report/progress_views.h"
 #include "cli/result_files.h"
 #include "engine/builder.h"
 #include "engine/session.h"
@@ -17,9 +17,10 @@
 namespace cbuild::cli {
 
 int build_command(Arguments arguments) {
-  const auto line = parse_build_line(std::move(arguments));
+  auto line = parse_build_line(std::move(arguments));
   if (!line) return exit_code::kSuccess;
   if (line->call) return run_call(*line);
+  line->request.outputs.on_written = result_writer(*line);
   const engine::Session session = engine::start_session(line->root);
   CancelSource cancel;
   const Interrupts interrupts(cancel);

@@ -10,9 +10,9 @@
 
 #include "base/digest.h"
 #include "base/error.h"
-#include "cli/error_text.h"
-#include "cli/exit_codes.h"
 #include "cli/input_services.h"
+#include "cli/report/error_text.h"
+#include "cli/report/exit_codes.h"
 #include "engine/inputs.h"
 #include "frontend/lower/check_report.h"
 #include "frontend/lower/outline_report.h"

@@ -10,10 +10,10 @@
 
 #include "base/sys.h"
 #include "base/text.h"
-#include "cli/cache_filters.h"
-#include "cli/exit_codes.h"
-#include "cli/flags.h"
-#include "cli/text_output.h"
+#include "cli/flags/cache_filters.h"
+#include "cli/flags/flags.h"
+#include "cli/report/exit_codes.h"
+#include "cli/report/text_output.h"
 #include "engine/session.h"
 
 namespace cbuild::cli {

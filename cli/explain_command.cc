@@ -7,10 +7,10 @@
 #include <nlohmann/json.hpp>
 
 #include "base/text.h"
-#include "cli/exit_codes.h"
-#include "cli/flags.h"
-#include "cli/history.h"
-#include "cli/history_export.h"
+#include "cli/flags/flags.h"
+#include "cli/report/exit_codes.h"
+#include "cli/report/history.h"
+#include "cli/report/history_export.h"
 #include "engine/session.h"
 
 namespace cbuild::cli {

@@ -12,12 +12,12 @@
 #include "base/sys.h"
 #include "base/text.h"
 #include "cache/build_history.h"
-#include "cli/error_text.h"
-#include "cli/exit_codes.h"
-#include "cli/flags.h"
-#include "cli/history.h"
-#include "cli/history_export.h"
-#include "cli/text_output.h"
+#include "cli/flags/flags.h"
+#include "cli/report/error_text.h"
+#include "cli/report/exit_codes.h"
+#include "cli/report/history.h"
+#include "cli/report/history_export.h"
+#include "cli/report/text_output.h"
 #include "engine/session.h"
 
 namespace cbuild::cli {

@@ -8,9 +8,9 @@
 #include "base/error.h"
 #include "base/text.h"
 #include "cache/store.h"
-#include "cli/exit_codes.h"
-#include "cli/flags.h"
-#include "cli/text_output.h"
+#include "cli/flags/flags.h"
+#include "cli/report/exit_codes.h"
+#include "cli/report/text_output.h"
 #include "engine/session.h"
 #include "oci/reference.h"
 

@@ -7,7 +7,7 @@
 
 #include "base/cancel.h"
 #include "cli/interrupts.h"
-#include "cli/progress_views.h"
+#include "cli/report/progress_views.h"
 #include "engine/services.h"
 #include "engine/session.h"
 

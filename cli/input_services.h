@@ -3,7 +3,7 @@
 
 #include <memory>
 
-#include "cli/options.h"
+#include "cli/flags/options.h"
 #include "engine/services.h"
 #include "frontend/lower/lower.h"
 

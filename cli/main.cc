@@ -6,8 +6,8 @@
 #include "base/error.h"
 #include "base/standard_fds.h"
 #include "cli/command.h"
-#include "cli/error_text.h"
-#include "cli/exit_codes.h"
+#include "cli/report/error_text.h"
+#include "cli/report/exit_codes.h"
 
 int main(int argc, char** argv) {
   using namespace cbuild;

@@ -8,11 +8,11 @@
 #include "base/error.h"
 #include "base/text.h"
 #include "cache/gc/gc.h"
-#include "cli/cache_filters.h"
 #include "cli/du_command.h"
-#include "cli/exit_codes.h"
-#include "cli/flags.h"
-#include "cli/text_output.h"
+#include "cli/flags/cache_filters.h"
+#include "cli/flags/flags.h"
+#include "cli/report/exit_codes.h"
+#include "cli/report/text_output.h"
 #include "engine/session.h"
 
 namespace cbuild::cli {

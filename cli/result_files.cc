@@ -13,8 +13,8 @@
 #include "base/output_file.h"
 #include "base/sys.h"
 #include "base/text.h"
+#include "cli/flags/target_outputs.h"
 #include "cli/metadata.h"
-#include "cli/target_outputs.h"
 
 namespace cbuild::cli {
 namespace {

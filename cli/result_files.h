@@ -3,7 +3,7 @@
 
 #include <functional>
 
-#include "cli/options.h"
+#include "cli/flags/options.h"
 #include "engine/result.h"
 
 namespace cbuild::cli {

@@ -20,7 +20,7 @@ def module_of(path: str) -> str:
 # The one header that names a library's own types, for the module's table of its functions.
 wrappers = {"base/http/curl_library.h"}
 # A folder with more sources than this has more than one subject.
-most_files = 130
+most_files = 90
 # Requests to the engine and its results are values: only a front door has a terminal and an environment.
 process_only = re.compile(r"getenv|isatty|std::c(in|out|err)\b|STD(IN|OUT|ERR)_FILENO")
 values_only = {"engine"}

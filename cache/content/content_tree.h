@@ -12,7 +12,7 @@
 #include <vector>
 
 #include "base/digest.h"
-#include "base/path_pattern.h"
+#include "base/pattern/path_pattern.h"
 #include "base/sys.h"
 #include "cache/content/stat_table.h"
 #include "cache/content/tree_digest.h"

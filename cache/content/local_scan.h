@@ -6,7 +6,7 @@
 #include <memory>
 #include <string>
 
-#include "base/path_pattern.h"
+#include "base/pattern/path_pattern.h"
 #include "cache/content/content_tree.h"
 #include "cache/content/stat_table.h"
 

@@ -12,7 +12,7 @@
 
 #include "base/digest.h"
 #include "base/fd.h"
-#include "base/path_pattern.h"
+#include "base/pattern/path_pattern.h"
 #include "base/sys.h"
 
 namespace cbuild::cache {

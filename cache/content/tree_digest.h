@@ -9,7 +9,7 @@
 #include <vector>
 
 #include "base/digest.h"
-#include "base/path_pattern.h"
+#include "base/pattern/path_pattern.h"
 #include "cache/content/tree.h"
 #include "solver/graph/key_part.h"
 #include "solver/graph/op.h"

@@ -9,7 +9,7 @@
 #include <iterator>
 
 #include "base/error.h"
-#include "base/path_pattern.h"
+#include "base/pattern/path_pattern.h"
 #include "base/text.h"
 
 namespace cbuild::frontend {

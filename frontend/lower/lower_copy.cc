@@ -6,7 +6,7 @@
 // nothing, and a merge puts its layer on the root: it need not run again when the root changes.
 #include <algorithm>
 
-#include "base/path_pattern.h"
+#include "base/pattern/path_pattern.h"
 #include "base/text.h"
 #include "frontend/lower/check_stage.h"
 #include "frontend/lower/lower_chmod.h"

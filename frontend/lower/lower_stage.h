@@ -7,7 +7,7 @@
 #include <string>
 #include <vector>
 
-#include "base/path_pattern.h"
+#include "base/pattern/path_pattern.h"
 #include "frontend/lower/lower_sources.h"
 #include "frontend/lower/outline.h"
 #include "frontend/stages/config_base.h"

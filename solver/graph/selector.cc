@@ -6,7 +6,7 @@
 #include <vector>
 
 #include "base/digest.h"
-#include "base/path_pattern.h"
+#include "base/pattern/path_pattern.h"
 #include "base/text.h"
 #include "solver/graph/key_format.h"
 #include "solver/graph/op.h"

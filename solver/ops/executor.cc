@@ -10,7 +10,7 @@
 
 #include "base/error.h"
 #include "base/missing_content.h"
-#include "base/path_pattern.h"
+#include "base/pattern/path_pattern.h"
 #include "base/sys.h"
 #include "base/text.h"
 #include "cache/content/tree_digest.h"

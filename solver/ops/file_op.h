@@ -6,7 +6,7 @@
 #include <vector>
 
 #include "base/cancel.h"
-#include "base/path_pattern.h"
+#include "base/pattern/path_pattern.h"
 #include "cache/content/tree.h"
 #include "cache/store.h"
 #include "solver/graph/op.h"

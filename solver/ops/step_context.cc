@@ -3,7 +3,7 @@
 // Layers in and out: the inputs of a step are brought to disk once in a build, its changes become a layer on its base.
 #include "solver/ops/step_context.h"
 
-#include "base/path_pattern.h"
+#include "base/pattern/path_pattern.h"
 #include "base/sys.h"
 #include "base/text.h"
 #include "cache/content/tree_digest.h"

@@ -12,7 +12,7 @@
 #include <vector>
 
 #include "base/cancel.h"
-#include "base/path_pattern.h"
+#include "base/pattern/path_pattern.h"
 #include "cache/content/tree.h"
 #include "solver/ops/mode_spec.h"
 #include "solver/ops/planned_tree.h"

@@ -1,0 +1,161 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// Variables and docker's config.json, turned into the values that flags would have given. A flag always wins. The
+// engine never looks at the environment.
+#include "cli/flags/environment.h"
+
+#include <fcntl.h>
+#include <limits.h>
+#include <stdlib.h>
+
+#include <algorithm>
+#include <array>
+#include <nlohmann/json.hpp>
+#include <optional>
+
+#include "base/error.h"
+#include "base/plain_file.h"
+#include "base/subprocess.h"
+#include "base/sys.h"
+#include "base/text.h"
+#include "base/url_parts.h"
+#include "base/words.h"
+
+namespace cbuild::cli {
+namespace {
+
+using EnvironmentJson = nlohmann::json;
+
+constexpr char kEpoch[] = "SOURCE_DATE_EPOCH";
+constexpr std::size_t kMaxConfig = 4u << 20;
+
+std::string variable_text(const char* name) {
+  const char* value = std::getenv(name);
+  return value == nullptr ? std::string() : value;
+}
+
+bool is_set(const char* name) { return parse_bool(variable_text(name)).value_or(false); }
+
+std::string config_path() {
+  if (const std::string docker = variable_text("DOCKER_CONFIG"); !docker.empty())
+    return join_path(docker, "config.json");
+  const std::string home = variable_text("HOME");
+  return home.empty() ? home : join_path(home, ".docker/config.json");
+}
+
+/// The entry of the docker host, else the one called "default".
+EnvironmentJson proxies_of(const EnvironmentJson& config) {
+  const auto all = config.find("proxies");
+  if (all == config.end() || !all->is_object()) return EnvironmentJson::object();
+  const std::string given = variable_text("DOCKER_HOST");
+  for (const std::string& host :
+       {given.empty() ? std::string("unix:///var/run/docker.sock") : given, std::string("default")})
+    if (const auto entry = all->find(host); entry != all->end() && entry->is_object()) return *entry;
+  return EnvironmentJson::object();
+}
+
+bool has_argument(const BuildLine& line, const std::string& name) {
+  return std::any_of(line.request.inputs.build_args.begin(), line.request.inputs.build_args.end(),
+                     [&](const auto& argument) { return iequals(argument.first, name); });
+}
+
+void add_proxies(BuildLine& line) {
+  constexpr std::array<std::array<const char*, 2>, 5> kNames = {{{"httpProxy", "HTTP_PROXY"},
+                                                                 {"httpsProxy", "HTTPS_PROXY"},
+                                                                 {"noProxy", "NO_PROXY"},
+                                                                 {"ftpProxy", "FTP_PROXY"},
+                                                                 {"allProxy", "ALL_PROXY"}}};
+  const std::string path = config_path();
+  const auto text = path.empty() ? std::nullopt : sys::try_read_plain(AT_FDCWD, path, kMaxConfig);
+  if (!text || text->find("\"proxies\"") == std::string::npos) return;
+  const EnvironmentJson config = EnvironmentJson::parse(*text, nullptr, false);
+  if (!config.is_object()) {
+    line.notes.push_back(cat(path, " is not JSON; its proxies are not used"));
+    return;
+  }
+  const EnvironmentJson proxies = proxies_of(config);
+  for (const auto& [key, name] : kNames) {
+    const auto value = proxies.find(key);
+    if (value == proxies.end() || !value->is_string() || value->get<std::string>().empty()) continue;
+    if (has_argument(line, name)) continue;
+    line.request.inputs.build_args[name] = line.request.inputs.build_args[to_lower(name)] = value->get<std::string>();
+  }
+}
+
+/// One line of git's; empty where it fails.
+std::string ask_git(const std::string& directory, std::vector<std::string> words) {
+  words.insert(words.begin(), {"git", "-C", directory, "-c", "core.fsmonitor=false"});
+  const CommandResult result = cbuild::run_command(words, CommandOptions{});
+  return result.exit_code == 0 ? std::string(trim(result.out)) : std::string();
+}
+
+std::string real_path_of(const std::string& path) {
+  std::array<char, PATH_MAX> buffer{};
+  return ::realpath(path.c_str(), buffer.data()) == nullptr ? std::string() : std::string(buffer.data());
+}
+
+void add_git_labels(BuildLine& line) {
+  const std::string directory = real_path_of(line.context);
+  const std::string root = directory.empty() ? "" : ask_git(directory, {"rev-parse", "--show-toplevel"});
+  if (root.empty()) return;
+  std::string commit = ask_git(directory, {"rev-parse", "--verify", "-q", "HEAD"});
+  if (!commit.empty() && is_set("BUILDX_GIT_CHECK_DIRTY") && !ask_git(directory, {"status", "--porcelain"}).empty())
+    commit += "-dirty";
+  if (!commit.empty()) line.request.inputs.labels["org.opencontainers.image.revision"] = commit;
+  const std::string branch = ask_git(directory, {"symbolic-ref", "-q", "--short", "HEAD"});
+  std::string remote = branch.empty() ? "" : ask_git(directory, {"config", "--get", cat("branch.", branch, ".remote")});
+  if (remote.empty()) remote = "origin";
+  const std::string url = ask_git(directory, {"config", "--get", cat("remote.", remote, ".url")});
+  if (!url.empty()) line.request.inputs.labels["org.opencontainers.image.source"] = without_user_info(url);
+  const std::string file = line.file.empty() ? cat(directory, "/Dockerfile") : real_path_of(line.file);
+  if (file.starts_with(root + "/"))
+    line.request.inputs.labels["com.docker.image.source.entrypoint"] = file.substr(root.size() + 1);
+}
+
+void read_source_policy(BuildLine& line) {
+  const std::string path = variable_text("EXPERIMENTAL_BUILDKIT_SOURCE_POLICY");
+  if (path.empty()) return;
+  try {
+    const auto text = sys::try_read_plain(AT_FDCWD, path, kMaxConfig, sys::Pipes::taken);
+    if (!text) throw Error(ErrorCode::usage, cat(path, " does not exist"));
+    line.request.sources.policy = std::make_shared<const engine::SourcePolicy>(engine::SourcePolicy::parse(*text));
+  } catch (const Error& error) {
+    throw Error(ErrorCode::usage, cat("EXPERIMENTAL_BUILDKIT_SOURCE_POLICY: ", error.message()));
+  }
+}
+
+}  // namespace
+
+std::vector<std::string> platforms_or_default(const std::vector<std::string>& given) {
+  const std::string fallback = variable_text("DOCKER_DEFAULT_PLATFORM");
+  return given.empty() && !fallback.empty() ? std::vector<std::string>{fallback} : given;
+}
+
+std::string progress_or_default(const std::string& given) {
+  const std::string fallback = variable_text("BUILDKIT_PROGRESS");
+  return given == "auto" && !fallback.empty() ? fallback : given;
+}
+
+std::vector<std::string> agent_environment() {
+  std::vector<std::string> out;
+  for (const char* name : {"PATH", "HOME"})
+    if (const char* value = std::getenv(name)) out.push_back(cat(name, "=", value));
+  return out;
+}
+
+void apply_environment(BuildLine& line) {
+  read_source_policy(line);
+  line.request.steps.log_limits =
+      solver::ops::log_limits_of(std::getenv("BUILDKIT_STEP_LOG_MAX_SIZE"), std::getenv("BUILDKIT_STEP_LOG_MAX_SPEED"));
+  line.metadata_warnings = is_set("BUILDX_METADATA_WARNINGS");
+  if (const std::string epoch = variable_text(kEpoch); !epoch.empty())
+    line.request.inputs.build_args.emplace(kEpoch, epoch);
+  try {
+    add_proxies(line);
+    if (is_set("BUILDX_GIT_LABELS") || variable_text("BUILDX_GIT_LABELS") == "full") add_git_labels(line);
+  } catch (const Error& error) {
+    line.notes.emplace_back(error.what());
+  }
+}
+
+}  // namespace cbuild::cli

@@ -1,0 +1,28 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include <string>
+#include <vector>
+
+#include "cli/flags/options.h"
+
+/// Variables of the environment, and docker's config.json, as far as they stand for flags that were not given. The
+/// meaning is that of `docker buildx build`; docs/cli.md lists them.
+namespace cbuild::cli {
+
+/// `given`, or without any the platform of DOCKER_DEFAULT_PLATFORM.
+std::vector<std::string> platforms_or_default(const std::vector<std::string>& given);
+
+/// `given`, or for "auto" the mode of BUILDKIT_PROGRESS.
+std::string progress_or_default(const std::string& given);
+
+/// The environment of ssh-agent: PATH and HOME.
+std::vector<std::string> agent_environment();
+
+/// SOURCE_DATE_EPOCH and the proxies of config.json become build arguments, where none of that name was given;
+/// BUILDX_GIT_LABELS adds labels with the commit, the remote and the Dockerfile of a context in a work tree. What
+/// cannot be read is a note. EXPERIMENTAL_BUILDKIT_SOURCE_POLICY becomes the source policy; throws Error{usage} for one
+/// that cannot be read, as it must not go unheeded.
+void apply_environment(BuildLine& line);
+
+}  // namespace cbuild::cli
