@@ -56,6 +56,12 @@ struct Store::Impl {
   /// Throws missing_content(): `what` was here and is not any more, and nothing points to it now.
   [[noreturn]] void report_missing(const std::string& what);
   void forget_tree(const Digest& layer);
+  /// Whether a layer's tree, in either form, is there and of use to this process.
+  bool tree_stands(const Digest& layer);
+  /// Whether this process takes layers in mounted form at all; `can_mount_layers` asks the kernel, too, once.
+  bool may_mount_layers() const { return may_mount_; }
+  bool mounts_every_layer() const { return mounts_every_; }
+  bool can_mount_layers();
   void forget_missing_trees();
   /// With its chains and records.
   void forget_layer(const Digest& layer);
@@ -112,7 +118,9 @@ struct Store::Impl {
  private:
   // Neither is held around a use of the index, whose transactions take both.
   std::mutex mutex_;
-  std::mutex dirs_mutex_;  // guards the opening of dirs_ alone
+  bool may_mount_ = false, mounts_every_ = false, can_mount_ = false;
+  std::once_flag mount_probed_;  // guards can_mount_
+  std::mutex dirs_mutex_;        // guards the opening of dirs_ alone
   std::array<std::atomic<int>, kDirs> dirs_;
   std::atomic<unsigned> counter_{0};
   std::unordered_set<Digest> touched_;

@@ -10,10 +10,12 @@
 #include "base/text.h"
 #include "cache/codec.h"
 #include "cache/content/layer_dir.h"
+#include "cache/mounted_layer.h"
 #include "cache/random.h"
 #include "cache/schema.h"
 #include "cache/store.h"
 #include "cache/store_impl.h"
+#include "oci/erofs/erofs_mount.h"
 
 namespace cbuild::cache {
 
@@ -149,7 +151,7 @@ void Store::add_lazy_layer(const Layer& layer) {
 
 std::optional<Layer> Store::Impl::adoptable(const Digest& layer) {
   const auto directory = sys::try_open_at(dir(Dir::snapshots), snapshot_name(layer), O_RDONLY | O_DIRECTORY);
-  if (!directory || !sys::try_stat_at(directory->get(), "fs")) return std::nullopt;
+  if (!directory || !tree_stands(layer)) return std::nullopt;
   auto file = sys::try_open_at(directory->get(), kSyncedMeta, O_RDONLY);
   const bool synced = file.has_value();
   if (!synced) file = sys::try_open_at(directory->get(), kMeta, O_RDONLY);
@@ -173,7 +175,7 @@ void Store::Impl::record_tree(Database& db, const Layer& layer, const std::strin
   const auto old = select_layer(db, layer.id);
   if (old) {
     db.run("UPDATE layers SET doomed = 0 WHERE id = ?", layer.id);
-    if (old->has_tree && sys::try_stat_at(dir(Dir::snapshots), snapshot_name(layer.id) + "/fs")) return;
+    if (old->has_tree && tree_stands(layer.id)) return;
   }
   if (!moved) move_in(*this, staged, layer.id);
   moved = true;
@@ -233,6 +235,8 @@ UniqueFd Store::open_tree(const Digest& layer) {
   constexpr int kFlags = O_PATH | O_DIRECTORY | O_NOFOLLOW;
   auto fd = sys::try_open_at(impl_->dir(Dir::snapshots), snapshot_name(layer) + "/fs", kFlags);
   if (fd) return std::move(*fd);
+  if (impl_->may_mount_layers())
+    if (auto root = open_mounted(impl_->dir(Dir::snapshots), snapshot_name(layer))) return std::move(*root);
   impl_->forget_tree(layer);
   impl_->forget_missing_trees();
   impl_->report_missing(cat("the tree of layer ", layer.str(), " is gone"));
@@ -270,7 +274,18 @@ void Store::Impl::forget_missing_trees() {
     return out;
   });
   for (const Digest& layer : layers)
-    if (!sys::try_stat_at(dir(Dir::snapshots), snapshot_name(layer) + "/fs")) forget_tree(layer);
+    if (!tree_stands(layer)) forget_tree(layer);
+}
+
+bool Store::Impl::tree_stands(const Digest& layer) {
+  const int snapshots = dir(Dir::snapshots);
+  const std::string name = snapshot_name(layer);
+  return sys::try_stat_at(snapshots, name + "/fs") || (may_mount_ && is_mounted_form(snapshots, name));
+}
+
+bool Store::Impl::can_mount_layers() {
+  std::call_once(mount_probed_, [&] { can_mount_ = may_mount_ && oci::erofs::can_mount_in(dir(Dir::tmp)); });
+  return can_mount_;
 }
 
 }  // namespace cbuild::cache

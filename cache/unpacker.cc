@@ -23,7 +23,9 @@
 #include "cache/cached_layers.h"
 #include "cache/content/layer_dir.h"
 #include "cache/flatten.h"
+#include "cache/mounted_layer.h"
 #include "cache/store_impl.h"
+#include "oci/layer/layer_pass.h"
 #include "oci/layer/unpack.h"
 
 namespace cbuild::cache {
@@ -42,12 +44,37 @@ struct Job {
   const Progress& progress;
 };
 
+oci::layer::PassOptions pass_of(const Job& job, const Layer& layer) {
+  oci::layer::PassOptions pass;
+  pass.cancel = job.cancel;
+  if (job.progress) pass.progress = [&](std::uint64_t bytes) { job.progress(layer, bytes, layer.blob->size); };
+  pass.expected = &*layer.blob;
+  if (!layer.diff_id.empty()) pass.expected_diff_id = &layer.diff_id;
+  return pass;
+}
+
+/// False if the layer has to be unpacked.
+bool mount_blob(const Job& job, const Layer& layer) {
+  if (!should_mount(job.store, layer)) return false;
+  const UniqueFd blob = job.store.blobs().open(layer.blob->digest);
+  Staging staging = job.store.stage("mount");
+  try {
+    write_mounted(job.store, layer, blob.get(), pass_of(job, layer), staging);
+  } catch (const Error& error) {
+    if (error.code() != ErrorCode::unsupported) throw;
+    return false;
+  }
+  job.store.add_tree(layer, std::move(staging));
+  return true;
+}
+
 void unpack_blob(const Job& job, const Layer& layer) {
   Store& store = job.store;
   if (!store.blobs().size(layer.blob->digest)) {
     if (!job.fetch) throw Error(ErrorCode::not_found, cat("blob ", layer.blob->digest.str(), " is not in the store"));
     job.fetch(layer);
   }
+  if (mount_blob(job, layer)) return;
   const UniqueFd blob = store.blobs().open(layer.blob->digest);
   Staging staging = store.stage("unpack");
   oci::layer::UnpackOptions options;
@@ -92,7 +119,7 @@ void unpack_layer(const Job& job, const Digest& id) {
   const auto lock = job.store.wait_lock("unpack-" + id.hex(), cancelled);
   if (!lock) throw Error(ErrorCode::cancelled, "cancelled");
   const auto layer = job.store.layer(id);
-  if (layer && layer->has_tree) return;
+  if (layer && layer->has_tree && job.store.impl().tree_stands(id)) return;
   if (!layer || !layer->blob || (!layer->has_blob && layer->fetch_from.empty())) {
     job.store.impl().forget_layer(id);
     job.store.impl().report_missing(cat("layer ", id.str(), " has neither tree nor blob"));
@@ -151,6 +178,11 @@ void run_all(const Job& job, const std::vector<Digest>& layers) {
   if (lost) std::rethrow_exception(lost);
 }
 
+/// A process that may not mount unpacks what another has left in that form.
+bool has_usable_tree(Store& store, const Layer& layer) {
+  return layer.has_tree && (store.impl().may_mount_layers() || store.impl().tree_stands(layer.id));
+}
+
 }  // namespace
 
 void materialize(Store& store, const Digest& chain, const BlobFetcher& fetch, const CancelSource* cancel,
@@ -159,7 +191,7 @@ void materialize(Store& store, const Digest& chain, const BlobFetcher& fetch, co
   std::vector<Digest> missing;
   for (const Digest& id : store.chain_layers(chain)) {
     const auto layer = store.layer(id);
-    if ((!layer || !layer->has_tree) && std::find(missing.begin(), missing.end(), id) == missing.end())
+    if ((!layer || !has_usable_tree(store, *layer)) && std::find(missing.begin(), missing.end(), id) == missing.end())
       missing.push_back(id);
   }
   if (!missing.empty()) run_all({store, fetch, cancel, progress}, missing);

@@ -58,7 +58,7 @@ def reboot(store):
 
 def lose_unsynced(store):
     """Nothing of the store was synced: sizes survived, data did not."""
-    for path in [*store.glob("snapshots/*/fs/**/*"), *store.glob("blobs/sha256/*")]:
+    for path in [*store.glob("snapshots/*/fs/**/*"), *store.glob("snapshots/*/archive"), *store.glob("snapshots/*/image"), *store.glob("blobs/sha256/*")]:
         if path.is_file() and not path.is_symlink():
             path.write_bytes(b"\0" * path.stat().st_size)
 
@@ -116,6 +116,16 @@ def index_cases(options):
     yield "index.json is garbage", lambda s: (s / "index.json").write_text("{")
 
 
+def mounted_cases(short, snapshot):
+    """The files of a layer that is mounted instead of unpacked."""
+    for name in ("archive", "image", "mounted"):
+        file = pathlib.Path("snapshots") / snapshot / name
+        yield f"{short}: {name} flipped", lambda s, f=file: flip(s / f, random.Random(str(f)))
+        yield f"{short}: {name} cut", lambda s, f=file: truncate(s / f, (s / f).stat().st_size // 2)
+        yield f"{short}: {name} removed", lambda s, f=file: (s / f).unlink()
+        yield f"{short}: {name} is a directory", lambda s, f=file: ((s / f).unlink(), (s / f).mkdir())
+
+
 def object_cases(store, unsynced):
     """`store` is the filled store: a case for each of its objects. `unsynced` is one that no sync was made of."""
     for blob in sorted(os.listdir(store / "blobs" / "sha256")):
@@ -130,6 +140,9 @@ def object_cases(store, unsynced):
     for snapshot in sorted(os.listdir(store / "snapshots")):
         short = f"snapshot {snapshot[:8]}"
         yield f"{short}: removed", lambda s, n=snapshot: shutil.rmtree(s / "snapshots" / n)
+        if (store / "snapshots" / snapshot / "mounted").exists():
+            yield from mounted_cases(short, snapshot)
+            continue
         yield f"{short}: fs removed", lambda s, n=snapshot: shutil.rmtree(s / "snapshots" / n / "fs")
         yield f"{short}: fs is a file", lambda s, n=snapshot: (shutil.rmtree(s / "snapshots" / n / "fs"), (s / "snapshots" / n / "fs").write_text("x"))
     yield "all snapshots removed", lambda s: shutil.rmtree(s / "snapshots")
