@@ -18,7 +18,7 @@
 namespace cbuild::oci::layer {
 namespace {
 
-constexpr std::string_view kMagic{"cbtable\x01", 8};
+constexpr std::string_view kTableMagic{"cbtable\x01", 8};
 constexpr std::size_t kDigestSize = sizeof(Digest::bytes);
 constexpr std::uint64_t kMaxDecoded = 1ull << 29;
 constexpr std::uint8_t kTypeBits = 7, kImplied = 8, kOpaque = 16, kXattrs = 32, kContent = 64;
@@ -276,7 +276,7 @@ LayerTable TableDecoder::decode() {
 
 std::string encode_table(const LayerTable& table) {
   TableWriter out;
-  out.bytes(kMagic);
+  out.bytes(kTableMagic);
   out.digest(table.diff_id);
   out.number(table.archive_size);
   out.number(table.nodes.size());
@@ -289,11 +289,11 @@ std::string encode_table(const LayerTable& table) {
 }
 
 LayerTable decode_table(std::string_view bytes) {
-  require(bytes.starts_with(kMagic), "another version");
-  require(bytes.size() >= kMagic.size() + kDigestSize, "it is cut off");
+  require(bytes.starts_with(kTableMagic), "another version");
+  require(bytes.size() >= kTableMagic.size() + kDigestSize, "it is cut off");
   const std::string_view covered = bytes.substr(0, bytes.size() - kDigestSize);
   require(TableBytes(bytes.substr(covered.size())).digest() == sha256(covered), "another digest");
-  return TableDecoder(covered.substr(kMagic.size())).decode();
+  return TableDecoder(covered.substr(kTableMagic.size())).decode();
 }
 
 }  // namespace cbuild::oci::layer

@@ -24,7 +24,7 @@
 namespace cbuild::oci::layer {
 namespace {
 
-constexpr std::string_view kCapability = "security.capability";
+constexpr std::string_view kCapabilityXattr = "security.capability";
 constexpr std::uint64_t kMaxHashedHoles = 64u << 20;
 constexpr mode_t kSymlinkMode = 0777;
 
@@ -51,7 +51,7 @@ bool sticks(const sys::Xattr& xattr, EntryType type) {
   }
   if (name == "system.posix_acl_access" || name == "system.posix_acl_default") return type != EntryType::symlink;
   if (!name.starts_with("security.")) return false;
-  check(name != "security." && (name != kCapability || is_valid_capability(xattr.value)));
+  check(name != "security." && (name != kCapabilityXattr || is_valid_capability(xattr.value)));
   return true;
 }
 
@@ -60,7 +60,7 @@ void drop_privileges(TableNode& node) {
   if (node.is_directory()) return;
   node.mode &= ~mode_t{S_ISUID};
   if ((node.mode & S_IXGRP) != 0) node.mode &= ~mode_t{S_ISGID};
-  std::erase_if(node.xattrs, [](const sys::Xattr& xattr) { return xattr.name == kCapability; });
+  std::erase_if(node.xattrs, [](const sys::Xattr& xattr) { return xattr.name == kCapabilityXattr; });
 }
 
 void set_time(TableNode& node, std::int64_t seconds, std::int64_t nanoseconds) {
