@@ -209,6 +209,58 @@ TEST_CASE("directories of many entries") {
   CHECK(sys::stat_at(mounted.root.get(), "e").st_nlink == 302);
 }
 
+/// A layer of a shape of its own: how deep, how many, which kinds, how long the names.
+std::string random_layer(unsigned seed) {
+  std::mt19937 random(seed);
+  const auto any = [&](unsigned below) { return static_cast<unsigned>(random() % below); };
+  const unsigned depth = 1 + any(6), longest = 1 + any(seed % 5 == 0 ? 250 : 30), kinds = 1 + any(9);
+  Archive archive;
+  std::vector<std::string> files;
+  for (unsigned left = 1 + any(seed % 7 == 0 ? 1500 : 120); left > 0; --left) {
+    std::string path;
+    for (unsigned level = any(depth); level > 0; --level) path += cat("dir", any(4), "/");
+    path += cat(std::string(1 + any(longest), static_cast<char>('!' + any(14))), any(100));
+    const std::vector<sys::Xattr> xattrs =
+        any(4) == 0 ? std::vector<sys::Xattr>{{"user.x", noise(any(300), left)}} : std::vector<sys::Xattr>{};
+    switch (any(kinds)) {
+      case 1:
+        archive.add(path, EntryType::symlink, std::string(1 + any(600), 'l'));
+        break;
+      case 2:
+        archive.add(path + "d", EntryType::directory, "", 01777, xattrs);
+        break;
+      case 3:
+        if (!files.empty())
+          archive.add(path + "h", EntryType::hardlink, files[any(static_cast<unsigned>(files.size()))]);
+        break;
+      case 4:
+        archive.add(path, EntryType::char_device, "", 0600);
+        break;
+      case 5:
+        archive.add(path, EntryType::fifo, "", 0644);
+        break;
+      case 6:
+        archive.file(cat("dir", any(4), "/.wh.", left));
+        break;
+      case 7:
+        archive.file(cat("dir", any(4), "/.wh..wh..opq"));
+        break;
+      default:
+        files.push_back(cat(path, "f", left));
+        archive.add(files.back(), EntryType::file, noise(any(8) == 0 ? any(70'000) : any(1500), left), 0644, xattrs);
+    }
+  }
+  return archive.finish();
+}
+
+TEST_CASE("layers of fifty shapes") {
+  if (!possible()) return;
+  for (unsigned seed = 0; seed < 50; ++seed) {
+    CAPTURE(seed);
+    check_mounted(random_layer(seed));
+  }
+}
+
 /// A table that says that one file lies so in an archive of noise.
 std::string read_through(std::uint64_t size, std::vector<TableExtent> extents, const std::string& archive) {
   LayerTable table;
