@@ -11,6 +11,7 @@
 #include "cli/report/failure_text.h"
 #include "cli/report/progress_views.h"
 #include "cli/result_files.h"
+#include "cli/sync_command.h"
 #include "engine/builder.h"
 #include "engine/session.h"
 
@@ -31,6 +32,7 @@ int build_command(Arguments arguments) {
     for (const std::string& note : line->notes) progress->on_event(RunNote{Severity::note, note});
     result = engine::Builder(session).build(line->request, *progress, cancel);
   }
+  if (result.sync_later) begin_sync(session.root);
   if (result.failure) {
     remove_empty_id_files(*line);
     std::cerr << failure_text(*result.failure, session.root);

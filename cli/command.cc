@@ -20,6 +20,7 @@
 #include "cli/images_command.h"
 #include "cli/prune_command.h"
 #include "cli/report/exit_codes.h"
+#include "cli/sync_command.h"
 #include "engine/remote_contexts.h"
 
 namespace cbuild::cli {
@@ -31,7 +32,7 @@ using Run = int (*)(Arguments arguments);
 /// to report.
 constexpr Run kRuns[] = {
     build_command, bench_command,   completion_command, du_command,    explain_command,
-    graph_command, history_command, images_command,     prune_command,
+    graph_command, history_command, images_command,     prune_command, sync_command,
 };
 static_assert(std::size(kRuns) == std::size(kCommandNames));
 

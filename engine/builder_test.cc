@@ -8,6 +8,8 @@
 #include "base/files.h"
 #include "base/sys.h"
 #include "base/text.h"
+#include "cache/database.h"
+#include "cache/store.h"
 #include "oci/layout.h"
 
 namespace cbuild::engine {
@@ -81,6 +83,31 @@ TEST_CASE_FIXTURE(Workplace, "an image is built and found again") {
   CHECK(second.images[0].manifest.digest == image.manifest.digest);
   CHECK(second.steps_cached == 1);
   CHECK(second.id.empty());
+}
+
+TEST_CASE_FIXTURE(Workplace,
+                  "the store is synced when the request says so, and what was not is forgotten with the boot") {
+  write("file", "hello");
+  write("Dockerfile", "FROM scratch\nCOPY file /file\n");
+  bool survives = false, later = false;
+  SUBCASE("end") { survives = true; }
+  SUBCASE("later") {
+    request.sync = Sync::later;
+    later = true;
+  }
+  SUBCASE("later, by the front door") {
+    request.sync = Sync::later;
+    later = survives = true;
+  }
+  SUBCASE("none") { request.sync = Sync::none; }
+  const BuildResult first = build();
+  REQUIRE_FALSE(first.failure);
+  CHECK(first.sync_later == later);
+  CHECK(build().steps_cached == 1);
+  CHECK_FALSE(build().sync_later);  // nothing was made
+  if (later && survives) cache::Store({.root = session.root, .user_xattr = true}).make_durable();
+  cache::Database(session.root + "/index.db", false).run("UPDATE meta SET boot = ?", std::string_view("another boot"));
+  CHECK(build().steps_cached == (survives ? 1 : 0));
 }
 
 TEST_CASE_FIXTURE(Workplace, "the Dockerfile may come from a descriptor, with no context at all") {

@@ -24,11 +24,12 @@ void collect_garbage(Services& services) {
 
 }  // namespace
 
-void finish_build(Services& services, const StepRunner& runner, const BuildResult& result) {
+void finish_build(Services& services, const StepRunner& runner, BuildResult& result) {
   if (result.steps_cached == result.steps_total && !result.failure) return;
   try {
     if (!runner.was_needed()) cache::clean_up_leftovers(services.store);
-    services.store.make_durable();
+    if (services.request.sync == Sync::end) services.store.make_durable();
+    result.sync_later = services.request.sync == Sync::later;
   } catch (const Error& error) {
     // Nothing is lost but the certainty that the next build finds its steps after a power loss.
     services.progress.on_event(RunNote{Severity::warning, cat("the store was not synced: ", error.what())});

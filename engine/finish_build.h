@@ -7,8 +7,8 @@
 
 namespace cbuild::engine {
 
-/// Ends a build that made something: removes the remains of killed builds, syncs the store, and collects garbage if
-/// that is due. The outputs are written by now, so errors become warnings.
-void finish_build(Services& services, const StepRunner& runner, const BuildResult& result);
+/// Ends a build that made something: removes the remains of killed builds, syncs the store as the request wants it, and
+/// collects garbage if that is due. The outputs are written by now, so errors become warnings.
+void finish_build(Services& services, const StepRunner& runner, BuildResult& result);
 
 }  // namespace cbuild::engine

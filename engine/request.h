@@ -130,6 +130,14 @@ struct SourceSettings {
   std::shared_ptr<const SourcePolicy> policy;  ///< null: every source is taken as it is written
 };
 
+/// When the store is synced after a build that recorded something. Until then that counts only as long as the machine
+/// runs: after the next start it is forgotten.
+enum class Sync {
+  end,    ///< by the build, before it ends
+  later,  ///< by the front door, when the build is over: BuildResult::sync_later
+  none,   ///< by no one, or by a later build
+};
+
 /// One build. Whoever asks for it keeps it until it is over.
 struct BuildRequest {
   InputSettings inputs;
@@ -137,6 +145,7 @@ struct BuildRequest {
   CacheSettings caches;
   SourceSettings sources;
   OutputSettings outputs;
+  Sync sync = Sync::end;
   bool tell_isolation = false;  ///< says which mode of the sandbox is used also where it is the usual one
   bool in_history = true;       ///< the store's history keeps it
 };

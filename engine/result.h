@@ -57,6 +57,7 @@ struct BuildResult {
       images;  ///< in the order of the targets: those that images were made of, also before a failure
   std::vector<Diagnostic> findings;               ///< of the build checks
   unsigned steps_total = 0, steps_cached = 0;     ///< of the last attempt
+  bool sync_later = false;                        ///< the store has what Sync::later leaves to the front door
   double lower_s = 0, solve_s = 0, export_s = 0;  ///< where the time went
 };
 

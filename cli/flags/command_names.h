@@ -21,6 +21,7 @@ inline constexpr CommandName kCommandNames[] = {
     {"history", "Show the builds of this store"},
     {"images", "List the images kept in the store, or remove names (rm)"},
     {"prune", "Remove build cache that is not in use"},
+    {"sync", "Make what builds recorded survive a power loss"},
 };
 
 }  // namespace cbuild::cli

@@ -112,6 +112,13 @@ void add_git_labels(BuildLine& line) {
     line.request.inputs.labels["com.docker.image.source.entrypoint"] = file.substr(root.size() + 1);
 }
 
+/// What says that this machine is made for one job and removed after it: variables that the services document for that.
+std::string sign_of_disposal() {
+  if (is_set("CI_DISPOSABLE_ENVIRONMENT")) return "CI_DISPOSABLE_ENVIRONMENT";
+  if (variable_text("RUNNER_ENVIRONMENT") == "github-hosted") return "RUNNER_ENVIRONMENT";
+  return {};
+}
+
 void read_source_policy(BuildLine& line) {
   const std::string path = variable_text("EXPERIMENTAL_BUILDKIT_SOURCE_POLICY");
   if (path.empty()) return;
@@ -134,6 +141,15 @@ std::vector<std::string> platforms_or_default(const std::vector<std::string>& gi
 std::string progress_or_default(const std::string& given) {
   const std::string fallback = variable_text("BUILDKIT_PROGRESS");
   return given == "auto" && !fallback.empty() ? fallback : given;
+}
+
+std::string sync_or_default(const std::string& given, std::vector<std::string>& told) {
+  if (!given.empty()) return given;
+  if (const std::string wanted = variable_text("CBUILD_SYNC"); !wanted.empty()) return wanted;
+  const std::string reason = sign_of_disposal();
+  if (reason.empty()) return "end";
+  told.push_back(cat("the store is not synced: this machine is thrown away (", reason, ")"));
+  return "none";
 }
 
 std::vector<std::string> agent_environment() {

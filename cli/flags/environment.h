@@ -16,6 +16,10 @@ std::vector<std::string> platforms_or_default(const std::vector<std::string>& gi
 /// `given`, or for "auto" the mode of BUILDKIT_PROGRESS.
 std::string progress_or_default(const std::string& given);
 
+/// When the store is synced: `given`, else CBUILD_SYNC, else nothing on a machine that its CI service says is thrown
+/// away after the job, which `told` then has a line about, else "end".
+std::string sync_or_default(const std::string& given, std::vector<std::string>& told);
+
 /// The environment of ssh-agent: PATH and HOME.
 std::vector<std::string> agent_environment();
 

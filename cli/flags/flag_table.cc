@@ -41,6 +41,7 @@ constexpr Hint kHints[] = {
     {"--progress", Completion::choice, "auto tty plain quiet rawjson"},
     {"--pull", Completion::choice, "always missing never"},
     {"--root", Completion::directory, ""},
+    {"--sync", Completion::choice, "end later none"},
     {"context", Completion::directory, ""},
 };
 
@@ -69,6 +70,7 @@ constexpr CommandExample kExamples[] = {
     {"cbuild images", {"cbuild images --json", "List the images of the store as JSON"}},
     {"cbuild images rm", {"cbuild images rm app:1", "Remove a name"}},
     {"cbuild prune", {"cbuild prune --until 7d --max-used-space 20GB", "Remove what is old until 20 GB are left"}},
+    {"cbuild sync", {"cbuild sync", "Make sure of all that was built with --sync=none, before the machine is copied"}},
 };
 
 /// docker's word for a value. `type` is the library's name of it, with the text it appends for checks: "TEXT", "SIZE",

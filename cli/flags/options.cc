@@ -32,7 +32,7 @@ struct Raw {
   std::vector<std::string> secrets, ssh, ulimits, add_hosts, resources, platforms, attests, no_cache_filter, allow, dns,
       transfer_limits;
   std::string arg_keys = "all", progress = "auto", shm_size, pull_policy, step_timeout, call = "build", isolation, sbom,
-              provenance;
+              provenance, sync;
   bool push = false, load = false, quiet = false;
   LegacyFlags legacy;
 };
@@ -61,6 +61,13 @@ engine::PullPolicy parse_pull(const Raw& raw) {
     return engine::PullPolicy::missing;
   if (raw.pull_policy == "never") return engine::PullPolicy::never;
   usage(cat("--pull: unknown policy '", raw.pull_policy, "'"), "always, missing or never");
+}
+
+engine::Sync parse_sync(const std::string& name) {
+  if (name == "end") return engine::Sync::end;
+  if (name == "later") return engine::Sync::later;
+  if (name == "none") return engine::Sync::none;
+  usage(cat("--sync: unknown value '", name, "'"), "end, later or none");
 }
 
 void check_id_file(const BuildLine& line) {
@@ -182,6 +189,9 @@ void convert(const Raw& raw, BuildLine& line) {
   convert_outputs(raw, request);
   check_id_file(line);
   line.notes = raw.legacy.notes();
+  std::vector<std::string> told;
+  request.sync = parse_sync(sync_or_default(raw.sync, told));
+  if (request.tell_isolation) line.notes.insert(line.notes.end(), told.begin(), told.end());
   apply_environment(line);
   request.inputs.context = to_context(line.context);
   request.inputs.dockerfile = to_dockerfile(line.file);
@@ -323,6 +333,10 @@ void add_build_flags(CLI::App& app, BuildLine& line, Raw& raw) {
   add_progress_flags(app, line, raw);
   app.option_defaults()->group("Global");
   add_registry_flags(app, line.request.sources, raw);
+  app.add_option(
+      "--sync", raw.sync,
+      "When the store is made to survive a power loss: end (of the build), later, none (default: $CBUILD_SYNC, "
+      "end)");
   app.option_defaults()->group("Flags");
   add_attestation_flags(app, raw);
   raw.legacy.add_to(app);

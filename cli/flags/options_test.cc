@@ -214,6 +214,34 @@ TEST_CASE("the last of --call, --check and --print wins") {
   CHECK(parse({"--call=targets", "--check=false", "."}).call->question == Asked::targets);
 }
 
+TEST_CASE("when the store is synced is said by the flag, else by the environment, else by the CI service") {
+  const auto sync = [](std::vector<std::string> words) { return parse(std::move(words)).request.sync; };
+  using engine::Sync;
+  for (const char* name : {"CBUILD_SYNC", "CI_DISPOSABLE_ENVIRONMENT", "RUNNER_ENVIRONMENT"}) unsetenv(name);
+  CHECK(sync({"."}) == Sync::end);
+  CHECK(sync({"--sync", "later", "."}) == Sync::later);
+  CHECK(sync({"--sync=none", "."}) == Sync::none);
+  CHECK_THROWS_AS(parse({"--sync=never", "."}), Error);
+  setenv("RUNNER_ENVIRONMENT", "self-hosted", 1);
+  setenv("CI_DISPOSABLE_ENVIRONMENT", "false", 1);
+  CHECK(sync({"."}) == Sync::end);
+  setenv("CI_DISPOSABLE_ENVIRONMENT", "true", 1);
+  CHECK(sync({"."}) == Sync::none);
+  CHECK(parse({"."}).notes.empty());
+  REQUIRE(parse({"-D", "."}).notes.size() == 1);
+  CHECK(parse({"-D", "."}).notes[0].find("CI_DISPOSABLE_ENVIRONMENT") != std::string::npos);
+  CHECK(sync({"--sync=end", "."}) == Sync::end);
+  unsetenv("CI_DISPOSABLE_ENVIRONMENT");
+  setenv("RUNNER_ENVIRONMENT", "github-hosted", 1);
+  CHECK(sync({"."}) == Sync::none);
+  setenv("CBUILD_SYNC", "later", 1);
+  CHECK(sync({"."}) == Sync::later);
+  CHECK(sync({"--sync=none", "."}) == Sync::none);
+  setenv("CBUILD_SYNC", "now", 1);
+  CHECK_THROWS_AS(parse({"."}), Error);
+  for (const char* name : {"CBUILD_SYNC", "RUNNER_ENVIRONMENT"}) unsetenv(name);
+}
+
 TEST_CASE("a secret of type env takes the variable from src") {
   const SecretOption secret = parse_secret("id=a,type=env,src=CBUILD_TEST_VARIABLE");
   CHECK(secret.env == "CBUILD_TEST_VARIABLE");

@@ -63,6 +63,15 @@ def lose_unsynced(store):
             path.write_bytes(b"\0" * path.stat().st_size)
 
 
+def lose_unsynced_of(store):
+    """The same for what the store itself has marked so."""
+    with contextlib.closing(sqlite3.connect(store / "index.db")) as db:
+        names = {row[0].hex() for row in db.execute("SELECT id FROM volatile")}
+    for path in [*store.glob("snapshots/*/fs/**/*"), *store.glob("blobs/sha256/*")]:
+        if path.is_file() and not path.is_symlink() and names & set(path.parts):
+            path.write_bytes(b"\0" * path.stat().st_size)
+
+
 def replace(store, other):
     shutil.rmtree(store)
     subprocess.run(["cp", "-a", "--reflink=auto", other, store], check=True)
@@ -190,6 +199,28 @@ def check_synced(the, filled):
     check("runs because" not in the.last_text, f"steps ran again after a reboot:\n{the.last_text}")
 
 
+def steps_run_again(the, store):
+    reboot(store)
+    lose_unsynced_of(store)
+    the.check_result(store)
+    return "runs because" in the.last_text
+
+
+def check_modes(the):
+    """What each mode of --sync leaves for the next boot. Only what was marked may still have its bytes."""
+    the = the.fork("modes")
+    for mode, wanted in (("end", False), ("later", False), ("none", True), ("none", False)):
+        the.sync = mode
+        store = the.store(f"{mode}-{wanted}")
+        the.check_result(store)
+        rig.wait_for_death(store)  # with later, of the process that syncs
+        if mode == "none" and not wanted:
+            code, text = the.run(store, argv=[the.cbuild, "sync"])
+            check(code == 0, text)
+        check(steps_run_again(the, store) == wanted, f"--sync={mode}: {'no ' if wanted else ''}step ran again after a reboot:\n{the.last_text}")
+        the.check_nothing_left(store)
+
+
 def run(the, options):
     filled = the.store("filled")
     the.set_stamp(rig.STAMP)
@@ -197,6 +228,7 @@ def run(the, options):
     code, text = the.run(filled, "-t", "kept:1")
     check(code == 0, text)
     check_synced(the, filled)
+    check_modes(the)
     unsynced = the.store("unsynced")
     fill_unsynced(the, unsynced)
     cases = [*index_cases(options), *object_cases(filled, unsynced)]

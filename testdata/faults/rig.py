@@ -38,6 +38,8 @@ STAMP = "STAMP-00000000"
 class Rig:
     """Contexts and stores below `work`."""
 
+    sync = "end"  # whatever the machine is that the tests run on
+
     def __init__(self, cbuild, work):
         self.cbuild, self.work = cbuild.resolve(), work
         self.base = work / "base"
@@ -71,7 +73,7 @@ class Rig:
         return [str(self.cbuild), "--progress", "plain", "--build-context", f"base=oci-layout://{self.base}", *[str(m) for m in more], str(self.context)]
 
     def environment(self, store):
-        return {**os.environ, "CBUILD_ROOT": str(store)}
+        return {**os.environ, "CBUILD_ROOT": str(store), "CBUILD_SYNC": self.sync}
 
     def start(self, store, *more, **how):
         return subprocess.Popen(self.argv(*more), env=self.environment(store), stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, **how)
