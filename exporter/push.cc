@@ -1,7 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
-// Pushes an image: layers in parallel, then the config, then the manifest, which must not name anything absent. For
-// each layer the cheap ways come first: it is there already, or the registry can mount it from a repository where this
-// store has seen it (cache/blob_places.h). A layer of a base that was never fetched is fetched only when both fail.
+// Pushes an image, unless the name gives it already: a registry keeps what a manifest names, so that one answer stands
+// for a question per blob. Layers in parallel, then the config, then the manifest, which must not name anything absent.
+// For each layer the cheap ways come first: it is there already, or the registry can mount it from a repository where
+// this store has seen it (cache/blob_places.h). A layer of a base that was never fetched is fetched only when both
+// fail.
 #include "exporter/push.h"
 
 #include <algorithm>
@@ -25,6 +27,14 @@ class Pusher {
       : image_(image), target_(target), context_(context) {
     for (std::size_t i = 0; i < image.content.layers.size(); ++i)
       if (seen_.insert(image.content.layers[i].digest).second) jobs_.push_back(i);
+  }
+
+  /// All is there.
+  void note_all() {
+    for (const std::size_t job : jobs_) {
+      report(image_.content.layers[job], image_.content.layers[job].size);
+      cache::note_blob_place(context_.store, target_, image_.content.layers[job].digest);
+    }
   }
 
   void run() {
@@ -113,10 +123,12 @@ void note_base(cache::Store& store, const std::string& locator, const Digest& ma
 
 void push_image(const BuiltImage& image, const std::string& name, bool by_digest, ExportContext& context) {
   oci::Reference target = oci::parse_reference(name);
+  if (by_digest) target.tag.clear();
+  target.digest = target.tag.empty() ? std::optional(image.manifest.digest) : std::nullopt;
+  Pusher pusher(image, target, context);
   try {
-    Pusher(image, target, context).run();
-    if (by_digest) target.tag.clear();
-    target.digest = target.tag.empty() ? std::optional(image.manifest.digest) : std::nullopt;
+    if (context.registry->has_manifest(target, image.manifest.digest)) return pusher.note_all();
+    pusher.run();
     context.registry->push_manifest(target, image.manifest.media_type, image.manifest_json);
   } catch (Error& error) {
     error.add_context(cat("push ", name));

@@ -40,6 +40,43 @@ TEST_CASE("a push by tag moves the tag, one by digest does not") {
   CHECK(bench.registry.violations.empty());
 }
 
+TEST_CASE("an image that the name gives already costs one question") {
+  PushBench bench;
+  const BuiltImage first = bench.image("first"), second = bench.image("second");
+  std::vector<std::string> requests;
+  bench.registry.script = [&](const http::FakeRequest& request) {
+    requests.push_back(cat(request.method, " ", request.target));
+    return std::nullopt;
+  };
+  const auto push = [&](const BuiltImage& image, bool by_digest) {
+    requests.clear();
+    push_image(image, bench.name("app:1"), by_digest, bench.context);
+    return requests.size();
+  };
+  CHECK(push(first, false) > 1);
+  CHECK(push(first, false) == 1);
+  CHECK(requests.at(0) == "HEAD /v2/app/manifests/1");
+  CHECK(push(first, true) == 1);
+  CHECK(push(second, true) > 1);  // the tag gives another one
+  CHECK(push(second, false) > 1);
+  CHECK(bench.tagged("app@1") == second.manifest_json);
+  CHECK(push(first, false) > 1);
+  CHECK(bench.tagged("app@1") == first.manifest_json);
+  const Digest layer = first.content.layers.at(0).digest;
+  CHECK(cache::blob_places(bench.store, oci::parse_reference(bench.name("app:1")).registry, layer).size() == 1);
+}
+
+TEST_CASE("a registry that answers no HEAD gets the image all the same") {
+  PushBench bench;
+  const BuiltImage image = bench.image("x");
+  bench.registry.script = [](const http::FakeRequest& request) -> std::optional<http::FakeResponse> {
+    if (request.method != "HEAD" || request.target.find("/manifests/") == std::string::npos) return std::nullopt;
+    return oci::registry::error_response(405, "UNSUPPORTED", "no HEAD");
+  };
+  push_image(image, bench.name("app:1"), false, bench.context);
+  CHECK(bench.tagged("app@1") == image.manifest_json);
+}
+
 TEST_CASE("a name with a digest only is a push by digest") {
   PushBench bench;
   const BuiltImage image = bench.image("x");

@@ -180,6 +180,18 @@ bool Client::offer_blob(const Reference& repository, const Descriptor& descripto
   return registry::offer_blob(impl_->session, repository, descriptor, mount_from);
 }
 
+bool Client::has_manifest(const Reference& reference, const Digest& digest) {
+  Call call = manifest_call(impl_->session, "HEAD", reference);
+  call.scopes = ScopeSet::push(reference.repository);  // one token for the whole push
+  try {
+    const Session::Answer answer = impl_->session.once(call);
+    return answer.response.ok() && Digest::parse(answer.response.header("docker-content-digest")) == digest;
+  } catch (const Error& error) {
+    if (error.code() == ErrorCode::cancelled) throw;
+    return false;
+  }
+}
+
 Digest Client::push_manifest(const Reference& reference, std::string_view media_type, std::string_view body) {
   const Digest digest = sha256(body);
   if (reference.digest && *reference.digest != digest) {

@@ -73,6 +73,9 @@ class Client {
   /// Without having the content: true if the registry has the blob, or could mount it from `mount_from`.
   bool offer_blob(const Reference& repository, const Descriptor& descriptor,
                   const std::optional<Reference>& mount_from);
+  /// HEAD, as the first question of a push: whether the reference gives this manifest already. Only a clear yes counts,
+  /// all else is for the push to find out. Throws Error{cancelled} only.
+  bool has_manifest(const Reference& reference, const Digest& digest);
   /// PUT by tag (or by digest when the reference has no tag). Returns the digest.
   Digest push_manifest(const Reference& reference, std::string_view media_type, std::string_view body);
 
