@@ -130,11 +130,11 @@ struct Prior {
   std::set<Digest> blobs;
 };
 
-/// Nothing that can be used there is the same as nothing there.
-std::optional<Prior> read_prior(cache::CacheBackend& backend) {
+/// The backend's manifest, unless it is known. Nothing that can be used there is the same as nothing there.
+std::optional<Prior> read_prior(cache::CacheBackend& backend, const std::string& known = {}) {
   try {
     Prior prior;
-    prior.body = backend.manifest(std::nullopt);
+    prior.body = known.empty() ? backend.manifest(std::nullopt) : known;
     const auto document = oci::parse_manifest(prior.body);
     const auto* manifest = std::get_if<oci::Manifest>(&document);
     if (manifest == nullptr || manifest->config.media_type != cache::kRemoteIndexType) return std::nullopt;
@@ -218,33 +218,46 @@ class Export {
          ExportContext& context)
       : spec_(spec), backend_(backend), content_(content), packer_(packer), context_(context) {}
 
+  /// What run() would report if it found all there; nullopt if it would write.
+  std::optional<CacheExportReport> compare(const Prior& prior) {
+    describe(&prior);
+    if (prior.body != oci::to_json(manifest_)) return std::nullopt;
+    report_.blobs_known = manifest_.layers.size();
+    report_.unchanged = true;
+    return report_;
+  }
+
   CacheExportReport run(const std::optional<Prior>& prior) {
-    report_ = {};
-    const cache::RemoteIndex index = make_index(prior);
-    report_.records = index.records.size();
-    cache::Store& store = context_.store;
-    oci::Manifest manifest;
-    manifest.config = oci::put_blob(store.blobs(), to_json(index), std::string(cache::kRemoteIndexType));
-    manifest.layers = listed_blobs(index);
-    // The image-spec wants at least one layer.
-    if (manifest.layers.empty()) manifest.layers.push_back(oci::put_blob(store.blobs(), "{}", std::string(kEmptyType)));
-    const std::string body = oci::to_json(manifest);
-    if (prior && prior->body == body) {
-      report_.blobs_known = manifest.layers.size();
-      report_.unchanged = true;
-      return report_;
+    if (!prior) {
+      describe(nullptr);
+    } else if (const auto report = compare(*prior)) {
+      return *report;
     }
     const std::set<Digest> known = prior ? prior->blobs : std::set<Digest>{};
     Uploader uploader(backend_, content_, known, context_, report_);
     for (const auto& [blob, layer] : sources_) uploader.note_layer(blob, layer);
-    uploader.run(manifest.layers);
-    backend_.put_blob(manifest.config, std::nullopt);
-    backend_.put_manifest(body);
+    uploader.run(manifest_.layers);
+    backend_.put_blob(manifest_.config, std::nullopt);
+    backend_.put_manifest(oci::to_json(manifest_));
     return report_;
   }
 
  private:
-  cache::RemoteIndex make_index(const std::optional<Prior>& prior) {
+  /// Fills manifest_, and report_ and sources_ along with it.
+  void describe(const Prior* prior) {
+    report_ = {};
+    sources_.clear();
+    const cache::RemoteIndex index = make_index(prior);
+    report_.records = index.records.size();
+    oci::BlobStore& blobs = context_.store.blobs();
+    oci::Manifest& manifest = manifest_ = {};
+    manifest.config = oci::put_blob(blobs, to_json(index), std::string(cache::kRemoteIndexType));
+    manifest.layers = listed_blobs(index);
+    // The image-spec wants at least one layer.
+    if (manifest.layers.empty()) manifest.layers.push_back(oci::put_blob(blobs, "{}", std::string(kEmptyType)));
+  }
+
+  cache::RemoteIndex make_index(const Prior* prior) {
     IndexWriter writer(context_.store, packer_, false);
     const auto steps =
         spec_.all_steps ? content_.steps : steps_of_images(content_, content_.image_chains, context_.store);
@@ -288,14 +301,19 @@ class Export {
   cache::Packer& packer_;
   ExportContext& context_;
   CacheExportReport report_;
+  oci::Manifest manifest_;
   std::vector<std::pair<oci::Descriptor, cache::Layer>> sources_;
 };
 
 }  // namespace
 
 CacheExportReport export_cache(const cache::CacheSpec& spec, cache::CacheBackend& backend, const CacheContent& content,
-                               cache::Packer& packer, ExportContext& context) {
+                               cache::Packer& packer, ExportContext& context, const std::string& seen) {
   Export job(spec, backend, content, packer, context);
+  // Not with cache mounts, which would be packed twice.
+  if (!seen.empty() && spec.mounts.empty())
+    if (const std::optional<Prior> known = read_prior(backend, seen))
+      if (const auto report = job.compare(*known)) return *report;
   const std::optional<Prior> prior = read_prior(backend);
   try {
     return job.run(prior);

@@ -34,9 +34,10 @@ struct CacheExportReport {
 };
 
 /// Writes the steps that `spec` asks for to `backend`, in addition to recent ones of other builds. Blobs that the
-/// manifest there already names are not asked for one by one. Throws Error.
+/// manifest there already names are not asked for one by one. `seen`: the manifest that this build found there earlier,
+/// or empty; if it has all that would be written, nothing is asked. Throws Error.
 CacheExportReport export_cache(const cache::CacheSpec& spec, cache::CacheBackend& backend, const CacheContent& content,
-                               cache::Packer& packer, ExportContext& context);
+                               cache::Packer& packer, ExportContext& context, const std::string& seen = {});
 
 /// The index for the configuration of an image itself (type=inline): steps whose layers are the image's.
 std::string inline_cache(const CacheContent& content, const Digest& image_chain, cache::Packer& packer,

@@ -169,6 +169,22 @@ TEST_CASE("the same cache again writes nothing") {
   CHECK(build.backend.manifests == 1);
 }
 
+TEST_CASE("what the build has seen there is not asked for again if it has all") {
+  Built build;
+  build.run();
+  const std::string seen = build.backend.body;
+  build.backend.manifest_error = ErrorCode::network;
+  const CacheExportReport report =
+      export_cache(build.spec, build.backend, build.content, build.packer, build.context, seen);
+  CHECK(report.unchanged);
+  CHECK(report.records == 2);
+  CHECK(build.backend.manifests == 1);
+  build.backend.manifest_error.reset();
+  build.spec.all_steps = true;  // more than was seen: merged with what is there now
+  CHECK_FALSE(export_cache(build.spec, build.backend, build.content, build.packer, build.context, seen).unchanged);
+  CHECK(names(build.backend.index()) == std::vector<std::string>{"RUN a", "RUN b", "RUN side"});
+}
+
 TEST_CASE("steps of other builds stay for keep_days") {
   Built build;
   build.content.image_chains.push_back(build.content.steps[2].record.chain);

@@ -55,8 +55,10 @@ RemoteDocument read_cache(CacheBackend& backend, const oci::Platform& platform) 
     if (is_buildkit_cache(document))
       throw Error(ErrorCode::unsupported, "it is a cache of BuildKit, which cbuild does not read")
           .with_hint("export one with cbuild build --cache-to, under a name of its own");
-    if (const auto* manifest = std::get_if<oci::Manifest>(&document))
-      return {index_in(backend, *manifest), backend.locator()};
+    if (const auto* manifest = std::get_if<oci::Manifest>(&document)) {
+      const bool own = depth == 0 && manifest->config.media_type == kRemoteIndexType;
+      return {index_in(backend, *manifest), backend.locator(), own ? body : std::string()};
+    }
     const oci::Descriptor* chosen = oci::select_platform(std::get<oci::Index>(document), platform);
     if (chosen == nullptr) throw Error(ErrorCode::not_found, cat("no image for platform ", platform.str()));
     body = backend.manifest(chosen->digest);

@@ -131,6 +131,14 @@ TEST_CASE("blobs stay when something in the directory cannot be read") {
   CHECK(read_cache(*place.open("one"), kPlatform).index.records[0].step_name == "RUN 3");
 }
 
+TEST_CASE("the manifest of a cache comes along, and not that of an image") {
+  Place place;
+  const oci::Manifest manifest = place.put_cache(*place.open("one"), "RUN 1");
+  CHECK(read_cache(*place.open("one"), kPlatform).body == oci::to_json(manifest));
+  place.put_image(*place.open(), {{kInlineCacheKey, to_json(Place::index_of("RUN x"))}});
+  CHECK(read_cache(*place.open(), kPlatform).body.empty());
+}
+
 TEST_CASE("only blobs that a directory has are offered") {
   Place place;
   const auto backend = place.open();

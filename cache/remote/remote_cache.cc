@@ -18,6 +18,12 @@ namespace {
 
 constexpr std::chrono::milliseconds kPoll{50};  ///< for the user's interrupt
 
+/// Of values that others wrote.
+std::int64_t plus(std::int64_t sum, std::int64_t duration_ns) {
+  constexpr std::int64_t kMost = std::int64_t{1} << 60;
+  return std::min(kMost, sum + std::clamp<std::int64_t>(duration_ns, 0, kMost));
+}
+
 }  // namespace
 
 RemoteCache::RemoteCache(Store& store, std::vector<RemoteSource> sources, Options options)
@@ -57,14 +63,18 @@ void RemoteCache::read(Source& source) {
     problem = error.what();
   }
   std::unordered_map<Digest, std::size_t> records;
-  for (std::size_t i = 0; i < document.index.records.size(); ++i)
+  std::int64_t steps_ns = 0;
+  for (std::size_t i = 0; i < document.index.records.size(); ++i) {
+    steps_ns = plus(steps_ns, document.index.records[i].duration_ns);
     for (const Digest& key : document.index.records[i].keys) records.try_emplace(key, i);
+  }
   if (!problem.empty() && !is_closing() && options_.report)
     options_.report(severity, cat("cache ", source.from.name, " is not used: ", problem));
   {
     const std::scoped_lock lock(mutex_);
     source.document = std::move(document);
     source.records = std::move(records);
+    source.steps_ns = steps_ns;
     source.over = true;
   }
   changed_.notify_all();
@@ -179,6 +189,20 @@ Record RemoteCache::install(const Source& source, const RemoteIndex::RecordEntry
     store_.publish(record);
   }
   return record;
+}
+
+std::int64_t RemoteCache::steps_ns(const std::string& locator) {
+  const std::scoped_lock lock(mutex_);
+  for (const auto& source : sources_)
+    if (source->over && source->document.locator == locator) return source->steps_ns;
+  return 0;
+}
+
+std::string RemoteCache::body_of(const std::string& name) {
+  const std::scoped_lock lock(mutex_);
+  for (const auto& source : sources_)
+    if (source->over && source->from.name == name) return source->document.body;
+  return {};
 }
 
 std::optional<Layer> RemoteCache::mount(const std::string& key) {

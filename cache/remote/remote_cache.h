@@ -22,7 +22,8 @@ namespace cbuild::cache {
 /// The document read from one place.
 struct RemoteDocument {
   RemoteIndex index;
-  std::string locator;  ///< of the repository of the index: Layer::fetch_from without kCacheOrigin
+  std::string locator;    ///< of the repository of the index: Layer::fetch_from without kCacheOrigin
+  std::string body = {};  ///< the manifest that the name gave, where it is that of a cache and not of an image
 };
 
 /// One place to import from. `read` may be slow and may throw Error; called once, on a thread of its own
@@ -37,8 +38,8 @@ struct RemoteSource {
 class RemoteCache {
  public:
   struct Options {
-    std::chrono::milliseconds timeout{15'000};  ///< since the beginning; a later source is not waited for
-    const CancelSource* cancel = nullptr;       ///< of the build: nothing is waited for any more
+    std::chrono::milliseconds timeout{5000};  ///< since the beginning; a later source is not waited for
+    const CancelSource* cancel = nullptr;     ///< of the build: nothing is waited for any more
     std::function<void(Severity, const std::string&)> report;
     std::function<void()> abandon;  ///< makes reads that are under way end soon; called once, at the end
   };
@@ -52,6 +53,10 @@ class RemoteCache {
   /// A record by any of its keys. On a hit the store has it from now on too, with its layers as lazy ones; nothing
   /// is fetched. Waits for sources that are being read only if those that are there do not have it.
   std::optional<Record> find(const Digest& key);
+  /// Time that all steps of the source with that RemoteDocument::locator took; 0 if it is not here.
+  std::int64_t steps_ns(const std::string& locator);
+  /// RemoteDocument::body of the source of that name, if it has been read by now; else empty.
+  std::string body_of(const std::string& source);
   /// A cache mount by CacheMountInfo::key, as a layer to fetch and unpack.
   std::optional<Layer> mount(const std::string& key);
 
@@ -61,6 +66,7 @@ class RemoteCache {
     bool over = false;  ///< read, or given up
     RemoteDocument document;
     std::unordered_map<Digest, std::size_t> records;
+    std::int64_t steps_ns = 0;
   };
 
   void read(Source& source);

@@ -7,6 +7,7 @@
 
 #include <algorithm>
 #include <future>
+#include <limits>
 #include <thread>
 
 #include "base/missing_content.h"
@@ -179,6 +180,27 @@ TEST_CASE("a slow source is not waited for beyond the timeout, nor at the end") 
   // On a busy machine the other source may be late as well.
   CHECK(std::count(reports.texts.begin(), reports.texts.end(),
                    "warning: cache registry slow is not waited for any longer") == 1);
+}
+
+TEST_CASE("a source tells its manifest and the time of its steps, whatever stands there") {
+  Far far;
+  TempStore near;
+  Store store(near.options());
+  const std::int64_t most = std::numeric_limits<std::int64_t>::max();
+  far.index.records[1].duration_ns = -5;
+  RemoteSource source{"registry far", [&] { return RemoteDocument{far.index, kLocator, "the manifest"}; }};
+  {
+    RemoteCache remote(store, {source}, {});
+    CHECK(remote.find(digest_of("content a")));  // it is read by now
+    CHECK(remote.steps_ns(kLocator) == 88);
+    CHECK(remote.steps_ns("docker-image://elsewhere/x") == 0);
+    CHECK(remote.body_of("registry far") == "the manifest");
+    CHECK(remote.body_of("registry elsewhere").empty());
+  }
+  far.index.records[0].duration_ns = far.index.records[1].duration_ns = most;
+  RemoteCache remote(store, {source}, {});
+  CHECK(remote.find(digest_of("content a")));
+  CHECK(remote.steps_ns(kLocator) > most / 16);
 }
 
 TEST_CASE("a layer that is not available any more makes its records misses") {
