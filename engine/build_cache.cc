@@ -15,8 +15,6 @@
 namespace cbuild::engine {
 namespace {
 
-constexpr unsigned kImportAttempts = 2;  ///< a source that does not answer is a miss, not worth a long wait
-
 std::string summary(const exporter::CacheExportReport& report) {
   if (report.unchanged) return cat(report.records, " steps, unchanged");
   return cat(report.records, " steps, ", report.blobs_new, " new layers (", format_size(report.bytes_new), "), ",
@@ -31,27 +29,29 @@ BuildCache::BuildCache(cache::Store& store, Remote& remote, const BuildRequest& 
   if (!request.caches.from.empty()) begin_import();
 }
 
-BuildCache::~BuildCache() = default;
+BuildCache::~BuildCache() {
+  if (importer_) remote_.set_race({});
+}
 
 void BuildCache::begin_import() {
   std::vector<cache::RemoteSource> sources;
   cache::RemoteCache::Options options;
   options.timeout = {};
-  for (const cache::CacheSpec& spec : request_.caches.from) {
-    sources.push_back(source(spec));
-    options.timeout = std::max(options.timeout, spec.timeout);
-  }
+  for (const cache::CacheSpec& spec : request_.caches.from) options.timeout = std::max(options.timeout, spec.timeout);
+  const CacheRace race{options.timeout, [this](const std::string& locator) { return importer_->steps_ns(locator); }};
+  for (const cache::CacheSpec& spec : request_.caches.from) sources.push_back(source(spec, race));
   options.cancel = &cancel_;
   options.report = [this](Severity severity, const std::string& text) { progress_.on_event(RunNote{severity, text}); };
   options.abandon = [this] { import_cancel_.cancel(); };
   importer_ = std::make_unique<cache::RemoteCache>(store_, std::move(sources), std::move(options));
+  remote_.set_race(race);
 }
 
-cache::RemoteSource BuildCache::source(const cache::CacheSpec& spec) {
+cache::RemoteSource BuildCache::source(const cache::CacheSpec& spec, const CacheRace& race) {
   const std::shared_ptr<cache::CacheBackend> backend =
-      cache::open_cache_import(spec, {store_, [this]() -> oci::registry::Client& {
+      cache::open_cache_import(spec, {store_, [this, race]() -> oci::registry::Client& {
                                         if (!import_client_)
-                                          import_client_ = remote_.new_client(import_cancel_, kImportAttempts);
+                                          import_client_ = remote_.new_cache_client(import_cancel_, race);
                                         return *import_client_;
                                       }});
   const oci::Platform platform = request_.inputs.platform.value_or(oci::host_platform());
@@ -112,7 +112,8 @@ void BuildCache::export_one(const cache::CacheSpec& spec, const exporter::CacheC
   progress_.on_event(TaskStarted{task, sys::monotonic_ns(), {}});
   try {
     exporter::ExportContext context{store_, nullptr, remote_.fetcher(), &progress_, task, &cancel_};
-    const auto report = exporter::export_cache(spec, *backend, content, packer, context);
+    const std::string seen = importer_ && spec.type == "registry" ? importer_->body_of(backend->name()) : std::string();
+    const auto report = exporter::export_cache(spec, *backend, content, packer, context, seen);
     for (const std::string& note : report.notes) progress_.on_event(RunNote{Severity::warning, note});
     progress_.on_event(TaskLog{task, sys::monotonic_ns(), LogStream::out, summary(report) + "\n"});
     progress_.on_event(TaskFinished{task, sys::monotonic_ns(), TaskState::ok, {}});

@@ -42,7 +42,7 @@ class BuildCache {
 
  private:
   void begin_import();
-  cache::RemoteSource source(const cache::CacheSpec& spec);
+  cache::RemoteSource source(const cache::CacheSpec& spec, const CacheRace& race);
   void export_one(const cache::CacheSpec& spec, const exporter::CacheContent& content, cache::Packer& packer,
                   TaskId task);
   std::unique_ptr<cache::Packer> packer_for(const cache::CacheSpec& spec) const;

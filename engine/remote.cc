@@ -4,6 +4,8 @@
 // they are forgotten then, and the build makes them itself (losses.h). Other digests than sha256 end here.
 #include "engine/remote.h"
 
+#include <algorithm>
+
 #include "base/error.h"
 #include "base/missing_content.h"
 #include "base/sys.h"
@@ -24,6 +26,8 @@ using cache::kImageScheme;
 constexpr std::string_view kOciLayoutScheme = "oci-layout://";
 constexpr TaskId kFirstFetchTask = TaskId{1} << 40;
 constexpr unsigned kMaxIndexDepth = 4;
+constexpr std::chrono::milliseconds kLeastSilence{5000};  ///< a busy server or machine may be silent for that long
+constexpr unsigned kCacheAttempts = 2;  ///< a cache that does not answer is a miss, not worth a long wait
 
 std::string platforms_of(const oci::Index& index) {
   std::vector<std::string> names;
@@ -99,6 +103,11 @@ FoundManifest find_manifest(std::string body, const std::string& content_type, c
   throw Error(ErrorCode::corrupt, cat(name, ": indexes nested too deeply"));
 }
 
+/// The image that holds the layer.
+std::string locator_of(const cache::Layer& layer) {
+  return cache::is_from_cache(layer) ? layer.fetch_from.substr(cache::kCacheOrigin.size()) : layer.fetch_from;
+}
+
 }  // namespace
 
 LayoutLocator parse_layout_locator(const std::string& locator) {
@@ -122,6 +131,25 @@ oci::registry::Client& Remote::registry() {
 }
 
 std::unique_ptr<oci::registry::Client> Remote::new_client(const CancelSource& cancel, unsigned max_attempts) {
+  return std::make_unique<oci::registry::Client>(client_options(cancel, max_attempts));
+}
+
+std::unique_ptr<oci::registry::Client> Remote::new_cache_client(const CancelSource& cancel, const CacheRace& race) {
+  oci::registry::Options options = client_options(cancel, kCacheAttempts);
+  for (std::chrono::milliseconds* limit : {&options.limits.connect, &options.limits.answer, &options.limits.window})
+    *limit = std::min(*limit, std::max(race.patience, kLeastSilence));
+  return std::make_unique<oci::registry::Client>(std::move(options));
+}
+
+/// Layers of caches have limits of their own, whatever registry they lie in.
+oci::registry::Client& Remote::client_for(const cache::Layer& layer) {
+  if (!cache::is_from_cache(layer) || !race_.steps_ns) return registry();
+  const std::lock_guard lock(mutex_);
+  if (!cache_client_) cache_client_ = new_cache_client(cancel_, race_);
+  return *cache_client_;
+}
+
+oci::registry::Options Remote::client_options(const CancelSource& cancel, unsigned max_attempts) {
   oci::registry::Options options;
   options.insecure = settings_.insecure_registries;
   options.auth_file = settings_.auth_file;
@@ -129,7 +157,7 @@ std::unique_ptr<oci::registry::Client> Remote::new_client(const CancelSource& ca
   options.max_attempts = max_attempts;
   options.cancel = &cancel;
   options.warn = [this](const std::string& text) { progress_.on_event(RunNote{Severity::warning, text}); };
-  return std::make_unique<oci::registry::Client>(std::move(options));
+  return options;
 }
 
 void Remote::fetch_from_layout(const std::string& locator, const oci::Descriptor& blob) {
@@ -137,11 +165,18 @@ void Remote::fetch_from_layout(const std::string& locator, const oci::Descriptor
   oci::copy_file(layout.open_blob(blob).get(), store_.blobs(), blob);
 }
 
-void Remote::fetch_from(const std::string& locator, oci::Descriptor blob, TaskId task) {
+void Remote::fetch_from(const cache::Layer& layer, TaskId task) {
+  const bool from_cache = cache::is_from_cache(layer);
+  const std::string locator = locator_of(layer);
+  oci::Descriptor blob = *layer.blob;
   if (const auto name = cache::read_source_metadata(store_, sha512_key(blob.digest.str()))) blob.sha512 = *name;
   if (locator.starts_with(kOciLayoutScheme)) return fetch_from_layout(locator, blob);
   const oci::Reference reference = oci::parse_reference(locator.substr(kImageScheme.size()));
-  registry().fetch_blob(reference, blob, store_.blobs(), [&](std::uint64_t bytes, std::uint64_t total) {
+  const std::int64_t began_ns = sys::monotonic_ns();
+  client_for(layer).fetch_blob(reference, blob, store_.blobs(), [&](std::uint64_t bytes, std::uint64_t total) {
+    if (from_cache && is_lost(race_, locator, sys::monotonic_ns() - began_ns, bytes, total))
+      throw Error(ErrorCode::network, cat("its registry is so slow that running the steps takes less time (",
+                                          format_size(bytes), " of ", format_size(total), " came)"));
     progress_.on_event(TaskCounter{task, blob.digest.str(), bytes, total, true, bytes == total});
   });
 }
@@ -159,13 +194,12 @@ void Remote::fetch(const cache::Layer& layer) {
   }
   const bool from_cache = cache::is_from_cache(layer);
   if (from_cache && cache::is_missing_origin(store_, layer.fetch_from))
-    lose(layer, Error(ErrorCode::network, cat(layer.fetch_from, " does not answer")));
-  const std::string locator = from_cache ? layer.fetch_from.substr(cache::kCacheOrigin.size()) : layer.fetch_from;
+    lose(layer, Error(ErrorCode::network, cat(locator_of(layer), " is not asked any more")));
   const TaskId task = next_task_++;
   progress_.on_event(TaskAdded{task, cat("pull ", layer.blob->digest.str()), {}});
   progress_.on_event(TaskStarted{task, sys::monotonic_ns(), {}});
   try {
-    fetch_from(locator, *layer.blob, task);
+    fetch_from(layer, task);
   } catch (const Error& error) {
     progress_.on_event(TaskFinished{task, sys::monotonic_ns(), TaskState::failed, error.what()});
     const bool ours = error.code() == ErrorCode::cancelled || error.code() == ErrorCode::no_space;

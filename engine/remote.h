@@ -11,6 +11,7 @@
 #include "base/progress.h"
 #include "cache/store.h"
 #include "cache/unpacker.h"
+#include "engine/cache_race.h"
 #include "engine/request.h"
 #include "frontend/lower/lower.h"
 #include "oci/registry/client.h"
@@ -33,8 +34,13 @@ class Remote {
   oci::registry::Client& registry();
   /// The build's; null for none.
   const SourcePolicy* policy() const { return settings_.policy.get(); }
+  /// How long layers of remote caches are waited for, from now on. Not while something is fetched.
+  void set_race(CacheRace race) { race_ = std::move(race); }
   /// Another client with the same settings, for work that ends by itself.
   std::unique_ptr<oci::registry::Client> new_client(const CancelSource& cancel, unsigned max_attempts);
+  /// The same for a remote cache: one that is silent for as long as the race has
+  /// patience, and 5 s at least, is a miss.
+  std::unique_ptr<oci::registry::Client> new_cache_client(const CancelSource& cancel, const CacheRace& race);
   /// Brings the blob of a layer into the store, from where its locator says; shown as a task of its own. A layer that
   /// only a remote cache had and that is missing there is forgotten: missing_content(). Else throws PullError.
   void fetch(const cache::Layer& layer);
@@ -43,17 +49,20 @@ class Remote {
   }
 
  private:
+  oci::registry::Options client_options(const CancelSource& cancel, unsigned max_attempts);
   void fetch_from_layout(const std::string& locator, const oci::Descriptor& blob);
-  void fetch_from(const std::string& locator, oci::Descriptor blob, TaskId task);
+  void fetch_from(const cache::Layer& layer, TaskId task);
+  oci::registry::Client& client_for(const cache::Layer& layer);
   [[noreturn]] void lose(const cache::Layer& layer, const Error& error);
 
   cache::Store& store_;
   const SourceSettings& settings_;
   ProgressSink& progress_;
   const CancelSource& cancel_;
-  std::mutex mutex_;  // guards client_
-  std::unique_ptr<oci::registry::Client> client_;
+  std::mutex mutex_;  // guards the clients
+  std::unique_ptr<oci::registry::Client> client_, cache_client_;
   std::atomic<TaskId> next_task_;
+  CacheRace race_;
 };
 
 /// Resolves base images: the store by name first (a build's own results and images pulled before; `--pull` asks the

@@ -5,7 +5,9 @@
 #include <doctest/doctest.h>
 
 #include "base/files.h"
+#include "base/missing_content.h"
 #include "base/text.h"
+#include "cache/cached_layers.h"
 #include "oci/layout.h"
 #include "oci/registry/fake_registry.h"
 
@@ -169,6 +171,29 @@ TEST_CASE_FIXTURE(RegistryBase, "--pull=never takes what the store has and asks 
   CHECK(asked() == before);
   resolve(native, PullPolicy::always);
   CHECK(asked() > before);
+}
+
+TEST_CASE_FIXTURE(RegistryBase, "a layer of a cache that comes too slowly is given up, with all that its cache has") {
+  const std::string content(2000, 'x');
+  cache::Layer layer;
+  layer.blob = oci::registry::descriptor_of(content);
+  layer.id = layer.diff_id = registry.add_blob("team/app", content);
+  const std::string locator = cat("docker-image://", registry.server->authority(), "/team/app:cache");
+  layer.fetch_from = cat(cache::kCacheOrigin, locator);
+  store.add_lazy_layer(layer);
+  registry.alter = [](const http::FakeRequest& request, http::FakeResponse& response) {
+    if (request.path.find("/blobs/") != std::string::npos) response.drip_ms = 20;
+  };
+  settings.transfer_limits.rate = 0;
+  remote.set_race({std::chrono::milliseconds(500), [&](const std::string& of) { return of == locator ? 1 : 0; }});
+  try {
+    remote.fetch(layer);
+    FAIL("it was waited for");
+  } catch (const Error& error) {
+    CHECK(is_missing_content(error));
+    CHECK(error.message().find("so slow that running the steps takes less time") != std::string::npos);
+  }
+  CHECK(cache::is_missing_origin(store, layer.fetch_from));
 }
 
 TEST_CASE("where an oci-layout:// name ends and its selector begins") {

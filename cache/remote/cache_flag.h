@@ -32,8 +32,8 @@ struct CacheSpec {
   std::string type = "registry";  ///< the name of a BackendType
   /// The keys of the type, as they were given; their values were checked.
   std::map<std::string, std::string> attributes;
-  std::string insecure_registry;              ///< a host that need not have verified TLS; empty: none
-  std::chrono::milliseconds timeout{15'000};  ///< from: how long a build waits for it
+  std::string insecure_registry;            ///< a host that need not have verified TLS; empty: none
+  std::chrono::milliseconds timeout{5000};  ///< from: how long a build waits for it
 
   bool all_steps = false;                              ///< to: mode=max
   std::optional<oci::layer::Compression> compression;  ///< to; unset: as the image's
