@@ -16,7 +16,7 @@ using namespace cbuild::cache::testing;
 
 namespace {
 
-int sync_calls = 0;
+int sync_calls = 0, index_syncs = 0;  ///< of the file system; of files of the index
 std::function<void()> during_sync;
 bool sync_fails = false;
 
@@ -24,7 +24,7 @@ struct Syncs {
   Syncs() { reset(); }
   ~Syncs() { reset(); }
   static void reset() {
-    sync_calls = 0;
+    sync_calls = index_syncs = 0;
     sync_fails = false;
     during_sync = nullptr;
   }
@@ -40,6 +40,11 @@ extern "C" int syncfs(int fd) noexcept {
     return -1;
   }
   return static_cast<int>(::syscall(SYS_syncfs, fd));
+}
+
+extern "C" int fdatasync(int fd) {
+  ++index_syncs;
+  return static_cast<int>(::syscall(SYS_fdatasync, fd));
 }
 
 namespace {
@@ -92,6 +97,21 @@ TEST_CASE("one sync makes published rows durable, and none is done for nothing")
   CHECK(sync_calls == 1);
   store.make_durable();
   CHECK(sync_calls == 1);
+  restart(temp, {});
+  CHECK(is_known(temp, first));
+}
+
+TEST_CASE("a new store waits for no disk before its first sync, which makes the index durable too") {
+  Syncs syncs;
+  TempStore temp;
+  Store store(temp.options());
+  const Published first = publish(store, "first");
+  CHECK(index_syncs == 0);
+  store.make_durable();
+  CHECK(index_syncs > 0);
+  const int before = index_syncs;
+  publish(store, "second");
+  CHECK(index_syncs > before);  // the log begins again, and has to be told from the one before it
   restart(temp, {});
   CHECK(is_known(temp, first));
 }
