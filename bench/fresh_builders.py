@@ -114,10 +114,14 @@ def peak(process):
 
 
 class Cbuild(Builder):
+    """On a machine that is thrown away, and says so."""
     knows = frozenset({"store", "cache", "archive"})
 
     def __init__(self, setting, name="cbuild"):
         super().__init__(name, builders.first_line(setting.cbuild, "--version"), setting)
+
+    def environment(self):
+        return {"CBUILD_SYNC": "none", **super().environment()}
 
     def command(self, job):
         out = ["--push"] if job.build.push else ["-o", f"type=oci,dest={job.archive}"] if job.build.archive else []
