@@ -1,9 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
-// A layer in this form is three files. `archive` is what the blob unpacks to, filled up to whole pages. `image` shows
-// it. `mounted`, written last, binds them: the digest of the image, the archive's size and digest, and its stat data of
-// then. The image is digested whenever it is mounted; the archive, which is two hundred times larger, only if its stat
-// data are others than noted. So a file is never shown out of a changed archive, and a store that was copied is
-// verified once.
+// A layer in this form is three files. `archive` is the uncompressed blob. `image` shows it. `mounted`, written last,
+// binds them: the digest of the image, the archive's size and digest, and its stat data of then. The image is digested
+// whenever it is mounted; the archive, which is two hundred times larger, only if its stat data are others than noted.
+// So a file is never shown out of a changed archive, and a store that was copied is verified once.
 #include "cache/mounted_layer.h"
 
 #include <fcntl.h>
@@ -29,7 +28,7 @@ namespace cbuild::cache {
 namespace {
 
 constexpr char kArchive[] = "archive", kImage[] = "image", kSeal[] = "mounted";
-constexpr std::string_view kVersion = "1";
+constexpr std::string_view kVersion = "2";
 constexpr std::size_t kMaxSeal = 1u << 16;
 constexpr std::uint64_t kMaxImage = 1u << 30;
 /// Below this, making the few files costs no more than a mount in every build.
@@ -66,10 +65,6 @@ std::optional<Seal> read_seal(int dirfd) {
   return Seal{*image, *diff_id, static_cast<std::uint64_t>(*size), texts[4]};
 }
 
-std::uint64_t whole_pages(std::uint64_t size) {
-  return (size + oci::erofs::kArchiveAlignment - 1) / oci::erofs::kArchiveAlignment * oci::erofs::kArchiveAlignment;
-}
-
 Digest digest_of(int fd, std::uint64_t size) {
   Sha256 sha;
   std::string buffer(1u << 20, '\0');
@@ -89,7 +84,7 @@ bool holds(int dirfd, Seal seal, int archive) {
   std::string now = stat_text(archive);
   if (now == seal.archive_stat) return true;
   const auto size = static_cast<std::uint64_t>(sys::stat_fd(archive).st_size);
-  if (size != whole_pages(seal.archive_size) || digest_of(archive, seal.archive_size) != seal.diff_id) return false;
+  if (size != seal.archive_size || digest_of(archive, seal.archive_size) != seal.diff_id) return false;
   seal.archive_stat = std::move(now);
   try {
     write_seal(dirfd, seal);
@@ -113,8 +108,7 @@ bool should_mount(Store& store, const Layer& layer) {
   return (impl.mounts_every_layer() || layer.blob->size >= kSmallBlob) && impl.can_mount_layers();
 }
 
-void write_mounted(Store& store, const Layer& layer, int blob_fd, const oci::layer::PassOptions& pass_in,
-                   const Staging& staging) {
+void write_mounted(Store& store, int blob_fd, const oci::layer::PassOptions& pass_in, const Staging& staging) {
   const int tmp = store.impl().dir(Dir::tmp);
   const UniqueFd dir = sys::open_at(tmp, Store::Impl::name_of(staging), O_RDONLY | O_DIRECTORY);
   UniqueFd archive = new_file(dir.get(), kArchive), image = new_file(dir.get(), kImage);
@@ -123,8 +117,6 @@ void write_mounted(Store& store, const Layer& layer, int blob_fd, const oci::lay
     sys::write_all(archive.get(), {reinterpret_cast<const char*>(bytes.data()), bytes.size()});
   };
   const oci::layer::LayerTable table = oci::layer::read_table(blob_fd, {}, pass);
-  if (::ftruncate(archive.get(), static_cast<off_t>(whole_pages(table.archive_size))) != 0)
-    throw_errno(errno, cat("fill the archive of layer ", layer.id.str()));
   const std::string text = oci::erofs::make_image(table, [&](std::uint64_t offset, std::span<std::byte> bytes) {
     const ssize_t got = ::pread(archive.get(), bytes.data(), bytes.size(), static_cast<off_t>(offset));
     if (got < 0) throw_errno(errno, "read a layer's archive");
@@ -156,6 +148,17 @@ std::optional<UniqueFd> open_mounted(int snapshots, const std::string& name) {
     if (is_shortage(error.sys_errno())) throw;
     return std::nullopt;
   }
+}
+
+std::optional<KeptArchive> open_archive(Store& store, const Digest& layer) {
+  const auto dir = sys::try_open_at(store.impl().dir(Dir::snapshots), snapshot_name(layer), O_RDONLY | O_DIRECTORY);
+  const auto seal = dir ? read_seal(dir->get()) : std::nullopt;
+  auto file = seal ? sys::try_open_at(dir->get(), kArchive, O_RDONLY | O_NOFOLLOW) : std::nullopt;
+  if (!file) return std::nullopt;
+  KeptArchive out{std::move(*file), {}};
+  out.descriptor.digest = seal->diff_id;
+  out.descriptor.size = seal->archive_size;
+  return out;
 }
 
 }  // namespace cbuild::cache

@@ -18,11 +18,17 @@ bool should_mount(Store& store, const Layer& layer);
 
 /// Reads the blob and leaves the staging directory in this form. Throws as unpack(), and Error{unsupported} if the
 /// layer has to be unpacked; then the staging directory holds leftovers.
-void write_mounted(Store& store, const Layer& layer, int blob_fd, const oci::layer::PassOptions& pass,
-                   const Staging& staging);
+void write_mounted(Store& store, int blob_fd, const oci::layer::PassOptions& pass, const Staging& staging);
 
 /// Whether snapshots/<name> is of this form.
 bool is_mounted_form(int snapshots, const std::string& name);
+
+/// The archive of a layer that is kept so, as a blob that is not compressed. Not verified.
+struct KeptArchive {
+  UniqueFd file;
+  oci::Descriptor descriptor;  ///< digest and size
+};
+std::optional<KeptArchive> open_archive(Store& store, const Digest& layer);
 
 /// Mounts it; the descriptor, O_PATH, is its root. nullopt if it is damaged or cannot be mounted here. Throws where
 /// there is no room for one more file.

@@ -190,6 +190,31 @@ TEST_CASE("a process that may not mount unpacks what was mounted, and the other 
   CHECK(open_view(store, chain.id).read_file("f", 10) == "text");
 }
 
+TEST_CASE("where the blob has gone, the archive is unpacked, if it is whole") {
+  if (!possible()) return;
+  for (const bool whole : {true, false}) {
+    CAPTURE(whole);
+    TempStore temp;
+    Chain chain;
+    {
+      const Form form("mount");
+      Store store(temp.options());
+      chain = add_blob_layer(store, {}, archive({{"f", std::string(5000, 'f')}}));
+      bring(store, chain);
+      store.forget_blob(store.layer(chain.layer)->blob->digest);
+    }
+    if (!whole) flip(path_in(temp, chain.layer, "archive"));
+    const Form form("unpack");
+    Store store(temp.options());
+    if (!whole) {
+      CHECK(loses([&] { bring(store, chain); }));
+      continue;
+    }
+    bring(store, chain);
+    CHECK(open_view(store, chain.id).read_file("f", 10'000) == std::string(5000, 'f'));
+  }
+}
+
 TEST_CASE("small layers, and those that EROFS cannot show, are unpacked") {
   if (!possible()) return;
   TempStore temp;

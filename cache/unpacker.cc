@@ -59,7 +59,7 @@ bool mount_blob(const Job& job, const Layer& layer) {
   const UniqueFd blob = job.store.blobs().open(layer.blob->digest);
   Staging staging = job.store.stage("mount");
   try {
-    write_mounted(job.store, layer, blob.get(), pass_of(job, layer), staging);
+    write_mounted(job.store, blob.get(), pass_of(job, layer), staging);
   } catch (const Error& error) {
     if (error.code() != ErrorCode::unsupported) throw;
     return false;
@@ -68,22 +68,38 @@ bool mount_blob(const Job& job, const Layer& layer) {
   return true;
 }
 
+void unpack_from(const Job& job, const Layer& layer, int source, const oci::Descriptor& expected) {
+  Staging staging = job.store.stage("unpack");
+  oci::layer::UnpackOptions options;
+  options.user_xattr = job.store.impl().user_xattr;
+  options.cancel = job.cancel;
+  if (job.progress) options.progress = [&](std::uint64_t bytes) { job.progress(layer, bytes, expected.size); };
+  oci::layer::unpack(source, staging.tree_fd(), options, &expected, layer.diff_id.empty() ? nullptr : &layer.diff_id);
+  job.store.add_tree(layer, std::move(staging));
+}
+
+/// Unpacks the archive of a mounted layer, where mounting has become impossible and the blob has gone.
+bool unpack_archive(const Job& job, const Layer& layer) {
+  const auto kept = open_archive(job.store, layer.id);
+  if (!kept || kept->descriptor.digest != layer.diff_id) return false;
+  try {
+    unpack_from(job, layer, kept->file.get(), kept->descriptor);
+  } catch (const Error& error) {
+    if (error.code() != ErrorCode::corrupt || layer.fetch_from.empty()) throw;
+    return false;
+  }
+  return true;
+}
+
 void unpack_blob(const Job& job, const Layer& layer) {
   Store& store = job.store;
   if (!store.blobs().size(layer.blob->digest)) {
+    if (unpack_archive(job, layer)) return;
     if (!job.fetch) throw Error(ErrorCode::not_found, cat("blob ", layer.blob->digest.str(), " is not in the store"));
     job.fetch(layer);
   }
   if (mount_blob(job, layer)) return;
-  const UniqueFd blob = store.blobs().open(layer.blob->digest);
-  Staging staging = store.stage("unpack");
-  oci::layer::UnpackOptions options;
-  options.user_xattr = store.impl().user_xattr;
-  options.cancel = job.cancel;
-  if (job.progress) options.progress = [&](std::uint64_t bytes) { job.progress(layer, bytes, layer.blob->size); };
-  oci::layer::unpack(blob.get(), staging.tree_fd(), options, &*layer.blob,
-                     layer.diff_id.empty() ? nullptr : &layer.diff_id);
-  store.add_tree(layer, std::move(staging));
+  unpack_from(job, layer, store.blobs().open(layer.blob->digest).get(), *layer.blob);
 }
 
 // A blob that turns out to be damaged is a miss: it is dropped and brought once more.
@@ -120,7 +136,7 @@ void unpack_layer(const Job& job, const Digest& id) {
   if (!lock) throw Error(ErrorCode::cancelled, "cancelled");
   const auto layer = job.store.layer(id);
   if (layer && layer->has_tree && job.store.impl().tree_stands(id)) return;
-  if (!layer || !layer->blob || (!layer->has_blob && layer->fetch_from.empty())) {
+  if (!layer || !layer->blob || (!layer->has_blob && layer->fetch_from.empty() && !open_archive(job.store, id))) {
     job.store.impl().forget_layer(id);
     job.store.impl().report_missing(cat("layer ", id.str(), " has neither tree nor blob"));
   }

@@ -21,7 +21,7 @@ using layer::LayerTable;
 using layer::TableExtent;
 using layer::TableNode;
 
-constexpr std::uint64_t kMaxImage = 256u << 20;
+constexpr std::uint64_t kMaxImage = 256u << 20, kImageAlignment = 4096;
 constexpr std::uint64_t kFirstInode = align_up(kSuperAt + kSuperSize + kSlotSize, kBlock);
 
 struct Dirent {
@@ -167,7 +167,7 @@ void ImageWriter::place_blocks(std::uint32_t index) {
 }
 
 void ImageWriter::write_super() {
-  const std::uint64_t archive = align_up(table_.archive_size, kArchiveAlignment) / kBlock;
+  const std::uint64_t archive = align_up(table_.archive_size, kBlock) / kBlock;
   const std::uint64_t blocks = image_.size() / kBlock;
   if (archive >= kNoBlock) throw Error(ErrorCode::unsupported, "the layer is too large for EROFS");
   ImagePart(image_, kSuperAt)
@@ -264,7 +264,7 @@ std::string ImageWriter::write() {
   find_parents();
   for (std::uint32_t i = 0; i < count; ++i) place_inode(i);
   for (std::uint32_t i = 0; i < count; ++i) place_blocks(i);
-  image_.resize(align_up(end_, kArchiveAlignment));
+  image_.resize(align_up(end_, kImageAlignment));
   write_super();
   for (std::uint32_t i = 0; i < count; ++i) write_node(i);
   return std::move(image_);

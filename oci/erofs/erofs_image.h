@@ -14,9 +14,6 @@ namespace cbuild::oci::erofs {
 /// Fills `bytes` from an offset of the uncompressed archive.
 using ReadArchive = std::function<void(std::uint64_t offset, std::span<std::byte> bytes)>;
 
-/// The archive's file has to be filled with zeros up to a multiple of this.
-inline constexpr std::uint64_t kArchiveAlignment = 4096;
-
 /// An EROFS image that shows the tree of a layer as unpack() would make it for an overlay, with trusted.overlay.opaque
 /// and devices 0:0 for whiteouts. The content of files is not in it, but on its device 1, the archive; only pieces that
 /// do not lie there in whole blocks are copied, read by `read`. A function of the table and those pieces alone. Throws

@@ -19,6 +19,7 @@ namespace {
 
 constexpr unsigned kAttributes = MOUNT_ATTR_RDONLY | MOUNT_ATTR_NODEV | MOUNT_ATTR_NOSUID;
 constexpr char kProbeName[] = "probe";
+constexpr std::size_t kProbeSize = 512;
 
 /// A file system under construction.
 class NewMount {
@@ -53,7 +54,7 @@ UniqueFd nameless_file(int dirfd, std::string_view content) {
 /// A layer of one file, which is its archive's first block.
 layer::LayerTable probe_table() {
   layer::LayerTable table;
-  table.archive_size = kArchiveAlignment;
+  table.archive_size = kProbeSize;
   table.nodes.resize(2);
   table.nodes[0].type = layer::EntryType::directory;
   table.nodes[0].mode = 0755;
@@ -76,7 +77,7 @@ UniqueFd mount_image(int image_fd, int archive_fd) {
 
 bool can_mount_in(int dirfd) noexcept {
   try {
-    std::string archive(kArchiveAlignment, '\0');
+    std::string archive(kProbeSize, '\0');
     archive.replace(0, sizeof kProbeName, kProbeName, sizeof kProbeName);
     const UniqueFd image = nameless_file(dirfd, make_image(probe_table(), nullptr));
     const UniqueFd layer = mount_image(image.get(), nameless_file(dirfd, archive).get());
@@ -85,8 +86,7 @@ bool can_mount_in(int dirfd) noexcept {
     overlay.set_fd("lowerdir+", layer.get());
     overlay.set_fd("lowerdir+", dirfd);
     const UniqueFd root = overlay.create();
-    return sys::read_file_at(root.get(), kProbeName, kArchiveAlignment) ==
-           std::string_view(kProbeName, sizeof kProbeName);
+    return sys::read_file_at(root.get(), kProbeName, kProbeSize) == std::string_view(kProbeName, sizeof kProbeName);
   } catch (...) {
     return false;
   }
