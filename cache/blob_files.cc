@@ -48,6 +48,8 @@ class Writer final : public oci::BlobWriter {
     if (!name_.empty()) ::unlinkat(store_.dir(Dir::tmp), name_.c_str(), 0);
   }
 
+  UniqueFd open_again() const { return sys::open_at(store_.dir(Dir::tmp), name_, O_RDONLY); }
+
   void write(std::span<const std::byte> data) override {
     hash_.update(data);
     sys::write_all(file_.get(), {reinterpret_cast<const char*>(data.data()), data.size()});
@@ -107,6 +109,12 @@ UniqueFd BlobFiles::open(const Digest& digest) {
 }
 
 std::unique_ptr<oci::BlobWriter> BlobFiles::create() { return std::make_unique<Writer>(store_); }
+
+ReadableBlob BlobFiles::create_readable() {
+  auto writer = std::make_unique<Writer>(store_);
+  UniqueFd file = writer->open_again();
+  return {std::move(writer), std::move(file)};
+}
 
 // The index may have been lost, or its last rows with the power; the file says itself what it is.
 bool BlobFiles::adopt(const Digest& digest) {

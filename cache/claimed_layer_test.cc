@@ -28,9 +28,9 @@ struct Honest {
     layer.blob = made.blob;
     layer.fetch_from = "docker-image://registry.test/honest:1";
   }
-  BlobFetcher fetcher(Store& to) {
-    return [this, &to](const Layer& wanted) {
-      oci::put_blob(to.blobs(), oci::read_blob(far.blobs(), wanted.blob->digest), wanted.blob->media_type);
+  BlobFetcher fetcher(Store&) {
+    return [this](const Layer& wanted, oci::BlobStore& into) {
+      oci::put_blob(into, oci::read_blob(far.blobs(), wanted.blob->digest), wanted.blob->media_type);
     };
   }
 };

@@ -108,7 +108,8 @@ bool should_mount(Store& store, const Layer& layer) {
   return (impl.mounts_every_layer() || layer.blob->size >= kSmallBlob) && impl.can_mount_layers();
 }
 
-void write_mounted(Store& store, int blob_fd, const oci::layer::PassOptions& pass_in, const Staging& staging) {
+void write_mounted(Store& store, oci::layer::ByteSource blob, const oci::layer::PassOptions& pass_in,
+                   const Staging& staging) {
   const int tmp = store.impl().dir(Dir::tmp);
   const UniqueFd dir = sys::open_at(tmp, Store::Impl::name_of(staging), O_RDONLY | O_DIRECTORY);
   UniqueFd archive = new_file(dir.get(), kArchive), image = new_file(dir.get(), kImage);
@@ -116,7 +117,7 @@ void write_mounted(Store& store, int blob_fd, const oci::layer::PassOptions& pas
   pass.uncompressed = [&](std::span<const std::byte> bytes) {
     sys::write_all(archive.get(), {reinterpret_cast<const char*>(bytes.data()), bytes.size()});
   };
-  const oci::layer::LayerTable table = oci::layer::read_table(blob_fd, {}, pass);
+  const oci::layer::LayerTable table = oci::layer::read_table(std::move(blob), {}, pass);
   const std::string text = oci::erofs::make_image(table, [&](std::uint64_t offset, std::span<std::byte> bytes) {
     const ssize_t got = ::pread(archive.get(), bytes.data(), bytes.size(), static_cast<off_t>(offset));
     if (got < 0) throw_errno(errno, "read a layer's archive");

@@ -18,7 +18,8 @@ bool should_mount(Store& store, const Layer& layer);
 
 /// Reads the blob and leaves the staging directory in this form. Throws as unpack(), and Error{unsupported} if the
 /// layer has to be unpacked; then the staging directory holds leftovers.
-void write_mounted(Store& store, int blob_fd, const oci::layer::PassOptions& pass, const Staging& staging);
+void write_mounted(Store& store, oci::layer::ByteSource blob, const oci::layer::PassOptions& pass,
+                   const Staging& staging);
 
 /// Whether snapshots/<name> is of this form.
 bool is_mounted_form(int snapshots, const std::string& name);

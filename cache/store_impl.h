@@ -24,12 +24,19 @@ inline constexpr std::size_t kDirs = 7;
 
 /// The store's blobs: blobs/sha256/<hex>. A blob exists when the index has a row for it; a file without a row
 /// is taken in after its digest was verified.
+/// A blob that is being written, and a descriptor to read it by from the beginning on.
+struct ReadableBlob {
+  std::unique_ptr<oci::BlobWriter> writer;
+  UniqueFd file;
+};
+
 class BlobFiles final : public oci::BlobStore {
  public:
   explicit BlobFiles(Store::Impl& store) : store_(store) {}
   std::optional<std::uint64_t> size(const Digest& digest) override;
   UniqueFd open(const Digest& digest) override;
   std::unique_ptr<oci::BlobWriter> create() override;
+  ReadableBlob create_readable();
 
  private:
   bool adopt(const Digest& digest);

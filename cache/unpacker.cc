@@ -13,7 +13,9 @@
 #include <cerrno>
 #include <exception>
 #include <mutex>
+#include <optional>
 #include <unordered_set>
+#include <utility>
 
 #include "base/error.h"
 #include "base/missing_content.h"
@@ -23,6 +25,7 @@
 #include "cache/cached_layers.h"
 #include "cache/content/layer_dir.h"
 #include "cache/flatten.h"
+#include "cache/growing_blob.h"
 #include "cache/mounted_layer.h"
 #include "cache/store_impl.h"
 #include "oci/layer/layer_pass.h"
@@ -44,38 +47,85 @@ struct Job {
   const Progress& progress;
 };
 
-oci::layer::PassOptions pass_of(const Job& job, const Layer& layer) {
-  oci::layer::PassOptions pass;
-  pass.cancel = job.cancel;
-  if (job.progress) pass.progress = [&](std::uint64_t bytes) { job.progress(layer, bytes, layer.blob->size); };
-  pass.expected = &*layer.blob;
-  if (!layer.diff_id.empty()) pass.expected_diff_id = &layer.diff_id;
-  return pass;
+enum class Form { mounted, unpacked };
+
+Form form_of(const Job& job, const Layer& layer) {
+  return should_mount(job.store, layer) ? Form::mounted : Form::unpacked;
 }
 
-/// False if the layer has to be unpacked.
-bool mount_blob(const Job& job, const Layer& layer) {
-  if (!should_mount(job.store, layer)) return false;
-  const UniqueFd blob = job.store.blobs().open(layer.blob->digest);
-  Staging staging = job.store.stage("mount");
-  try {
-    write_mounted(job.store, blob.get(), pass_of(job, layer), staging);
-  } catch (const Error& error) {
-    if (error.code() != ErrorCode::unsupported) throw;
-    return false;
+/// Verifies diff id and size, and the digest if `expected` has one. Throws Error{unsupported} if the layer can only be
+/// unpacked.
+Staging make_tree(const Job& job, const Layer& layer, Form form, oci::layer::ByteSource source,
+                  const oci::Descriptor& expected) {
+  const Digest* diff_id = layer.diff_id.empty() ? nullptr : &layer.diff_id;
+  const auto progress = [&](std::uint64_t bytes) {
+    if (job.progress) job.progress(layer, bytes, expected.size);
+  };
+  Staging staging = job.store.stage(form == Form::mounted ? "mount" : "unpack");
+  if (form == Form::mounted) {
+    oci::layer::PassOptions pass;
+    pass.cancel = job.cancel;
+    pass.progress = progress;
+    pass.expected = &expected;
+    pass.expected_diff_id = diff_id;
+    write_mounted(job.store, std::move(source), pass, staging);
+  } else {
+    oci::layer::UnpackOptions options;
+    options.user_xattr = job.store.impl().user_xattr;
+    options.cancel = job.cancel;
+    options.progress = progress;
+    oci::layer::unpack(std::move(source), staging.tree_fd(), options, &expected, diff_id);
   }
-  job.store.add_tree(layer, std::move(staging));
-  return true;
+  return staging;
 }
 
-void unpack_from(const Job& job, const Layer& layer, int source, const oci::Descriptor& expected) {
-  Staging staging = job.store.stage("unpack");
-  oci::layer::UnpackOptions options;
-  options.user_xattr = job.store.impl().user_xattr;
-  options.cancel = job.cancel;
-  if (job.progress) options.progress = [&](std::uint64_t bytes) { job.progress(layer, bytes, expected.size); };
-  oci::layer::unpack(source, staging.tree_fd(), options, &expected, layer.diff_id.empty() ? nullptr : &layer.diff_id);
-  job.store.add_tree(layer, std::move(staging));
+void make_stored(const Job& job, const Layer& layer, Form form) {
+  const UniqueFd blob = job.store.blobs().open(layer.blob->digest);
+  try {
+    job.store.add_tree(layer, make_tree(job, layer, form, blob.get(), *layer.blob));
+  } catch (const Error& error) {
+    if (form == Form::unpacked || error.code() != ErrorCode::unsupported) throw;
+    make_stored(job, layer, Form::unpacked);
+  }
+}
+
+/// Makes a tree of a blob while it is fetched. It counts when the blob is there, verified, and came in one piece; a
+/// transfer that began again is read from the store. Where both fail, it is the fetch that failed.
+void fetch_and_make(const Job& job, const Layer& layer) {
+  const Form form = form_of(job, layer);
+  GrowingBlob growing(job.store, job.cancel);
+  std::exception_ptr fetch_failure;
+  std::optional<Error> failure;
+  std::optional<Staging> staging;
+  {
+    const auto fetching = try_start_thread([&] {
+      try {
+        job.fetch(layer, growing);
+      } catch (...) {
+        fetch_failure = std::current_exception();
+      }
+      growing.end();
+    });
+    if (!fetching) {
+      job.fetch(layer, job.store.blobs());
+      return make_stored(job, layer, form);
+    }
+    // Whoever writes the blob digests it; a wrong byte between the two shows in the diff id.
+    oci::Descriptor expected = *layer.blob;
+    if (!layer.diff_id.empty()) expected.digest = {};
+    try {
+      const oci::layer::ByteSource::Read read = [&](std::span<std::byte> room) { return growing.read(room); };
+      staging = make_tree(job, layer, form, read, expected);
+    } catch (const Error& error) {
+      failure = error;
+    }
+  }
+  if (fetch_failure) std::rethrow_exception(fetch_failure);
+  if (!growing.was_whole()) return make_stored(job, layer, form);
+  if (failure && form == Form::mounted && failure->code() == ErrorCode::unsupported)
+    return make_stored(job, layer, Form::unpacked);
+  if (failure) throw Error(*failure);
+  job.store.add_tree(layer, std::move(*staging));
 }
 
 /// Unpacks the archive of a mounted layer, where mounting has become impossible and the blob has gone.
@@ -83,7 +133,7 @@ bool unpack_archive(const Job& job, const Layer& layer) {
   const auto kept = open_archive(job.store, layer.id);
   if (!kept || kept->descriptor.digest != layer.diff_id) return false;
   try {
-    unpack_from(job, layer, kept->file.get(), kept->descriptor);
+    job.store.add_tree(layer, make_tree(job, layer, Form::unpacked, kept->file.get(), kept->descriptor));
   } catch (const Error& error) {
     if (error.code() != ErrorCode::corrupt || layer.fetch_from.empty()) throw;
     return false;
@@ -92,14 +142,10 @@ bool unpack_archive(const Job& job, const Layer& layer) {
 }
 
 void unpack_blob(const Job& job, const Layer& layer) {
-  Store& store = job.store;
-  if (!store.blobs().size(layer.blob->digest)) {
-    if (unpack_archive(job, layer)) return;
-    if (!job.fetch) throw Error(ErrorCode::not_found, cat("blob ", layer.blob->digest.str(), " is not in the store"));
-    job.fetch(layer);
-  }
-  if (mount_blob(job, layer)) return;
-  unpack_from(job, layer, store.blobs().open(layer.blob->digest).get(), *layer.blob);
+  if (job.store.blobs().size(layer.blob->digest)) return make_stored(job, layer, form_of(job, layer));
+  if (unpack_archive(job, layer)) return;
+  if (!job.fetch) throw Error(ErrorCode::not_found, cat("blob ", layer.blob->digest.str(), " is not in the store"));
+  fetch_and_make(job, layer);
 }
 
 // A blob that turns out to be damaged is a miss: it is dropped and brought once more.

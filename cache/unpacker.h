@@ -11,9 +11,9 @@
 
 namespace cbuild::cache {
 
-/// Brings the blob of a lazy layer into the store's blobs (from a registry, a layout). Seam, given by the
-/// wiring.
-using BlobFetcher = std::function<void(const Layer& layer)>;
+/// Fetches the blob of a lazy layer (from a registry, a layout) into the store's blobs, through `into`, which are those
+/// or pass it on to them: a reader may follow. Seam, given by the wiring.
+using BlobFetcher = std::function<void(const Layer& layer, oci::BlobStore& into)>;
 
 /// Makes sure that every layer of `chain` has its tree: fetches blobs and unpacks missing trees, several at once, each
 /// under a lock so that other processes wait instead of repeating it. `progress(layer, bytes, total)`.

@@ -160,20 +160,20 @@ oci::registry::Options Remote::client_options(const CancelSource& cancel, unsign
   return options;
 }
 
-void Remote::fetch_from_layout(const std::string& locator, const oci::Descriptor& blob) {
+void Remote::fetch_from_layout(const std::string& locator, const oci::Descriptor& blob, oci::BlobStore& into) {
   oci::ImageLayout layout = oci::ImageLayout::open(parse_layout_locator(locator).path);
-  oci::copy_file(layout.open_blob(blob).get(), store_.blobs(), blob);
+  oci::copy_file(layout.open_blob(blob).get(), into, blob);
 }
 
-void Remote::fetch_from(const cache::Layer& layer, TaskId task) {
+void Remote::fetch_from(const cache::Layer& layer, oci::BlobStore& into, TaskId task) {
   const bool from_cache = cache::is_from_cache(layer);
   const std::string locator = locator_of(layer);
   oci::Descriptor blob = *layer.blob;
   if (const auto name = cache::read_source_metadata(store_, sha512_key(blob.digest.str()))) blob.sha512 = *name;
-  if (locator.starts_with(kOciLayoutScheme)) return fetch_from_layout(locator, blob);
+  if (locator.starts_with(kOciLayoutScheme)) return fetch_from_layout(locator, blob, into);
   const oci::Reference reference = oci::parse_reference(locator.substr(kImageScheme.size()));
   const std::int64_t began_ns = sys::monotonic_ns();
-  client_for(layer).fetch_blob(reference, blob, store_.blobs(), [&](std::uint64_t bytes, std::uint64_t total) {
+  client_for(layer).fetch_blob(reference, blob, into, [&](std::uint64_t bytes, std::uint64_t total) {
     if (from_cache && is_lost(race_, locator, sys::monotonic_ns() - began_ns, bytes, total))
       throw Error(ErrorCode::network, cat("its registry is so slow that running the steps takes less time (",
                                           format_size(bytes), " of ", format_size(total), " came)"));
@@ -187,7 +187,7 @@ void Remote::lose(const cache::Layer& layer, const Error& error) {
   throw missing_content(cat("a layer of the remote cache is not available: ", error.what()));
 }
 
-void Remote::fetch(const cache::Layer& layer) {
+void Remote::fetch(const cache::Layer& layer, oci::BlobStore& into) {
   if (!layer.blob || layer.fetch_from.empty()) {
     if (layer.blob) store_.forget_blob(layer.blob->digest);
     throw missing_content(cat("store: the blob of layer ", layer.id.str(), " is gone"));
@@ -199,7 +199,7 @@ void Remote::fetch(const cache::Layer& layer) {
   progress_.on_event(TaskAdded{task, cat("pull ", layer.blob->digest.str()), {}});
   progress_.on_event(TaskStarted{task, sys::monotonic_ns(), {}});
   try {
-    fetch_from(layer, task);
+    fetch_from(layer, into, task);
   } catch (const Error& error) {
     progress_.on_event(TaskFinished{task, sys::monotonic_ns(), TaskState::failed, error.what()});
     const bool ours = error.code() == ErrorCode::cancelled || error.code() == ErrorCode::no_space;

@@ -43,15 +43,15 @@ class Remote {
   std::unique_ptr<oci::registry::Client> new_cache_client(const CancelSource& cancel, const CacheRace& race);
   /// Brings the blob of a layer into the store, from where its locator says; shown as a task of its own. A layer that
   /// only a remote cache had and that is missing there is forgotten: missing_content(). Else throws PullError.
-  void fetch(const cache::Layer& layer);
+  void fetch(const cache::Layer& layer, oci::BlobStore& into);
   cache::BlobFetcher fetcher() {
-    return [this](const cache::Layer& layer) { fetch(layer); };
+    return [this](const cache::Layer& layer, oci::BlobStore& into) { fetch(layer, into); };
   }
 
  private:
   oci::registry::Options client_options(const CancelSource& cancel, unsigned max_attempts);
-  void fetch_from_layout(const std::string& locator, const oci::Descriptor& blob);
-  void fetch_from(const cache::Layer& layer, TaskId task);
+  void fetch_from_layout(const std::string& locator, const oci::Descriptor& blob, oci::BlobStore& into);
+  void fetch_from(const cache::Layer& layer, oci::BlobStore& into, TaskId task);
   oci::registry::Client& client_for(const cache::Layer& layer);
   [[noreturn]] void lose(const cache::Layer& layer, const Error& error);
 

@@ -178,7 +178,7 @@ class Uploader {
       backend_.put_blob(blob, mount);
     } else if (!backend_.offer_blob(blob, mount)) {
       if (layer == layers_.end()) throw missing_content(cat("blob ", blob.digest.str(), " of the cache is gone"));
-      context_.fetch_blob(layer->second);
+      context_.fetch_blob(layer->second, context_.store.blobs());
       backend_.put_blob(blob, mount);
     }
     const std::lock_guard lock(mutex_);

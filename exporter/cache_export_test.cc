@@ -80,7 +80,8 @@ struct Built {
   cache::Store store{temp.options()};
   MemoryBackend backend{store};
   Packer packer{store, {}};
-  ExportContext context{store, nullptr, [](const cache::Layer&) { FAIL("fetched"); }, nullptr, 0, nullptr};
+  ExportContext context{store,   nullptr, [](const cache::Layer&, oci::BlobStore&) { FAIL("fetched"); },
+                        nullptr, 0,       nullptr};
   CacheContent content;
   cache::CacheSpec spec;
 
@@ -308,7 +309,7 @@ TEST_CASE("a layer of another cache is offered first, and fetched if that does n
   }
   SUBCASE("fetched") {
     unsigned fetched = 0;
-    build.context.fetch_blob = [&](const cache::Layer&) {
+    build.context.fetch_blob = [&](const cache::Layer&, oci::BlobStore&) {
       ++fetched;
       oci::put_blob(build.store.blobs(), "far", std::string(oci::media_type::kLayerGzip));
     };

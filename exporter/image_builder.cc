@@ -83,7 +83,7 @@ void name_by_content(cache::Layer& layer, oci::BlobStore& blobs) {
 void force_compression(cache::Store& store, cache::Layer& layer, const ImageOptions& options,
                        const cache::BlobFetcher& fetch) {
   if (oci::oci_layer_type(layer.blob->media_type) == oci::layer::media_type(options.compression)) return;
-  if (!store.blobs().size(layer.blob->digest) && fetch) fetch(layer);
+  if (!store.blobs().size(layer.blob->digest) && fetch) fetch(layer, store.blobs());
   oci::layer::PackOptions pack;
   pack.compression = options.compression;
   pack.level = options.compression_level;

@@ -146,7 +146,7 @@ TEST_CASE("force-compression puts layers of the base into it, too") {
     const std::string content = oci::read_blob(shop.store.blobs(), blob);
     shop.store.forget_blob(blob);
     unsigned fetched = 0;
-    const auto fetch = [&](const cache::Layer& layer) {
+    const auto fetch = [&](const cache::Layer& layer, oci::BlobStore&) {
       CHECK(layer.fetch_from == "docker-image://base.test/base:1");
       oci::put_blob(shop.store.blobs(), content, gzip);
       ++fetched;

@@ -11,7 +11,7 @@ namespace cbuild::exporter {
 void need_blobs(const OutputJob& job) {
   for (std::size_t i = 0; i < job.image.layers.size(); ++i)
     if (!job.context.store.blobs().size(job.image.content.layers[i].digest))
-      job.context.fetch_blob(job.image.layers[i]);
+      job.context.fetch_blob(job.image.layers[i], job.context.store.blobs());
 }
 
 void need_trees(const OutputJob& job) {

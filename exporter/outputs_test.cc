@@ -15,7 +15,8 @@ using Texts = std::vector<std::string>;
 /// Carries out outputs in a directory of their own.
 struct Bench : Workshop {
   TempDir dir = TempDir::in_tmp("outputs-test-");
-  ExportContext context{store, nullptr, [](const cache::Layer&) { FAIL("fetched"); }, nullptr, 0, nullptr};
+  ExportContext context{store,   nullptr, [](const cache::Layer&, oci::BlobStore&) { FAIL("fetched"); },
+                        nullptr, 0,       nullptr};
   ImageResult built = result(layer(layer({}, "sub/one", "1", kSecond), "two", "2", kSecond));
   BuiltImage image = build_image(store, packer, built, {});
 

@@ -60,7 +60,7 @@ class Pusher {
     if (!here) {
       // A lazy base layer: only if the registry neither has it nor can mount it, it must be fetched first.
       if (sources.empty() && context_.registry->offer_blob(target_, descriptor, std::nullopt)) return true;
-      context_.fetch_blob(layer);
+      context_.fetch_blob(layer, context_.store.blobs());
     }
     push_blob(descriptor, here && !sources.empty() ? std::optional(sources.back()) : std::nullopt);
     return false;

@@ -16,7 +16,8 @@ using namespace testing;
 struct PushBench : Workshop {
   oci::registry::FakeRegistry registry;
   oci::registry::ClientFixture fixture;
-  ExportContext context{store, &fixture.client(), [](const cache::Layer&) { FAIL("fetched"); }, nullptr, 0, nullptr};
+  ExportContext context{
+      store, &fixture.client(), [](const cache::Layer&, oci::BlobStore&) { FAIL("fetched"); }, nullptr, 0, nullptr};
 
   std::string name(const std::string& rest) const { return registry.reference(rest).str(); }
   std::string tagged(const std::string& key) const {

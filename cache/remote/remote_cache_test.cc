@@ -58,10 +58,10 @@ struct Far {
     return {"registry far", [this] { return RemoteDocument{index, kLocator}; }};
   }
   /// A fetcher over the far store.
-  BlobFetcher fetcher(Store& to) {
-    return [this, &to](const Layer& layer) {
+  BlobFetcher fetcher(Store&) {
+    return [this](const Layer& layer, oci::BlobStore& into) {
       const std::string bytes = oci::read_blob(store.blobs(), layer.blob->digest);
-      oci::put_blob(to.blobs(), bytes, layer.blob->media_type);
+      oci::put_blob(into, bytes, layer.blob->media_type);
     };
   }
 };

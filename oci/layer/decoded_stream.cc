@@ -38,6 +38,8 @@ struct DecodedStream::Impl {
   Impl(SourceReader& source_in, std::uint64_t max_bytes_in)
       : source(source_in), max_bytes(max_bytes_in), decoder(source_in) {}
 
+  /// Whether the digest of what is decoded is that of the source.
+  bool source_has_it() const { return decoder.is_plain() && source.is_digested(); }
   Chunk& chunk(std::uint64_t index) { return chunks[index % kChunks]; }
   bool decode_one(Lock& lock);
   void work_ahead();
@@ -103,7 +105,7 @@ bool DecodedStream::Impl::digest_one(Lock& lock) {
   digesting = true;
   const std::span<const std::byte> content = chunk(digested).content();
   lock.unlock();
-  if (!decoder.is_plain()) sha.update(content);  // else the source's digest is the same
+  if (!source_has_it()) sha.update(content);
   lock.lock();
   digesting = false;
   ++digested;
@@ -185,7 +187,7 @@ DecodedStream::Digests DecodedStream::finish() {
   lock.unlock();
   impl_->source.drain();
   const Digest source = impl_->source.digest();
-  return {source, impl_->decoder.is_plain() ? source : impl_->sha.finish()};
+  return {source, impl_->source_has_it() ? source : impl_->sha.finish()};
 }
 
 }  // namespace cbuild::oci::layer

@@ -28,7 +28,7 @@ class DecodedStream {
   /// The stream holds a few chunks only and waits for those that are kept.
   std::shared_ptr<const void> keep(std::span<const std::byte> bytes);
   struct Digests {
-    Digest source;   ///< of all bytes of the source
+    Digest source;   ///< of all bytes of the source, where it is digested
     Digest decoded;  ///< of all uncompressed bytes
   };
   /// Reads the rest of the stream and of the source. Once.

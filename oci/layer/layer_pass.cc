@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "oci/layer/layer_pass.h"
 
+#include <utility>
+
 #include "base/error.h"
 #include "base/text.h"
 #include "oci/layer/decoded_stream.h"
@@ -19,7 +21,7 @@ void verify(const SourceReader& source, const UnpackResult& result, const PassOp
     if (source.total() != expected->size) {
       throw Error(ErrorCode::corrupt, cat("the blob has ", source.total(), " bytes, expected ", expected->size));
     }
-    check_digest(result.blob_digest, expected->digest, "the digest of the blob");
+    if (!expected->digest.empty()) check_digest(result.blob_digest, expected->digest, "the digest of the blob");
   }
   if (options.expected_diff_id)
     check_digest(result.diff_id, *options.expected_diff_id, "the digest of the uncompressed layer");
@@ -41,18 +43,20 @@ std::uint64_t take_all(TarReader& reader, const TakeMember& take) {
 
 }  // namespace
 
-UnpackResult read_members(int source_fd, const PassOptions& options, const TakeMember& take) {
-  SourceReader source(source_fd, options.expected ? options.expected->size : SourceReader::kUnlimited);
+UnpackResult read_members(ByteSource from, const PassOptions& options, const TakeMember& take) {
+  const Descriptor* expected = options.expected;
+  SourceReader source(std::move(from), expected ? expected->size : SourceReader::kUnlimited,
+                      expected == nullptr || !expected->digest.empty());
   DecodedStream stream(source, options.max_bytes);
   UnpackResult result;
   const auto next = [&] {
     if (options.cancel) options.cancel->check();
     if (options.progress) options.progress(source.total());
     if (options.before_chunk) options.before_chunk();
-    const std::span<const std::byte> bytes = stream.next();
-    result.archive_size += bytes.size();
-    if (options.uncompressed && !bytes.empty()) options.uncompressed(bytes);
-    return bytes;
+    const std::span<const std::byte> chunk = stream.next();
+    result.archive_size += chunk.size();
+    if (options.uncompressed && !chunk.empty()) options.uncompressed(chunk);
+    return chunk;
   };
   TarReader reader(next, [&stream](std::span<const std::byte> bytes) { return stream.keep(bytes); });
   result.entries = take_all(reader, take);

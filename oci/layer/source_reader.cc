@@ -5,6 +5,7 @@
 
 #include <algorithm>
 #include <cstring>
+#include <utility>
 
 #include "base/error.h"
 #include "base/sys.h"
@@ -17,16 +18,21 @@ constexpr std::size_t kBufferSize = 256u << 10;
 
 }  // namespace
 
-SourceReader::SourceReader(int fd, std::uint64_t limit)
-    : fd_(fd), limit_(limit), buffer_(std::make_unique_for_overwrite<std::byte[]>(kBufferSize)) {
+ByteSource::ByteSource(int fd) : read_([fd](std::span<std::byte> room) { return sys::read_some(fd, room); }) {
   posix_fadvise(fd, 0, 0, POSIX_FADV_SEQUENTIAL);  // fails on pipes, where it would mean nothing
 }
 
+SourceReader::SourceReader(ByteSource source, std::uint64_t limit, bool digested)
+    : source_(std::move(source)),
+      limit_(limit),
+      digested_(digested),
+      buffer_(std::make_unique_for_overwrite<std::byte[]>(kBufferSize)) {}
+
 std::size_t SourceReader::fill(std::span<std::byte> room) {
-  const std::size_t got = sys::read_some(fd_, room);
+  const std::size_t got = source_.read(room);
   if (got > limit_ - total()) throw Error(ErrorCode::corrupt, cat("the blob is longer than its ", limit_, " bytes"));
   total_.fetch_add(got, std::memory_order_relaxed);
-  sha_.update(room.first(got));
+  if (digested_) sha_.update(room.first(got));
   return got;
 }
 

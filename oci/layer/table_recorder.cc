@@ -300,10 +300,11 @@ void record_member(TableRecorder& recorder, const TarMember& member, TarReader& 
   while (reader.data(bytes, offset)) recorder.data(bytes, offset, reader.position());
 }
 
-LayerTable read_table(int source_fd, const TableOptions& options, const PassOptions& pass) {
+LayerTable read_table(ByteSource source, const TableOptions& options, const PassOptions& pass) {
   TableRecorder recorder(options);
-  const UnpackResult result = read_members(
-      source_fd, pass, [&](const TarMember& member, TarReader& reader) { record_member(recorder, member, reader); });
+  const UnpackResult result = read_members(std::move(source), pass, [&](const TarMember& member, TarReader& reader) {
+    record_member(recorder, member, reader);
+  });
   LayerTable table = recorder.finish();
   table.diff_id = result.diff_id;
   table.archive_size = result.archive_size;

@@ -39,7 +39,7 @@ class TableRecorder {
 };
 
 /// Reads a layer's blob as unpack() does and makes its table.
-LayerTable read_table(int source_fd, const TableOptions& options, const PassOptions& pass);
+LayerTable read_table(ByteSource source, const TableOptions& options, const PassOptions& pass);
 
 /// As read_members() for a recorder that works next to another consumer: adds the member and, for files, all its
 /// content.

@@ -6,6 +6,7 @@
 
 #include <array>
 #include <cerrno>
+#include <utility>
 
 #include "base/error.h"
 #include "base/sys.h"
@@ -23,14 +24,14 @@ constexpr std::size_t kProbeSize = 16u << 10;
 
 }  // namespace
 
-UnpackResult unpack(int source_fd, int target_dirfd, const UnpackOptions& options, const Descriptor* expected,
+UnpackResult unpack(ByteSource source, int target_dirfd, const UnpackOptions& options, const Descriptor* expected,
                     const Digest* expected_diff_id) {
   Extractor extractor(target_dirfd, options);
   PassOptions pass{options.max_bytes, options.cancel, options.progress, nullptr, expected, expected_diff_id};
   pass.before_chunk = [&] { extractor.end_of_chunk(); };
   UnpackResult result;
   try {
-    result = read_members(source_fd, pass,
+    result = read_members(std::move(source), pass,
                           [&](const TarMember& member, TarReader& reader) { extractor.add(member, reader); });
   } catch (const Error&) {
     extractor.wait();  // what came before it in the archive may have failed too

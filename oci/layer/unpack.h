@@ -12,6 +12,7 @@
 #include "base/digest.h"
 #include "base/fd.h"
 #include "oci/descriptor.h"
+#include "oci/layer/byte_source.h"
 
 namespace cbuild::oci::layer {
 
@@ -49,10 +50,11 @@ struct UnpackResult {
 /// inside the target, as if it were "/" (what containerd and chroot'ed tar do), the last part never; absolute names and
 /// ".." are cleaned. An entry replaces an existing one, a directory merges with a directory. Ownership, modes, xattrs
 /// (not trusted.* and overlay's), hard links, devices and times are restored. Whiteouts act on entries that were there
-/// before, whatever their place in the archive. Verifies against `expected` (digest and size) while streaming when
-/// given. Throws Error{corrupt} with the entry's name.
-UnpackResult unpack(int source_fd, int target_dirfd, const UnpackOptions& options, const Descriptor* expected = nullptr,
-                    const Digest* expected_diff_id = nullptr);
+/// before, whatever their place in the archive. Verifies against `expected` (digest and size) while streaming, if
+/// given; an empty digest is for somebody else to verify, and `blob_digest` stays empty then. Throws Error{corrupt}
+/// with the entry's name.
+UnpackResult unpack(ByteSource source, int target_dirfd, const UnpackOptions& options,
+                    const Descriptor* expected = nullptr, const Digest* expected_diff_id = nullptr);
 
 /// Whether the content starts like a tar archive in a compression unpack() reads (ADD's auto-extraction rule). Regular
 /// files only; the descriptor's offset is left alone.

@@ -199,7 +199,7 @@ bool MountBuilder::fetch_content(const CacheMount& cache, const Digest& base, in
   const auto packed = state_.settings.mount_content(cache::cache_mount_key(cache.id, base));
   if (!packed) return false;
   try {
-    if (!services.store.blobs().size(packed->blob->digest)) services.fetch_blob(*packed);
+    if (!services.store.blobs().size(packed->blob->digest)) services.fetch_blob(*packed, services.store.blobs());
     cache::unpack_cache_mount(services.store, *packed, directory, &services.cancel);
     return true;
   } catch (const Error& error) {

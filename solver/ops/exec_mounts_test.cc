@@ -190,12 +190,13 @@ TEST_CASE("a fresh cache mount whose content elsewhere cannot be read starts emp
     layer.blob->digest = sha256("not in the store");
     return layer;
   };
-  StoreExecutor executor(world.graph,
-                         {.store = world.store,
-                          .progress = notes,
-                          .cancel = world.cancel,
-                          .fetch_blob = [](const cache::Layer&) { throw Error(ErrorCode::network, "cut off"); },
-                          .commands = CommandServices{local_exec(world.local), world.logs}});
+  StoreExecutor executor(
+      world.graph,
+      {.store = world.store,
+       .progress = notes,
+       .cancel = world.cancel,
+       .fetch_blob = [](const cache::Layer&, oci::BlobStore&) { throw Error(ErrorCode::network, "cut off"); },
+       .commands = CommandServices{local_exec(world.local), world.logs}});
   std::vector<std::string> seen{"something"};
   world.runner.steps = {lists(seen)};
   const Vertex vertex = mounting({{"/c", CacheMount{.id = "c"}}});
