@@ -9,15 +9,18 @@
 #include <poll.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <array>
 #include <cerrno>
 #include <optional>
 #include <utility>
+#include <vector>
 
 #include "base/disk_space.h"
 #include "base/sys.h"
 #include "base/sys_detail.h"
 #include "base/text.h"
+#include "base/writeback.h"
 
 namespace cbuild {
 namespace {
@@ -185,6 +188,44 @@ void OutputFile::write(std::span<const std::byte> data) {
     } else if (err != EINTR) {
       fail(err, "write", path_, sys::fd_path(file_.get()));
     }
+  }
+}
+
+/// How much of the range was copied; 0 where the kernel cannot.
+std::uint64_t OutputFile::copy_in_kernel(int from, std::uint64_t begin, std::uint64_t end) {
+  constexpr std::uint64_t kChunk = 16u << 20;
+  for (;;) {
+    off_t at = static_cast<off_t>(begin);
+    const ssize_t done =
+        ::copy_file_range(from, &at, file_.get(), nullptr, static_cast<std::size_t>(std::min(end - begin, kChunk)), 0);
+    const int err = errno;
+    if (done < 0 && err == EINTR) continue;
+    if (done < 0 && (err == ENOSPC || err == EDQUOT || err == EIO || err == EFBIG))
+      fail(err, "write", path_, sys::fd_path(file_.get()));
+    if (done <= 0) return 0;
+    if (const off_t written = ::lseek(file_.get(), 0, SEEK_CUR); written >= done)
+      sys::start_writeback(file_.get(), written - done, done);
+    return static_cast<std::uint64_t>(done);
+  }
+}
+
+void OutputFile::write_file(int from, std::uint64_t size, const std::function<void(std::uint64_t)>& written) {
+  std::vector<std::byte> buffer;
+  for (std::uint64_t at = 0; at < size;) {
+    if (cancel_ != nullptr) cancel_->check();
+    std::uint64_t done = buffer.empty() ? copy_in_kernel(from, at, size) : 0;
+    if (done == 0) {
+      buffer.resize(1u << 20);
+      const std::size_t wanted = std::min<std::uint64_t>(buffer.size(), size - at);
+      const ssize_t got = ::pread(from, buffer.data(), wanted, static_cast<off_t>(at));
+      if (got < 0 && errno == EINTR) continue;
+      if (got < 0) throw_errno(errno, "read");
+      if (got == 0) throw Error(ErrorCode::corrupt, cat("a file is shorter than ", size, " bytes"));
+      done = static_cast<std::uint64_t>(got);
+      write(std::span(buffer).first(done));
+    }
+    at += done;
+    if (written) written(done);
   }
 }
 

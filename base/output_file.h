@@ -5,6 +5,8 @@
 #include <sys/types.h>
 
 #include <cstddef>
+#include <cstdint>
+#include <functional>
 #include <optional>
 #include <span>
 #include <string>
@@ -34,6 +36,9 @@ class OutputFile {
   ~OutputFile();
 
   void write(std::span<const std::byte> data);
+  /// Writes `size` bytes of a regular file, from its beginning on; its offset is left alone. The kernel copies where it
+  /// can, and shares blocks where the file systems do. Throws Error{corrupt} if the file is shorter.
+  void write_file(int from, std::uint64_t size, const std::function<void(std::uint64_t)>& written = nullptr);
   void write(std::string_view text) { write(std::as_bytes(std::span(text))); }
   /// Ends the file and gives it its name.
   void publish();
@@ -49,6 +54,7 @@ class OutputFile {
   void open_through(const struct stat& existing);
   void close();
   void copy_through();
+  std::uint64_t copy_in_kernel(int from, std::uint64_t begin, std::uint64_t end);
   void wait_until_writable() const;
 
   std::string path_, target_;  ///< as the user has it; where it leads to

@@ -256,4 +256,40 @@ TEST_CASE("a directory is refused by name") {
   CHECK_THROWS_WITH_AS(write_output_file(dir.path(), "x"), cat(dir.path(), " is a directory").c_str(), Error);
 }
 
+TEST_CASE("a file is written into a result, by the kernel or by hand") {
+  const TempDir dir = TempDir::in_tmp("output-test-");
+  std::string text;
+  for (unsigned i = 0; text.size() < 700'000; ++i) text += cat(i, ",");
+  put(dir.path() + "/source", text);
+  const UniqueFd source = sys::open_at(AT_FDCWD, dir.path() + "/source", O_RDONLY);
+  const auto write_all = [&](OutputFile& out) {
+    std::uint64_t written = 0;
+    out.write("head ");
+    out.write_file(source.get(), 600'000, [&](std::uint64_t bytes) { written += bytes; });
+    out.write(" tail");
+    CHECK(written == 600'000);
+    CHECK(lseek(source.get(), 0, SEEK_CUR) == 0);
+  };
+  const std::string expected = cat("head ", text.substr(0, 600'000), " tail");
+  {
+    OutputFile out(dir.path() + "/out");
+    write_all(out);
+    out.publish();
+    CHECK(content(dir.path() + "/out") == expected);
+  }
+  int ends[2];
+  REQUIRE(::pipe2(ends, O_CLOEXEC) == 0);
+  const UniqueFd in(ends[0]);
+  UniqueFd pipe(ends[1]);
+  REQUIRE(::fcntl(pipe.get(), F_SETFD, 0) == 0);  // as one that was inherited
+  CHECK(read_while(in.get(), [&] {
+          OutputFile out(cat("/dev/fd/", pipe.get()));
+          pipe.reset();
+          write_all(out);
+          out.publish();
+        }) == expected);
+  OutputFile out(dir.path() + "/short");
+  CHECK_THROWS_AS(out.write_file(source.get(), text.size() + 1), Error);
+}
+
 }  // namespace cbuild

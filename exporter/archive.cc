@@ -16,6 +16,7 @@
 #include "base/output_file.h"
 #include "base/sys.h"
 #include "base/text.h"
+#include "base/threads.h"
 #include "exporter/stored_blob.h"
 #include "oci/layer/planned_entry.h"
 #include "oci/layer/tar_writer.h"
@@ -62,9 +63,8 @@ std::string docker_manifest(const BuiltImage& image, const std::vector<std::stri
 
 class ArchiveWriter {
  public:
-  ArchiveWriter(cache::Store& store, const oci::layer::ByteSink& sink,
-                const std::function<void(std::uint64_t)>& written)
-      : store_(store), tar_(sink), written_(written) {}
+  ArchiveWriter(cache::Store& store, const ArchiveSink& sink, const std::function<void(std::uint64_t)>& written)
+      : store_(store), sink_(sink), tar_(sink.bytes), written_(written) {}
 
   void directory(const std::string& name) {
     tar_.entry({.name = name, .type = oci::layer::EntryType::directory, .mode = 0755});
@@ -77,24 +77,41 @@ class ArchiveWriter {
     if (!done_.insert(descriptor.digest).second) return;
     const UniqueFd fd = store_.blobs().open(descriptor.digest);
     tar_.entry({.name = blob_path(descriptor.digest), .mode = 0644, .size = descriptor.size});
+    const bool by_file = sink_.file && descriptor.size > kCopyBuffer;
+    verify_stored_blob(store_, descriptor.digest,
+                       by_file ? copy_file(fd.get(), descriptor.size) : copy_bytes(fd.get(), descriptor));
+  }
+  void finish() { tar_.finish(); }
+
+ private:
+  /// Both give the digest of what was copied.
+  Digest copy_bytes(int fd, const oci::Descriptor& descriptor) {
     std::vector<std::byte> buffer(kCopyBuffer);
     std::uint64_t left = descriptor.size;
     Sha256 hash;
     while (left > 0) {
-      const std::size_t got =
-          sys::read_some(fd.get(), std::span(buffer).first(std::min<std::uint64_t>(left, buffer.size())));
+      const std::size_t got = sys::read_some(fd, std::span(buffer).first(std::min<std::uint64_t>(left, buffer.size())));
       if (got == 0) throw Error(ErrorCode::corrupt, cat("blob ", descriptor.digest.str(), " is shorter than recorded"));
       hash.update(std::span(buffer).first(got));
       tar_.data(std::span(buffer).first(got));
       left -= got;
       if (written_) written_(got);
     }
-    verify_stored_blob(store_, descriptor.digest, hash.finish());
+    return hash.finish();
   }
-  void finish() { tar_.finish(); }
 
- private:
+  /// The kernel copies while another core digests. Blobs of the store are never written to, so it is the same content.
+  Digest copy_file(int fd, std::uint64_t size) {
+    Digest digest;
+    run_at_once(2, 2, [&](std::size_t part) {
+      part == 0 ? sink_.file(fd, size, written_) : static_cast<void>(digest = sha256_fd(fd));
+    });
+    tar_.data_written(size);
+    return digest;
+  }
+
   cache::Store& store_;
+  const ArchiveSink& sink_;
   oci::layer::TarWriter tar_;
   const std::function<void(std::uint64_t)>& written_;
   std::set<Digest> done_;
@@ -232,8 +249,7 @@ void add_to_layout(cache::Store& store, const BuiltImage& image, const std::vect
 }  // namespace
 
 void write_image_archive(cache::Store& store, const BuiltImage& image, const std::vector<std::string>& names,
-                         bool docker, const oci::layer::ByteSink& sink,
-                         const std::function<void(std::uint64_t)>& written) {
+                         bool docker, const ArchiveSink& sink, const std::function<void(std::uint64_t)>& written) {
   ArchiveWriter archive(store, sink, written);
   archive.directory("blobs");
   archive.directory("blobs/sha256");

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <cstdint>
+#include <functional>
 #include <optional>
 #include <string>
 #include <vector>
@@ -12,11 +13,17 @@
 
 namespace cbuild::exporter {
 
+/// Where an archive of an image goes: its bytes, one after the other.
+struct ArchiveSink {
+  oci::layer::ByteSink bytes;
+  /// Takes the place of `bytes` for the first `size` bytes of a file, if set, and tells `written` of each part.
+  std::function<void(int fd, std::uint64_t size, const std::function<void(std::uint64_t)>& written)> file;
+};
+
 /// Writes an image as a tar of an OCI layout (image-layout.md); with `docker` also manifest.json, as `docker load`
 /// wants it. All blobs must be in the store. Same image, same bytes.
 void write_image_archive(cache::Store& store, const BuiltImage& image, const std::vector<std::string>& names,
-                         bool docker, const oci::layer::ByteSink& sink,
-                         const std::function<void(std::uint64_t)>& written);
+                         bool docker, const ArchiveSink& sink, const std::function<void(std::uint64_t)>& written);
 
 /// The same as a layout directory, made or added to; blobs are hard links where the file system allows it.
 void write_image_directory(cache::Store& store, const BuiltImage& image, const std::vector<std::string>& names,

@@ -6,6 +6,8 @@
 
 #include <algorithm>
 
+#include "base/output_file.h"
+#include "base/sys.h"
 #include "base/test_skip.h"
 #include "exporter/test_support.h"
 #include "oci/layout.h"
@@ -24,7 +26,7 @@ oci::layer::ByteSink into(std::string& out) {
 
 std::string archive(Workshop& shop, const BuiltImage& image, const Texts& names, bool docker) {
   std::string out;
-  write_image_archive(shop.store, image, names, docker, into(out), nullptr);
+  write_image_archive(shop.store, image, names, docker, {into(out), nullptr}, nullptr);
   return out;
 }
 
@@ -99,6 +101,33 @@ TEST_CASE("a damaged blob does not get into an archive, and is forgotten") {
   const UniqueFd file = sys::open_at(AT_FDCWD, path, O_WRONLY);
   sys::pwrite_all(file.get(), "damage", 20);
   CHECK(loses([&] { archive(shop, image, {}, false); }));
+  CHECK_FALSE(shop.store.blobs().size(blob));
+}
+
+TEST_CASE("blobs that the kernel copies make the same archive, and damaged ones none") {
+  Workshop shop;
+  std::string noise;
+  for (Digest next = sha256("noise"); noise.size() < 3'000'000; next = sha256(next.hex())) noise += next.hex();
+  const BuiltImage image = shop.image(noise);
+  REQUIRE(image.content.layers[0].size > 1'100'000);
+  const auto by_kernel = [&](const std::string& path) {
+    OutputFile out(path);
+    const auto bytes = [&](std::span<const std::byte> data) { out.write(data); };
+    const auto file = [&](int fd, std::uint64_t size, const auto& written) { out.write_file(fd, size, written); };
+    std::uint64_t counted = 0;
+    write_image_archive(shop.store, image, {"a:1"}, true, {bytes, file}, [&](std::uint64_t part) { counted += part; });
+    CHECK(counted == image.content.layers[0].size + image.config.size + image.manifest.size);
+    out.publish();
+  };
+  const std::string path = shop.temp.dir.path() + "/out.tar";
+  by_kernel(path);
+  CHECK(sys::read_file_at(AT_FDCWD, path, 8u << 20) == archive(shop, image, {"a:1"}, true));
+  const Digest blob = image.content.layers[0].digest;
+  const std::string stored = cat(shop.temp.root, "/blobs/sha256/", blob.hex());
+  REQUIRE(::chmod(stored.c_str(), 0644) == 0);
+  sys::pwrite_all(sys::open_at(AT_FDCWD, stored, O_WRONLY).get(), "damage", 500'000);
+  CHECK(loses([&] { by_kernel(path + ".2"); }));
+  CHECK_FALSE(sys::try_stat_at(AT_FDCWD, path + ".2"));
   CHECK_FALSE(shop.store.blobs().size(blob));
 }
 

@@ -34,12 +34,12 @@ void load_into_engine(const OutputJob& job) {
   Child engine = Child::spawn({.argv = argv, .stdin_fd = in.get(), .stderr_fd = STDERR_FILENO});
   in.reset();
   try {
-    write_image_archive(
-        job.context.store, job.image, job.output.names, true,
-        [&](std::span<const std::byte> bytes) {
-          sys::write_all(out.get(), {reinterpret_cast<const char*>(bytes.data()), bytes.size()});
-        },
-        archive_counter(job));
+    write_image_archive(job.context.store, job.image, job.output.names, true,
+                        {[&](std::span<const std::byte> bytes) {
+                           sys::write_all(out.get(), {reinterpret_cast<const char*>(bytes.data()), bytes.size()});
+                         },
+                         nullptr},
+                        archive_counter(job));
   } catch (const Error& error) {
     if (error.sys_errno() != EPIPE) throw;  // the client ended early; its exit code says more
   }

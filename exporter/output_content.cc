@@ -59,7 +59,10 @@ void export_archive(const OutputJob& job, bool docker) {
   cache::Store& store = job.context.store;
   if (!job.output.as_tar) return write_image_directory(store, job.image, job.output.names, job.output.dest);
   OutputFile destination = open_destination(job);
-  write_image_archive(store, job.image, job.output.names, docker, sink_of(destination), archive_counter(job));
+  write_image_archive(store, job.image, job.output.names, docker,
+                      {sink_of(destination), [&](int fd, std::uint64_t size,
+                                                 const auto& written) { destination.write_file(fd, size, written); }},
+                      archive_counter(job));
   destination.publish();
 }
 
