@@ -4,10 +4,13 @@
 // wants is packed from where its files lie, and its tree is never made.
 #include "engine/solve_build.h"
 
+#include <optional>
 #include <unordered_set>
+#include <variant>
 
 #include "cache/remote/remote_cache.h"
 #include "engine/export_build.h"
+#include "engine/prefetch.h"
 #include "engine/secrets.h"
 #include "engine/step_events.h"
 #include "solver/ops/executor.h"
@@ -77,7 +80,11 @@ SolvedBuild solve_build(Services& services, const SolveParts& parts) {
   StepEvents events(services.progress, graph, parts.repeated);
   options.progress = &events;
   const bool all_layers = parts.caches.wants_all_steps();
+  std::optional<BasePrefetch> prefetch;  // what a remote cache has may make any step a cached one
+  if (parts.caches.importer() == nullptr) prefetch.emplace(services.store, services.remote.fetcher(), graph, results);
   options.on_result = [&](solver::VertexId id, const solver::Result& result, bool cached) {
+    if (prefetch && !cached && std::holds_alternative<solver::ImageSource>(graph[id].op))
+      prefetch->on_image(id, result.id);
     const bool exported = layers.contains(id) || (all_layers && !solver::is_source(graph[id].op));
     if (!cached && exported && !result.id.empty()) parts.packer.start(result.id);
   };
