@@ -187,7 +187,7 @@ TEST_CASE_FIXTURE(RegistryBase, "a layer of a cache that comes too slowly is giv
   settings.transfer_limits.rate = 0;
   remote.set_race({std::chrono::milliseconds(500), [&](const std::string& of) { return of == locator ? 1 : 0; }});
   try {
-    remote.fetch(layer);
+    remote.fetch(layer, store.blobs());
     FAIL("it was waited for");
   } catch (const Error& error) {
     CHECK(is_missing_content(error));
