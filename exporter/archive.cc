@@ -78,8 +78,8 @@ class ArchiveWriter {
     const UniqueFd fd = store_.blobs().open(descriptor.digest);
     tar_.entry({.name = blob_path(descriptor.digest), .mode = 0644, .size = descriptor.size});
     const bool by_file = sink_.file && descriptor.size > kCopyBuffer;
-    verify_stored_blob(store_, descriptor.digest,
-                       by_file ? copy_file(fd.get(), descriptor.size) : copy_bytes(fd.get(), descriptor));
+    const Digest found = by_file ? copy_file(fd.get(), descriptor.size) : copy_bytes(fd.get(), descriptor);
+    verify_stored_blob(store_, descriptor.digest, found);
   }
   void finish() { tar_.finish(); }
 
