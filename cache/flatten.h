@@ -14,6 +14,14 @@ namespace cbuild::cache {
 /// every step.
 std::size_t flat_prefix(std::size_t count, unsigned max_layers);
 
+/// The layers of a chain of which a merged view shows anything, each once: the topmost place of a layer hides each of
+/// its files and whiteouts that a lower place has. Overlay refuses a directory that it has already (ELOOP).
+std::vector<Digest> without_hidden(const std::vector<Digest>& layers);
+/// How many layers may be open at once where `most` are wanted: with few open files, fewer.
+unsigned layers_at_once(unsigned most);
+/// Layers that a view reads without one that is flattened.
+inline constexpr unsigned kMostInView = 4096;
+
 /// open_lowers() of layers that their caller has pinned.
 std::vector<UniqueFd> open_lowers_of(Store& store, const std::vector<Digest>& layers, unsigned max_layers);
 

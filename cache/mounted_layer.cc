@@ -10,6 +10,7 @@
 #include <unistd.h>
 
 #include <cerrno>
+#include <memory>
 #include <string_view>
 #include <utility>
 
@@ -18,10 +19,10 @@
 #include "base/sys.h"
 #include "base/text.h"
 #include "cache/codec.h"
+#include "cache/layer_tables.h"
 #include "cache/store_impl.h"
 #include "oci/erofs/erofs_image.h"
 #include "oci/erofs/erofs_mount.h"
-#include "oci/layer/table_recorder.h"
 
 namespace cbuild::cache {
 
@@ -108,8 +109,8 @@ bool should_mount(Store& store, const Layer& layer) {
   return (impl.mounts_every_layer() || layer.blob->size >= kSmallBlob) && impl.can_mount_layers();
 }
 
-void write_mounted(Store& store, oci::layer::ByteSource blob, const oci::layer::PassOptions& pass_in,
-                   const Staging& staging) {
+void write_mounted(Store& store, const Layer& layer, oci::layer::ByteSource blob,
+                   const oci::layer::PassOptions& pass_in, const Staging& staging) {
   const int tmp = store.impl().dir(Dir::tmp);
   const UniqueFd dir = sys::open_at(tmp, Store::Impl::name_of(staging), O_RDONLY | O_DIRECTORY);
   UniqueFd archive = new_file(dir.get(), kArchive), image = new_file(dir.get(), kImage);
@@ -117,7 +118,8 @@ void write_mounted(Store& store, oci::layer::ByteSource blob, const oci::layer::
   pass.uncompressed = [&](std::span<const std::byte> bytes) {
     sys::write_all(archive.get(), {reinterpret_cast<const char*>(bytes.data()), bytes.size()});
   };
-  const oci::layer::LayerTable table = oci::layer::read_table(std::move(blob), {}, pass);
+  const auto kept = std::make_shared<const KeptTable>(read_kept_table(std::move(blob), pass));
+  const oci::layer::LayerTable& table = kept->table;
   const std::string text = oci::erofs::make_image(table, [&](std::uint64_t offset, std::span<std::byte> bytes) {
     const ssize_t got = ::pread(archive.get(), bytes.data(), bytes.size(), static_cast<off_t>(offset));
     if (got < 0) throw_errno(errno, "read a layer's archive");
@@ -128,6 +130,7 @@ void write_mounted(Store& store, oci::layer::ByteSource blob, const oci::layer::
   if (::unlinkat(dir.get(), "fs", AT_REMOVEDIR) != 0) throw_errno(errno, "remove the tree of a mounted layer");
   if (!open_mounted(tmp, Store::Impl::name_of(staging)))
     throw Error(ErrorCode::unsupported, "the kernel does not mount this layer");
+  keep_layer_table(store, layer, kept);
 }
 
 bool is_mounted_form(int snapshots, const std::string& name) {

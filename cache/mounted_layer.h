@@ -17,8 +17,8 @@ namespace cbuild::cache {
 bool should_mount(Store& store, const Layer& layer);
 
 /// Reads the blob and leaves the staging directory in this form. Throws as unpack(), and Error{unsupported} if the
-/// layer has to be unpacked; then the staging directory holds leftovers.
-void write_mounted(Store& store, oci::layer::ByteSource blob, const oci::layer::PassOptions& pass,
+/// layer has to be unpacked; then the staging directory holds leftovers. The store gets the layer's table too.
+void write_mounted(Store& store, const Layer& layer, oci::layer::ByteSource blob, const oci::layer::PassOptions& pass,
                    const Staging& staging);
 
 /// Whether snapshots/<name> is of this form.

@@ -220,7 +220,7 @@ void Packer::Impl::pack(const Digest& layer, bool wait) {
   });
   if (done) return;
   try {
-    if (!has_tree) materialize_layer(store, layer, &stop);
+    if (!has_tree) materialize_layer(store, layer, {.cancel = &stop});
     const UniqueFd tree = sys::open_at(store.open_tree(layer).get(), ".", O_RDONLY | O_DIRECTORY);
     record(layer, oci::layer::pack_layer(tree.get(), blobs, options));
   } catch (Error& error) {

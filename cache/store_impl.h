@@ -13,6 +13,7 @@
 #include <vector>
 
 #include "cache/index.h"
+#include "cache/kept_table.h"
 #include "cache/lease.h"
 #include "cache/store.h"
 
@@ -103,6 +104,9 @@ struct Store::Impl {
   void keep_layers(const Digest& chain, const std::vector<Digest>& layers);
   std::shared_ptr<const LayerDir> shared_dir(Store& store, const Digest& layer);
   void drop_shared_dir(const Digest& layer);
+  /// Tables that this process has read or made, by the claims of their layers; nullptr if there is none.
+  SharedTable known_table(const Digest& claim);
+  void remember_table(const Digest& claim, SharedTable table);
   /// Nothing that this process remembers of a layer or of chains counts any more.
   void forget_memory(const Digest& layer);
   void remember_lost(const Digest& layer, const std::string& origin);
@@ -134,6 +138,7 @@ struct Store::Impl {
   std::vector<std::string> leftovers_;  ///< names in tmp/
   std::unordered_map<Digest, Chain> seen_;
   std::unordered_map<Digest, std::shared_ptr<const LayerDir>> layer_dirs_;
+  std::unordered_map<Digest, SharedTable> tables_;
   std::unordered_map<Digest, std::vector<Digest>> chain_layers_;  ///< of chains used lately
   std::unordered_set<Digest> missing_layers_, cache_claims_;
   std::unordered_set<std::string> missing_origins_;

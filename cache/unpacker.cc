@@ -1,10 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 //
 // Layers of images get their trees when the first step needs them, not when FROM is resolved. materialize() works on
-// all missing layers of a chain at once, each under a lock that other processes wait for. A damaged blob is fetched
-// once more; a manifest that is wrong about a blob is forgotten with everything on top of it; a layer that no remote
-// cache can give any more is missing content, and the build runs its step. open_lowers() keeps within the kernel's
-// limit on overlay layers by flattening the lower part of a long chain (flatten.cc).
+// all missing layers of a chain at once; what goes wrong with a blob is in layer_blob.cc. open_lowers() keeps within
+// the kernel's limit on overlay layers by flattening the lower part of a long chain (flatten.cc).
 #include "cache/unpacker.h"
 
 #include <fcntl.h>
@@ -22,10 +20,10 @@
 #include "base/process_limits.h"
 #include "base/text.h"
 #include "base/threads.h"
-#include "cache/cached_layers.h"
 #include "cache/content/layer_dir.h"
 #include "cache/flatten.h"
 #include "cache/growing_blob.h"
+#include "cache/layer_blob.h"
 #include "cache/mounted_layer.h"
 #include "cache/store_impl.h"
 #include "oci/layer/layer_pass.h"
@@ -38,13 +36,11 @@ namespace {
 /// Transfers and unpacking wait for the network and the disk more than for a core.
 constexpr std::size_t kUnpacksAtOnce = 4;
 
-using Progress = std::function<void(const Layer&, std::uint64_t, std::uint64_t)>;
-
 struct Job {
   Store& store;
   const BlobFetcher& fetch;
   const CancelSource* cancel;
-  const Progress& progress;
+  const BlobProgress& progress;
 };
 
 enum class Form { mounted, unpacked };
@@ -68,7 +64,7 @@ Staging make_tree(const Job& job, const Layer& layer, Form form, oci::layer::Byt
     pass.progress = progress;
     pass.expected = &expected;
     pass.expected_diff_id = diff_id;
-    write_mounted(job.store, std::move(source), pass, staging);
+    write_mounted(job.store, layer, std::move(source), pass, staging);
   } else {
     oci::layer::UnpackOptions options;
     options.user_xattr = job.store.impl().user_xattr;
@@ -148,64 +144,14 @@ void unpack_blob(const Job& job, const Layer& layer) {
   fetch_and_make(job, layer);
 }
 
-// A blob that turns out to be damaged is a miss: it is dropped and brought once more.
-void unpack_or_again(const Job& job, const Layer& layer) {
-  try {
-    unpack_blob(job, layer);
-  } catch (const Error& error) {
-    if (error.code() != ErrorCode::corrupt || !job.fetch || layer.fetch_from.empty()) throw;
-    job.store.forget_blob(layer.blob->digest);
-    unpack_blob(job, layer);
-  }
-}
-
-/// Whether the blob is what its digest says, so that it is the manifest which is wrong about it.
-bool is_lie(Store& store, const Layer& layer) {
-  return store.blobs().size(layer.blob->digest) &&
-         sha256_fd(store.blobs().open(layer.blob->digest).get()) == layer.blob->digest;
-}
-
-/// A wrong claim is forgotten with all that stands on it. Whether it was a cache's, and so only a miss.
-bool drop_wrong_claim(Store& store, const Layer& layer) {
-  if (is_from_cache(layer) || (store.impl().is_cache_claim(layer.id) && !is_missing_layer(store, layer.id))) {
-    forget_missing_layer(store, layer.id);
-    return true;
-  }
-  if (!layer.fetch_from.empty() && is_lie(store, layer)) store.impl().forget_layer(layer.id);
-  return false;
-}
-
-// What a remote cache gave and nobody can bring is lost: the step that made it has to run.
-void unpack_layer(const Job& job, const Digest& id) {
-  const auto cancelled = [&] { return job.cancel != nullptr && job.cancel->cancelled(); };
-  const auto lock = job.store.wait_lock("unpack-" + id.hex(), cancelled);
-  if (!lock) throw Error(ErrorCode::cancelled, "cancelled");
-  const auto layer = job.store.layer(id);
-  if (layer && layer->has_tree && job.store.impl().tree_stands(id)) return;
-  if (!layer || !layer->blob || (!layer->has_blob && layer->fetch_from.empty() && !open_archive(job.store, id))) {
-    job.store.impl().forget_layer(id);
-    job.store.impl().report_missing(cat("layer ", id.str(), " has neither tree nor blob"));
-  }
-  try {
-    unpack_or_again(job, *layer);
-  } catch (const Error& error) {
-    if (error.code() != ErrorCode::corrupt) throw;
-    if (drop_wrong_claim(job.store, *layer)) throw missing_content(error.message());
-    if (job.fetch && !layer->fetch_from.empty()) throw;  // it came damaged twice
-    job.store.forget_blob(layer->blob->digest);
-    job.store.impl().forget_layer(id);
-    job.store.impl().report_missing(cat("layer ", id.str(), " was damaged: ", error.what()));
-  }
-}
-
 UniqueFd duplicate(int fd) {
   const int copy = ::fcntl(fd, F_DUPFD_CLOEXEC, 0);
   if (copy < 0) throw_errno(errno, "dup");
   return UniqueFd(copy);
 }
 
-// Overlay refuses a directory that it has already (ELOOP). The topmost place of a layer hides all that a lower place of
-// the same layer could show: each of its files, and each of its whiteouts.
+}  // namespace
+
 std::vector<Digest> without_hidden(const std::vector<Digest>& layers) {
   std::unordered_set<Digest> seen;
   std::vector<Digest> out;
@@ -215,22 +161,21 @@ std::vector<Digest> without_hidden(const std::vector<Digest>& layers) {
   return out;
 }
 
-constexpr unsigned kMostInView = 4096;
-
-/// Where few files may be open, a flattened directory takes the place of layers earlier.
 unsigned layers_at_once(unsigned most) {
   constexpr unsigned kFewest = 4, kFilesOfAnUnpack = 4;
   return std::min(most, std::max(kFewest, jobs_within_open_files(most, kFilesOfAnUnpack)));
 }
 
-/// Does all on a few threads; the first failure stops what has not begun. What is lost stops nothing: all
-/// that is lost should be known before the steps are run.
-void run_all(const Job& job, const std::vector<Digest>& layers) {
+bool has_usable_tree(Store& store, const Layer& layer) {
+  return layer.has_tree && (store.impl().may_mount_layers() || store.impl().tree_stands(layer.id));
+}
+
+void for_each_layer(const std::vector<Digest>& layers, const std::function<void(const Digest&)>& action) {
   std::mutex mutex;  // guards lost
   std::exception_ptr lost;
   run_at_once(layers.size(), kUnpacksAtOnce, [&](std::size_t i) {
     try {
-      unpack_layer(job, layers[i]);
+      action(layers[i]);
     } catch (const Error& error) {
       if (!is_missing_content(error)) throw;
       const std::scoped_lock lock(mutex);
@@ -240,15 +185,8 @@ void run_all(const Job& job, const std::vector<Digest>& layers) {
   if (lost) std::rethrow_exception(lost);
 }
 
-/// A process that may not mount unpacks what another has left in that form.
-bool has_usable_tree(Store& store, const Layer& layer) {
-  return layer.has_tree && (store.impl().may_mount_layers() || store.impl().tree_stands(layer.id));
-}
-
-}  // namespace
-
 void materialize(Store& store, const Digest& chain, const BlobFetcher& fetch, const CancelSource* cancel,
-                 const Progress& progress) {
+                 const BlobProgress& progress) {
   store.pin_chain(chain);
   std::vector<Digest> missing;
   for (const Digest& id : store.chain_layers(chain)) {
@@ -256,11 +194,14 @@ void materialize(Store& store, const Digest& chain, const BlobFetcher& fetch, co
     if ((!layer || !has_usable_tree(store, *layer)) && std::find(missing.begin(), missing.end(), id) == missing.end())
       missing.push_back(id);
   }
-  if (!missing.empty()) run_all({store, fetch, cancel, progress}, missing);
+  for_each_layer(missing, [&](const Digest& id) { materialize_layer(store, id, {fetch, cancel, progress}); });
 }
 
-void materialize_layer(Store& store, const Digest& layer, const CancelSource* cancel) {
-  unpack_layer({store, nullptr, cancel, nullptr}, layer);
+void materialize_layer(Store& store, const Digest& id, const BlobAccess& access) {
+  const auto is_done = [&](const Layer& layer) { return layer.has_tree && store.impl().tree_stands(id); };
+  use_layer_blob(store, id, access, is_done, [&](const Layer& layer) {
+    unpack_blob({store, access.fetch, access.cancel, access.progress}, layer);
+  });
 }
 
 std::vector<UniqueFd> open_lowers(Store& store, const Digest& chain, unsigned max_layers) {

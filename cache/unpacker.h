@@ -7,21 +7,24 @@
 
 #include "base/cancel.h"
 #include "cache/content/tree.h"
+#include "cache/layer_blob.h"
 #include "cache/store.h"
 
 namespace cbuild::cache {
 
-/// Fetches the blob of a lazy layer (from a registry, a layout) into the store's blobs, through `into`, which are those
-/// or pass it on to them: a reader may follow. Seam, given by the wiring.
-using BlobFetcher = std::function<void(const Layer& layer, oci::BlobStore& into)>;
-
 /// Makes sure that every layer of `chain` has its tree: fetches blobs and unpacks missing trees, several at once, each
 /// under a lock so that other processes wait instead of repeating it. `progress(layer, bytes, total)`.
 void materialize(Store& store, const Digest& chain, const BlobFetcher& fetch, const CancelSource* cancel,
-                 const std::function<void(const Layer&, std::uint64_t, std::uint64_t)>& progress);
+                 const BlobProgress& progress);
+/// The same for one layer.
+void materialize_layer(Store& store, const Digest& layer, const BlobAccess& access);
 
-/// The same for one layer whose blob is here.
-void materialize_layer(Store& store, const Digest& layer, const CancelSource* cancel);
+/// Whether the tree is there in a form that this process can use: one that may not mount unpacks what another has left.
+bool has_usable_tree(Store& store, const Layer& layer);
+
+/// Does all on a few threads; the first failure stops what has not begun. What is lost stops nothing: all that is lost
+/// should be known before steps are run.
+void for_each_layer(const std::vector<Digest>& layers, const std::function<void(const Digest&)>& action);
 
 /// Descriptors of the trees to mount for a chain, topmost first, at most `max_layers`: a longer chain is
 /// flattened below, once, into a directory kept in the store.

@@ -59,6 +59,10 @@ solver::ops::BuildServices for_steps(Services& services, const SolveParts& parts
   out.commands.emplace(solver::ops::local_exec(exec_settings(services, parts)), parts.logs,
                        services.request.steps.log_limits);
   out.packed.emplace(parts.packer, only_packed(services.request, parts.lowered, layers));
+  if (cache::RemoteCache* remote = parts.caches.importer())
+    out.remote_table = [remote](const cache::Layer& layer) { return remote->table(layer); };
+  for (const std::string& target : services.request.inputs.targets)
+    out.files_wanted |= wants_files(services.request, target);
   return out;
 }
 

@@ -13,6 +13,7 @@
 #include "base/sys.h"
 #include "base/text.h"
 #include "cache/blob_places.h"
+#include "cache/layer_tables.h"
 #include "cache/remote/mount_pack.h"
 #include "exporter/image_builder.h"
 #include "exporter/transfers.h"
@@ -112,6 +113,8 @@ class IndexWriter {
     if (inline_form_) return entry;
     entry.blob = layer_descriptor(layer, false);
     if (layer.fetch_from.starts_with(cache::kImageScheme)) entry.origin = layer.fetch_from;
+    if (const auto table = cache::layer_table_blob(store_, layer); table && store_.blobs().size(table->digest))
+      entry.table = *table;
     return entry;
   }
 
@@ -205,8 +208,10 @@ std::vector<oci::Descriptor> listed_blobs(const cache::RemoteIndex& index) {
   const auto add = [&](const oci::Descriptor& blob) {
     if (seen.insert(blob.digest).second) blobs.push_back(blob);
   };
-  for (const auto& layer : index.layers)
+  for (const auto& layer : index.layers) {
     if (layer.origin.empty()) add(layer.blob);
+    if (!layer.table.digest.empty()) add(layer.table);
+  }
   for (const auto& mount : index.mounts) add(mount.blob);
   return blobs;
 }

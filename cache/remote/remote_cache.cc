@@ -205,6 +205,30 @@ std::string RemoteCache::body_of(const std::string& name) {
   return {};
 }
 
+// By the claim, that is by diff id and blob: what a cache says of another layer is nothing to this one.
+std::optional<Layer> RemoteCache::table(const Layer& wanted) {
+  if (!wanted.blob || wanted.diff_id.empty()) return std::nullopt;
+  const Digest claim = claim_id(wanted.diff_id, *wanted.blob);
+  std::size_t seen = 0;
+  do {
+    const std::scoped_lock lock(mutex_);
+    seen = count_over();
+    for (const auto& source : sources_) {
+      if (!source->over) continue;
+      for (const RemoteIndex::LayerEntry& entry : source->document.index.layers) {
+        if (entry.table.digest.empty() || entry.blob.digest != wanted.blob->digest) continue;
+        if (claim_id(entry.diff_id, entry.blob) != claim) continue;
+        Layer table;
+        table.id = entry.table.digest;
+        table.blob = entry.table;
+        table.fetch_from = cat(kCacheOrigin, source->document.locator);
+        return table;
+      }
+    }
+  } while (wait_for_more(seen));
+  return std::nullopt;
+}
+
 std::optional<Layer> RemoteCache::mount(const std::string& key) {
   std::size_t seen = 0;
   do {

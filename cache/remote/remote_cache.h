@@ -59,6 +59,8 @@ class RemoteCache {
   std::string body_of(const std::string& source);
   /// A cache mount by CacheMountInfo::key, as a layer to fetch and unpack.
   std::optional<Layer> mount(const std::string& key);
+  /// The encoded table of a layer, as one to fetch; asked of those that are read. Waits as find() does.
+  std::optional<Layer> table(const Layer& layer);
 
  private:
   struct Source {

@@ -14,6 +14,7 @@
 #include "base/test_wait.h"
 #include "cache/cached_layers.h"
 #include "cache/claimed_layer.h"
+#include "cache/layer_tables.h"
 #include "cache/packer.h"
 #include "cache/test_support.h"
 #include "cache/unpacker.h"
@@ -310,6 +311,29 @@ TEST_CASE("a cache mount is found by its key") {
   CHECK(mount->blob == far.index.layers[0].blob);
   CHECK(mount->fetch_from == std::string(kCacheOrigin) + kLocator);
   CHECK_FALSE(remote.mount(digest_of("other").hex()));
+}
+
+TEST_CASE("the table of a layer is offered to that layer only") {
+  Far far;
+  RemoteIndex::LayerEntry& entry = far.index.layers[0];
+  entry.table = {.media_type = kLayerTableType, .digest = digest_of("table"), .size = 5};
+  TempStore near;
+  Store store(near.options());
+  RemoteCache remote(store, {far.source()}, {});
+  Layer layer;
+  layer.diff_id = entry.diff_id;
+  layer.blob = entry.blob;
+  const auto table = remote.table(layer);
+  REQUIRE(table);
+  CHECK(table->blob == entry.table);
+  CHECK(table->fetch_from == std::string(kCacheOrigin) + kLocator);
+  layer.diff_id = digest_of("another");
+  CHECK_FALSE(remote.table(layer));
+  layer.diff_id = entry.diff_id;
+  layer.blob = far.index.layers[1].blob;
+  CHECK_FALSE(remote.table(layer));
+  layer.diff_id = far.index.layers[1].diff_id;
+  CHECK_FALSE(remote.table(layer));  // it has none
 }
 
 }  // namespace

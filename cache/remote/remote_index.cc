@@ -11,6 +11,7 @@
 
 #include "base/error.h"
 #include "base/text.h"
+#include "cache/layer_tables.h"
 #include "oci/json.h"
 
 namespace cbuild::cache {
@@ -64,6 +65,19 @@ oci::Descriptor parse_blob(const Value& object) {
   return blob;
 }
 
+/// One that is not right is none: it is only ever asked for in place of the layer.
+oci::Descriptor parse_table(const Value& layer) {
+  oci::Descriptor table;
+  const Value* found = json::object(layer, "table");
+  if (found == nullptr) return table;
+  const std::int64_t size = json::integer(*found, "size");
+  if (size <= 0 || static_cast<std::uint64_t>(size) > kMaxRemoteIndex) return table;
+  table.media_type = kLayerTableType;
+  table.digest = digest(json::text(*found, "digest"), "table digest");
+  table.size = static_cast<std::uint64_t>(size);
+  return table;
+}
+
 RemoteIndex::LayerEntry parse_layer(const Value& value) {
   RemoteIndex::LayerEntry layer;
   layer.diff_id = digest(json::text(value, "diffId"), "diffId");
@@ -72,6 +86,7 @@ RemoteIndex::LayerEntry parse_layer(const Value& value) {
   if (!layer.origin.empty() && !layer.origin.starts_with(kOriginScheme)) bad("an origin that is not an image");
   layer.description = json::text(value, "description");
   layer.created_ns = json::integer(value, "created");
+  layer.table = parse_table(value);
   return layer;
 }
 
@@ -149,7 +164,12 @@ void write_layer(json::Writer& writer, const RemoteIndex::LayerEntry& layer) {
   writer.begin_object().key("diffId").text(layer.diff_id.str());
   write_blob(writer, layer.blob);
   writer.opt_text("origin", layer.origin).opt_text("description", layer.description);
-  writer.opt_number("created", layer.created_ns).end_object();
+  writer.opt_number("created", layer.created_ns);
+  if (!layer.table.digest.empty()) {
+    writer.key("table").begin_object().key("digest").text(layer.table.digest.str());
+    writer.key("size").number(static_cast<std::int64_t>(layer.table.size)).end_object();
+  }
+  writer.end_object();
 }
 
 void write_chain(json::Writer& writer, const RemoteIndex::ChainEntry& chain) {
@@ -199,7 +219,10 @@ RemoteIndex parse_remote_index(std::string_view text) {
 
 std::size_t RemoteIndexBuilder::layer(const RemoteIndex::LayerEntry& entry) {
   const auto [at, fresh] = layers_.try_emplace({entry.diff_id, entry.blob.digest}, index_.layers.size());
-  if (fresh) index_.layers.push_back(entry);
+  if (fresh)
+    index_.layers.push_back(entry);
+  else if (index_.layers[at->second].table.digest.empty())
+    index_.layers[at->second].table = entry.table;
   return at->second;
 }
 
@@ -252,6 +275,8 @@ std::int64_t RemoteIndexBuilder::adopt_chain(const RemoteIndex& other, std::int6
 }
 
 void RemoteIndexBuilder::merge(const RemoteIndex& other, std::int64_t since_day) {
+  for (const RemoteIndex::LayerEntry& entry : other.layers)  // whoever wrote it may have known more of a layer
+    if (layers_.contains({entry.diff_id, entry.blob.digest})) layer(entry);
   std::vector<std::int64_t> places(other.chains.size(), -1);
   for (const RemoteIndex::RecordEntry& entry : other.records) {
     if (entry.used_day < since_day) continue;

@@ -19,7 +19,7 @@ namespace cbuild::cache {
 inline constexpr std::string_view kRemoteIndexType = "application/vnd.cbuild.cache.index.v1+json";
 /// Key of the document in the configuration of an image that carries its own cache.
 inline constexpr char kInlineCacheKey[] = "cbuild.cache.v1";
-/// A larger document is refused.
+/// A larger document is refused, and a larger table is not taken.
 inline constexpr std::size_t kMaxRemoteIndex = 64u << 20;
 
 /// The content of a remote cache; docs/cache-format.md is the contract. Parents and layers are given by their place,
@@ -31,6 +31,7 @@ struct RemoteIndex {
     std::string origin;    ///< "docker-image://..." of a base that holds the blob; empty: it lies next to this
     std::string description;
     std::int64_t created_ns = 0;
+    oci::Descriptor table = {};  ///< of its encoded table of contents, next to this; empty digest: none
     bool operator==(const LayerEntry&) const = default;
   };
   struct ChainEntry {

@@ -6,6 +6,7 @@
 
 #include "base/error.h"
 #include "base/text.h"
+#include "cache/layer_tables.h"
 
 namespace cbuild::cache {
 namespace {
@@ -60,6 +61,37 @@ std::string altered(const std::string& from, const std::string& to) {
 TEST_CASE("a cache index survives writing and reading") {
   CHECK(parse_remote_index(to_json(sample())) == sample());
   CHECK(parse_remote_index(to_json({})) == RemoteIndex{});
+}
+
+oci::Descriptor table_of(const std::string& name) {
+  return {.media_type = kLayerTableType, .digest = sha256("table " + name), .size = 7};
+}
+
+TEST_CASE("tables of layers travel with them, and are never a reason to refuse a cache") {
+  RemoteIndex index = sample();
+  index.layers[0].table = table_of("base");
+  const std::string text = to_json(index);
+  CHECK(parse_remote_index(text) == index);
+  CHECK(text.find(cat(R"("table":{"digest":")", sha256("table base").str(), R"(","size":7})")) != std::string::npos);
+  for (const char* size : {"-7", "0", "99999999999"}) {
+    const RemoteIndex odd = parse_remote_index(replace_all(text, R"("size":7})", cat(R"("size":)", size, "}")));
+    CHECK(odd.layers[0].table.digest.empty());
+  }
+}
+
+TEST_CASE("who merges keeps the tables that the other knows of the same layers") {
+  RemoteIndex old = sample(), own = sample();
+  old.layers[0].table = table_of("base");
+  old.layers[1].table = table_of("old");
+  own.layers[1].table = table_of("own");
+  RemoteIndexBuilder builder;
+  for (const RemoteIndex::LayerEntry& layer : own.layers) builder.layer(layer);
+  builder.merge(old, 0);
+  const RemoteIndex merged = builder.take();
+  REQUIRE(merged.layers.size() == 3);
+  CHECK(merged.layers[0].table == table_of("base"));
+  CHECK(merged.layers[1].table == table_of("own"));
+  CHECK(merged.layers[2].table.digest.empty());
 }
 
 TEST_CASE("the bytes of a cache index are as documented") {

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
+#include <functional>
 #include <optional>
 #include <unordered_set>
 
@@ -43,9 +44,12 @@ struct BuildServices {
   ProgressSink& progress;
   const CancelSource& cancel;
   cache::BlobFetcher fetch_blob = nullptr;  ///< empty: blobs that are not in the store cannot be fetched
+  /// Names the table of a layer as a remote cache has it, as one to fetch.
+  std::function<std::optional<cache::Layer>(const cache::Layer&)> remote_table = nullptr;
   std::optional<NetworkAccess> network = {};
   std::optional<CommandServices> commands = {};
   std::optional<PackedCopies> packed = {};
+  bool files_wanted = false;  ///< an output is made of the files of a result
 };
 
 }  // namespace cbuild::solver::ops

@@ -7,6 +7,7 @@
 
 #include <algorithm>
 #include <mutex>
+#include <set>
 
 #include "base/error.h"
 #include "base/missing_content.h"
@@ -15,7 +16,6 @@
 #include "base/text.h"
 #include "cache/content/tree_digest.h"
 #include "cache/step_layer.h"
-#include "cache/unpacker.h"
 #include "solver/ops/exec_step.h"
 #include "solver/ops/file_op.h"
 #include "solver/ops/planned_walk.h"
@@ -41,11 +41,9 @@ OpenedSources open_sources(StepContext& context, const ExecuteRequest& request) 
       opened.sources[i] = {&tree.view(), &tree.ignore(), true};
       continue;
     }
-    context.materialize(request.inputs[i].id, request.id);
-    opened.views.push_back(
-        request.inputs[i].id.empty()
-            ? std::make_unique<cache::TreeView>(std::vector<UniqueFd>{}, true)
-            : std::make_unique<cache::TreeView>(cache::open_view(context.services.store, request.inputs[i].id)));
+    // Whoever copies wants content, but perhaps of few layers.
+    opened.views.push_back(std::make_unique<cache::TreeView>(
+        context.lazy_view(request.inputs[i].id, request.id, cache::Missing::make_trees)));
     opened.sources[i] = {opened.views.back().get(), nullptr, false};
   }
   return opened;
@@ -57,15 +55,30 @@ bool has_plain_root(const cache::TreeView* base) {
   return !root || ((root->st.st_mode & 07777) == 0755 && root->st.st_uid == 0 && root->st.st_gid == 0);
 }
 
+/// A copy looks at names and metadata of its base only.
+cache::Missing missing_base(const StepContext& context, VertexId vertex) {
+  return context.leads_to_trees(vertex) ? cache::Missing::make_trees : cache::Missing::make_tables;
+}
+
+/// Opens each layer that the plan copies from, so that none is brought by a worker that writes or packs.
+void bring_sources(const PlannedNode& node, std::set<std::pair<const cache::TreeView*, std::size_t>>& brought) {
+  if (node.source && brought.emplace(node.source->tree, node.source->layer).second)
+    (void)node.source->tree->open_directory(node.source->layer, "");
+  for (const auto& [name, child] : node.children) bring_sources(child, brought);
+}
+
 Result run_file_op(StepContext& context, const ExecuteRequest& request, const FileOp& op) {
   cache::Store& store = context.services.store;
   const Result base = request.inputs.empty() ? Result{} : request.inputs[0];
-  context.materialize(base.id, request.id);
   std::optional<cache::TreeView> view;
-  if (!base.id.empty()) view.emplace(cache::open_view(store, base.id));
+  if (!base.id.empty()) view.emplace(context.lazy_view(base.id, request.id, missing_base(context, request.id)));
   const OpenedSources opened = open_sources(context, request);
   const PlannedTree plan =
       plan_file_actions(op, view ? &*view : nullptr, opened.sources, store, &context.services.cancel);
+  if (!opened.views.empty()) {
+    std::set<std::pair<const cache::TreeView*, std::size_t>> brought;
+    bring_sources(plan.root(), brought);
+  }
   // A copy is a function of its key, so its identity is the key: no need to look at the files.
   const Digest identity = CanonicalWriter().tag('f').digest(request.key).hash();
   const std::optional<PackedCopies>& packed = context.services.packed;
@@ -189,8 +202,7 @@ Digest StoreExecutor::digest_result(const Result& result, const Selector& select
   cache::Store& store = impl_->context.services.store;
   const Digest selection = sha256(canonical(selector));
   if (const auto known = store.memo(result.id, selection)) return *known;
-  impl_->context.materialize(result.id, 0);
-  const cache::TreeView view = result.id.empty() ? cache::TreeView({}, true) : cache::open_view(store, result.id);
+  const cache::TreeView view = impl_->context.lazy_view(result.id, 0, cache::Missing::make_trees);
   static const PathPatternList kNothing;
   const Digest digest = cache::digest_tree(view, selector, kNothing, parts);
   if (!result.id.empty()) store.set_memo(result.id, selection, digest);

@@ -3,10 +3,12 @@
 // Layers in and out: the inputs of a step are brought to disk once in a build, its changes become a layer on its base.
 #include "solver/ops/step_context.h"
 
+#include "base/error.h"
 #include "base/pattern/path_pattern.h"
 #include "base/sys.h"
 #include "base/text.h"
 #include "cache/content/tree_digest.h"
+#include "cache/layer_tables.h"
 #include "cache/step_layer.h"
 #include "cache/unpacker.h"
 #include "solver/ops/file_op.h"
@@ -20,10 +22,24 @@ Digest local_key(const LocalSource& source, const Digest& content) {
   return CanonicalWriter().tag('L').text(source.name).digest(content).hash();
 }
 
+/// What commands run on, or on what stands on it: its tree will have to be there.
+std::unordered_set<VertexId> roots_of_commands(const Graph& graph) {
+  std::unordered_set<VertexId> out;
+  for (auto id = static_cast<VertexId>(graph.size()); id-- > 0;) {
+    const Vertex& vertex = graph[id];
+    if (vertex.inputs.empty() || vertex.inputs[0] == kNoInput) continue;
+    if (std::holds_alternative<ExecOp>(vertex.op) || out.contains(id)) out.insert(vertex.inputs[0]);
+  }
+  return out;
+}
+
 }  // namespace
 
 StepContext::StepContext(const Graph& solved, BuildServices given)
-    : graph(solved), services(std::move(given)), local_trees(services.store) {}
+    : graph(solved),
+      services(std::move(given)),
+      local_trees(services.store),
+      below_commands_(roots_of_commands(solved)) {}
 
 const LocalSource* StepContext::local_source(const Vertex& reader, std::size_t index) const {
   const VertexId id = reader.inputs.at(index);
@@ -35,16 +51,42 @@ bool StepContext::is_materialized(const Digest& chain) {
   return chain.empty() || materialized.contains(chain);
 }
 
-void StepContext::materialize(const Digest& chain, TaskId task) {
-  if (is_materialized(chain)) return;
-  const auto report = [&](const cache::Layer& layer, std::uint64_t current, std::uint64_t total) {
+cache::BlobAccess StepContext::blob_access(TaskId task) {
+  const auto report = [this, task](const cache::Layer& layer, std::uint64_t current, std::uint64_t total) {
     services.progress.on_event(TaskCounter{task,
                                            cat("extracting ", layer.blob ? layer.blob->digest.str() : layer.id.str()),
                                            current, total, true, current == total});
   };
-  cache::materialize(services.store, chain, services.fetch_blob, &services.cancel, report);
+  return {services.fetch_blob, &services.cancel, report,
+          [this](const cache::Layer& layer) { return fetch_table(layer); }};
+}
+
+/// What goes wrong costs a pass over the layer.
+bool StepContext::fetch_table(const cache::Layer& layer) {
+  const auto table = services.remote_table && services.fetch_blob ? services.remote_table(layer) : std::nullopt;
+  if (!table) return false;
+  try {
+    if (!services.store.blobs().size(table->blob->digest)) services.fetch_blob(*table, services.store.blobs());
+    cache::note_layer_table(services.store, layer, *table->blob);
+    return true;
+  } catch (const Error& error) {
+    if (error.code() == ErrorCode::cancelled || error.code() == ErrorCode::no_space) throw;
+    return false;
+  }
+}
+
+void StepContext::materialize(const Digest& chain, TaskId task) {
+  if (is_materialized(chain)) return;
+  const cache::BlobAccess access = blob_access(task);
+  cache::materialize(services.store, chain, access.fetch, access.cancel, access.progress);
   const std::lock_guard lock(materialized_mutex);
   materialized.insert(chain);
+}
+
+cache::TreeView StepContext::lazy_view(const Digest& chain, TaskId task, cache::Missing missing) {
+  if (chain.empty()) return {{}, true};
+  if (is_materialized(chain)) return cache::open_view(services.store, chain);
+  return cache::open_lazy_view(services.store, chain, blob_access(task), missing);
 }
 
 Result StepContext::add_layer(const Digest& parent, cache::Staging staging, const Digest& identity,
@@ -54,7 +96,7 @@ Result StepContext::add_layer(const Digest& parent, cache::Staging staging, cons
   layer.description = description;
   const cache::Chain chain = cache::add_tree_on(services.store, parent, std::move(layer), std::move(staging), identity);
   const std::lock_guard lock(materialized_mutex);
-  materialized.insert(chain.id);
+  if (parent.empty() || materialized.contains(parent)) materialized.insert(chain.id);
   return {chain.id, chain.identity};
 }
 

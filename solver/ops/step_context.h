@@ -5,6 +5,7 @@
 #include <string>
 #include <unordered_set>
 
+#include "cache/lazy_view.h"
 #include "cache/store.h"
 #include "solver/ops/build_services.h"
 #include "solver/ops/planned_tree.h"
@@ -29,6 +30,10 @@ struct StepContext {
   const LocalSource* local_source(const Vertex& reader, std::size_t index) const;
   /// Brings the layers of a chain to disk unless that is known to be so. May download.
   void materialize(const Digest& chain, TaskId task);
+  /// A view of a chain whose layers need not have trees. May download.
+  cache::TreeView lazy_view(const Digest& chain, TaskId task, cache::Missing missing);
+  /// Whether a command may be run on what a vertex makes, or an output is made of files: then trees will be needed.
+  bool leads_to_trees(VertexId vertex) const { return services.files_wanted || below_commands_.contains(vertex); }
   bool is_materialized(const Digest& chain);
   /// Publishes a finished tree as a layer on `parent`.
   Result add_layer(const Digest& parent, cache::Staging staging, const Digest& identity,
@@ -41,6 +46,12 @@ struct StepContext {
   Result local_snapshot(const LocalSource& source, const std::string& path);
   /// Where a path of a local directory leads, links followed; throws Error{not_found}.
   std::string local_path(const LocalSource& source, const std::string& path);
+
+ private:
+  cache::BlobAccess blob_access(TaskId task);
+  bool fetch_table(const cache::Layer& layer);
+
+  const std::unordered_set<VertexId> below_commands_;
 };
 
 }  // namespace cbuild::solver::ops

@@ -1,0 +1,70 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "cache/layer_blob.h"
+
+#include "base/error.h"
+#include "base/missing_content.h"
+#include "base/text.h"
+#include "cache/cached_layers.h"
+#include "cache/mounted_layer.h"
+#include "cache/store_impl.h"
+
+namespace cbuild::cache {
+
+namespace {
+
+using UseBlob = std::function<void(const Layer&)>;
+
+// A blob that turns out to be damaged is a miss: it is dropped and brought once more.
+void use_or_again(Store& store, const BlobAccess& access, const Layer& layer, const UseBlob& use) {
+  try {
+    use(layer);
+  } catch (const Error& error) {
+    if (error.code() != ErrorCode::corrupt || !access.fetch || layer.fetch_from.empty()) throw;
+    store.forget_blob(layer.blob->digest);
+    use(layer);
+  }
+}
+
+/// Whether the blob is what its digest says, so that it is the manifest which is wrong about it.
+bool is_lie(Store& store, const Layer& layer) {
+  return store.blobs().size(layer.blob->digest) &&
+         sha256_fd(store.blobs().open(layer.blob->digest).get()) == layer.blob->digest;
+}
+
+/// A wrong claim is forgotten with all that stands on it. Whether it was a cache's, and so only a miss.
+bool drop_wrong_claim(Store& store, const Layer& layer) {
+  if (is_from_cache(layer) || (store.impl().is_cache_claim(layer.id) && !is_missing_layer(store, layer.id))) {
+    forget_missing_layer(store, layer.id);
+    return true;
+  }
+  if (!layer.fetch_from.empty() && is_lie(store, layer)) store.impl().forget_layer(layer.id);
+  return false;
+}
+
+}  // namespace
+
+// What a remote cache gave and nobody can bring is lost: the step that made it has to run.
+void use_layer_blob(Store& store, const Digest& id, const BlobAccess& access,
+                    const std::function<bool(const Layer&)>& is_done, const UseBlob& use) {
+  const auto cancelled = [&] { return access.cancel != nullptr && access.cancel->cancelled(); };
+  const auto lock = store.wait_lock("unpack-" + id.hex(), cancelled);
+  if (!lock) throw Error(ErrorCode::cancelled, "cancelled");
+  const auto layer = store.layer(id);
+  if (layer && is_done(*layer)) return;
+  if (!layer || !layer->blob || (!layer->has_blob && layer->fetch_from.empty() && !open_archive(store, id))) {
+    store.impl().forget_layer(id);
+    store.impl().report_missing(cat("layer ", id.str(), " has neither tree nor blob"));
+  }
+  try {
+    use_or_again(store, access, *layer, use);
+  } catch (const Error& error) {
+    if (error.code() != ErrorCode::corrupt) throw;
+    if (drop_wrong_claim(store, *layer)) throw missing_content(error.message());
+    if (access.fetch && !layer->fetch_from.empty()) throw;  // it came damaged twice
+    store.forget_blob(layer->blob->digest);
+    store.impl().forget_layer(id);
+    store.impl().report_missing(cat("layer ", id.str(), " was damaged: ", error.what()));
+  }
+}
+
+}  // namespace cbuild::cache

@@ -1,0 +1,34 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include <cstdint>
+#include <functional>
+
+#include "base/cancel.h"
+#include "cache/store.h"
+
+namespace cbuild::cache {
+
+/// Fetches the blob of a lazy layer (from a registry, a layout) into the store's blobs, through `into`, which are those
+/// or pass it on to them: a reader may follow. Seam, given by the wiring.
+using BlobFetcher = std::function<void(const Layer& layer, oci::BlobStore& into)>;
+using BlobProgress = std::function<void(const Layer& layer, std::uint64_t bytes, std::uint64_t total)>;
+
+/// How blobs of layers are come by. Empty: what is not in the store cannot be fetched.
+struct BlobAccess {
+  BlobFetcher fetch = nullptr;
+  const CancelSource* cancel = nullptr;
+  BlobProgress progress = nullptr;
+  /// Brings the table of a layer that has none here, from where somebody has made it; false if nobody has.
+  std::function<bool(const Layer& layer)> fetch_table = nullptr;
+};
+
+/// Calls `use` for a layer, unless `is_done` says that there is nothing left to do, under a lock so that other
+/// processes wait instead of repeating it. `use` fetches the blob if it is not here, reads all of it, verifies it and
+/// what the layer says of it, and throws Error{corrupt} where that is wrong. A damaged blob is dropped, and `use`
+/// called once more; a manifest that is wrong about a blob is forgotten with everything on top of it; a layer that no
+/// remote cache can give any more is missing_content().
+void use_layer_blob(Store& store, const Digest& layer, const BlobAccess& access,
+                    const std::function<bool(const Layer&)>& is_done, const std::function<void(const Layer&)>& use);
+
+}  // namespace cbuild::cache
