@@ -12,14 +12,6 @@
 
 namespace cbuild::cache {
 
-namespace {
-
-[[noreturn]] void throw_missing(const std::string& path) {
-  throw Error(ErrorCode::not_found, "/" + path + ": no such file or directory");
-}
-
-}  // namespace
-
 // The parents are known to be real directories in this layer and layers do not change, so the path holds no
 // surprise.
 std::optional<struct stat> LayerDir::lookup(const std::string& path) const {

@@ -28,4 +28,8 @@ std::optional<UniqueFd> open_real(int dirfd, const std::string& path, int flags)
   }
 }
 
+void throw_missing(const std::string& path) {
+  throw Error(ErrorCode::not_found, "/" + path + ": no such file or directory");
+}
+
 }  // namespace cbuild::cache

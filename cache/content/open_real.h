@@ -13,4 +13,7 @@ namespace cbuild::cache {
 /// something is missing or no real directory.
 std::optional<UniqueFd> open_real(int dirfd, const std::string& path, int flags);
 
+/// Throws Error{not_found} for the path of a tree, which is shown as it is inside of the tree.
+[[noreturn]] void throw_missing(const std::string& path);
+
 }  // namespace cbuild::cache

@@ -18,6 +18,7 @@
 #include "base/text.h"
 #include "cache/content/layer_dir.h"
 #include "cache/content/layer_tree.h"
+#include "cache/content/open_real.h"
 
 namespace cbuild::cache {
 
@@ -35,10 +36,6 @@ bool is_whiteout(const struct stat& st) { return S_ISCHR(st.st_mode) && st.st_rd
 
 bool is_overlay_xattr(const std::string& name) {
   return name.starts_with("trusted.overlay.") || name.starts_with("user.overlay.");
-}
-
-[[noreturn]] void throw_missing(const std::string& path) {
-  throw Error(ErrorCode::not_found, "/" + path + ": no such file or directory");
 }
 
 struct stat empty_root() {

@@ -24,7 +24,7 @@
 namespace cbuild::oci::layer {
 namespace {
 
-constexpr std::size_t kBatchFiles = 64, kBatchDirs = 8, kBatchBytes = 256u << 10;
+constexpr std::size_t kBatchFiles = 64, kBatchDirs = 8, kBatchContent = 256u << 10;
 constexpr unsigned kMostThreads = 4, kOpenFilesOfAThread = 3 * (kBatchDirs + 1);
 
 /// The reading thread and the one that decodes ahead have work of their own.
@@ -38,7 +38,7 @@ struct Batch {
   std::vector<NewFile> files;
   std::size_t dirs = 0, bytes = 0;
 
-  bool is_full() const { return files.size() >= kBatchFiles || dirs >= kBatchDirs || bytes >= kBatchBytes; }
+  bool is_full() const { return files.size() >= kBatchFiles || dirs >= kBatchDirs || bytes >= kBatchContent; }
 };
 
 void make_file(const MemberMetadata& metadata, NewFile& file) {
