@@ -50,7 +50,7 @@ class Pages:
         output([sources / "packaging/pages.sh", cbuild, work])
         self.commands = (work / "commands").read_text().split()
         self.declared = set()
-        for source in sorted((sources / "cli").glob("*.cc")):
+        for source in sorted((sources / "cli").rglob("*.cc")):
             for names, rest in DECLARED.findall(source.read_text()):
                 if '->group("")' in rest:  # taken, but not shown
                     continue
