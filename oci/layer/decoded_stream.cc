@@ -144,6 +144,7 @@ DecodedStream::~DecodedStream() {
   {
     const std::scoped_lock lock(impl_->mutex);
     impl_->stopped = true;
+    impl_->keeping.reset();  // it holds the deleter of what is kept, which holds this
     impl_->changed.notify_all();
   }
   if (impl_->thread.joinable()) impl_->thread.join();  // what is kept may live longer than the source
