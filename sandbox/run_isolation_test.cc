@@ -2,6 +2,7 @@
 // The isolation of a step, and the rights that insecure ones have.
 #include <fcntl.h>
 #include <linux/keyctl.h>
+#include <poll.h>
 #include <sched.h>
 #include <sys/mount.h>
 #include <sys/resource.h>
@@ -63,6 +64,24 @@ void remove_tree_of_groups(const std::string& group) {
 /// Groups that a test has made itself, which builds leave alone, with the leftovers of a faulty build in them.
 void remove_cgroups(const std::string& name) {
   for (const std::string& group : cgroups_named(name)) remove_tree_of_groups(group);
+}
+
+bool has_members(const std::string& group) {
+  const auto directory = sys::try_open_at(AT_FDCWD, group, O_RDONLY | O_DIRECTORY);
+  if (!directory) return false;
+  if (!sys::read_file_at(directory->get(), "cgroup.procs", 1u << 20).empty()) return true;
+  for (const std::string& name : sys::list_dir(directory->get()))
+    if (has_members(cat(group, "/", name))) return true;
+  return false;
+}
+
+/// A process that is ending has no command line any more, but is a member yet: a build leaves its group to the next.
+bool all_left(const std::vector<std::string>& groups) {
+  for (int i = 0; i < 500; ++i) {
+    if (std::none_of(groups.begin(), groups.end(), has_members)) return true;
+    ::poll(nullptr, 0, 10);
+  }
+  return false;
 }
 
 /// Control groups below which this process and its children live, so that other builds of this machine are not seen.
@@ -347,7 +366,7 @@ TEST_CASE("the next build removes the cgroups of one that was killed, not those 
       const std::vector<std::string> of_killed = own.below();
       ::kill(killed.zygote().impl().pid, SIGKILL);
       step.wait();
-      if (!all_gone(mark)) report += "the step lives\n";
+      if (!all_gone(mark) || !all_left(of_killed)) report += "the step lives\n";
       if (of_killed.empty() || own.below() != of_killed) report += "the killed one left nothing\n";
       Sandbox alive;
       Running other(alive.runner(), second.spec("echo up; sleep 1000"));
@@ -395,6 +414,8 @@ TEST_CASE("the next build removes the groups of single steps, too, wherever a ki
       one.wait();
       two.wait();
       if (!all_gone(mark)) report += "a step lives\n";
+      for (const std::vector<std::string>& groups : {cgroups_named(made), cgroups_named(kept), own.below()})
+        if (!all_left(groups)) report += "a step is a member yet\n";
       if (cgroups_named(made + "/deep").empty()) report += "the killed one left nothing\n";
       Sandbox next;
       next.run(third.spec("true"));
