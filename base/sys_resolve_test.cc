@@ -66,6 +66,15 @@ Opened by_kernel(int root, const char* path, int flags, detail::Escape escape) {
   return result_of(detail::openat2(root, path, flags, resolve | kNoMagicLinks));
 }
 
+/// The kernel's answer for a chain of links. A lookup that had to start again (memory or a directory changed under it)
+/// goes on counting links where it stopped, so a chain near the limit is sometimes too long: one success is the answer.
+Opened chain_by_kernel(int root, const char* path) {
+  Opened answer = by_kernel(root, path, O_RDONLY, detail::Escape::contain);
+  for (int again = 0; again < 100 && answer.err == ELOOP; ++again)
+    answer = by_kernel(root, path, O_RDONLY, detail::Escape::contain);
+  return answer;
+}
+
 }  // namespace
 
 TEST_CASE("open_in_root treats the descriptor as the root") {
@@ -127,7 +136,7 @@ TEST_CASE("the walk follows as many links as the kernel, and no more") {
   std::size_t followed = 0;
   for (int i = 0; i <= 60; ++i) {
     CAPTURE(i);
-    const Opened kernel = by_kernel(dir.fd(), std::to_string(i).c_str(), O_RDONLY, detail::Escape::contain);
+    const Opened kernel = chain_by_kernel(dir.fd(), std::to_string(i).c_str());
     CHECK(result_of(detail::walk(dir.fd(), std::to_string(i), O_RDONLY, detail::Escape::contain)) == kernel);
     followed += kernel.err == 0;
   }
