@@ -11,6 +11,10 @@ target_link_libraries(cbuild_doctest_main PRIVATE cbuild_options lib::doctest)
 # The modules whose sources look at CBUILD_STATIC. All others are the same objects in both programs, which ccache knows.
 set(CBUILD_KNOWS_STATIC base base/http)
 
+# The modules without loops over many bytes, files or steps: a release has them small instead of fast (docs/packages.md).
+set(CBUILD_FOR_SIZE base/http cache/remote cli cli/flags cli/report engine frontend/text frontend/syntax frontend/stages
+    frontend/lower oci/registry)
+
 add_custom_target(cbuild_unit_tests)
 add_custom_target(cbuild_fuzzers)
 
@@ -60,6 +64,9 @@ function(cbuild_module name)
 
   if(CBUILD_STATIC AND name IN_LIST CBUILD_KNOWS_STATIC)
     target_compile_definitions(cbuild_${id} PRIVATE CBUILD_STATIC)
+  endif()
+  if(name IN_LIST CBUILD_FOR_SIZE)
+    target_compile_options(cbuild_${id} PRIVATE "$<$<CONFIG:Release>:-Os>")
   endif()
 
   if(BUILD_TESTING AND arg_TESTS)
