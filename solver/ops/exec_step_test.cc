@@ -220,8 +220,9 @@ TEST_CASE("a sandbox that could not be made is not a failure of the command, and
       {sandbox::SetupFault::user, ErrorCode::step_failed},
   };
   for (const auto& [fault, code] : rows) {
-    world.runner.steps = {
-        [fault = fault](const sandbox::Spec&, const sandbox::RunCallbacks&) { return setup_failed(fault); }};
+    world.runner.steps = {[setup_fault = fault](const sandbox::Spec&, const sandbox::RunCallbacks&) {
+      return setup_failed(setup_fault);
+    }};
     const StepFailure failure = world.failed(retried(1), {Result{}});
     CHECK(failure.error.code() == code);
     CHECK(failure.error.message() == "cannot start the step: mount overlay: Invalid argument");
