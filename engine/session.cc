@@ -61,6 +61,8 @@ sandbox::Mode choose_isolation(const std::string& wanted, bool tell, const Sessi
   if (probe.mode != sandbox::Mode::root || tell)
     progress.on_event(RunNote{Severity::note, cat("isolation: ", sandbox::to_string(probe.mode),
                                                   probe.why.empty() ? "" : cat(" (", probe.why, ")"))});
+  if (!probe.lacks.empty())
+    progress.on_event(RunNote{Severity::note, cat("steps do without: ", join(probe.lacks, ", "))});
   return probe.mode;
 }
 

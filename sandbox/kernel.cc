@@ -68,6 +68,21 @@ int attach(int tree, int target) {
   return static_cast<int>(call(SYS_move_mount, tree, "", target, "", flags));
 }
 
+int enter_root(int root) {
+  long error = call(SYS_fchdir, root);
+  if (error < 0) return static_cast<int>(error);
+  error = call(SYS_pivot_root, ".", ".");
+  if (error >= 0) {
+    // The old root now lies on top of the new one, and "." is it.
+    error = call(SYS_umount2, ".", MNT_DETACH);
+  } else if (error == -EPERM || error == -EINVAL) {
+    // The old tree lies below the new one, where no path leads: ".." at "/" comes back to the mount on top of it.
+    error = call(SYS_mount, ".", "/", nullptr, static_cast<unsigned long>(MS_MOVE), nullptr);
+    if (error >= 0) error = call(SYS_chroot, ".");
+  }
+  return static_cast<int>(error < 0 ? error : call(SYS_chdir, "/"));
+}
+
 int fs_open(const char* type) { return static_cast<int>(call(SYS_fsopen, type, 1 /* FSOPEN_CLOEXEC */)); }
 
 int fs_set(int fs, const char* key, const char* value) {

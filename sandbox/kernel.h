@@ -38,6 +38,10 @@ int set_attributes(int tree, std::uint64_t attributes, bool recursive);
 /// Attaches a detached mount, or moves an attached one, onto the file that `target` refers to.
 int attach(int tree, int target);
 
+/// Makes the attached mount `root` the "/" of this process and its mount namespace: by pivot_root(2), which leaves
+/// nothing of the old tree, else (a seccomp filter, a root on an initramfs) by moving it over "/" and chroot(2).
+int enter_root(int root);
+
 /// A file system under construction: open, configure, create, then take it as a detached mount.
 int fs_open(const char* type);
 int fs_set(int fs, const char* key, const char* value);

@@ -87,10 +87,7 @@ Result build() {
   if (const int error = attach_in(AT_FDCWD, "/proc", root.get()); error < 0) return {error, "attach tmpfs"};
   if (const Result furnished = furnish(root.get(), {proc.get(), sys.get(), null.get()}); furnished.error < 0)
     return furnished;
-  long error = call(SYS_fchdir, root.get());
-  if (error >= 0) error = call(SYS_pivot_root, ".", ".");
-  if (error >= 0) error = call(SYS_umount2, ".", MNT_DETACH);
-  return {static_cast<int>(error), "pivot_root"};
+  return {kernel::enter_root(root.get()), "enter the root of the mount template"};
 }
 
 }  // namespace

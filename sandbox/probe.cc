@@ -30,7 +30,8 @@ namespace {
 struct Outcome {
   int error = 0;
   const char* what = "";
-  bool no_proc = false;  ///< all but an own /proc
+  bool no_proc = false;      ///< all but an own /proc
+  bool no_hostname = false;  ///< a step's host name cannot be set
 
   bool good() const { return error == 0 && !no_proc; }
 };
@@ -68,21 +69,31 @@ int mount_detached(const char* type, UniqueFd* mounted = nullptr) {
   return 0;
 }
 
+/// The last thing a trial can do: the process lives in the empty file system `root` then.
+int try_root(int root) {
+  const UniqueFd target(::open("/proc", O_PATH | O_CLOEXEC));
+  if (!target) return -errno;
+  const int error = kernel::attach(root, target.get());
+  return error < 0 ? error : kernel::enter_root(root);
+}
+
 /// As init of a new pid namespace, with a mount namespace of its own.
 Outcome try_mounts() {
   if (::mount("none", "/", nullptr, MS_REC | MS_PRIVATE, nullptr) != 0) return {errno, "change mount propagation"};
-  if (const int error = mount_detached("tmpfs")) return {error, "mount tmpfs"};
+  UniqueFd root;
+  if (const int error = mount_detached("tmpfs", &root)) return {error, "mount tmpfs"};
   if (const UniqueFd overlay(kernel::fs_open("overlay")); !overlay) return {ENODEV, "find the overlay file system"};
   if (const UniqueFd tree(kernel::clone_tree(AT_FDCWD, "/proc", true)); !tree) return {errno, "clone /proc"};
-  if (const int error = mount_detached("proc")) return {error, "mount proc", true};
-  return {};
+  const bool no_hostname = ::sethostname("cbuild", 6) != 0 && errno == EPERM;
+  const int proc_error = mount_detached("proc");
+  if (const int error = try_root(root.get()); error < 0) return {-error, "change the root directory"};
+  return {proc_error, proc_error != 0 ? "mount proc" : "", proc_error != 0, no_hostname};
 }
 
 /// Mounts that real root alone may make: the root of a user namespace has every capability and still fails here,
 /// because layers are marked with attributes of the whole machine, and sysfs belongs to whom the network namespace
 /// belongs.
 Outcome try_mounts_as_root() {
-  if (const Outcome outcome = try_mounts(); !outcome.good()) return outcome;
   if (const int error = mount_detached("sysfs")) return {error, "mount sysfs"};
   UniqueFd tree;
   if (const int error = mount_detached("tmpfs", &tree)) return {error, "mount tmpfs"};
@@ -90,7 +101,7 @@ Outcome try_mounts_as_root() {
   if (!directory) return {errno, "open a tmpfs"};
   const int set = ::fsetxattr(directory.get(), "trusted.cbuild", "", 0, 0);
   if (set != 0 && errno == EPERM) return {errno, "set a trusted attribute"};
-  return {};
+  return try_mounts();
 }
 
 Outcome try_namespaces_for(Outcome (*mounts)()) {
@@ -134,6 +145,12 @@ void passed_over(std::string& why, Mode mode, const Outcome& outcome) {
   why += cat(why.empty() ? "" : "; ", to_string(mode), ": ", outcome.what, ": ", std::strerror(outcome.error));
 }
 
+ProbeResult found(Mode mode, const std::string& why, const Outcome& outcome) {
+  ProbeResult result{mode, why};
+  if (outcome.no_hostname) result.lacks.emplace_back("host name");
+  return result;
+}
+
 }  // namespace
 
 bool may_mount() {
@@ -148,16 +165,16 @@ ProbeResult probe(bool in_user_namespace) {
   bool privileged = in_user_namespace;
   if (is_root && !in_user_namespace) {
     const Outcome outcome = try_mode(try_as_root);
-    if (outcome.good()) return {Mode::root, why};
+    if (outcome.good()) return found(Mode::root, why, outcome);
     passed_over(why, Mode::root, outcome);
     // Somebody else may have made the user namespace that this process is the root of.
     const Outcome in_place = try_mode(try_namespaces);
     privileged = in_place.error == 0 || in_place.no_proc;
   }
   const Outcome outcome = try_mode(privileged ? try_namespaces : try_user_namespace);
-  if (outcome.good()) return {Mode::user_namespace, why};
+  if (outcome.good()) return found(Mode::user_namespace, why, outcome);
   passed_over(why, Mode::user_namespace, outcome);
-  if (outcome.no_proc) return {Mode::masked_proc, why};
+  if (outcome.no_proc) return found(Mode::masked_proc, why, outcome);
   if (is_root && !in_user_namespace) {
     const Outcome changed = try_mode(try_chroot);
     if (changed.good()) return {Mode::chroot, why};

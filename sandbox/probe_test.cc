@@ -1,6 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 #include <fcntl.h>
+#include <linux/filter.h>
+#include <linux/seccomp.h>
+#include <sys/prctl.h>
 #include <sys/resource.h>
+#include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -11,10 +15,13 @@
 #include "base/error.h"
 #include "base/fd.h"
 #include "base/sys.h"
+#include "base/text.h"
+#include "sandbox/run_fixture.h"
 #include "sandbox/runner.h"
 
 using namespace cbuild;
 using namespace cbuild::sandbox;
+using namespace cbuild::sandbox::testing;
 
 namespace {
 
@@ -45,7 +52,45 @@ std::string come_back_with(rlim_t room) {
   return words;
 }
 
+/// As the filter of a container around this process: EPERM for the calls.
+void refuse(std::uint32_t first_call, std::uint32_t second_call) {
+  const auto statement = [](unsigned code, std::uint32_t value) {
+    return sock_filter{static_cast<std::uint16_t>(code), 0, 0, value};
+  };
+  const auto skip_unless = [](std::uint32_t number, std::uint8_t yes, std::uint8_t no) {
+    return sock_filter{BPF_JMP | BPF_JEQ | BPF_K, yes, no, number};
+  };
+  sock_filter program[] = {
+      statement(BPF_LD | BPF_W | BPF_ABS, 0),
+      skip_unless(first_call, 1, 0),
+      skip_unless(second_call, 0, 1),
+      statement(BPF_RET | BPF_K, SECCOMP_RET_ERRNO | EPERM),
+      statement(BPF_RET | BPF_K, SECCOMP_RET_ALLOW),
+  };
+  const sock_fprog filter{5, program};
+  if (::prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) != 0 || ::prctl(PR_SET_SECCOMP, SECCOMP_MODE_FILTER, &filter) != 0)
+    throw_errno(errno, "seccomp");
+}
+
 }  // namespace
+
+TEST_CASE("steps run where a filter refuses pivot_root and the host name") {
+  if (!can_run_as_root()) return;
+  const std::string seen = in_child([] {
+    TestImage image;
+    refuse(SYS_pivot_root, SYS_sethostname);
+    const ProbeResult found = probe(false);
+    Sandbox sandbox;
+    const Outcome step = sandbox.run(image.spec("ls /../.. | tr '\\n' ' '; echo pid $$"));
+    return cat(to_string(found.mode), " (", join(found.lacks, ", "), ") ", step.exit.code, " ", step.exit.setup_error,
+               step.out, step.err);
+  });
+  CAPTURE(seen);
+  CHECK(holds(seen, "root (host name) 0 "));
+  CHECK(holds(seen, "bin dev"));
+  CHECK(holds(seen, "pid 1"));
+  CHECK_FALSE(holds(seen, "usr"));
+}
 
 TEST_CASE("a trial that runs out of descriptors ends in its own process, and the limit is named") {
   CHECK(come_back_with(0) == "l");

@@ -7,6 +7,7 @@
 #include <memory>
 #include <string>
 #include <string_view>
+#include <vector>
 
 #include "base/progress.h"
 #include "sandbox/spec.h"
@@ -88,6 +89,7 @@ bool may_mount();
 struct ProbeResult {
   Mode mode;
   std::string why;
+  std::vector<std::string> lacks = {};  ///< what a step does without in this mode, for the user
 };
 ProbeResult probe(bool in_user_namespace);
 

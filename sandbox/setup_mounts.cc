@@ -371,12 +371,6 @@ int StepRunner::operator()(const ReadOnly& step) {
   return close_with(target, close_with(tree, error));
 }
 
-int StepRunner::operator()(const PivotRoot&) {
-  long error = call(SYS_fchdir, root_);
-  if (error >= 0) error = call(SYS_pivot_root, ".", ".");
-  // The old root now lies on top of the new one, and "." is it.
-  if (error >= 0) error = call(SYS_umount2, ".", MNT_DETACH);
-  return static_cast<int>(error < 0 ? error : call(SYS_chdir, "/"));
-}
+int StepRunner::operator()(const PivotRoot&) { return kernel::enter_root(root_); }
 
 }  // namespace cbuild::sandbox::setup
