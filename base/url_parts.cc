@@ -18,6 +18,10 @@ bool is_scheme(std::string_view text) {
 
 bool is_hex_digit(char c) { return (c >= '0' && c <= '9') || (c >= 'a' && c <= 'f') || (c >= 'A' && c <= 'F'); }
 
+bool begins_with_escape(std::string_view text) {
+  return text.size() > 2 && text[0] == '%' && is_hex_digit(text[1]) && is_hex_digit(text[2]);
+}
+
 /// Cuts off the part that begins with one of `marks`.
 std::string_view cut_at(std::string_view& text, std::string_view marks) {
   const std::size_t end = std::min(text.find_first_of(marks), text.size());
@@ -59,11 +63,17 @@ std::string without_user_info(std::string_view text) {
 std::string percent_decode(std::string_view text) {
   std::string out;
   for (std::size_t i = 0; i < text.size(); ++i) {
-    const bool escape = text[i] == '%' && text.size() - i > 2 && is_hex_digit(text[i + 1]) && is_hex_digit(text[i + 2]);
+    const bool escape = begins_with_escape(text.substr(i));
     out += escape ? static_cast<char>(parse_int(text.substr(i + 1, 2), 16).value_or(0)) : text[i];
     if (escape) i += 2;
   }
   return out;
+}
+
+bool has_whole_escapes(std::string_view text) {
+  for (std::size_t at = text.find('%'); at != std::string_view::npos; at = text.find('%', at + 1))
+    if (!begins_with_escape(text.substr(at))) return false;
+  return true;
 }
 
 }  // namespace cbuild

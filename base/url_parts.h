@@ -26,5 +26,7 @@ std::optional<UrlParts> split_url(std::string_view text);
 std::string without_user_info(std::string_view text);
 /// "%41" becomes "A"; all else stays as it is.
 std::string percent_decode(std::string_view text);
+/// Whether every percent sign begins an escape such as "%41".
+bool has_whole_escapes(std::string_view text);
 
 }  // namespace cbuild

@@ -50,6 +50,8 @@ TEST_CASE("percent escapes are decoded, other percent signs stay") {
   CHECK(percent_decode("%") == "%");
   CHECK(percent_decode("%4") == "%4");
   CHECK(percent_decode("%+1%g0%0g%41") == "%+1%g0%0gA");
+  for (const char* whole : {"", "a", "%41", "a%2Fb%00"}) CHECK(has_whole_escapes(whole));
+  for (const char* broken : {"%", "%4", "%41%", "%-1", "%0g"}) CHECK_FALSE(has_whole_escapes(broken));
 }
 
 }  // namespace cbuild

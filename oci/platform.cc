@@ -8,6 +8,7 @@
 #include <array>
 
 #include "base/text.h"
+#include "base/url_parts.h"
 
 namespace cbuild::oci {
 
@@ -64,32 +65,16 @@ void normalize_architecture(std::string& arch, std::string& variant) {
   }
 }
 
-std::optional<std::string> percent_decode(std::string_view text) {
-  std::string out;
-  for (std::size_t i = 0; i < text.size(); ++i) {
-    if (text[i] != '%') {
-      out += text[i];
-      continue;
-    }
-    const auto code = i + 2 < text.size() ? parse_int(text.substr(i + 1, 2), 16) : std::nullopt;
-    if (!code || *code < 0) return std::nullopt;
-    out += static_cast<char>(*code);
-    i += 2;
-  }
-  return out;
-}
-
 /// "windows(10.0.17763+win32k)": the part in parentheses.
 bool parse_os_options(std::string_view text, Platform& platform) {
   const std::vector<std::string> parts = split(text, '+');
   for (std::size_t i = 0; i < parts.size(); ++i) {
     if (!parts[i].empty() && !is_word(parts[i], ".%")) return false;
-    const std::optional<std::string> value = percent_decode(parts[i]);
-    if (!value || (i > 0 && value->empty())) return false;
+    if (!has_whole_escapes(parts[i]) || (i > 0 && parts[i].empty())) return false;
     if (i == 0) {
-      platform.os_version = *value;
+      platform.os_version = percent_decode(parts[i]);
     } else {
-      platform.os_features.push_back(*value);
+      platform.os_features.push_back(percent_decode(parts[i]));
     }
   }
   return true;
