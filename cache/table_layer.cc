@@ -29,23 +29,6 @@ dev_t new_device() {
   return ++last;
 }
 
-mode_t type_bits(EntryType type) {
-  switch (type) {
-    case EntryType::directory:
-      return S_IFDIR;
-    case EntryType::symlink:
-      return S_IFLNK;
-    case EntryType::fifo:
-      return S_IFIFO;
-    case EntryType::char_device:
-      return S_IFCHR;
-    case EntryType::block_device:
-      return S_IFBLK;
-    default:
-      return S_IFREG;
-  }
-}
-
 }  // namespace
 
 TableLayer::TableLayer(SharedTable table, Bring bring)

@@ -23,25 +23,6 @@ struct Prefix {
 constexpr std::array<Prefix, 3> kPrefixes = {{{"user.", 1}, {"trusted.", 4}, {"security.", 6}}};
 constexpr std::size_t kMaxXattrBytes = 4 * 65534;
 
-mode_t type_bits(EntryType type) {
-  switch (type) {
-    case EntryType::directory:
-      return S_IFDIR;
-    case EntryType::symlink:
-      return S_IFLNK;
-    case EntryType::fifo:
-      return S_IFIFO;
-    case EntryType::char_device:
-      return S_IFCHR;
-    case EntryType::block_device:
-      return S_IFBLK;
-    case EntryType::file:
-    case EntryType::hardlink:
-      break;
-  }
-  return S_IFREG;
-}
-
 void append_xattr(std::string& out, const sys::Xattr& xattr) {
   const auto prefix = std::find_if(kPrefixes.begin(), kPrefixes.end(),
                                    [&](const Prefix& known) { return xattr.name.starts_with(known.text); });

@@ -1,9 +1,30 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "oci/layer/layer_table.h"
 
+#include <sys/stat.h>
+
 #include <algorithm>
 
 namespace cbuild::oci::layer {
+
+mode_t type_bits(EntryType type) {
+  switch (type) {
+    case EntryType::directory:
+      return S_IFDIR;
+    case EntryType::symlink:
+      return S_IFLNK;
+    case EntryType::fifo:
+      return S_IFIFO;
+    case EntryType::char_device:
+      return S_IFCHR;
+    case EntryType::block_device:
+      return S_IFBLK;
+    case EntryType::file:
+    case EntryType::hardlink:
+      break;
+  }
+  return S_IFREG;
+}
 
 std::uint32_t LayerTable::child(std::uint32_t directory, std::string_view name) const {
   const auto all = children(directory);

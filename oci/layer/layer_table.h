@@ -18,6 +18,9 @@
 /// The table of contents of one layer: the tree that unpack() would make of it on disk, as values.
 namespace cbuild::oci::layer {
 
+/// S_IFDIR and its like; a hard link counts as the file that it names.
+mode_t type_bits(EntryType type);
+
 /// A piece of a file's content and where it lies in the uncompressed archive. Bytes that no piece covers are a hole.
 struct TableExtent {
   std::uint64_t file_offset = 0, archive_offset = 0, size = 0;  ///< in bytes

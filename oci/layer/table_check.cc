@@ -34,23 +34,6 @@ void walk_table(const LayerTable& table, const Visit& visit, std::uint32_t direc
   }
 }
 
-mode_t type_bits(EntryType type) {
-  switch (type) {
-    case EntryType::directory:
-      return S_IFDIR;
-    case EntryType::symlink:
-      return S_IFLNK;
-    case EntryType::fifo:
-      return S_IFIFO;
-    case EntryType::char_device:
-      return S_IFCHR;
-    case EntryType::block_device:
-      return S_IFBLK;
-    default:
-      return S_IFREG;
-  }
-}
-
 std::string content_of(const TableNode& node, std::string_view archive) {
   std::string out(node.size, '\0');
   for (const TableExtent& extent : node.extents)
