@@ -66,6 +66,8 @@ std::string_view to_string(ErrorCode code) {
       return "network";
     case ErrorCode::corrupt:
       return "corrupt";
+    case ErrorCode::missing_content:
+      return "missing_content";
     case ErrorCode::step_failed:
       return "step_failed";
     case ErrorCode::cancelled:

@@ -10,18 +10,19 @@ namespace cbuild {
 
 /// The kind of a failure; decides the exit code and whether a retry makes sense.
 enum class ErrorCode {
-  usage,        ///< the command line is wrong
-  input,        ///< a file the user wrote is wrong (a Dockerfile, an ignore file, a config file)
-  not_found,    ///< something named does not exist
-  denied,       ///< permission, authentication or entitlement missing
-  unsupported,  ///< this machine or this version cannot do it
-  io,           ///< a system call failed
-  no_space,     ///< ENOSPC or EDQUOT
-  network,      ///< a remote side could not be reached or answered nonsense; may be transient
-  corrupt,      ///< data does not match its digest or its format
-  step_failed,  ///< a build step ran and failed
-  cancelled,    ///< the user or another failure stopped this work
-  internal,     ///< a broken invariant
+  usage,            ///< the command line is wrong
+  input,            ///< a file the user wrote is wrong (a Dockerfile, an ignore file, a config file)
+  not_found,        ///< something named does not exist
+  denied,           ///< permission, authentication or entitlement missing
+  unsupported,      ///< this machine or this version cannot do it
+  io,               ///< a system call failed
+  no_space,         ///< ENOSPC or EDQUOT
+  network,          ///< a remote side could not be reached or answered nonsense; may be transient
+  corrupt,          ///< data does not match its digest or its format
+  missing_content,  ///< the content behind a result is gone and was forgotten: the same work, done again, makes it
+  step_failed,      ///< a build step ran and failed
+  cancelled,        ///< the user or another failure stopped this work
+  internal,         ///< a broken invariant
 };
 
 /// A failure as an exception. Layers add context on the way up with add_context(); what() reads "outer: inner:

@@ -25,8 +25,8 @@ void note_cache_claim(Store& store, const Digest& layer) { store.impl().remember
 void forget_missing_layer(Store& store, const Digest& layer, const std::string& origin) {
   const auto known = store.layer(layer);
   Store::Impl& impl = store.impl();
-  impl.remember_lost(layer, origin);
-  if (known) impl.remember_lost(known->diff_id, origin);
+  impl.remember_missing(layer, origin);
+  if (known) impl.remember_missing(known->diff_id, origin);
   impl.forget_memory(layer);
   impl.index.write([&](Database& db) { delete_layer(db, layer, 0); });
 }
@@ -42,7 +42,7 @@ void Store::Impl::forget_memory(const Digest& layer) {
   chain_layers_.clear();
 }
 
-void Store::Impl::remember_lost(const Digest& layer, const std::string& origin) {
+void Store::Impl::remember_missing(const Digest& layer, const std::string& origin) {
   std::scoped_lock lock(mutex_);
   missing_layers_.insert(layer);
   if (!origin.empty()) missing_origins_.insert(origin);

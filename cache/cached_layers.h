@@ -19,8 +19,8 @@ bool is_from_cache(const Layer& layer);
 /// add_claimed_layer() for a layer that is_from_cache(): one with its diff id that is here, whatever its blob, is the
 /// layer, and what a base has is left to it. Returns the id under which it is known.
 Digest add_cached_layer(Store& store, const Layer& layer);
-/// A remote cache said, in this process, that a base has this layer: if that turns out wrong, the cache's word is lost
-/// like a layer of its own.
+/// A remote cache said, in this process, that a base has this layer: if that turns out wrong, the cache's word is
+/// forgotten like a layer of its own.
 void note_cache_claim(Store& store, const Digest& layer);
 
 /// A layer whose content is not available any more. It is forgotten with all chains and records it is in, and

@@ -11,7 +11,7 @@
 #include <algorithm>
 #include <cerrno>
 
-#include "base/missing_content.h"
+#include "base/error.h"
 #include "base/sys.h"
 #include "base/text.h"
 #include "cache/content/tree.h"
@@ -133,7 +133,7 @@ UniqueFd open_flat(Store& store, const std::vector<Digest>& layers, unsigned max
   if (auto made = open_made(store, chain.hex())) return std::move(*made);
   make(store, chain, layers, std::max(kViewLayers, max_layers));
   auto made = open_made(store, chain.hex());
-  if (!made) throw missing_content(cat("store: flat directory of ", chain.str(), " vanished"));
+  if (!made) throw Error(ErrorCode::missing_content, cat("store: flat directory of ", chain.str(), " vanished"));
   return std::move(*made);
 }
 

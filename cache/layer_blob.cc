@@ -2,7 +2,6 @@
 #include "cache/layer_blob.h"
 
 #include "base/error.h"
-#include "base/missing_content.h"
 #include "base/text.h"
 #include "cache/cached_layers.h"
 #include "cache/mounted_layer.h"
@@ -14,12 +13,16 @@ namespace {
 
 using UseBlob = std::function<void(const Layer&)>;
 
+bool is_damaged_or_missing(const Error& error) {
+  return error.code() == ErrorCode::corrupt || error.code() == ErrorCode::missing_content;
+}
+
 // A blob that turns out to be damaged is a miss: it is dropped and brought once more.
 void use_or_again(Store& store, const BlobAccess& access, const Layer& layer, const UseBlob& use) {
   try {
     use(layer);
   } catch (const Error& error) {
-    if (error.code() != ErrorCode::corrupt || !access.fetch || layer.fetch_from.empty()) throw;
+    if (!is_damaged_or_missing(error) || !access.fetch || layer.fetch_from.empty()) throw;
     store.forget_blob(layer.blob->digest);
     use(layer);
   }
@@ -43,7 +46,7 @@ bool drop_wrong_claim(Store& store, const Layer& layer) {
 
 }  // namespace
 
-// What a remote cache gave and nobody can bring is lost: the step that made it has to run.
+// Content that a remote cache promised and nobody can bring is missing: the step that made it has to run.
 void use_layer_blob(Store& store, const Digest& id, const BlobAccess& access,
                     const std::function<bool(const Layer&)>& is_done, const UseBlob& use) {
   const auto cancelled = [&] { return access.cancel != nullptr && access.cancel->cancelled(); };
@@ -58,8 +61,8 @@ void use_layer_blob(Store& store, const Digest& id, const BlobAccess& access,
   try {
     use_or_again(store, access, *layer, use);
   } catch (const Error& error) {
-    if (error.code() != ErrorCode::corrupt) throw;
-    if (drop_wrong_claim(store, *layer)) throw missing_content(error.message());
+    if (!is_damaged_or_missing(error)) throw;
+    if (drop_wrong_claim(store, *layer)) throw Error(ErrorCode::missing_content, error.message());
     if (access.fetch && !layer->fetch_from.empty()) throw;  // it came damaged twice
     store.forget_blob(layer->blob->digest);
     store.impl().forget_layer(id);

@@ -27,7 +27,7 @@ struct BlobAccess {
 /// processes wait instead of repeating it. `use` fetches the blob if it is not here, reads all of it, verifies it and
 /// what the layer says of it, and throws Error{corrupt} where that is wrong. A damaged blob is dropped, and `use`
 /// called once more; a manifest that is wrong about a blob is forgotten with everything on top of it; a layer that no
-/// remote cache can give any more is missing_content().
+/// remote cache can give any more is Error{missing_content}.
 void use_layer_blob(Store& store, const Digest& layer, const BlobAccess& access,
                     const std::function<bool(const Layer&)>& is_done, const std::function<void(const Layer&)>& use);
 

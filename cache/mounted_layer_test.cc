@@ -141,8 +141,8 @@ TEST_CASE("damage of any file of a mounted layer is a miss and never another fil
       damage(path_in(temp, chain.layer, name));
       Store store(temp.options());
       // A seal that is wrong about the archive's times alone is made right.
-      const bool lost = loses([&] { store.open_tree(chain.layer); });
-      if (std::string_view(name) != "mounted" || damage != flip) CHECK(lost);
+      const bool missing = finds_missing_content([&] { store.open_tree(chain.layer); });
+      if (std::string_view(name) != "mounted" || damage != flip) CHECK(missing);
       bring(store, chain);
       CHECK(open_view(store, chain.id).read_file("f", 100'000) == std::string(50'000, 'f'));
     }
@@ -207,7 +207,7 @@ TEST_CASE("where the blob has gone, the archive is unpacked, if it is whole") {
     const Form form("unpack");
     Store store(temp.options());
     if (!whole) {
-      CHECK(loses([&] { bring(store, chain); }));
+      CHECK(finds_missing_content([&] { bring(store, chain); }));
       continue;
     }
     bring(store, chain);

@@ -120,7 +120,7 @@ TEST_CASE("a layer that was packed without a tree is a blob, and is unpacked for
   CHECK(sys::read_file_at(store.open_tree(layer.id).get(), "file", 10) == "content");
 }
 
-TEST_CASE("a layer without a tree whose blob is gone is lost") {
+TEST_CASE("a layer without a tree whose blob is gone is missing content") {
   TempStore temp;
   Store store(temp.options());
   OneFile entries;
@@ -132,7 +132,7 @@ TEST_CASE("a layer without a tree whose blob is gone is lost") {
   const Chain chain = add_packed_on(store, {}, layer, digest_of("copy"));
   store.publish(record_of(digest_of("key"), chain.id));
   store.forget_blob(packed.descriptor.digest);
-  CHECK(loses([&] { Packer(store, options_of(Compression::gzip)).finish(chain.id); }));
+  CHECK(finds_missing_content([&] { Packer(store, options_of(Compression::gzip)).finish(chain.id); }));
   CHECK_FALSE(store.find(digest_of("key")));
 }
 
@@ -172,7 +172,7 @@ TEST_CASE("a lazy base keeps its own blob and need not be there") {
   CHECK(layers[1].blob->media_type == oci::media_type::kLayerZstd);
 }
 
-TEST_CASE("a lost tree is an error that names the layer; a lost blob is packed again") {
+TEST_CASE("a missing tree is an error that names the layer; a missing blob is packed again") {
   TempStore temp;
   Store store(temp.options());
   const Chain chain = add_file_layer(store, {}, "f", "x");
@@ -270,7 +270,7 @@ TEST_CASE("a layer that nobody can fetch is an error, and a wrong one is forgott
       oci::put_blob(store.blobs(), "no tar at all, but long enough to be read", std::string(oci::media_type::kLayer));
   store.add_lazy_layer(layer);
   const Chain chain = store.extend({}, layer.id, {});
-  CHECK(loses([&] { materialize(store, chain.id, nullptr, nullptr, nullptr); }));
+  CHECK(finds_missing_content([&] { materialize(store, chain.id, nullptr, nullptr, nullptr); }));
   CHECK_FALSE(store.layer(layer.id));
-  CHECK(loses([&] { materialize(store, chain.id, nullptr, nullptr, nullptr); }));
+  CHECK(finds_missing_content([&] { materialize(store, chain.id, nullptr, nullptr, nullptr); }));
 }

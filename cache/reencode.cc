@@ -2,7 +2,6 @@
 #include "cache/reencode.h"
 
 #include "base/error.h"
-#include "base/missing_content.h"
 #include "base/text.h"
 #include "cache/codec.h"
 #include "cache/store_impl.h"
@@ -47,7 +46,7 @@ oci::Descriptor reencode_layer(Store& store, const Layer& layer, const oci::laye
   } catch (const Error& error) {
     if (error.code() != ErrorCode::corrupt) throw;
     store.forget_blob(layer.blob->digest);
-    throw missing_content(cat("store: ", error.what()));
+    throw Error(ErrorCode::missing_content, cat("store: ", error.what()));
   }
 }
 

@@ -12,7 +12,6 @@
 #include <cstdlib>
 
 #include "base/error.h"
-#include "base/missing_content.h"
 #include "base/sys.h"
 #include "base/text.h"
 #include "cache/random.h"
@@ -138,7 +137,9 @@ bool Store::Impl::hold(Pinned kind, const Digest& id) {
   return there;
 }
 
-void Store::Impl::report_missing(const std::string& what) { throw missing_content(cat("store: ", what)); }
+void Store::Impl::report_missing(const std::string& what) {
+  throw Error(ErrorCode::missing_content, cat("store: ", what));
+}
 
 void Store::Impl::touch_chain(const Digest& chain, std::int64_t recorded_ns) {
   if (sys::now_ns() - recorded_ns < kTouchResolution) return;

@@ -61,7 +61,7 @@ struct Store::Impl {
   void touch_chain(const Digest& chain, std::int64_t recorded_ns);
   void flush_touched() noexcept;
 
-  /// Throws missing_content(): `what` was here and is not any more, and nothing points to it now.
+  /// Throws Error{missing_content}: `what` was here and is not any more, and nothing points to it now.
   [[noreturn]] void report_missing(const std::string& what);
   void forget_tree(const Digest& layer);
   /// Whether a layer's tree, in either form, is there and of use to this process.
@@ -109,7 +109,7 @@ struct Store::Impl {
   void remember_table(const Digest& claim, SharedTable table);
   /// Nothing that this process remembers of a layer or of chains counts any more.
   void forget_memory(const Digest& layer);
-  void remember_lost(const Digest& layer, const std::string& origin);
+  void remember_missing(const Digest& layer, const std::string& origin);
   bool is_missing_layer(const Digest& layer);
   void remember_cache_claim(const Digest& layer);
   bool is_cache_claim(const Digest& layer);

@@ -12,7 +12,6 @@
 
 #include "base/error.h"
 #include "base/files.h"
-#include "base/missing_content.h"
 #include "base/sys.h"
 #include "base/test_wait.h"
 #include "base/text.h"
@@ -47,12 +46,12 @@ inline Chain add_file_layer(Store& store, const Digest& parent, const std::strin
   return add_layer(store, parent, [&](int tree) { write_file(tree, path, content); });
 }
 
-/// Whether `action` finds that something in the store is lost, and throws nothing else.
-inline bool loses(const std::function<void()>& action) {
+/// Whether `action` throws Error{missing_content}, and nothing else.
+inline bool finds_missing_content(const std::function<void()>& action) {
   try {
     action();
   } catch (const Error& error) {
-    if (!is_missing_content(error)) throw;
+    if (error.code() != ErrorCode::missing_content) throw;
     return true;
   }
   return false;

@@ -16,7 +16,6 @@
 #include <utility>
 
 #include "base/error.h"
-#include "base/missing_content.h"
 #include "base/process_limits.h"
 #include "base/text.h"
 #include "base/threads.h"
@@ -171,18 +170,18 @@ bool has_usable_tree(Store& store, const Layer& layer) {
 }
 
 void for_each_layer(const std::vector<Digest>& layers, const std::function<void(const Digest&)>& action) {
-  std::mutex mutex;  // guards lost
-  std::exception_ptr lost;
+  std::mutex mutex;  // guards missing
+  std::exception_ptr missing;
   run_at_once(layers.size(), kUnpacksAtOnce, [&](std::size_t i) {
     try {
       action(layers[i]);
     } catch (const Error& error) {
-      if (!is_missing_content(error)) throw;
+      if (error.code() != ErrorCode::missing_content) throw;
       const std::scoped_lock lock(mutex);
-      lost = std::current_exception();
+      missing = std::current_exception();
     }
   });
-  if (lost) std::rethrow_exception(lost);
+  if (missing) std::rethrow_exception(missing);
 }
 
 void materialize(Store& store, const Digest& chain, const BlobFetcher& fetch, const CancelSource* cancel,

@@ -22,7 +22,7 @@ void materialize_layer(Store& store, const Digest& layer, const BlobAccess& acce
 /// Whether the tree is there in a form that this process can use: one that may not mount unpacks what another has left.
 bool has_usable_tree(Store& store, const Layer& layer);
 
-/// Does all on a few threads; the first failure stops what has not begun. What is lost stops nothing: all that is lost
+/// Does all on a few threads; the first failure stops what has not begun. Missing content stops nothing: all of it
 /// should be known before steps are run.
 void for_each_layer(const std::vector<Digest>& layers, const std::function<void(const Digest&)>& action);
 

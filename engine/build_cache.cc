@@ -7,7 +7,6 @@
 #include <algorithm>
 
 #include "base/error.h"
-#include "base/missing_content.h"
 #include "base/sys.h"
 #include "base/text.h"
 #include "cache/remote/read_cache.h"
@@ -119,7 +118,8 @@ void BuildCache::export_one(const cache::CacheSpec& spec, const exporter::CacheC
     progress_.on_event(TaskFinished{task, sys::monotonic_ns(), TaskState::ok, {}});
   } catch (Error& error) {
     progress_.on_event(TaskFinished{task, sys::monotonic_ns(), TaskState::failed, error.what()});
-    const bool ignored = spec.ignore_error && error.code() != ErrorCode::cancelled && !is_missing_content(error);
+    const bool ignored =
+        spec.ignore_error && error.code() != ErrorCode::cancelled && error.code() != ErrorCode::missing_content;
     if (!ignored) throw error.add_context(cat("cache export to ", backend->name()));
     progress_.on_event(RunNote{Severity::warning, cat("the cache is not exported: ", error.what())});
   }

@@ -19,7 +19,7 @@ constexpr Kind kLast{};
 template <>
 constexpr auto kLast<Difference::Kind> = Difference::Kind::option;
 template <>
-constexpr auto kLast<Reason::Kind> = Reason::Kind::lost;
+constexpr auto kLast<Reason::Kind> = Reason::Kind::missing_content;
 
 // The fields of each object stand once, for both ways: `visit` is a Put or a Take.
 

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // A build as a list of passes over values, each in a file of its own: prepare (services), lower, solve, export, finish.
 // Solving and exporting are an attempt: a layer of the store or of a remote cache may turn out to be missing only when
-// it is needed, and then both are done again (losses.h). The history gets a row whatever became of the build.
+// it is needed, and then both are done again (missing_content.h). The history gets a row whatever became of the build.
 #include "engine/builder.h"
 
 #include <optional>
@@ -17,8 +17,8 @@
 #include "engine/export_build.h"
 #include "engine/finish_build.h"
 #include "engine/history_record.h"
-#include "engine/losses.h"
 #include "engine/lower_build.h"
+#include "engine/missing_content.h"
 #include "engine/services.h"
 #include "engine/solve_build.h"
 #include "engine/step_runner.h"
@@ -51,20 +51,20 @@ void timed(double& seconds, const Pass& pass) {
   seconds += static_cast<double>(sys::monotonic_ns() - begin) / 1e9;
 }
 
-void solve(Services& services, Work& work, Losses& losses, BuildResult& result) {
+void solve(Services& services, Work& work, MissingContent& missing, BuildResult& result) {
   work.solved =
-      solve_build(services, {work.lowered, work.caches, work.runner, work.logs, *work.packer, losses.repeats()});
+      solve_build(services, {work.lowered, work.caches, work.runner, work.logs, *work.packer, missing.repeats()});
   count_steps(work.lowered, work.solved, result);
   const solver::SolveReport& report = work.solved.report;
-  if (report.failure && !report.cancelled && losses.take(report.failure->failure.error)) return;
+  if (report.failure && !report.cancelled && missing.take(report.failure->failure.error)) return;
   result.failure = failure_of(report, work.lowered, services.cancel.cancelled());
 }
 
-void write_outputs(Services& services, Work& work, Losses& losses, BuildResult& result) {
+void write_outputs(Services& services, Work& work, MissingContent& missing, BuildResult& result) {
   try {
     export_build(services, {work.lowered, work.solved, work.caches, *work.packer}, result);
   } catch (const Error& error) {
-    if (losses.take(error)) return;
+    if (missing.take(error)) return;
     const bool no_base = dynamic_cast<const PullError*>(&error) != nullptr;
     if (services.cancel.cancelled())
       result.failure = Cancelled{error};
@@ -73,23 +73,23 @@ void write_outputs(Services& services, Work& work, Losses& losses, BuildResult& 
   }
 }
 
-void attempt(Services& services, Work& work, Losses& losses, BuildResult& result) {
-  losses.begin_attempt();
+void attempt(Services& services, Work& work, MissingContent& missing, BuildResult& result) {
+  missing.begin_attempt();
   work.packer.emplace(services.store, pack_options(services.request, services.cancel));
   result.images.clear();
-  timed(result.solve_s, [&] { solve(services, work, losses, result); });
-  if (!result.failure && !losses.found())
-    timed(result.export_s, [&] { write_outputs(services, work, losses, result); });
+  timed(result.solve_s, [&] { solve(services, work, missing, result); });
+  if (!result.failure && !missing.found())
+    timed(result.export_s, [&] { write_outputs(services, work, missing, result); });
 }
 
 void run_passes(Services& services, Work& work, BuildResult& result) {
   for (const std::string& note : services.store.notes()) services.progress.on_event(RunNote{Severity::warning, note});
   timed(result.lower_s, [&] { lower_build(services, work.lowered, result.findings); });
   note_all_steps(services, work.lowered);
-  Losses losses(services.progress, services.cancel);
+  MissingContent missing(services.progress, services.cancel);
   do {
-    attempt(services, work, losses, result);
-  } while (losses.found());
+    attempt(services, work, missing, result);
+  } while (missing.found());
   finish_build(services, work.runner, result);
 }
 

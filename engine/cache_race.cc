@@ -3,8 +3,8 @@
 
 namespace cbuild::engine {
 
-bool is_lost(const CacheRace& race, const std::string& locator, std::int64_t elapsed_ns, std::uint64_t bytes,
-             std::uint64_t total) {
+bool is_too_slow(const CacheRace& race, const std::string& locator, std::int64_t elapsed_ns, std::uint64_t bytes,
+                 std::uint64_t total) {
   if (!race.steps_ns || bytes >= total || elapsed_ns < std::chrono::nanoseconds(race.patience).count()) return false;
   const std::int64_t steps_ns = race.steps_ns(locator);
   if (steps_ns <= 0) return false;

@@ -17,8 +17,8 @@ struct CacheRace {
   std::function<std::int64_t(const std::string& locator)> steps_ns;
 };
 
-/// Whether a download is lost that has brought `bytes` of `total` in `elapsed_ns`.
-bool is_lost(const CacheRace& race, const std::string& locator, std::int64_t elapsed_ns, std::uint64_t bytes,
-             std::uint64_t total);
+/// Whether a download takes longer than the steps would, that has brought `bytes` of `total` in `elapsed_ns`.
+bool is_too_slow(const CacheRace& race, const std::string& locator, std::int64_t elapsed_ns, std::uint64_t bytes,
+                 std::uint64_t total);
 
 }  // namespace cbuild::engine

@@ -17,21 +17,21 @@ CacheRace race() {
 
 }  // namespace
 
-TEST_CASE("a layer is lost when its rest takes longer than the steps did") {
-  CHECK(is_lost(race(), "cache", ns(6s), 50, 1000));         // 114 s more
-  CHECK_FALSE(is_lost(race(), "cache", ns(6s), 100, 1000));  // 54 s more
-  CHECK(is_lost(race(), "cache", ns(600s), 100, 1000));
-  CHECK(is_lost(race(), "cache", ns(6s), 0, 1000));
+TEST_CASE("a layer is given up when its rest takes longer than the steps did") {
+  CHECK(is_too_slow(race(), "cache", ns(6s), 50, 1000));         // 114 s more
+  CHECK_FALSE(is_too_slow(race(), "cache", ns(6s), 100, 1000));  // 54 s more
+  CHECK(is_too_slow(race(), "cache", ns(600s), 100, 1000));
+  CHECK(is_too_slow(race(), "cache", ns(6s), 0, 1000));
 }
 
-TEST_CASE("nothing is lost before the patience is over, nor when it is all here") {
-  CHECK_FALSE(is_lost(race(), "cache", ns(4s), 1, 1000));
-  CHECK_FALSE(is_lost(race(), "cache", ns(600s), 1000, 1000));
+TEST_CASE("nothing is given up before the timeout is over, nor when it is all here") {
+  CHECK_FALSE(is_too_slow(race(), "cache", ns(4s), 1, 1000));
+  CHECK_FALSE(is_too_slow(race(), "cache", ns(600s), 1000, 1000));
 }
 
 TEST_CASE("a cache whose steps are not known is waited for") {
-  CHECK_FALSE(is_lost(race(), "another", ns(600s), 1, 1000));
-  CHECK_FALSE(is_lost({}, "cache", ns(600s), 1, 1000));
+  CHECK_FALSE(is_too_slow(race(), "another", ns(600s), 1, 1000));
+  CHECK_FALSE(is_too_slow({}, "cache", ns(600s), 1, 1000));
 }
 
 }  // namespace cbuild::engine

@@ -1,13 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
 // Images from outside the store. Resolving one walks indexes down to the manifest for the platform and keeps that and
 // the config; its layers are fetched when something has to read them. Layers that a remote cache named may be gone:
-// they are forgotten then, and the build makes them itself (losses.h). Other digests than sha256 end here.
+// they are forgotten then, and the build makes them itself (missing_content.h). Other digests than sha256 end here.
 #include "engine/remote.h"
 
 #include <algorithm>
 
 #include "base/error.h"
-#include "base/missing_content.h"
 #include "base/sys.h"
 #include "base/text.h"
 #include "cache/blob_places.h"
@@ -174,7 +173,7 @@ void Remote::fetch_from(const cache::Layer& layer, oci::BlobStore& into, TaskId 
   const oci::Reference reference = oci::parse_reference(locator.substr(kImageScheme.size()));
   const std::int64_t began_ns = sys::monotonic_ns();
   client_for(layer).fetch_blob(reference, blob, into, [&](std::uint64_t bytes, std::uint64_t total) {
-    if (from_cache && is_lost(race_, locator, sys::monotonic_ns() - began_ns, bytes, total))
+    if (from_cache && is_too_slow(race_, locator, sys::monotonic_ns() - began_ns, bytes, total))
       throw Error(ErrorCode::network, cat("its registry is so slow that running the steps takes less time (",
                                           format_size(bytes), " of ", format_size(total), " came)"));
     progress_.on_event(TaskCounter{task, blob.digest.str(), bytes, total, true, bytes == total});
@@ -182,19 +181,19 @@ void Remote::fetch_from(const cache::Layer& layer, oci::BlobStore& into, TaskId 
 }
 
 /// A registry that is down is not asked again for each of its layers.
-void Remote::lose(const cache::Layer& layer, const Error& error) {
+void Remote::report_missing(const cache::Layer& layer, const Error& error) {
   cache::forget_missing_layer(store_, layer.id, error.code() == ErrorCode::network ? layer.fetch_from : std::string());
-  throw missing_content(cat("a layer of the remote cache is not available: ", error.what()));
+  throw Error(ErrorCode::missing_content, cat("a layer of the remote cache is not available: ", error.what()));
 }
 
 void Remote::fetch(const cache::Layer& layer, oci::BlobStore& into) {
   if (!layer.blob || layer.fetch_from.empty()) {
     if (layer.blob) store_.forget_blob(layer.blob->digest);
-    throw missing_content(cat("store: the blob of layer ", layer.id.str(), " is gone"));
+    throw Error(ErrorCode::missing_content, cat("store: the blob of layer ", layer.id.str(), " is gone"));
   }
   const bool from_cache = cache::is_from_cache(layer);
   if (from_cache && cache::is_missing_origin(store_, layer.fetch_from))
-    lose(layer, Error(ErrorCode::network, cat(locator_of(layer), " is not asked any more")));
+    report_missing(layer, Error(ErrorCode::network, cat(locator_of(layer), " is not asked any more")));
   const TaskId task = next_task_++;
   progress_.on_event(TaskAdded{task, cat("pull ", layer.blob->digest.str()), {}});
   progress_.on_event(TaskStarted{task, sys::monotonic_ns(), {}});
@@ -203,8 +202,8 @@ void Remote::fetch(const cache::Layer& layer, oci::BlobStore& into) {
   } catch (const Error& error) {
     progress_.on_event(TaskFinished{task, sys::monotonic_ns(), TaskState::failed, error.what()});
     const bool ours = error.code() == ErrorCode::cancelled || error.code() == ErrorCode::no_space;
-    if (from_cache && !ours) lose(layer, error);
-    if (!ours && !is_missing_content(error)) throw PullError(error);
+    if (from_cache && !ours) report_missing(layer, error);
+    if (!ours && error.code() != ErrorCode::missing_content) throw PullError(error);
     throw;
   }
   progress_.on_event(TaskFinished{task, sys::monotonic_ns(), TaskState::ok, {}});
@@ -230,7 +229,7 @@ std::optional<std::string> StoreImageResolver::read_document(const Digest& diges
   try {
     return oci::read_blob(store_.blobs(), digest);
   } catch (const Error& error) {
-    if (error.code() != ErrorCode::corrupt) throw;
+    if (error.code() != ErrorCode::corrupt && error.code() != ErrorCode::missing_content) throw;
     store_.forget_blob(digest);
     return std::nullopt;
   }

@@ -42,7 +42,7 @@ class Remote {
   /// patience, and 5 s at least, is a miss.
   std::unique_ptr<oci::registry::Client> new_cache_client(const CancelSource& cancel, const CacheRace& race);
   /// Brings the blob of a layer into the store, from where its locator says; shown as a task of its own. A layer that
-  /// only a remote cache had and that is missing there is forgotten: missing_content(). Else throws PullError.
+  /// only a remote cache had and that is missing there is forgotten: Error{missing_content}. Else throws PullError.
   void fetch(const cache::Layer& layer, oci::BlobStore& into);
   cache::BlobFetcher fetcher() {
     return [this](const cache::Layer& layer, oci::BlobStore& into) { fetch(layer, into); };
@@ -53,7 +53,7 @@ class Remote {
   void fetch_from_layout(const std::string& locator, const oci::Descriptor& blob, oci::BlobStore& into);
   void fetch_from(const cache::Layer& layer, oci::BlobStore& into, TaskId task);
   oci::registry::Client& client_for(const cache::Layer& layer);
-  [[noreturn]] void lose(const cache::Layer& layer, const Error& error);
+  [[noreturn]] void report_missing(const cache::Layer& layer, const Error& error);
 
   cache::Store& store_;
   const SourceSettings& settings_;

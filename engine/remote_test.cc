@@ -4,8 +4,8 @@
 
 #include <doctest/doctest.h>
 
+#include "base/error.h"
 #include "base/files.h"
-#include "base/missing_content.h"
 #include "base/text.h"
 #include "cache/cached_layers.h"
 #include "oci/layout.h"
@@ -190,7 +190,7 @@ TEST_CASE_FIXTURE(RegistryBase, "a layer of a cache that comes too slowly is giv
     remote.fetch(layer, store.blobs());
     FAIL("it was waited for");
   } catch (const Error& error) {
-    CHECK(is_missing_content(error));
+    CHECK(error.code() == ErrorCode::missing_content);
     CHECK(error.message().find("so slow that running the steps takes less time") != std::string::npos);
   }
   CHECK(cache::is_missing_origin(store, layer.fetch_from));

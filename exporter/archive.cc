@@ -17,7 +17,7 @@
 #include "base/sys.h"
 #include "base/text.h"
 #include "base/threads.h"
-#include "exporter/stored_blob.h"
+#include "exporter/blob_verify.h"
 #include "oci/layer/planned_entry.h"
 #include "oci/layer/tar_writer.h"
 #include "oci/layout.h"
@@ -79,7 +79,7 @@ class ArchiveWriter {
     tar_.entry({.name = blob_path(descriptor.digest), .mode = 0644, .size = descriptor.size});
     const bool by_file = sink_.file && descriptor.size > kCopyBuffer;
     const Digest found = by_file ? copy_file(fd.get(), descriptor.size) : copy_bytes(fd.get(), descriptor);
-    verify_stored_blob(store_, descriptor.digest, found);
+    verify_blob(store_, descriptor.digest, found);
   }
   void finish() { tar_.finish(); }
 
@@ -212,7 +212,7 @@ class ViewTar {
 void link_or_copy(cache::Store& store, const oci::Descriptor& descriptor, int target_dir) {
   const std::string path = blob_path(descriptor.digest);
   if (sys::try_stat_at(target_dir, path)) return;
-  verify_stored_blob(store, descriptor.digest);
+  verify_blob(store, descriptor.digest);
   const UniqueFd from = store.blobs().open(descriptor.digest);
   if (linkat(AT_FDCWD, sys::fd_path(from.get()).c_str(), target_dir, path.c_str(), AT_SYMLINK_FOLLOW) == 0) return;
   const std::string temporary = path + ".part";

@@ -100,7 +100,7 @@ TEST_CASE("a damaged blob does not get into an archive, and is forgotten") {
   REQUIRE(::chmod(path.c_str(), 0644) == 0);
   const UniqueFd file = sys::open_at(AT_FDCWD, path, O_WRONLY);
   sys::pwrite_all(file.get(), "damage", 20);
-  CHECK(loses([&] { archive(shop, image, {}, false); }));
+  CHECK(finds_missing_content([&] { archive(shop, image, {}, false); }));
   CHECK_FALSE(shop.store.blobs().size(blob));
 }
 
@@ -126,7 +126,7 @@ TEST_CASE("blobs that the kernel copies make the same archive, and damaged ones 
   const std::string stored = cat(shop.temp.root, "/blobs/sha256/", blob.hex());
   REQUIRE(::chmod(stored.c_str(), 0644) == 0);
   sys::pwrite_all(sys::open_at(AT_FDCWD, stored, O_WRONLY).get(), "damage", 500'000);
-  CHECK(loses([&] { by_kernel(path + ".2"); }));
+  CHECK(finds_missing_content([&] { by_kernel(path + ".2"); }));
   CHECK_FALSE(sys::try_stat_at(AT_FDCWD, path + ".2"));
   CHECK_FALSE(shop.store.blobs().size(blob));
 }
@@ -228,7 +228,7 @@ TEST_CASE("a damaged blob does not get into a layout") {
   REQUIRE(::chmod(path.c_str(), 0644) == 0);
   sys::pwrite_all(sys::open_at(AT_FDCWD, path, O_WRONLY).get(), "damage", 20);
   const std::string directory = shop.temp.dir.path() + "/layout";
-  CHECK(loses([&] { write_image_directory(shop.store, image, {"a:1"}, directory); }));
+  CHECK(finds_missing_content([&] { write_image_directory(shop.store, image, {"a:1"}, directory); }));
   CHECK_FALSE(shop.store.blobs().size(blob));
   CHECK_FALSE(sys::try_stat_at(AT_FDCWD, cat(directory, "/blobs/sha256/", blob.hex())));
 }

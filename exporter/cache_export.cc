@@ -9,7 +9,6 @@
 #include <set>
 
 #include "base/error.h"
-#include "base/missing_content.h"
 #include "base/sys.h"
 #include "base/text.h"
 #include "cache/blob_places.h"
@@ -96,7 +95,7 @@ class IndexWriter {
         break;
       }
       const auto link = store_.chain(next);
-      if (!link) throw missing_content(cat("store: chain ", next.str(), " is gone"));
+      if (!link) throw Error(ErrorCode::missing_content, cat("store: chain ", next.str(), " is gone"));
       links.push_back(*link);
     }
     for (std::size_t i = links.size(); i-- > 0;)
@@ -180,7 +179,8 @@ class Uploader {
     if (context_.store.blobs().size(blob.digest)) {
       backend_.put_blob(blob, mount);
     } else if (!backend_.offer_blob(blob, mount)) {
-      if (layer == layers_.end()) throw missing_content(cat("blob ", blob.digest.str(), " of the cache is gone"));
+      if (layer == layers_.end())
+        throw Error(ErrorCode::missing_content, cat("blob ", blob.digest.str(), " of the cache is gone"));
       context_.fetch_blob(layer->second, context_.store.blobs());
       backend_.put_blob(blob, mount);
     }
@@ -323,8 +323,9 @@ CacheExportReport export_cache(const cache::CacheSpec& spec, cache::CacheBackend
   try {
     return job.run(prior);
   } catch (const Error& error) {
-    const bool hopeless = !prior || is_missing_content(error) || error.code() == ErrorCode::cancelled ||
-                          error.code() == ErrorCode::denied || error.code() == ErrorCode::no_space;
+    const bool hopeless = !prior || error.code() == ErrorCode::missing_content ||
+                          error.code() == ErrorCode::cancelled || error.code() == ErrorCode::denied ||
+                          error.code() == ErrorCode::no_space;
     if (hopeless) throw;
   }
   // The backend may have lost blobs that its manifest names: once more, asking for each.

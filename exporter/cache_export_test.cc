@@ -371,10 +371,10 @@ TEST_CASE("an image's own cache names its layers by diff id, and does not change
   CHECK(inline_cache(build.content, image, build.packer, build.store) == text);
 }
 
-TEST_CASE("a chain that is gone meanwhile is lost, not a wrong cache") {
+TEST_CASE("a chain that is gone meanwhile is missing content, not a wrong cache") {
   Built build;
   build.content.steps[0].record.chain = digest_of("no chain");
-  CHECK(loses([&] { build.run(); }));
+  CHECK(finds_missing_content([&] { build.run(); }));
   CHECK(build.backend.manifests == 0);
 }
 

@@ -13,7 +13,7 @@
 #include "base/error.h"
 #include "base/text.h"
 #include "cache/blob_places.h"
-#include "exporter/stored_blob.h"
+#include "exporter/blob_verify.h"
 #include "exporter/transfers.h"
 #include "oci/manifest.h"
 #include "oci/reference.h"
@@ -71,7 +71,7 @@ class Pusher {
       context_.registry->push_blob(target_, descriptor, context_.store.blobs(), mount_from,
                                    [&](std::uint64_t bytes, std::uint64_t) { report(descriptor, bytes); });
     } catch (const Error&) {
-      verify_stored_blob(context_.store, descriptor.digest);  // the registry may have refused it with good reason
+      verify_blob(context_.store, descriptor.digest);  // the registry may have refused it with good reason
       throw;
     }
     report(descriptor, descriptor.size);

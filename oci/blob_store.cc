@@ -29,7 +29,8 @@ bool is_whole(BlobStore& store, const Descriptor& document) {
   try {
     return read_blob(store, document.digest, document.size).size() == document.size;
   } catch (const Error& error) {
-    if (error.code() != ErrorCode::corrupt && error.code() != ErrorCode::not_found) throw;
+    const ErrorCode code = error.code();
+    if (code != ErrorCode::corrupt && code != ErrorCode::missing_content && code != ErrorCode::not_found) throw;
     return false;
   }
 }
@@ -64,6 +65,14 @@ Digest copy_file(int from, BlobStore& to, const Descriptor& blob) {
   if (!blob.sha512.empty() && hash.finish() != blob.sha512)
     throw Error(ErrorCode::corrupt, cat("blob ", blob.sha512, " does not match its digest"));
   return out->commit(blob.digest, blob.size);
+}
+
+void check_written(const Digest& digest, std::uint64_t size, const Digest& expected,
+                   std::optional<std::uint64_t> expected_size) {
+  if (expected_size && *expected_size != size)
+    throw Error(ErrorCode::corrupt, cat("blob has ", size, " bytes instead of ", *expected_size));
+  if (!expected.empty() && expected != digest)
+    throw Error(ErrorCode::corrupt, cat("blob has digest ", digest.str(), " instead of ", expected.str()));
 }
 
 }  // namespace cbuild::oci

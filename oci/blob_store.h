@@ -21,7 +21,7 @@ class BlobStore {
   virtual ~BlobStore() = default;
   /// Size of a blob, nullopt if it is not here.
   virtual std::optional<std::uint64_t> size(const Digest& digest) = 0;
-  /// Opened for reading; Error{not_found} if it is not here, {corrupt} if it was here and turned out to be lost.
+  /// Opened for reading; Error{not_found} if it is not here, {missing_content} if it was here and is gone.
   /// Content is not verified on open.
   virtual UniqueFd open(const Digest& digest) = 0;
   virtual std::unique_ptr<BlobWriter> create() = 0;
@@ -35,5 +35,10 @@ Descriptor put_blob(BlobStore& store, std::string_view data, std::string media_t
 void copy_blob(BlobStore& from, BlobStore& to, const Descriptor& blob);
 /// The same from a file, whichever digest `blob` has. Returns the digest it is stored under.
 Digest copy_file(int from, BlobStore& to, const Descriptor& blob);
+
+/// For BlobWriter::commit(): Error{corrupt} unless what was written is what was promised; an empty digest and no size
+/// promise nothing.
+void check_written(const Digest& digest, std::uint64_t size, const Digest& expected,
+                   std::optional<std::uint64_t> expected_size);
 
 }  // namespace cbuild::oci

@@ -12,7 +12,6 @@
 #include <utility>
 #include <variant>
 
-#include "base/missing_content.h"
 #include "base/process_limits.h"
 #include "base/text.h"
 #include "base/threads.h"
@@ -54,14 +53,14 @@ void Dispatcher::run() {
 }
 
 std::optional<SolveFailure> Dispatcher::failure() const {
-  std::optional<SolveFailure> lost;
+  std::optional<SolveFailure> missing;
   for (const VertexId id : services_.plan.reached) {
     const std::optional<StepFailure>& failure = work_.failure(id);
     if (!failure) continue;
-    if (!is_missing_content(failure->error)) return SolveFailure{id, *failure};
-    if (!lost) lost = SolveFailure{id, *failure};
+    if (failure->error.code() != ErrorCode::missing_content) return SolveFailure{id, *failure};
+    if (!missing) missing = SolveFailure{id, *failure};
   }
-  return lost;
+  return missing;
 }
 
 void Dispatcher::count_inputs() {
@@ -211,7 +210,7 @@ void Dispatcher::apply(VertexId id, Next next) {
       return;
     case Next::failed:
       finish_node(id);
-      stop(!is_missing_content(work_.failure(id)->error));
+      stop(work_.failure(id)->error.code() != ErrorCode::missing_content);
       return;
     case Next::cancelled:
       finish_node(id);
@@ -260,7 +259,7 @@ void Dispatcher::release_slot(Node& node) {
 }
 
 /// Steps that have not begun never will; results that are not yet published still are. Running steps may be let run to
-/// their end: after something was lost the build goes on, and the next solve finds their results.
+/// their end: after content was found missing the build goes on, and the next solve finds their results.
 void Dispatcher::stop(bool end_running) {
   if (!stopping_.exchange(true)) {
     ready_for_slot_.clear();

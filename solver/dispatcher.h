@@ -36,7 +36,7 @@ class Dispatcher {
   void run();
   /// True if the build was stopped from outside before it was through.
   bool cancelled() const { return cancelled_; }
-  /// The failure of the lowest vertex among those that failed by themselves; lost inputs come last.
+  /// The failure of the lowest vertex among those that failed by themselves; missing inputs come last.
   std::optional<SolveFailure> failure() const;
 
  private:

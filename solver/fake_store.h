@@ -113,7 +113,7 @@ class FakeStore : public ResultStore {
     const auto newest = newest_.find(wanted.step);
     if (newest == newest_.end()) return {Reason::Kind::never_built, "no cached result", {}, 0};
     std::vector<Difference> found = differences(newest->second, wanted.parts);
-    if (found.empty()) return {Reason::Kind::lost, "lost", {}, 0};
+    if (found.empty()) return {Reason::Kind::missing_content, "missing", {}, 0};
     return {Reason::Kind::changed, found[0].text, found, 0};
   }
 

@@ -159,7 +159,7 @@ TEST_CASE("vertices on the way are looked up as far down as they miss") {
   world.store.forget(first.published.back().content_key);
   const Build second = world.build(pipeline);
   CHECK(second.ran == Lines{"test"});
-  CHECK(second.report.vertices[pipeline.test].reason.kind == Reason::Kind::lost);
+  CHECK(second.report.vertices[pipeline.test].reason.kind == Reason::Kind::missing_content);
   CHECK(second.report.vertices[pipeline.copied].state == VertexState::cached);
   CHECK(second.report.vertices[pipeline.copied].result == first.report.vertices[pipeline.copied].result);
   CHECK(second.report.vertices[pipeline.generate].state == VertexState::cached);

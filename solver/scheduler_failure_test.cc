@@ -9,7 +9,7 @@
 #include <vector>
 
 #include "base/cancel.h"
-#include "base/missing_content.h"
+#include "base/error.h"
 #include "base/test_wait.h"
 #include "solver/fakes.h"
 #include "solver/scheduler.h"
@@ -66,18 +66,18 @@ struct Stubborn : FakeExecutor {
   }
 };
 
-TEST_CASE("a lost input lets running steps come to their end, and the next solve goes on from there") {
+TEST_CASE("a missing input lets running steps come to their end, and the next solve goes on from there") {
   Forked f;
   f.executor.hold("bad");
   f.executor.hold("slow");
-  f.executor.failures.emplace("bad", StepFailure{missing_content("a layer is gone"), 0, {}});
+  f.executor.failures.emplace("bad", StepFailure{Error(ErrorCode::missing_content, "a layer is gone"), 0, {}});
   Solving solving([&] { return f.solve_all(); });
   f.executor.wait_started("slow");
   f.executor.finish("bad");
   f.executor.finish("slow");
   const SolveReport report = solving.get();
   REQUIRE(report.failure);
-  CHECK(is_missing_content(report.failure->failure.error));
+  CHECK(report.failure->failure.error.code() == ErrorCode::missing_content);
   CHECK_FALSE(f.executor.was_cancelled());
   CHECK_FALSE(report.cancelled);
   CHECK(report.vertices[f.bad].state == VertexState::cancelled);
@@ -91,10 +91,10 @@ TEST_CASE("a lost input lets running steps come to their end, and the next solve
   CHECK(second.vertices[f.bad].state == VertexState::ran);
 }
 
-TEST_CASE("a failure together with a lost input is the one that is reported, and ends running steps") {
+TEST_CASE("a failure together with a missing input is the one that is reported, and ends running steps") {
   Forked f;
   f.executor.hold_all();
-  f.executor.failures.emplace("bad", StepFailure{missing_content("a layer is gone"), 0, {}});
+  f.executor.failures.emplace("bad", StepFailure{Error(ErrorCode::missing_content, "a layer is gone"), 0, {}});
   f.executor.failures.emplace("slow", exit_code(3));
   Solving solving([&] { return f.solve_all(); });
   f.executor.finish("base");

@@ -9,7 +9,6 @@
 #include <utility>
 #include <variant>
 
-#include "base/missing_content.h"
 #include "base/sys.h"
 #include "base/text.h"
 #include "solver/graph/step_identity.h"
@@ -173,8 +172,8 @@ Next StepWork::settle(VertexId id, const CachedResult& found, bool cached) {
 Next StepWork::fail(VertexId id, StepFailure failure) {
   const bool was_stopped = stopping_.load(std::memory_order_acquire) || stopped_from_outside();
   if (failure.error.code() == ErrorCode::cancelled && was_stopped) return cancel(id);
-  // A lost result is made again by the next solve: no failure of the step.
-  if (is_missing_content(failure.error))
+  // A missing result is made again by the next solve: no failure of the step.
+  if (failure.error.code() == ErrorCode::missing_content)
     abandon(id);
   else
     report_failure(id, failure);

@@ -166,7 +166,7 @@ TEST_CASE("a child of a chain goes with it, a sibling does not") {
   }
   sys::remove_all_at(AT_FDCWD, cat(temp.root, "/snapshots/", below.layer.hex()));
   Store store(temp.options());
-  CHECK(loses([&] { store.open_tree(below.layer); }));
+  CHECK(finds_missing_content([&] { store.open_tree(below.layer); }));
   CHECK_FALSE(store.find(below.id));
   CHECK_FALSE(store.find(child.id));
   CHECK(store.find(sibling.id));

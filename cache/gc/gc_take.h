@@ -14,7 +14,7 @@ std::vector<Usage::Item> take(Store& store, const GcState& state, const std::vec
                               const PruneOptions& options);
 
 /// Removes the files of victims that no live build has pinned, and leaves the index as it is: who finds a row of it
-/// finds its files lost. Stops when `enough` bytes are free. Returns whether anything was removed.
+/// finds its files missing. Stops when `enough` bytes are free. Returns whether anything was removed.
 bool remove_files(Store& store, const GcState& state, const std::vector<Usage::Item>& victims,
                   const PruneOptions& options, std::uint64_t enough);
 

@@ -6,7 +6,6 @@
 #include <algorithm>
 
 #include "base/error.h"
-#include "base/missing_content.h"
 #include "base/text.h"
 #include "base/threads.h"
 #include "cache/cached_layers.h"
@@ -109,9 +108,22 @@ std::optional<Record> RemoteCache::find_now(const Digest& key, std::size_t& seen
     try {
       if (is_usable(*source, *entry)) return install(*source, *entry);
     } catch (const Error& error) {
-      if (!is_missing_content(error)) throw;  // lost between the question and the answer
+      if (error.code() != ErrorCode::missing_content) throw;  // gone between the question and the answer
     }
   }
+  return std::nullopt;
+}
+
+std::optional<Layer> RemoteCache::find_in_sources(const std::function<std::optional<Layer>(const Source&)>& look) {
+  std::size_t seen = 0;
+  do {
+    const std::scoped_lock lock(mutex_);
+    seen = count_over();
+    for (const auto& source : sources_) {
+      if (!source->over) continue;
+      if (auto layer = look(*source)) return layer;
+    }
+  } while (wait_for_more(seen));
   return std::nullopt;
 }
 
@@ -209,40 +221,26 @@ std::string RemoteCache::body_of(const std::string& name) {
 std::optional<Layer> RemoteCache::table(const Layer& wanted) {
   if (!wanted.blob || wanted.diff_id.empty()) return std::nullopt;
   const Digest claim = claim_id(wanted.diff_id, *wanted.blob);
-  std::size_t seen = 0;
-  do {
-    const std::scoped_lock lock(mutex_);
-    seen = count_over();
-    for (const auto& source : sources_) {
-      if (!source->over) continue;
-      for (const RemoteIndex::LayerEntry& entry : source->document.index.layers) {
-        if (entry.table.digest.empty() || entry.blob.digest != wanted.blob->digest) continue;
-        if (claim_id(entry.diff_id, entry.blob) != claim) continue;
-        Layer table;
-        table.id = entry.table.digest;
-        table.blob = entry.table;
-        table.fetch_from = cat(kCacheOrigin, source->document.locator);
-        return table;
-      }
+  return find_in_sources([&](const Source& source) -> std::optional<Layer> {
+    for (const RemoteIndex::LayerEntry& entry : source.document.index.layers) {
+      if (entry.table.digest.empty() || entry.blob.digest != wanted.blob->digest) continue;
+      if (claim_id(entry.diff_id, entry.blob) != claim) continue;
+      Layer table;
+      table.id = entry.table.digest;
+      table.blob = entry.table;
+      table.fetch_from = cat(kCacheOrigin, source.document.locator);
+      return table;
     }
-  } while (wait_for_more(seen));
-  return std::nullopt;
+    return std::nullopt;
+  });
 }
 
 std::optional<Layer> RemoteCache::mount(const std::string& key) {
-  std::size_t seen = 0;
-  do {
-    const std::scoped_lock lock(mutex_);
-    seen = count_over();
-    for (const auto& source : sources_) {
-      if (!source->over) continue;
-      for (const RemoteIndex::MountEntry& entry : source->document.index.mounts) {
-        if (entry.key != key) continue;
-        return layer_of(*source, {entry.diff_id, entry.blob, {}, cat("cache mount ", entry.id), 0});
-      }
-    }
-  } while (wait_for_more(seen));
-  return std::nullopt;
+  return find_in_sources([&](const Source& source) -> std::optional<Layer> {
+    for (const RemoteIndex::MountEntry& entry : source.document.index.mounts)
+      if (entry.key == key) return layer_of(source, {entry.diff_id, entry.blob, {}, cat("cache mount ", entry.id), 0});
+    return std::nullopt;
+  });
 }
 
 }  // namespace cbuild::cache

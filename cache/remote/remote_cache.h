@@ -77,6 +77,8 @@ class RemoteCache {
   Record install(const Source& source, const RemoteIndex::RecordEntry& entry);
   bool is_usable(const Source& source, const RemoteIndex::RecordEntry& entry);
   Layer layer_of(const Source& source, const RemoteIndex::LayerEntry& entry) const;
+  /// The first layer that `look` finds in a source that is read; waits for the others as find() does.
+  std::optional<Layer> find_in_sources(const std::function<std::optional<Layer>(const Source&)>& look);
   std::size_t count_over() const;
   bool wait_for_more(std::size_t seen);
 

@@ -10,7 +10,7 @@
 #include <limits>
 #include <thread>
 
-#include "base/missing_content.h"
+#include "base/error.h"
 #include "base/test_wait.h"
 #include "cache/cached_layers.h"
 #include "cache/claimed_layer.h"
@@ -235,19 +235,19 @@ TEST_CASE("a source whose registry is gone is not asked for further layers") {
   CHECK_FALSE(remote.find(digest_of("content b")));
 }
 
-TEST_CASE("a damaged layer of a remote cache is lost, not an error of the build") {
+TEST_CASE("a damaged layer of a remote cache is missing content, not an error of the build") {
   Far far;
   TempStore near;
   Store store(near.options());
   far.index.layers[1].diff_id = digest_of("something else");
   RemoteCache remote(store, {far.source()}, {});
   const Digest chain = remote.find(digest_of("content b"))->chain;
-  CHECK(loses([&] { materialize(store, chain, far.fetcher(store), nullptr, nullptr); }));
+  CHECK(finds_missing_content([&] { materialize(store, chain, far.fetcher(store), nullptr, nullptr); }));
   CHECK_FALSE(store.find(digest_of("content b")));
   CHECK_FALSE(remote.find(digest_of("content b")));
 }
 
-TEST_CASE("a cache that lies about a base's layer is lost, and the base is not") {
+TEST_CASE("a cache that lies about a base's layer has missing content, and the base does not") {
   Far far;
   TempStore near;
   Store store(near.options());
@@ -256,7 +256,7 @@ TEST_CASE("a cache that lies about a base's layer is lost, and the base is not")
   far.index.layers[0].origin = "docker-image://registry.test/base:1";
   RemoteCache remote(store, {far.source()}, {});
   const Digest chain = remote.find(digest_of("content a"))->chain;
-  CHECK(loses([&] { materialize(store, chain, far.fetcher(store), nullptr, nullptr); }));
+  CHECK(finds_missing_content([&] { materialize(store, chain, far.fetcher(store), nullptr, nullptr); }));
   CHECK_FALSE(store.find(digest_of("content a")));
   CHECK_FALSE(remote.find(digest_of("content a")));
   Layer base;

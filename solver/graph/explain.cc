@@ -331,7 +331,7 @@ std::string_view to_string(Difference::Kind kind) {
 }
 
 std::string_view to_string(Reason::Kind kind) {
-  static constexpr std::string_view kNames[] = {"", "never-built", "changed", "evicted", "no-cache", "lost"};
+  static constexpr std::string_view kNames[] = {"", "never-built", "changed", "evicted", "no-cache", "missing-content"};
   return kNames[static_cast<std::size_t>(kind)];
 }
 

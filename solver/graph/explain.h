@@ -28,12 +28,12 @@ std::string_view to_string(Difference::Kind kind);
 /// Why a step was not taken from the cache.
 struct Reason {
   enum class Kind {
-    none,         ///< it was, or never began
-    never_built,  ///< nothing like it was built before
-    changed,      ///< see `differences`, the most telling first
-    evicted,      ///< gc took the result at `evicted_ns`
-    no_cache,     ///< the cache was not to be used
-    lost,         ///< built before of the same inputs, but the result is not there any more
+    none,             ///< it was, or never began
+    never_built,      ///< nothing like it was built before
+    changed,          ///< see `differences`, the most telling first
+    evicted,          ///< gc took the result at `evicted_ns`
+    no_cache,         ///< the cache was not to be used
+    missing_content,  ///< built before of the same inputs, but the result is not there any more
   };
   Kind kind = Kind::none;
   std::string text;  ///< one line, no control characters that were not in a name

@@ -10,7 +10,6 @@
 #include <set>
 
 #include "base/error.h"
-#include "base/missing_content.h"
 #include "base/pattern/path_pattern.h"
 #include "base/sys.h"
 #include "base/text.h"
@@ -154,7 +153,7 @@ Result run_diff(StepContext& context, const ExecuteRequest& request) {
 /// A command or a copy makes one layer on its base, which is input 0.
 Result put_on_base(cache::Store& store, const ExecuteRequest& request, const Result& found) {
   const auto chain = store.chain(found.id);
-  if (!chain) throw missing_content(cat("store: chain ", found.id.str(), " is gone"));
+  if (!chain) throw Error(ErrorCode::missing_content, cat("store: chain ", found.id.str(), " is gone"));
   const Digest base = request.inputs.empty() ? Digest{} : request.inputs[0].id;
   if (chain->parent == base) return found;
   const cache::Chain rebased = store.extend(base, chain->layer, found.identity);

@@ -4,7 +4,7 @@
 
 #include <doctest/doctest.h>
 
-#include "base/missing_content.h"
+#include "base/error.h"
 #include "cache/claimed_layer.h"
 #include "oci/image_config.h"
 #include "oci/manifest.h"
@@ -331,7 +331,7 @@ TEST_CASE("a result found by content is put on this build's inputs") {
     executor.rebase(request(run, {now}), {sha256("gone"), sha256("identity")});
     CHECK(false);
   } catch (const Error& error) {
-    CHECK(is_missing_content(error));
+    CHECK(error.code() == ErrorCode::missing_content);
   }
 }
 

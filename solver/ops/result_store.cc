@@ -100,7 +100,7 @@ Reason CacheResultStore::explain_miss(const Publication& wanted) {
   auto before = nearest(wanted);
   if (!before) return {Reason::Kind::never_built, "no cached result", {}, 0};
   if (before->differences.empty())
-    return {Reason::Kind::lost, "built before, but the result is not in the store any more", {}, 0};
+    return {Reason::Kind::missing_content, "built before, but the result is not in the store any more", {}, 0};
   constexpr std::size_t kKeptDifferences = 50;
   std::string text = before->differences[0].text;
   if (before->differences.size() > 1) text += cat(" (and ", before->differences.size() - 1, " more)");

@@ -44,7 +44,7 @@ TEST_CASE("records are kept with the parts of their key, and a miss is explained
     CHECK(found->duration_ns == 22);
   }
   CHECK_FALSE(results.find(sha256("another")));
-  CHECK(results.explain_miss(made).kind == Reason::Kind::lost);
+  CHECK(results.explain_miss(made).kind == Reason::Kind::missing_content);
   Publication changed = made;
   changed.definition_key = sha256("changed definition");
   changed.content_key = sha256("changed content");

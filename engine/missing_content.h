@@ -12,9 +12,9 @@ namespace cbuild::engine {
 
 /// Counts the attempts at a build that ended because content of the store or of a remote cache was missing. That
 /// content is forgotten, and the next attempt makes it again; all else that this one did is found then.
-class Losses {
+class MissingContent {
  public:
-  Losses(ProgressSink& progress, const CancelSource& cancel) : progress_(progress), cancel_(cancel) {}
+  MissingContent(ProgressSink& progress, const CancelSource& cancel) : progress_(progress), cancel_(cancel) {}
 
   void begin_attempt() { found_ = false; }
   /// Whether `error`, which ended the attempt, says that content is missing and another attempt makes sense. Notes it
