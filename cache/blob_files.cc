@@ -61,12 +61,7 @@ class Writer final : public oci::BlobWriter {
 
   Digest commit(const Digest& expected, std::optional<std::uint64_t> expected_size) override {
     const Digest digest = hash_.finish();
-    if (expected_size && *expected_size != size_) {
-      throw Error(ErrorCode::corrupt, cat("blob has ", size_, " bytes instead of ", *expected_size));
-    }
-    if (!expected.empty() && expected != digest) {
-      throw Error(ErrorCode::corrupt, cat("blob has digest ", digest.str(), " instead of ", expected.str()));
-    }
+    oci::check_written(digest, size_, expected, expected_size);
     file_.close_checked();
     record_blob(store_, digest, size_, name_);
     name_.clear();

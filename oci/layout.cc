@@ -49,12 +49,7 @@ class FileWriter final : public BlobWriter {
 
   Digest commit(const Digest& expected, std::optional<std::uint64_t> expected_size) override {
     const Digest digest = hash_.finish();
-    if (expected_size && *expected_size != size_) {
-      throw Error(ErrorCode::corrupt, cat("blob has ", size_, " bytes instead of ", *expected_size));
-    }
-    if (!expected.empty() && expected != digest) {
-      throw Error(ErrorCode::corrupt, cat("blob has digest ", digest.str(), " instead of ", expected.str()));
-    }
+    check_written(digest, size_, expected, expected_size);
     file_.close_checked();
     sys::rename_at(root_, name_, blobs_, place_of(digest));
     name_.clear();
