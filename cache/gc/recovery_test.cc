@@ -50,7 +50,7 @@ void check_usable(const TempStore& temp, const std::vector<Digest>& keys) {
         CHECK(sys::list_dir(tree.get()).size() == 1);
       }
     } catch (const Error& error) {
-      CHECK(error.code() == ErrorCode::corrupt);  // a miss that was found late
+      CHECK(error.code() == ErrorCode::missing_content);  // a miss that was found late
     }
   }
   const Chain chain = add_file_layer(store, {}, "new", "new");
