@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// The image, front to back: superblock and device slot; inodes in the table's order, each with its xattrs and, where
+// The image, front to back: superblock and device slots; inodes in the table's order, each with its xattrs and, where
 // they are short, its chunk indexes or link target; then blocks of directories, long targets and copied pieces. A first
 // pass gives everything its place, a second writes. An inode's number is its place, so directories know their entries.
 #include "oci/erofs/erofs_image.h"
@@ -22,7 +22,6 @@ using layer::TableExtent;
 using layer::TableNode;
 
 constexpr std::uint64_t kMaxImage = 256u << 20, kImageAlignment = 4096;
-constexpr std::uint64_t kFirstInode = align_up(kSuperAt + kSuperSize + kSlotSize, kBlock);
 
 struct Dirent {
   std::string_view name;
@@ -39,9 +38,30 @@ struct Placed {
   std::uint16_t chunk_format = 0;
 };
 
+/// A file that holds a part of the archive, in bytes.
+struct Part {
+  std::uint64_t begin = 0, size = 0;
+};
+
+std::vector<Part> parts_of(const LayerTable& table, std::span<const std::uint64_t> sizes) {
+  if (sizes.empty()) return {{0, align_up(table.archive_size, kBlock)}};
+  std::vector<Part> out;
+  std::uint64_t begin = 0;
+  for (const std::uint64_t size : sizes) {
+    CBUILD_CHECK(size % kBlock == 0);
+    out.push_back({begin, size});
+    begin += size;
+  }
+  return out;
+}
+
 class ImageWriter {
  public:
-  ImageWriter(const LayerTable& table, const ReadArchive& read) : table_(table), read_(read) {}
+  ImageWriter(const LayerTable& table, const ReadArchive& read, std::span<const std::uint64_t> parts)
+      : table_(table),
+        read_(read),
+        parts_(parts_of(table, parts)),
+        end_(align_up(kSuperAt + kSuperSize + parts_.size() * kSlotSize, kBlock)) {}
   std::string write();
 
  private:
@@ -56,12 +76,14 @@ class ImageWriter {
   void write_chunks(std::uint32_t index, const ChunkMap& map);
   void copy_chunk(const TableNode& node, std::uint64_t begin, std::uint64_t size, std::uint64_t to);
   std::uint64_t nid(std::uint32_t index) const { return placed_[index].inode / kNidUnit; }
+  std::size_t part_at(std::uint64_t offset) const;
 
   const LayerTable& table_;
   const ReadArchive& read_;
+  const std::vector<Part> parts_;
   std::vector<Placed> placed_;
   std::vector<std::uint32_t> parents_;  ///< of directories
-  std::uint64_t end_ = kFirstInode;
+  std::uint64_t end_;
   std::string image_;
 };
 
@@ -167,9 +189,7 @@ void ImageWriter::place_blocks(std::uint32_t index) {
 }
 
 void ImageWriter::write_super() {
-  const std::uint64_t archive = align_up(table_.archive_size, kBlock) / kBlock;
   const std::uint64_t blocks = image_.size() / kBlock;
-  if (archive >= kNoBlock) throw Error(ErrorCode::unsupported, "the layer is too large for EROFS");
   ImagePart(image_, kSuperAt)
       .put(0, kMagic)
       .put(8, kCompatMtime)
@@ -179,9 +199,22 @@ void ImageWriter::write_super() {
       .put(36, static_cast<std::uint32_t>(blocks))
       .text(48, {reinterpret_cast<const char*>(table_.diff_id.bytes.data()), 16})
       .put(80, kIncompatChunked | kIncompatDevices)
-      .put(86, std::uint16_t{1})
+      .put(86, static_cast<std::uint16_t>(parts_.size()))
       .put(88, static_cast<std::uint16_t>((kSuperAt + kSuperSize) / kSlotSize));
-  ImagePart(image_, kSuperAt + kSuperSize).text(0, table_.diff_id.hex()).put(64, static_cast<std::uint32_t>(archive));
+  for (std::size_t i = 0; i < parts_.size(); ++i) {
+    const std::uint64_t size = parts_[i].size / kBlock;
+    if (size >= kNoBlock) throw Error(ErrorCode::unsupported, "the layer is too large for EROFS");
+    ImagePart(image_, kSuperAt + kSuperSize + i * kSlotSize)
+        .text(0, table_.diff_id.hex())
+        .put(64, static_cast<std::uint32_t>(size));
+  }
+}
+
+/// The part that holds a byte of the archive.
+std::size_t ImageWriter::part_at(std::uint64_t offset) const {
+  const auto begins_after = [](std::uint64_t at, const Part& part) { return at < part.begin; };
+  const auto next = std::upper_bound(parts_.begin(), parts_.end(), offset, begins_after);
+  return static_cast<std::size_t>(next - parts_.begin()) - 1;
 }
 
 void ImageWriter::write_directory(std::uint32_t index) {
@@ -225,14 +258,19 @@ void ImageWriter::write_chunks(std::uint32_t index, const ChunkMap& map) {
   for (std::size_t i = 0; i < map.chunks.size(); ++i) {
     const Chunk& chunk = map.chunks[i];
     std::uint64_t block = kNoBlock;
-    if (chunk.place == Chunk::Place::archive) block = chunk.offset / kBlock;
+    std::size_t device = 0;
+    if (chunk.place == Chunk::Place::archive) {
+      const std::size_t part = part_at(chunk.offset);
+      device = part + 1;
+      block = (chunk.offset - parts_[part].begin) / kBlock;
+    }
     if (chunk.place == Chunk::Place::copied) {
       copy_chunk(table_.nodes[index], i * size, size, copy_to);
       block = copy_to / kBlock;
       copy_to += size;
     }
     ImagePart(image_, table + i * kChunkIndexSize)
-        .put(2, static_cast<std::uint16_t>(chunk.place == Chunk::Place::archive ? 1 : 0))
+        .put(2, static_cast<std::uint16_t>(device))
         .put(4, static_cast<std::uint32_t>(block));
   }
 }
@@ -272,8 +310,8 @@ std::string ImageWriter::write() {
 
 }  // namespace
 
-std::string make_image(const layer::LayerTable& table, const ReadArchive& read) {
-  return ImageWriter(table, read).write();
+std::string make_image(const layer::LayerTable& table, const ReadArchive& read, std::span<const std::uint64_t> parts) {
+  return ImageWriter(table, read, parts).write();
 }
 
 }  // namespace cbuild::oci::erofs

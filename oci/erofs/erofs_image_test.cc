@@ -123,7 +123,7 @@ struct Mounted {
     sys::write_all(image.get(), make_image(table, [&](std::uint64_t offset, std::span<std::byte> bytes) {
                      text.copy(reinterpret_cast<char*>(bytes.data()), bytes.size(), offset);
                    }));
-    root = mount_image(image.get(), archive.get());
+    root = mount_image(image.get(), std::array{archive.get()});
   }
 };
 
@@ -278,7 +278,7 @@ std::string read_through(std::uint64_t size, std::vector<TableExtent> extents, c
   sys::write_all(image.get(), make_image(table, [&](std::uint64_t offset, std::span<std::byte> bytes) {
                    archive.copy(reinterpret_cast<char*>(bytes.data()), bytes.size(), offset);
                  }));
-  return sys::read_file_at(mount_image(image.get(), data.get()).get(), "f", 1 << 24);
+  return sys::read_file_at(mount_image(image.get(), std::array{data.get()}).get(), "f", 1 << 24);
 }
 
 TEST_CASE("pieces of a file at any place: holes, odd offsets, out of order") {
@@ -301,6 +301,47 @@ TEST_CASE("pieces of a file at any place: holes, odd offsets, out of order") {
     for (const TableExtent& extent : extents)
       expected.replace(extent.file_offset, extent.size, archive, extent.archive_offset, extent.size);
     CHECK(sha256(read_through(size, extents, archive)) == sha256(expected));
+  }
+}
+
+TEST_CASE("an archive in several files") {
+  if (!possible()) return;
+  for (const std::size_t count : {1u, 2u, 3u, 8u}) {
+    CAPTURE(count);
+    const TempDir dir = TempDir::in_tmp("cbuild-erofs");
+    std::vector<std::uint64_t> sizes;
+    std::vector<UniqueFd> files;
+    std::vector<int> fds;
+    std::string whole;
+    LayerTable table;
+    table.nodes.resize(1);
+    table.nodes[0].type = EntryType::directory;
+    for (std::size_t part = 0; part < count; ++part) {
+      const std::uint64_t begin = whole.size();
+      const std::string content = noise(512 * (9 + 40 * part), static_cast<unsigned>(part));
+      whole += content;
+      sizes.push_back(content.size());
+      files.push_back(sys::open_at(dir.fd(), cat(part), O_RDWR | O_CREAT, 0600));
+      sys::write_all(files.back().get(), content);
+      fds.push_back(files.back().get());
+      for (const std::uint64_t at : {std::uint64_t{0}, std::uint64_t{1024}, content.size() - 512}) {
+        TableNode node;
+        node.names = 1;
+        node.size = at == 1024 ? 3000 : 500;
+        node.extents = {{0, begin + at, node.size}};
+        table.names.push_back({cat(part, '.', 1'000'000 + at), static_cast<std::uint32_t>(table.nodes.size())});
+        table.nodes.push_back(std::move(node));
+      }
+    }
+    table.nodes[0].children = static_cast<std::uint32_t>(table.names.size());
+    table.archive_size = whole.size();
+    const UniqueFd image = sys::open_at(dir.fd(), "image", O_RDWR | O_CREAT, 0600);
+    sys::write_all(image.get(), make_image(table, nullptr, sizes));
+    const UniqueFd root = mount_image(image.get(), fds);
+    for (const TableName& name : table.names) {
+      const TableExtent& extent = table.nodes[name.node].extents[0];
+      CHECK(sys::read_file_at(root.get(), name.name, 1 << 20) == whole.substr(extent.archive_offset, extent.size));
+    }
   }
 }
 

@@ -6,6 +6,7 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
+#include <array>
 #include <cerrno>
 #include <string>
 
@@ -68,10 +69,10 @@ layer::LayerTable probe_table() {
 
 }  // namespace
 
-UniqueFd mount_image(int image_fd, int archive_fd) {
+UniqueFd mount_image(int image_fd, std::span<const int> parts) {
   NewMount mount("erofs");
   mount.set("source", sys::fd_path(image_fd));
-  mount.set("device", sys::fd_path(archive_fd));
+  for (const int part : parts) mount.set("device", sys::fd_path(part));
   return mount.create();
 }
 
@@ -80,7 +81,8 @@ bool can_mount_in(int dirfd) noexcept {
     std::string archive(kProbeSize, '\0');
     archive.replace(0, sizeof kProbeName, kProbeName, sizeof kProbeName);
     const UniqueFd image = nameless_file(dirfd, make_image(probe_table(), nullptr));
-    const UniqueFd layer = mount_image(image.get(), nameless_file(dirfd, archive).get());
+    const UniqueFd content = nameless_file(dirfd, archive);
+    const UniqueFd layer = mount_image(image.get(), std::array{content.get()});
     NewMount overlay("overlay");
     overlay.set("source", "overlay");
     overlay.set_fd("lowerdir+", layer.get());
