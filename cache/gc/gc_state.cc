@@ -15,6 +15,7 @@
 #include "base/sys.h"
 #include "cache/full_disk.h"
 #include "cache/gc/gc_take.h"
+#include "cache/mounted_layer.h"
 #include "cache/tree_blocks.h"
 #include "oci/manifest.h"
 
@@ -114,8 +115,14 @@ void mark_image(Store::Impl& store, GcState& state, const Digest& manifest, unsi
 
 void measure(Store::Impl& store, GcState& state) {
   for (auto& [id, layer] : state.layers) {
-    if (!layer.has_tree || layer.bytes != 0) continue;
-    layer.bytes = tree_blocks(store.dir(Dir::snapshots), snapshot_name(id));
+    if (!layer.has_tree) continue;
+    // The part of a mounted layer in files that others have too is another when one of them has gone.
+    const std::uint64_t known = layer.bytes;
+    if (is_mounted_form(store.dir(Dir::snapshots), snapshot_name(id)))
+      layer.bytes = shared_blocks(store.dir(Dir::snapshots), snapshot_name(id));
+    else if (known == 0)
+      layer.bytes = tree_blocks(store.dir(Dir::snapshots), snapshot_name(id));
+    if (layer.bytes == known) continue;
     unless_full([&, layer_id = id] {
       store.index.write(
           [&](Database& db) { db.run("UPDATE layers SET disk_bytes = ? WHERE id = ?", layer.bytes, layer_id); });
