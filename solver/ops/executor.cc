@@ -20,7 +20,6 @@
 #include "solver/ops/planned_walk.h"
 #include "solver/ops/sources.h"
 #include "solver/ops/step_context.h"
-#include "solver/ops/write_tree.h"
 
 namespace cbuild::solver::ops {
 namespace {
@@ -66,6 +65,15 @@ void bring_sources(const PlannedNode& node, std::set<std::pair<const cache::Tree
   for (const auto& [name, child] : node.children) bring_sources(child, brought);
 }
 
+/// The same copy, of the same directories.
+Digest series_of(const StepContext& context, const Vertex& vertex, const FileOp& op) {
+  CanonicalWriter out;
+  out.text("copies").text(canonical(Op(op)));
+  for (std::size_t i = 0; i < vertex.inputs.size(); ++i)
+    if (const LocalSource* local = context.local_source(vertex, i)) out.number(i).text(local->path);
+  return out.hash();
+}
+
 Result run_file_op(StepContext& context, const ExecuteRequest& request, const FileOp& op) {
   cache::Store& store = context.services.store;
   const Result base = request.inputs.empty() ? Result{} : request.inputs[0];
@@ -83,14 +91,10 @@ Result run_file_op(StepContext& context, const ExecuteRequest& request, const Fi
   const std::optional<PackedCopies>& packed = context.services.packed;
   if (packed && packed->vertices.contains(request.id) && has_plain_root(view ? &*view : nullptr))
     return context.add_packed(packed->packer, base.id, plan, identity, request.vertex->name);
-  cache::Staging staging = store.stage("copy");
-  if (view)
-    if (const auto root = view->lookup("")) {
-      if (fchown(staging.tree_fd(), root->st.st_uid, root->st.st_gid) != 0) throw_errno(errno, "chown of the root");
-      if (fchmod(staging.tree_fd(), root->st.st_mode & 07777) != 0) throw_errno(errno, "chmod of the root");
-    }
-  write_tree(plan, staging.tree_fd(), &context.services.cancel);
-  return context.add_layer(base.id, std::move(staging), identity, request.vertex->name);
+  RootMetadata root;
+  if (const auto below = view ? view->lookup("") : std::nullopt)
+    root = {below->st.st_mode, {below->st.st_uid, below->st.st_gid}};
+  return context.add_copy(base.id, plan, root, series_of(context, *request.vertex, op), identity, request.vertex->name);
 }
 
 Result run_merge(StepContext& context, const ExecuteRequest& request) {

@@ -81,6 +81,7 @@ CopyRules FileActions::rules_for(const CopyAction& copy, const CopySource& sourc
   if (!copy.chmod.empty()) rules.mode = parse_mode_change(copy.chmod);
   if (copy.mtime_s) rules.mtime_ns = *copy.mtime_s * kNsPerSecond;
   rules.ignore = source.ignore;
+  rules.identify = source.local;
   rules.cancel = cancel_;
   return rules;
 }

@@ -13,6 +13,7 @@
 #include <vector>
 
 #include "base/sys.h"
+#include "cache/content/stat_table.h"
 #include "cache/content/tree.h"
 
 namespace cbuild::solver::ops {
@@ -44,6 +45,7 @@ struct PlannedNode {
   std::vector<sys::Xattr> xattrs;                 ///< of anything but a file with a source, which has its source's
   std::shared_ptr<const SourceDirectory> source;  ///< of a file
   std::string source_name;                        ///< its name there
+  std::optional<cache::StatId> source_id;         ///< by which the source is known again, if it can be
   std::uint64_t link_group = 0;                   ///< files of one group, other than 0, are hard links of each other
   std::map<std::string, PlannedNode> children;    ///< of a directory
 };

@@ -9,16 +9,8 @@ namespace {
 using oci::layer::EntryType;
 using oci::layer::PlannedEntry;
 
-EntryType type_of(mode_t mode) {
-  if (S_ISDIR(mode)) return EntryType::directory;
-  if (S_ISLNK(mode)) return EntryType::symlink;
-  if (S_ISFIFO(mode)) return EntryType::fifo;
-  if (S_ISCHR(mode)) return EntryType::char_device;
-  return S_ISBLK(mode) ? EntryType::block_device : EntryType::file;
-}
-
 void fill_header(const PlannedNode& node, oci::layer::TarEntry& header) {
-  header.type = type_of(node.mode);
+  header.type = entry_type(node.mode);
   header.mode = node.mode & 07777;
   header.uid = node.owner.uid;
   header.gid = node.owner.gid;
@@ -32,6 +24,14 @@ void fill_header(const PlannedNode& node, oci::layer::TarEntry& header) {
 }
 
 }  // namespace
+
+EntryType entry_type(mode_t mode) {
+  if (S_ISDIR(mode)) return EntryType::directory;
+  if (S_ISLNK(mode)) return EntryType::symlink;
+  if (S_ISFIFO(mode)) return EntryType::fifo;
+  if (S_ISCHR(mode)) return EntryType::char_device;
+  return S_ISBLK(mode) ? EntryType::block_device : EntryType::file;
+}
 
 const oci::layer::SharedFd& SourceOpener::open(const std::shared_ptr<const SourceDirectory>& directory) {
   if (last_ != directory) {

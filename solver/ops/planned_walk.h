@@ -11,6 +11,9 @@
 
 namespace cbuild::solver::ops {
 
+/// The type of an entry by the mode of its node.
+oci::layer::EntryType entry_type(mode_t mode);
+
 /// Opens the directories that sources lie in; one that is asked for again at once is still open. Not thread-safe.
 class SourceOpener {
  public:

@@ -8,6 +8,7 @@
 #include "base/sys.h"
 #include "base/text.h"
 #include "cache/content/tree_digest.h"
+#include "cache/copy_image.h"
 #include "cache/layer_tables.h"
 #include "cache/step_layer.h"
 #include "cache/unpacker.h"
@@ -31,6 +32,34 @@ std::unordered_set<VertexId> roots_of_commands(const Graph& graph) {
     if (std::holds_alternative<ExecOp>(vertex.op) || out.contains(id)) out.insert(vertex.inputs[0]);
   }
   return out;
+}
+
+cache::Layer new_layer(const std::string& description) {
+  cache::Layer layer;
+  layer.id = cache::random_layer_id();  // two runs of one step may differ in ways no digest here sees (times)
+  layer.description = description;
+  return layer;
+}
+
+cache::Staging write_as_tree(cache::Store& store, const PlannedTree& plan, const RootMetadata& root,
+                             const CancelSource* cancel) {
+  cache::Staging staging = store.stage("copy");
+  if (fchown(staging.tree_fd(), root.owner.uid, root.owner.gid) != 0) throw_errno(errno, "chown of the root");
+  if (fchmod(staging.tree_fd(), root.mode & 07777) != 0) throw_errno(errno, "chmod of the root");
+  write_tree(plan, staging.tree_fd(), cancel);
+  return staging;
+}
+
+/// nullopt if the layer has to be a tree.
+std::optional<cache::Staging> write_as_image(cache::Store& store, const PlannedTree& plan, const RootMetadata& root,
+                                             const Digest& series, const CancelSource* cancel) {
+  if (!cache::should_write_image(store, count_files(plan))) return std::nullopt;
+  try {
+    return write_image(plan, root, store, series, cancel);
+  } catch (const Error& error) {
+    if (error.code() != ErrorCode::unsupported) throw;
+    return std::nullopt;
+  }
 }
 
 }  // namespace
@@ -91,22 +120,33 @@ cache::TreeView StepContext::lazy_view(const Digest& chain, TaskId task, cache::
 
 Result StepContext::add_layer(const Digest& parent, cache::Staging staging, const Digest& identity,
                               const std::string& description) {
-  cache::Layer layer;
-  layer.id = cache::random_layer_id();  // two runs of one step may differ in ways no digest here sees (times)
-  layer.description = description;
+  return add_tree(parent, new_layer(description), std::move(staging), identity);
+}
+
+Result StepContext::add_tree(const Digest& parent, cache::Layer layer, cache::Staging staging, const Digest& identity) {
   const cache::Chain chain = cache::add_tree_on(services.store, parent, std::move(layer), std::move(staging), identity);
   const std::lock_guard lock(materialized_mutex);
   if (parent.empty() || materialized.contains(parent)) materialized.insert(chain.id);
   return {chain.id, chain.identity};
 }
 
+Result StepContext::add_copy(const Digest& parent, const PlannedTree& plan, const RootMetadata& root,
+                             const Digest& series, const Digest& identity, const std::string& description) {
+  cache::Store& store = services.store;
+  cache::Layer layer = new_layer(description);
+  const Digest id = layer.id;
+  auto image = write_as_image(store, plan, root, series, &services.cancel);
+  if (!image) return add_tree(parent, std::move(layer), write_as_tree(store, plan, root, &services.cancel), identity);
+  const Result result = add_tree(parent, std::move(layer), std::move(*image), identity);
+  cache::note_copy_image(store, series, id);
+  return result;
+}
+
 Result StepContext::add_packed(cache::Packer& packer, const Digest& parent, const PlannedTree& plan,
                                const Digest& identity, const std::string& description) {
   PlannedWalk entries(plan);
   const oci::layer::PackedLayer packed = packer.pack(entries);
-  cache::Layer layer;
-  layer.id = cache::random_layer_id();
-  layer.description = description;
+  cache::Layer layer = new_layer(description);
   layer.diff_id = packed.diff_id;
   layer.blob = packed.descriptor;
   const cache::Chain chain = cache::add_packed_on(services.store, parent, std::move(layer), identity);
@@ -127,11 +167,10 @@ Result StepContext::local_snapshot(const LocalSource& source, const std::string&
     if (const auto chain = services.store.chain(known->chain)) return {chain->id, chain->identity};
   FileOp op;
   op.actions.emplace_back(CopyAction{.input = 1, .sources = selection.paths, .destination = "/", .parents = true});
-  cache::Staging staging = services.store.stage("context");
   const std::vector<CopySource> sources{{}, {&tree.view(), &tree.ignore(), true}};
-  write_tree(plan_file_actions(op, nullptr, sources, services.store, &services.cancel), staging.tree_fd(),
-             &services.cancel);
-  const Result result = add_layer({}, std::move(staging), key, cat("local directory ", source.name));
+  const PlannedTree plan = plan_file_actions(op, nullptr, sources, services.store, &services.cancel);
+  const Digest series = CanonicalWriter().text("local directory").text(source.path).text(path).hash();
+  const Result result = add_copy({}, plan, {}, series, key, cat("local directory ", source.name));
   cache::Record record;
   record.key = key;
   record.chain = result.id;

@@ -11,6 +11,7 @@
 #include "solver/ops/planned_tree.h"
 #include "solver/ops/sources.h"
 #include "solver/ops/work_pool.h"
+#include "solver/ops/write_image.h"
 
 namespace cbuild::solver::ops {
 
@@ -38,6 +39,10 @@ struct StepContext {
   /// Publishes a finished tree as a layer on `parent`.
   Result add_layer(const Digest& parent, cache::Staging staging, const Digest& identity,
                    const std::string& description);
+  /// Publishes the plan of a copy as a layer on `parent`, in the form that suits it. `series`: of the copies that are
+  /// like this one but for their sources' content.
+  Result add_copy(const Digest& parent, const PlannedTree& plan, const RootMetadata& root, const Digest& series,
+                  const Digest& identity, const std::string& description);
   /// Packs the plan with `packer` into a layer on `parent` that has no tree.
   Result add_packed(cache::Packer& packer, const Digest& parent, const PlannedTree& plan, const Digest& identity,
                     const std::string& description);
@@ -48,6 +53,7 @@ struct StepContext {
   std::string local_path(const LocalSource& source, const std::string& path);
 
  private:
+  Result add_tree(const Digest& parent, cache::Layer layer, cache::Staging staging, const Digest& identity);
   cache::BlobAccess blob_access(TaskId task);
   bool fetch_table(const cache::Layer& layer);
 

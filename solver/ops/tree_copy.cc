@@ -161,6 +161,7 @@ PlannedNode TreeCopier::planned_file(const cache::TreeView::Entry& entry, const 
   PlannedNode node = planned(entry.st);
   node.source = source_directory(entry.layer, parent_path(from));
   node.source_name = entry.name;
+  if (rules_.identify) node.source_id = cache::stat_id(entry.st);
   if (entry.st.st_nlink > 1) {
     std::uint64_t& group = hard_links_[{entry.layer, {entry.st.st_dev, entry.st.st_ino}}];
     if (group == 0) group = destination_.new_link_group();

@@ -30,6 +30,7 @@ struct CopyRules {
   /// these is only on the way to an entry and goes where a symlink in its place points. Borrowed.
   const std::set<std::string>* archive_directories = nullptr;
   const CancelSource* cancel = nullptr;
+  bool identify = false;  ///< sources keep their stat data as long as they do not change (PlannedNode::source_id)
 };
 
 /// Plans the copy of parts of one tree: files, directories, symlinks, devices, FIFOs; sockets become empty files; hard
