@@ -58,7 +58,8 @@ def reboot(store):
 
 def lose_unsynced(store):
     """Nothing of the store was synced: sizes survived, data did not."""
-    for path in [*store.glob("snapshots/*/fs/**/*"), *store.glob("snapshots/*/archive"), *store.glob("snapshots/*/image"), *store.glob("blobs/sha256/*")]:
+    for path in [*store.glob("snapshots/*/fs/**/*"), *store.glob("snapshots/*/archive"), *store.glob("snapshots/*/image"),
+                 *store.glob("snapshots/*/contents.*"), *store.glob("snapshots/*/places"), *store.glob("blobs/sha256/*")]:
         if path.is_file() and not path.is_symlink():
             path.write_bytes(b"\0" * path.stat().st_size)
 
@@ -125,9 +126,9 @@ def index_cases(options):
     yield "index.json is garbage", lambda s: (s / "index.json").write_text("{")
 
 
-def mounted_cases(short, snapshot):
+def mounted_cases(short, snapshot, names):
     """The files of a layer that is mounted instead of unpacked."""
-    for name in ("archive", "image", "mounted"):
+    for name in names:
         file = pathlib.Path("snapshots") / snapshot / name
         yield f"{short}: {name} flipped", lambda s, f=file: flip(s / f, random.Random(str(f)))
         yield f"{short}: {name} cut", lambda s, f=file: truncate(s / f, (s / f).stat().st_size // 2)
@@ -150,7 +151,7 @@ def object_cases(store, unsynced):
         short = f"snapshot {snapshot[:8]}"
         yield f"{short}: removed", lambda s, n=snapshot: shutil.rmtree(s / "snapshots" / n)
         if (store / "snapshots" / snapshot / "mounted").exists():
-            yield from mounted_cases(short, snapshot)
+            yield from mounted_cases(short, snapshot, sorted(set(os.listdir(store / "snapshots" / snapshot)) - {"meta", "synced"}))
             continue
         yield f"{short}: fs removed", lambda s, n=snapshot: shutil.rmtree(s / "snapshots" / n / "fs")
         yield f"{short}: fs is a file", lambda s, n=snapshot: (shutil.rmtree(s / "snapshots" / n / "fs"), (s / "snapshots" / n / "fs").write_text("x"))
