@@ -71,8 +71,8 @@ struct Request {
   Url url;
   HeaderList headers;
   std::string body;
-  int body_fd = -1;  ///< when set, `body_size` bytes of this file from offset 0 are the body; borrowed
-  std::uint64_t body_size = 0;
+  int body_fd = -1;  ///< when set, `body_size` bytes of this file from `body_offset` on are the body; borrowed
+  std::uint64_t body_offset = 0, body_size = 0;
   std::function<void(std::uint64_t sent)> on_sent;
   BodySink sink;
   std::size_t limit = 1u << 20;  ///< of a buffered 2xx body; other bodies are cut at 64 KiB

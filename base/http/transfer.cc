@@ -332,7 +332,7 @@ std::size_t Transfer::give_body(std::span<std::byte> buffer) {
   const std::size_t wanted = std::min<std::uint64_t>(buffer.size(), request_.body_size - sent_);
   ssize_t got = 0;
   do {
-    got = ::pread(request_.body_fd, buffer.data(), wanted, static_cast<off_t>(sent_));
+    got = ::pread(request_.body_fd, buffer.data(), wanted, static_cast<off_t>(request_.body_offset + sent_));
   } while (got < 0 && errno == EINTR);
   if (got < 0) throw_errno(errno, "read of the blob to upload");
   if (got == 0 && wanted > 0) throw Error(ErrorCode::corrupt, "the blob to upload is shorter than its descriptor says");

@@ -7,14 +7,11 @@
 #include "base/error.h"
 #include "base/sys.h"
 #include "base/text.h"
-#include "oci/registry/failure.h"
+#include "oci/registry/upload_session.h"
 
 namespace cbuild::oci::registry {
 
 namespace {
-
-constexpr int kAnswerFactor = 5;  // a registry that copies the blob to its storage before it answers is silent for long
-constexpr std::chrono::seconds kGiveUpTimeout{2};
 
 class Upload {
  public:
@@ -29,20 +26,20 @@ class Upload {
   bool offer() {
     if (exists()) return true;
     if (source_.empty()) return false;
-    const std::optional<http::Url> location = begin();
-    if (location) give_up(put_call(*location));
-    return !location;
+    const std::optional<UploadSession> upload = begin();
+    if (upload) upload->give_up();
+    return !upload;
   }
 
   Client::PushOutcome run() {
     if (exists()) return Client::PushOutcome::exists;
     for (unsigned attempt = 1;; ++attempt) {
-      const std::optional<http::Url> location = begin();
-      if (!location) return Client::PushOutcome::mounted;
-      Call put = put_call(*location);
-      const Session::Answer answer = send_content(put);
+      const std::optional<UploadSession> upload = begin();
+      if (!upload) return Client::PushOutcome::mounted;
+      Call put = put_call(*upload);
+      const Session::Answer answer = send_content(*upload, put);
       if (answer.response.ok()) {
-        check_digest(answer.response);
+        check_stored(answer.response, reference_, descriptor_.digest);
         return Client::PushOutcome::uploaded;
       }
       if (!worth_another(put, answer, attempt)) session_.fail(put, answer);
@@ -81,7 +78,7 @@ class Upload {
   }
 
   /// Opens an upload session; nullopt when the registry has mounted the blob instead.
-  std::optional<http::Url> begin() {
+  std::optional<UploadSession> begin() {
     Session::Answer answer = with_source([&] { return post_call(); });
     if (!answer.response.ok() && !answer.response.failure && !source_.empty()) {
       source_.clear();  // refused, or the registry does not know about mounts
@@ -92,11 +89,7 @@ class Upload {
     if (answer.response.status == 201) {
       throw Error(ErrorCode::network, cat(post_call().doing, ": HTTP 201, but nothing has been uploaded yet"));
     }
-    const std::string_view location = answer.response.header("location");
-    if (location.empty()) {
-      throw Error(ErrorCode::network, cat(post_call().doing, ": the registry names no place for the upload"));
-    }
-    return session_.follow(post_call(), answer.url, location);
+    return UploadSession(session_, post_call(), answer);
   }
 
   Call post_call() {
@@ -108,61 +101,31 @@ class Upload {
     return out;
   }
 
-  Call put_call(const http::Url& location) {
-    Call out = call("PUT", "");
-    out.request.url = location;
-    add_query(out.request.url, "digest", descriptor_.digest.str());
-    out.request.headers.emplace_back("Content-Type", "application/octet-stream");
-    out.request.limits.answer *= kAnswerFactor;
+  Call put_call(const UploadSession& upload) {
+    Call out = upload.put(descriptor_.digest);
     out.request.body_size = descriptor_.size;
     if (progress_) out.request.on_sent = [this](std::uint64_t sent) { progress_(sent, descriptor_.size); };
     return out;
   }
 
-  Session::Answer send_content(Call& put) {
+  Session::Answer send_content(const UploadSession& upload, Call& put) {
     const UniqueFd content = store_->open(descriptor_.digest);
     put.request.body_fd = content.get();
     try {
       Session::Answer answer = session_.once(put);
-      if (!answer.response.ok()) give_up(put);
+      if (!answer.response.ok()) upload.give_up();
       return answer;
     } catch (...) {  // cancelled, or the blob is gone: leave nothing at the registry
-      give_up(put);
+      upload.give_up();
       throw;
     }
   }
 
-  /// Best effort, also after a cancel; the registry drops forgotten uploads by itself some day.
-  void give_up(const Call& put) noexcept {
-    try {
-      Call drop = put;
-      drop.request.method = "DELETE";
-      drop.request.headers.clear();
-      drop.request.body_fd = -1;
-      drop.request.body_size = 0;
-      drop.request.limits = {.connect = kGiveUpTimeout, .answer = kGiveUpTimeout, .window = kGiveUpTimeout, .rate = 0};
-      drop.request.cancellable = false;
-      session_.once(drop);
-    } catch (...) {
-      return;  // the failure before counts
-    }
-  }
-
   bool worth_another(const Call& put, const Session::Answer& answer, unsigned attempt) {
-    const bool lost =
-        has_code(answer.response, "BLOB_UPLOAD_UNKNOWN") || has_code(answer.response, "BLOB_UPLOAD_INVALID");
-    if (!lost) return session_.again(put, answer, attempt);
+    if (!is_lost_upload(answer.response)) return session_.again(put, answer, attempt);
     Session::Answer broken = answer;
     broken.response.failure = {http::TransportFailure::Kind::broken, session_.explain(answer.response)};
     return session_.again(put, broken, attempt);
-  }
-
-  void check_digest(const http::Response& response) const {
-    const auto named = Digest::parse(response.header("docker-content-digest"));
-    if (named && *named != descriptor_.digest) {
-      throw Error(ErrorCode::corrupt,
-                  cat(reference_.registry, " stored ", named->str(), " instead of ", descriptor_.digest.str()));
-    }
   }
 
   Session& session_;

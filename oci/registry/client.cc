@@ -180,6 +180,10 @@ bool Client::offer_blob(const Reference& repository, const Descriptor& descripto
   return registry::offer_blob(impl_->session, repository, descriptor, mount_from);
 }
 
+std::unique_ptr<StreamedUpload> Client::begin_upload(const Reference& repository) {
+  return std::make_unique<StreamedUpload>(impl_->session, repository);
+}
+
 bool Client::has_manifest(const Reference& reference, const Digest& digest) {
   Call call = manifest_call(impl_->session, "HEAD", reference);
   call.scopes = ScopeSet::push(reference.repository);  // one token for the whole push

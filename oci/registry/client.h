@@ -14,6 +14,7 @@
 #include "oci/blob_store.h"
 #include "oci/manifest.h"
 #include "oci/reference.h"
+#include "oci/registry/streamed_upload.h"
 
 namespace cbuild::oci::registry {
 
@@ -73,6 +74,8 @@ class Client {
   /// Without having the content: true if the registry has the blob, or could mount it from `mount_from`.
   bool offer_blob(const Reference& repository, const Descriptor& descriptor,
                   const std::optional<Reference>& mount_from);
+  /// Opens the upload of a blob that is still being written (streamed_upload.h). The client must outlive it.
+  std::unique_ptr<StreamedUpload> begin_upload(const Reference& repository);
   /// HEAD, as the first question of a push: whether the reference gives this manifest already. Only a clear yes counts,
   /// all else is for the push to find out. Throws Error{cancelled} only.
   bool has_manifest(const Reference& reference, const Digest& digest);

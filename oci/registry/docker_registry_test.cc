@@ -92,6 +92,24 @@ std::string big_content() {
   return out;
 }
 
+/// Sends a blob in chunks, and leaves another upload unfinished.
+void exercise_streams(Client& client, const Reference& ref, BlobStore& store, const Descriptor& blob) {
+  const UniqueFd file = store.open(blob.digest);
+  {
+    const auto dropped = client.begin_upload(ref);
+    CHECK(dropped->send(file.get(), 3u << 20));
+  }
+  const auto upload = client.begin_upload(ref);
+  for (const std::uint64_t end : {std::uint64_t{2u << 20}, std::uint64_t{4u << 20}, blob.size})
+    CHECK(upload->send(file.get(), end));
+  CHECK_FALSE(client.offer_blob(ref, blob, std::nullopt));
+  CHECK(upload->finish(blob.digest));
+  CHECK(client.offer_blob(ref, blob, std::nullopt));
+  const auto wrong = client.begin_upload(ref);
+  CHECK(wrong->send(file.get(), 1u << 20));
+  CHECK_FALSE(wrong->finish(sha256("another")));
+}
+
 /// Pushes an image with one layer, mounts it elsewhere, and pulls it into an empty store.
 void exercise(ClientFixture& fixture, const std::string& address) {
   Client& client = fixture.client();
@@ -107,6 +125,11 @@ void exercise(ClientFixture& fixture, const std::string& address) {
   config.diff_ids = {image.layers[0].digest};
   image.config = put_blob(store, to_json(config), std::string(media_type::kConfig));
   const std::string body = to_json(image);
+
+  const Reference streamed = parse_reference(address + "/streamed/app:v1");
+  exercise_streams(client, streamed, store, image.layers[0]);
+  ImageLayout back = ImageLayout::create(fixture.dir.path() + "/back");
+  client.fetch_blob(streamed, image.layers[0], back.blobs());
 
   for (const Descriptor& blob : {image.layers[0], image.config}) {
     CHECK(client.push_blob(ref, blob, store, std::nullopt) == Outcome::uploaded);

@@ -174,21 +174,38 @@ http::FakeResponse FakeRegistry::start_upload(const http::FakeRequest& request, 
     }
   }
   const std::string path = cat("/v2/", repository, "/blobs/uploads/", ++uploads_begun);
-  uploads.insert(path);
-  const std::string location = path + "?_state=a%2Bb";
-  return {.status = 202, .headers = {{"Location", relative_location ? location : server->url(location)}}};
+  uploads[path];
+  return {.status = 202, .headers = upload_state(path)};
 }
 
 http::FakeResponse FakeRegistry::upload(const http::FakeRequest& request, const std::string& repository) {
-  if (!uploads.contains(request.path)) return error_response(404, "BLOB_UPLOAD_UNKNOWN", "no such upload");
+  const auto open = uploads.find(request.path);
+  if (open == uploads.end()) return error_response(404, "BLOB_UPLOAD_UNKNOWN", "no such upload");
   if (request.param("_state") != "a+b") violations.emplace_back("query of the Location was lost");
-  uploads.erase(request.path);
+  std::string& content = open->second;
+  if (request.method == "PATCH") {
+    if (!takes_chunks) return error_response(405, "UNSUPPORTED", "no chunks");
+    const std::string range = cat(content.size(), "-", content.size() + request.body.size() - 1);
+    if (request.header("content-range") != range) return {.status = 416, .headers = upload_state(request.path)};
+    content += request.body;
+    return {.status = 202, .headers = upload_state(request.path)};
+  }
+  if (request.method == "GET") return {.status = 204, .headers = upload_state(request.path)};
+  const std::string whole = std::exchange(content, {}) + request.body;
+  uploads.erase(open);
   if (request.method == "DELETE") return plain(204);
   if (request.method != "PUT") violations.push_back(request.method + " on an upload");
-  const Digest digest = sha256(request.body);
+  const Digest digest = sha256(whole);
   if (request.param("digest") != digest.str()) return error_response(400, "DIGEST_INVALID", "digest does not match");
-  add_blob(repository, request.body);
+  add_blob(repository, whole);
   return {.status = 201, .headers = {{"Docker-Content-Digest", digest.str()}}};
+}
+
+std::vector<std::pair<std::string, std::string>> FakeRegistry::upload_state(const std::string& path) const {
+  const std::string location = path + "?_state=a%2Bb";
+  const std::size_t size = uploads.at(path).size();
+  return {{"Location", relative_location ? location : server->url(location)},
+          {"Range", cat("0-", size == 0 ? 0 : size - 1)}};
 }
 
 Watchdog::Watchdog() {

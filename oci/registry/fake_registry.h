@@ -29,11 +29,12 @@ struct FakeRegistry {
   std::string basic_user, basic_password;  ///< the account /token and Basic ask for; empty: anonymous
   std::string realm;                       ///< default: /token of this server
   bool relative_location = false;
+  bool takes_chunks = true;  ///< PATCH within an upload
 
   std::map<std::string, std::string> blobs;                              ///< "repository@digest" -> content
   std::map<std::string, std::pair<std::string, std::string>> manifests;  ///< "repository@tag" -> type, body
   std::map<std::string, ScopeSet> tokens;                                ///< issued ones
-  std::set<std::string> uploads;                                         ///< open sessions, by path
+  std::map<std::string, std::string> uploads;                            ///< open sessions, by path: what came so far
   unsigned uploads_begun = 0;
   unsigned misused_tokens = 0;  ///< requests with a token that does not cover them
   std::vector<std::string> violations;
@@ -56,6 +57,7 @@ struct FakeRegistry {
   http::FakeResponse manifest(const http::FakeRequest& request, const std::string& repository, const std::string& name);
   http::FakeResponse start_upload(const http::FakeRequest& request, const std::string& repository);
   http::FakeResponse upload(const http::FakeRequest& request, const std::string& repository);
+  std::vector<std::pair<std::string, std::string>> upload_state(const std::string& path) const;
 };
 
 /// {"errors":[{"code":...,"message":...}]}

@@ -88,6 +88,9 @@ struct FaultFixture : PullFixture {
     };
   }
 
+  /// Requests of the row so far.
+  unsigned meant() const { return meant_; }
+
   /// `action` returns the received content; with success it has to be `wanted`.
   template <typename Action>
   void check(std::span<const FaultRow> rows, const std::string& wanted, Action action) {
