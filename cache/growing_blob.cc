@@ -26,6 +26,7 @@ class GrowingBlob::Writer final : public oci::BlobWriter {
     const Digest digest = inner_->commit(expected, size);
     const std::scoped_lock lock(blob_.mutex_);
     blob_.committed_ = true;
+    blob_.digest_ = digest;
     blob_.changed_.notify_all();
     return digest;
   }
@@ -63,6 +64,18 @@ std::size_t GrowingBlob::read(std::span<std::byte> room) {
   if (got < 0) throw_errno(errno, "read of a blob that is being written");
   read_ += static_cast<std::uint64_t>(got);
   return static_cast<std::size_t>(got);
+}
+
+GrowingBlob::State GrowingBlob::wait_for(std::uint64_t wanted) const {
+  std::unique_lock lock(mutex_);
+  const auto is_over = [this] { return begun_ > 1 || ended_ || committed_; };
+  changed_.wait(lock, [&] { return is_over() || written_ >= wanted; });
+  return {written_, is_over(), committed_ && begun_ == 1 ? digest_ : Digest{}};
+}
+
+int GrowingBlob::file() const {
+  const std::scoped_lock lock(mutex_);
+  return file_ ? file_.get() : -1;
 }
 
 bool GrowingBlob::was_whole() const {

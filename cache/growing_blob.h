@@ -32,6 +32,15 @@ class GrowingBlob final : public oci::BlobStore {
   /// Fills the beginning of `room` and says how much. Waits until there is something; 0 when the blob was committed and
   /// all of it was read. Throws Error{network} where it will never be.
   std::size_t read(std::span<std::byte> room);
+  struct State {
+    std::uint64_t written = 0;
+    bool ended = false;  ///< nothing more comes
+    Digest digest;       ///< of a blob that is whole
+  };
+  /// Waits until the blob has at least `wanted` bytes or has ended. For readers that use file() instead of read().
+  State wait_for(std::uint64_t wanted) const;
+  /// The bytes that were written; -1 before there are any.
+  int file() const;
   /// After end(): whether the reader was given the blob, from its first byte on, that was committed.
   bool was_whole() const;
 
@@ -44,10 +53,11 @@ class GrowingBlob final : public oci::BlobStore {
   UniqueFd file_;             ///< set before `begun_` is 1, and not changed
   std::uint64_t read_ = 0;    ///< of the reader
   mutable std::mutex mutex_;  ///< guards what follows
-  std::condition_variable changed_;
+  mutable std::condition_variable changed_;
   std::uint64_t written_ = 0;
   unsigned begun_ = 0;
   bool committed_ = false, ended_ = false;
+  Digest digest_;  ///< once it is committed
 };
 
 }  // namespace cbuild::cache

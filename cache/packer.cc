@@ -18,10 +18,12 @@
 #include <unordered_set>
 
 #include "base/error.h"
+#include "base/files.h"
 #include "base/sys.h"
 #include "base/text.h"
 #include "base/threads.h"
 #include "cache/codec.h"
+#include "cache/growing_blob.h"
 #include "cache/store_impl.h"
 #include "cache/unpacker.h"
 
@@ -94,12 +96,14 @@ Wanted read_wanted(const Query& query) {
 }  // namespace
 
 struct Packer::Impl {
-  Impl(Store& for_store, const oci::layer::PackOptions& with)
+  Impl(Store& for_store, const oci::layer::PackOptions& with, PackReader* with_reader)
       : store(for_store),
+        reader(with_reader),
         options(with),
         media_type(oci::layer::media_type(with.compression)),
         variant(with.clamp_mtime_s ? cat("clamp ", *with.clamp_mtime_s) : ""),
-        blobs(store.blobs(), stop, with.cancel) {
+        cancel(with.cancel),
+        blobs(store.blobs(), stop, cancel) {
     options.cancel = &stop;
   }
   ~Impl();
@@ -113,10 +117,14 @@ struct Packer::Impl {
   void record(const Digest& layer, const oci::layer::PackedLayer& packed);
   std::optional<FileLock> lock_layer(const Digest& layer, bool wait);
 
+  oci::layer::PackedLayer pack_tree(const Digest& layer);
+
   Store& store;
+  PackReader* const reader;
   oci::layer::PackOptions options;
   const std::string media_type, variant;
   CancelSource stop;
+  const CancelSource* const cancel;
   StoppableBlobs blobs;
   std::mutex mutex;
   std::condition_variable changed;
@@ -221,12 +229,20 @@ void Packer::Impl::pack(const Digest& layer, bool wait) {
   if (done) return;
   try {
     if (!has_tree) materialize_layer(store, layer, {.cancel = &stop});
-    const UniqueFd tree = sys::open_at(store.open_tree(layer).get(), ".", O_RDONLY | O_DIRECTORY);
-    record(layer, oci::layer::pack_layer(tree.get(), blobs, options));
+    record(layer, pack_tree(layer));
   } catch (Error& error) {
     error.add_context("packing layer " + layer.hex().substr(0, 12));
     throw;
   }
+}
+
+oci::layer::PackedLayer Packer::Impl::pack_tree(const Digest& layer) {
+  const UniqueFd tree = sys::open_at(store.open_tree(layer).get(), ".", O_RDONLY | O_DIRECTORY);
+  const std::shared_ptr<GrowingBlob> growing = reader == nullptr ? nullptr : reader->on_pack(layer);
+  if (!growing) return oci::layer::pack_layer(tree.get(), blobs, options);
+  const ScopeExit end([&] { growing->end(); });
+  StoppableBlobs into(*growing, stop, cancel);
+  return oci::layer::pack_layer(tree.get(), into, options);
 }
 
 void Packer::Impl::record(const Digest& layer, const oci::layer::PackedLayer& packed) {
@@ -238,7 +254,8 @@ void Packer::Impl::record(const Digest& layer, const oci::layer::PackedLayer& pa
   });
 }
 
-Packer::Packer(Store& store, oci::layer::PackOptions options) : impl_(std::make_unique<Impl>(store, options)) {}
+Packer::Packer(Store& store, oci::layer::PackOptions options, PackReader* reader)
+    : impl_(std::make_unique<Impl>(store, options, reader)) {}
 Packer::~Packer() = default;
 
 oci::layer::PackedLayer Packer::pack(oci::layer::PlannedEntries& entries) {

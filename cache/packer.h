@@ -11,11 +11,22 @@
 
 namespace cbuild::cache {
 
+class GrowingBlob;
+
+/// Reads blobs while they are packed. Called by threads of the packer.
+class PackReader {
+ public:
+  virtual ~PackReader() = default;
+  /// Where the blob of a layer is to be written, for a reader on another thread; null if nobody wants it.
+  virtual std::shared_ptr<GrowingBlob> on_pack(const Digest& layer) = 0;
+};
+
 /// Packs layers into blobs in the background, while later steps run. A layer is packed once; other
 /// processes wait for it.
 class Packer {
  public:
-  Packer(Store& store, oci::layer::PackOptions options);
+  /// `reader` is borrowed and may be null.
+  Packer(Store& store, oci::layer::PackOptions options, PackReader* reader = nullptr);
   ~Packer();  ///< cancels and waits
 
   /// Starts packing the layers of `chain` that have no blob of the wanted compression; returns at once.

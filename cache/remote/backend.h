@@ -28,6 +28,8 @@ class CacheBackend {
   virtual ~CacheBackend() = default;
   virtual std::string name() const = 0;     ///< "registry host/repository:tag"
   virtual std::string locator() const = 0;  ///< RemoteDocument::locator
+  /// Where its blobs lie, if that is a registry.
+  virtual std::optional<oci::Reference> repository() const { return std::nullopt; }
   /// The manifest or index under the name, or by digest. Error{not_found} if there is none.
   virtual std::string manifest(const std::optional<Digest>& digest) = 0;
   /// A small blob, verified, of at most kMaxRemoteIndex bytes.

@@ -16,6 +16,7 @@ class RegistryBackend final : public CacheBackend {
 
   std::string name() const override { return "registry " + reference_.familiar(); }
   std::string locator() const override { return "docker-image://" + reference_.str(); }
+  std::optional<oci::Reference> repository() const override { return reference_; }
 
   std::string manifest(const std::optional<Digest>& digest) override {
     oci::Reference wanted = reference_;
