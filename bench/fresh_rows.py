@@ -101,6 +101,7 @@ ALL = [
          Build("edit", empty=True, edit=True, cache_from=True, **SHARED)), frozenset({"cache"})),
     Row("run-files", "RUN that writes 400 MB in 14,000 files, OCI archive", run_files, (Build("cold", archive=True),),
         frozenset({"archive"})),
+    Row("run-push", "the same layer, pushed to the base's registry", run_files, (Build("cold", push=True),)),
     Row("copy-from", "COPY --from=base /usr into a small base, OCI archive", copy_from, (Build("cold", archive=True),),
         frozenset({"archive"})),
     Row("builds-20", "20 builds at once on one store that has the base", small_steps,

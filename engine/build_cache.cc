@@ -95,22 +95,23 @@ std::unique_ptr<cache::Packer> BuildCache::packer_for(const cache::CacheSpec& sp
   return std::make_unique<cache::Packer>(store_, pack);
 }
 
-void BuildCache::export_all(const exporter::CacheContent& content, cache::Packer& packer, TaskId first_task) {
+void BuildCache::export_all(const exporter::CacheContent& content, cache::Packer& packer, exporter::EarlyUploads* early,
+                            TaskId first_task) {
   for (const cache::CacheSpec& spec : request_.caches.to) {
     if (cache::is_in_image(spec)) continue;
     const auto own_packer = packer_for(spec);
-    export_one(spec, content, own_packer ? *own_packer : packer, first_task++);
+    export_one(spec, content, own_packer ? *own_packer : packer, early, first_task++);
   }
 }
 
 void BuildCache::export_one(const cache::CacheSpec& spec, const exporter::CacheContent& content, cache::Packer& packer,
-                            TaskId task) {
+                            exporter::EarlyUploads* early, TaskId task) {
   const auto backend =
       cache::open_cache_export(spec, {store_, [this]() -> oci::registry::Client& { return remote_.registry(); }});
   progress_.on_event(TaskAdded{task, cat("exporting the cache to ", backend->name()), {}});
   progress_.on_event(TaskStarted{task, sys::monotonic_ns(), {}});
   try {
-    exporter::ExportContext context{store_, nullptr, remote_.fetcher(), &progress_, task, &cancel_};
+    exporter::ExportContext context{store_, nullptr, remote_.fetcher(), &progress_, task, &cancel_, early};
     const std::string seen = importer_ && spec.type == "registry" ? importer_->body_of(backend->name()) : std::string();
     const auto report = exporter::export_cache(spec, *backend, content, packer, context, seen);
     for (const std::string& note : report.notes) progress_.on_event(RunNote{Severity::warning, note});

@@ -37,14 +37,15 @@ class BuildCache {
   /// came with its base.
   void put_inline(const exporter::CacheContent& content, cache::Packer& packer, exporter::ImageResult& image);
   /// Writes to all destinations, each as a task of its own from `first_task` on. `packer` makes layers as the image has
-  /// them. Throws Error when one fails that is not to be ignored.
-  void export_all(const exporter::CacheContent& content, cache::Packer& packer, TaskId first_task);
+  /// them; `early`: what was sent before, null for nothing. Throws Error when one fails that is not to be ignored.
+  void export_all(const exporter::CacheContent& content, cache::Packer& packer, exporter::EarlyUploads* early,
+                  TaskId first_task);
 
  private:
   void begin_import();
   cache::RemoteSource source(const cache::CacheSpec& spec, const CacheRace& race);
   void export_one(const cache::CacheSpec& spec, const exporter::CacheContent& content, cache::Packer& packer,
-                  TaskId task);
+                  exporter::EarlyUploads* early, TaskId task);
   std::unique_ptr<cache::Packer> packer_for(const cache::CacheSpec& spec) const;
 
   cache::Store& store_;

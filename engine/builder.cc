@@ -14,6 +14,7 @@
 #include "cache/build_history.h"
 #include "cache/packer.h"
 #include "engine/build_cache.h"
+#include "engine/early_pushes.h"
 #include "engine/export_build.h"
 #include "engine/finish_build.h"
 #include "engine/history_record.h"
@@ -36,7 +37,8 @@ struct Work {
   const std::int64_t started_ns = sys::now_ns(), began_ns = sys::monotonic_ns();
   const std::string id = new_build_id(started_ns);
   BuildCache caches;
-  std::optional<cache::Packer> packer;  ///< of the last attempt
+  std::optional<EarlyPushes> early;  ///< of the last attempt, as what follows
+  std::optional<cache::Packer> packer;
   StepRunner runner;
   LoweredBuild lowered;
   cache::BuildLogs logs;
@@ -52,8 +54,8 @@ void timed(double& seconds, const Pass& pass) {
 }
 
 void solve(Services& services, Work& work, MissingContent& missing, BuildResult& result) {
-  work.solved =
-      solve_build(services, {work.lowered, work.caches, work.runner, work.logs, *work.packer, missing.repeats()});
+  work.solved = solve_build(
+      services, {work.lowered, work.caches, work.runner, work.logs, *work.packer, *work.early, missing.repeats()});
   count_steps(work.lowered, work.solved, result);
   const solver::SolveReport& report = work.solved.report;
   if (report.failure && !report.cancelled && missing.take(report.failure->failure.error)) return;
@@ -62,7 +64,7 @@ void solve(Services& services, Work& work, MissingContent& missing, BuildResult&
 
 void write_outputs(Services& services, Work& work, MissingContent& missing, BuildResult& result) {
   try {
-    export_build(services, {work.lowered, work.solved, work.caches, *work.packer}, result);
+    export_build(services, {work.lowered, work.solved, work.caches, *work.packer, work.early->uploads()}, result);
   } catch (const Error& error) {
     if (missing.take(error)) return;
     const bool no_base = dynamic_cast<const PullError*>(&error) != nullptr;
@@ -75,7 +77,9 @@ void write_outputs(Services& services, Work& work, MissingContent& missing, Buil
 
 void attempt(Services& services, Work& work, MissingContent& missing, BuildResult& result) {
   missing.begin_attempt();
-  work.packer.emplace(services.store, pack_options(services.request, services.cancel));
+  work.packer.reset();  // before that which reads its blobs
+  work.early.emplace(services, work.lowered);
+  work.packer.emplace(services.store, pack_options(services.request, services.cancel), work.early->uploads());
   result.images.clear();
   timed(result.solve_s, [&] { solve(services, work, missing, result); });
   if (!result.failure && !missing.found())

@@ -49,9 +49,9 @@ Digest image_id(const Services& services, const TargetExport& target) {
   return target.image->config.digest;
 }
 
-void write_target(Services& services, cache::Packer& packer, TargetExport& target, TaskId task) {
-  exporter::ExportContext context{services.store,     nullptr, services.remote.fetcher(),
-                                  &services.progress, task,    &services.cancel};
+void write_target(Services& services, const ExportParts& parts, TargetExport& target, TaskId task) {
+  exporter::ExportContext context{services.store,   nullptr,    services.remote.fetcher(), &services.progress, task,
+                                  &services.cancel, parts.early};
   exporter::ImageResult result = target.result;
   for (const exporter::Output& output : services.request.outputs.list) {
     if (output.target != target.name) continue;
@@ -59,25 +59,25 @@ void write_target(Services& services, cache::Packer& packer, TargetExport& targe
     result.descriptor_annotations = annotations_of(output.annotations, exporter::AnnotationLevel::manifest_descriptor);
     exporter::apply_epoch(output, target.result.source_date_epoch, result);
     if (output.push) context.registry = &services.remote.registry();
-    if (exporter::makes_image(output)) target.image = image_for(services, packer, output, result);
+    if (exporter::makes_image(output)) target.image = image_for(services, parts.packer, output, result);
     if (!output.replaced_names.empty())
       services.progress.on_event(
           RunNote{Severity::note, cat("-t takes the place of name=", join(output.replaced_names, ","))});
     exporter::export_image(output, target.image.value_or(exporter::BuiltImage{}), result, context);
   }
   if (!target.image && wants_image(services.request, target.name))
-    target.image = exporter::build_image(services.store, packer, target.result, {});
+    target.image = exporter::build_image(services.store, parts.packer, target.result, {});
   if (target.image) target.id = image_id(services, target);
 }
 
 /// write_target() as a task that is shown.
-void show_target(Services& services, cache::Packer& packer, TargetExport& target, TaskId task) {
+void show_target(Services& services, const ExportParts& parts, TargetExport& target, TaskId task) {
   ProgressSink& progress = services.progress;
   const bool several = services.request.inputs.targets.size() > 1;
   progress.on_event(TaskAdded{task, several ? cat("exporting the image of ", target.name) : "exporting the image", {}});
   progress.on_event(TaskStarted{task, sys::monotonic_ns(), {}});
   try {
-    write_target(services, packer, target, task);
+    write_target(services, parts, target, task);
     progress.on_event(TaskFinished{task, sys::monotonic_ns(), TaskState::ok, {}});
   } catch (Error& error) {
     const TaskState state = services.cancel.cancelled() ? TaskState::cancelled : TaskState::failed;
@@ -162,10 +162,10 @@ void export_build(Services& services, const ExportParts& parts, BuildResult& res
   for (TargetExport& target : targets) parts.caches.put_inline(cached, parts.packer, target.result);
   note_bases(services, graph);
   TaskId task = graph.size();
-  for (TargetExport& target : targets) show_target(services, parts.packer, target, task++);
+  for (TargetExport& target : targets) show_target(services, parts, target, task++);
   result.images = images_of(targets);
   if (services.request.outputs.on_written) services.request.outputs.on_written(result);
-  parts.caches.export_all(cached, parts.packer, task);
+  parts.caches.export_all(cached, parts.packer, parts.early, task);
 }
 
 }  // namespace cbuild::engine

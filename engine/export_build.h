@@ -19,6 +19,7 @@ struct ExportParts {
   const SolvedBuild& solved;
   BuildCache& caches;
   cache::Packer& packer;
+  exporter::EarlyUploads* early = nullptr;  ///< what was sent to registries while the build ran
 };
 
 /// Carries out the outputs of every target, in order, calls OutputSettings::on_written and exports the caches. Each is

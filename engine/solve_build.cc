@@ -90,7 +90,9 @@ SolvedBuild solve_build(Services& services, const SolveParts& parts) {
     if (prefetch && !cached && std::holds_alternative<solver::ImageSource>(graph[id].op))
       prefetch->on_image(id, result.id);
     const bool exported = layers.contains(id) || (all_layers && !solver::is_source(graph[id].op));
-    if (!cached && exported && !result.id.empty()) parts.packer.start(result.id);
+    if (cached || !exported || result.id.empty()) return;
+    parts.early.on_result(id, result.id);
+    parts.packer.start(result.id);
   };
   out.report = solver::solve(graph, results, executor, records, options);
   if (!request.caches.to.empty() && !out.report.failure && !out.report.cancelled)

@@ -6,6 +6,7 @@
 #include "cache/build_history.h"
 #include "cache/packer.h"
 #include "engine/build_cache.h"
+#include "engine/early_pushes.h"
 #include "engine/lower_build.h"
 #include "engine/result.h"
 #include "engine/services.h"
@@ -21,6 +22,7 @@ struct SolveParts {
   StepRunner& runner;
   cache::BuildLogs& logs;
   cache::Packer& packer;  ///< starts on the layers of images while later steps run
+  EarlyPushes& early;
   bool repeated = false;  ///< the same graph was solved before in this build
 };
 

@@ -171,12 +171,19 @@ class Uploader {
   void note_layer(const oci::Descriptor& blob, const cache::Layer& layer) { layers_[blob.digest] = layer; }
 
  private:
+  bool was_sent(const oci::Descriptor& blob) {
+    const auto target = context_.early == nullptr ? std::nullopt : backend_.repository();
+    return target && context_.early->finish(*target, blob, nullptr, context_.cancel);
+  }
+
   void put(const oci::Descriptor& blob) {
     const auto layer = layers_.find(blob.digest);
     std::optional<oci::Reference> mount = content_.pushed;
     if (layer != layers_.end())
       if (const auto from = cache::image_reference(layer->second.fetch_from)) mount = from;
-    if (context_.store.blobs().size(blob.digest)) {
+    if (was_sent(blob)) {
+      // While the build ran.
+    } else if (context_.store.blobs().size(blob.digest)) {
       backend_.put_blob(blob, mount);
     } else if (!backend_.offer_blob(blob, mount)) {
       if (layer == layers_.end())

@@ -12,6 +12,7 @@
 #include "base/progress.h"
 #include "cache/unpacker.h"
 #include "exporter/annotations.h"
+#include "exporter/early_uploads.h"
 #include "exporter/image_builder.h"
 #include "oci/registry/client.h"
 
@@ -73,6 +74,7 @@ struct ExportContext {
   ProgressSink* progress = nullptr;
   TaskId task = 0;
   const CancelSource* cancel = nullptr;
+  EarlyUploads* early = nullptr;  ///< what was sent to registries before
 };
 
 /// Carries out one output. Archives are OutputFiles: whole or not there, unless the destination is not a plain file.

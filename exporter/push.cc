@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 // Pushes an image, unless the name gives it already: a registry keeps what a manifest names, so that one answer stands
-// for a question per blob. Layers in parallel, then the config, then the manifest, which must not name anything absent.
-// For each layer the cheap ways come first: it is there already, or the registry can mount it from a repository where
-// this store has seen it (cache/blob_places.h). A layer of a base that was never fetched is fetched only when both
-// fail.
+// for a question per blob. Config and layers in parallel, then the manifest, which must not name anything absent.
+// Layers that were sent while the build ran only need their name. For each layer the cheap ways come first: it is there
+// already, or the registry can mount it from a repository where this store has seen it (cache/blob_places.h). A layer
+// of a base that was never fetched is fetched only when both fail.
 #include "exporter/push.h"
 
 #include <algorithm>
@@ -38,16 +38,24 @@ class Pusher {
   }
 
   void run() {
-    run_transfers(jobs_.size(), [this](std::size_t job) { push_layer(jobs_[job]); });
-    push_blob(image_.config, std::nullopt);
+    run_transfers(jobs_.size() + 1, [this](std::size_t job) {
+      if (job == 0) return push_blob(image_.config, std::nullopt);
+      push_layer(jobs_[job - 1]);
+    });
   }
 
  private:
   void push_layer(std::size_t index) {
     const cache::Layer& layer = image_.layers[index];
     const oci::Descriptor& descriptor = image_.content.layers[index];
-    if (send_layer(layer, descriptor)) report(descriptor, descriptor.size);
+    if (was_sent(descriptor) || send_layer(layer, descriptor)) report(descriptor, descriptor.size);
     cache::note_blob_place(context_.store, target_, descriptor.digest);
+  }
+
+  /// While the build ran.
+  bool was_sent(const oci::Descriptor& descriptor) {
+    const auto progress = [&](std::uint64_t bytes, std::uint64_t) { report(descriptor, bytes); };
+    return context_.early != nullptr && context_.early->finish(target_, descriptor, progress, context_.cancel);
   }
 
   /// True if no byte had to move.
