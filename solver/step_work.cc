@@ -9,6 +9,7 @@
 #include <utility>
 #include <variant>
 
+#include "base/error.h"
 #include "base/sys.h"
 #include "base/text.h"
 #include "solver/graph/step_identity.h"
@@ -26,12 +27,44 @@ struct Execution {
   std::atomic_flag over;
 };
 
+std::optional<CachedResult> look_up(const StepWork::Services& services, VertexId id, const ContentKey& key) {
+  if (services.graph[id].ignore_cache) return std::nullopt;
+  return services.store.find(key.key);
+}
+
+std::vector<Result> input_results(const Vertex& vertex, const StepReports& reports) {
+  std::vector<Result> results;
+  for (const VertexId input : vertex.inputs) results.push_back(input == kNoInput ? Result{} : reports[input].result);
+  return results;
+}
+
+Publication publication(const StepWork::Services& services, VertexId id, const ContentKey& key,
+                        const StepReports& reports, const CachedResult& cached) {
+  const Vertex& vertex = services.graph[id];
+  const bool has_base = !vertex.inputs.empty() && vertex.inputs[0] != kNoInput;
+  return {services.plan.definition_keys[id],
+          key.key,
+          cached,
+          step_identity(vertex),
+          has_base ? reports[vertex.inputs[0]].result.id : Digest{},
+          key.parts};
+}
+
+Reason miss_reason(const StepWork::Services& services, VertexId id, const ContentKey& key, const StepReports& reports) {
+  if (is_image(services.graph[id])) return {};
+  if (services.graph[id].ignore_cache)
+    return {Reason::Kind::no_cache, "the cache is not to be used (--no-cache or --no-cache-filter)", {}, 0};
+  return services.store.explain_miss(publication(services, id, key, reports, {}));
+}
+
+bool stopped_from_outside(const SolveOptions& options) { return options.cancel && options.cancel->cancelled(); }
+
 }  // namespace
 
 StepWork::StepWork(const Services& services, std::vector<VertexReport>& reports, const std::atomic<bool>& stopping,
                    Completed completed)
     : services_(services),
-      reports_(reports),
+      reports_(reports, services.progress),
       stopping_(stopping),
       completed_(std::move(completed)),
       steps_(services.graph.size()) {}
@@ -45,10 +78,19 @@ Next StepWork::advance(VertexId id) {
 }
 
 Next StepWork::proceed(VertexId id) {
-  if (services_.plan.needs[id] != Need::work) return settle_unworked(id);
+  if (services_.plan.needs[id] != Need::work) {
+    const auto hit = services_.plan.hits.find(id);
+    if (hit != services_.plan.hits.end()) {
+      reports_[id].found_by = FoundBy::definition;
+      return settle(id, hit->second, true);
+    }
+    reports_.announce(id, {});
+    reports_.conclude(id, close(id), VertexState::cached, TaskState::cached);
+    return Next::done;
+  }
   switch (steps_[id].phase) {
     case Phase::begin:
-      return is_image(services_.graph[id]) ? begin_image(id) : begin(id);
+      return begin(id);
     case Phase::have_claim:
       return have_claim(id);
     case Phase::run:
@@ -67,49 +109,38 @@ void StepWork::give_outcome(VertexId id, Outcome outcome) {
   steps_[id].phase = Phase::finish;
 }
 
-Next StepWork::settle_unworked(VertexId id) {
-  const auto hit = services_.plan.hits.find(id);
-  if (hit != services_.plan.hits.end()) {
-    reports_[id].found_by = FoundBy::definition;
-    return settle(id, hit->second, true);
-  }
-  announce(id, {});
-  conclude(id, VertexState::cached, TaskState::cached);
-  return Next::done;
-}
-
-Next StepWork::begin_image(VertexId id) {
-  steps_[id].key = cbuild::solver::content_key(services_.graph, id, {}, services_.locals, services_.executor);
-  return run(id);
-}
-
 Next StepWork::begin(VertexId id) {
   Step& step = steps_[id];
-  step.inputs = input_results(id);
+  step.inputs = input_results(services_.graph[id], reports_);
   step.key = cbuild::solver::content_key(services_.graph, id, step.inputs, services_.locals, services_.executor);
-  if (const std::optional<CachedResult> cached = look_up(id)) return settle_hit(id, *cached);
+  if (is_image(services_.graph[id])) return run(id);
+  if (const std::optional<CachedResult> cached = look_up(services_, id, step.key)) return settle_hit(id, *cached);
   step.claim = services_.store.try_claim(step.key.key);
   if (!step.claim) {
     step.phase = Phase::have_claim;
-    announce(id, "waiting for another build that runs this step");
+    reports_.announce(id, "waiting for another build that runs this step");
     return Next::await_claim;
   }
   // Another process may have finished it between the look-up and the claim.
-  if (const std::optional<CachedResult> cached = look_up(id)) return settle_hit(id, *cached);
+  if (const std::optional<CachedResult> cached = look_up(services_, id, step.key)) return settle_hit(id, *cached);
   return run(id);
 }
 
 Next StepWork::have_claim(VertexId id) {
-  if (const std::optional<CachedResult> cached = look_up(id)) return settle_hit(id, *cached);
-  steps_[id].phase = Phase::run;
+  Step& step = steps_[id];
+  if (const std::optional<CachedResult> cached = look_up(services_, id, step.key)) return settle_hit(id, *cached);
+  step.phase = Phase::run;
   return Next::await_slot;
 }
 
 Next StepWork::run(VertexId id) {
-  if (stopping_.load(std::memory_order_acquire)) return cancel(id);
-  reports_[id].reason = miss_reason(id);
+  if (stopping_.load(std::memory_order_acquire)) {
+    abandon(id);
+    return Next::cancelled;
+  }
+  reports_[id].reason = miss_reason(services_, id, steps_[id].key, reports_);
   const Reason& reason = reports_[id].reason;
-  announce(id, reason.kind == services_.options.told ? std::string() : reason.text);
+  reports_.announce(id, reason.kind == services_.options.told ? std::string() : reason.text);
   steps_[id].run_began_ns = sys::monotonic_ns();
   execute(id);
   return Next::executing;
@@ -134,7 +165,7 @@ Next StepWork::finish(VertexId id) {
   const Outcome outcome = std::exchange(step.outcome, std::nullopt).value();
   if (const auto* failure = std::get_if<StepFailure>(&outcome)) return fail(id, *failure);
   const CachedResult made{std::get<Result>(outcome), sys::now_ns(), sys::monotonic_ns() - step.run_began_ns};
-  if (!is_image(services_.graph[id])) services_.store.publish(publication(id, made));
+  if (!is_image(services_.graph[id])) services_.store.publish(publication(services_, id, step.key, reports_, made));
   step.claim.reset();
   return settle(id, made, false);
 }
@@ -148,12 +179,12 @@ Next StepWork::settle_hit(VertexId id, const CachedResult& found) {
   step.claim.reset();
   reports_[id].found_by = FoundBy::content;
   try {
-    Publication wanted = publication(id, cached);
+    Publication wanted = publication(services_, id, step.key, reports_, cached);
     if (cached.result == found.result) wanted.parts.clear();
     services_.store.publish(wanted);
   } catch (const Error& error) {
     // The result stands; only the next look-up has a longer way.
-    services_.progress.on_event(RunNote{Severity::warning, cat("cache key not recorded: ", error.what())});
+    reports_.warn(cat("cache key not recorded: ", error.what()));
   }
   return settle(id, cached, true);
 }
@@ -163,15 +194,19 @@ Next StepWork::settle(VertexId id, const CachedResult& found, bool cached) {
   report.result = found.result;
   report.created_ns = found.created_ns;
   if (services_.options.on_result) services_.options.on_result(id, report.result, cached);
-  announce(id, {});
-  conclude(id, cached ? VertexState::cached : VertexState::ran, cached ? TaskState::cached : TaskState::ok);
+  reports_.announce(id, {});
+  reports_.conclude(id, close(id), cached ? VertexState::cached : VertexState::ran,
+                    cached ? TaskState::cached : TaskState::ok);
   return Next::done;
 }
 
 /// Whoever stops the build may tell the executor before the scheduler sees it.
 Next StepWork::fail(VertexId id, StepFailure failure) {
-  const bool was_stopped = stopping_.load(std::memory_order_acquire) || stopped_from_outside();
-  if (failure.error.code() == ErrorCode::cancelled && was_stopped) return cancel(id);
+  const bool was_stopped = stopping_.load(std::memory_order_acquire) || stopped_from_outside(services_.options);
+  if (failure.error.code() == ErrorCode::cancelled && was_stopped) {
+    abandon(id);
+    return Next::cancelled;
+  }
   // A missing result is made again by the next solve: no failure of the step.
   if (failure.error.code() == ErrorCode::missing_content)
     abandon(id);
@@ -181,74 +216,15 @@ Next StepWork::fail(VertexId id, StepFailure failure) {
   return Next::failed;
 }
 
-void StepWork::report_failure(VertexId id, const StepFailure& failure) {
-  announce(id, {});
-  conclude(id, VertexState::failed, TaskState::failed, failure.error.what());
-}
+void StepWork::report_failure(VertexId id, const StepFailure& failure) { reports_.fail(id, close(id), failure); }
 
-Next StepWork::cancel(VertexId id) {
-  abandon(id);
-  return Next::cancelled;
-}
+void StepWork::abandon(VertexId id) { reports_.abandon(id, close(id)); }
 
-void StepWork::abandon(VertexId id) {
-  if (steps_[id].announced) {
-    conclude(id, VertexState::cancelled, TaskState::cancelled);
-  } else {
-    reports_[id].state = VertexState::cancelled;
-  }
-}
-
-std::optional<CachedResult> StepWork::look_up(VertexId id) {
-  if (services_.graph[id].ignore_cache) return std::nullopt;
-  return services_.store.find(steps_[id].key.key);
-}
-
-std::vector<Result> StepWork::input_results(VertexId id) const {
-  std::vector<Result> results;
-  for (const VertexId input : services_.graph[id].inputs) {
-    results.push_back(input == kNoInput ? Result{} : reports_[input].result);
-  }
-  return results;
-}
-
-Publication StepWork::publication(VertexId id, const CachedResult& cached) const {
-  const Vertex& vertex = services_.graph[id];
-  const bool has_base = !vertex.inputs.empty() && vertex.inputs[0] != kNoInput;
-  return {services_.plan.definition_keys[id],
-          steps_[id].key.key,
-          cached,
-          step_identity(vertex),
-          has_base ? reports_[vertex.inputs[0]].result.id : Digest{},
-          steps_[id].key.parts};
-}
-
-Reason StepWork::miss_reason(VertexId id) {
-  if (is_image(services_.graph[id])) return {};
-  if (services_.graph[id].ignore_cache)
-    return {Reason::Kind::no_cache, "the cache is not to be used (--no-cache or --no-cache-filter)", {}, 0};
-  return services_.store.explain_miss(publication(id, {}));
-}
-
-void StepWork::announce(VertexId id, const std::string& note) {
-  if (std::exchange(steps_[id].announced, true)) return;
-  reports_[id].started_ns = sys::monotonic_ns();
-  services_.progress.on_event(TaskStarted{id, reports_[id].started_ns, note});
-}
-
-void StepWork::conclude(VertexId id, VertexState state, TaskState shown, const std::string& error) {
-  VertexReport& report = reports_[id];
-  report.state = state;
-  report.finished_ns = sys::monotonic_ns();
-  report.key = steps_[id].key.key.empty() ? services_.plan.definition_keys[id] : steps_[id].key.key;
-  // Of 10,000 steps only those under way need their keys and key parts.
+// Of 10,000 steps only those under way need their keys' parts.
+Digest StepWork::close(VertexId id) {
   steps_[id].claim.reset();
   steps_[id].key.parts = {};
-  services_.progress.on_event(TaskFinished{id, report.finished_ns, shown, error});
-}
-
-bool StepWork::stopped_from_outside() const {
-  return services_.options.cancel && services_.options.cancel->cancelled();
+  return steps_[id].key.key.empty() ? services_.plan.definition_keys[id] : steps_[id].key.key;
 }
 
 }  // namespace cbuild::solver

@@ -15,6 +15,7 @@
 #include "solver/keys.h"
 #include "solver/plan.h"
 #include "solver/scheduler.h"
+#include "solver/step_reports.h"
 
 namespace cbuild::solver {
 
@@ -68,7 +69,6 @@ class StepWork {
   enum class Phase { begin, have_claim, run, finish };
   struct Step {
     Phase phase = Phase::begin;
-    bool announced = false;
     std::int64_t run_began_ns = 0;
     ContentKey key;
     std::vector<Result> inputs;
@@ -79,27 +79,18 @@ class StepWork {
 
   Next proceed(VertexId id);
   Next begin(VertexId id);
-  Next begin_image(VertexId id);
-  Next settle_unworked(VertexId id);
   Next have_claim(VertexId id);
   Next run(VertexId id);
+  void execute(VertexId id);
   Next finish(VertexId id);
   Next settle(VertexId id, const CachedResult& found, bool cached);
   Next settle_hit(VertexId id, const CachedResult& found);
   Next fail(VertexId id, StepFailure failure);
-  Next cancel(VertexId id);
-
-  std::optional<CachedResult> look_up(VertexId id);
-  std::vector<Result> input_results(VertexId id) const;
-  Publication publication(VertexId id, const CachedResult& cached) const;
-  Reason miss_reason(VertexId id);
-  void execute(VertexId id);
-  void announce(VertexId id, const std::string& note);
-  void conclude(VertexId id, VertexState state, TaskState shown, const std::string& error = {});
-  bool stopped_from_outside() const;
+  /// The last word of a vertex: the key for its report, and what only a vertex under way needs is let go.
+  Digest close(VertexId id);
 
   const Services services_;
-  std::vector<VertexReport>& reports_;
+  StepReports reports_;
   const std::atomic<bool>& stopping_;
   const Completed completed_;
   std::vector<Step> steps_;
