@@ -106,6 +106,14 @@ TEST_CASE_FIXTURE(DownloadFixture, "a known content does not come again") {
     FakeServer server(script({{.headers = {{"ETag", "\"2\""}}, .body = std::string(10 << 20, 'x')}}));
     CHECK(get(server.url("/f"), known).unchanged);
   }
+  SUBCASE("the server does not know conditions, and the file is empty") {
+    FakeServer server(script({{.headers = {{"ETag", "\"2\""}}, .body = ""}}));
+    CHECK(get(server.url("/f"), known).unchanged);
+  }
+  SUBCASE("an empty file that is said to be encoded") {
+    FakeServer server(script({{.headers = {{"Content-Encoding", "gzip"}}, .body = ""}}));
+    CHECK(get(server.url("/f"), known).content == sha256(""));
+  }
   SUBCASE("by its time") {
     known = {};
     known.modified = "Sun, 06 Nov 1994 08:49:37 GMT";
