@@ -11,6 +11,7 @@
 #include "cache/claimed_layer.h"
 #include "cache/source_metadata.h"
 #include "cache/store_impl.h"
+#include "cache/streamed_blob.h"
 #include "cache/user_files.h"
 #include "oci/layer/table_recorder.h"
 
@@ -40,6 +41,17 @@ SharedTable read_kept(Store& store, const Layer& layer) {
   }
   store.forget_blob(blob->digest);
   return nullptr;
+}
+
+/// What is made counts if `expected`, which may leave the digest to others, and the diff id hold.
+SharedTable read_table_of(const Layer& layer, oci::layer::ByteSource source, const oci::Descriptor& expected,
+                          const BlobAccess& access) {
+  oci::layer::PassOptions pass;
+  pass.cancel = access.cancel;
+  pass.expected = &expected;
+  pass.expected_diff_id = layer.diff_id.empty() ? nullptr : &layer.diff_id;
+  if (access.progress) pass.progress = [&](std::uint64_t bytes) { access.progress(layer, bytes, layer.blob->size); };
+  return std::make_shared<const KeptTable>(read_kept_table(std::move(source), pass));
 }
 
 }  // namespace
@@ -91,17 +103,14 @@ SharedTable make_layer_table(Store& store, const Digest& id, const BlobAccess& a
     return made != nullptr;
   };
   use_layer_blob(store, id, access, is_done, [&](const Layer& layer) {
-    if (!store.blobs().size(layer.blob->digest)) {
-      if (!access.fetch) throw Error(ErrorCode::not_found, cat("blob ", layer.blob->digest.str(), " is not here"));
-      access.fetch(layer, store.blobs());
-    }
-    const UniqueFd blob = store.blobs().open(layer.blob->digest);
-    oci::layer::PassOptions pass;
-    pass.cancel = access.cancel;
-    pass.expected = &*layer.blob;
-    pass.expected_diff_id = layer.diff_id.empty() ? nullptr : &layer.diff_id;
-    if (access.progress) pass.progress = [&](std::uint64_t bytes) { access.progress(layer, bytes, layer.blob->size); };
-    made = std::make_shared<const KeptTable>(read_kept_table(blob.get(), pass));
+    const auto read = [&](oci::layer::ByteSource source, const oci::Descriptor& expected) {
+      made = read_table_of(layer, std::move(source), expected, access);
+    };
+    const bool is_here = store.blobs().size(layer.blob->digest).has_value();
+    if (!is_here && !access.fetch)
+      throw Error(ErrorCode::not_found, cat("blob ", layer.blob->digest.str(), " is not here"));
+    if (is_here || !fetch_and_read(store, layer, access, read))
+      read(store.blobs().open(layer.blob->digest).get(), *layer.blob);
     keep_layer_table(store, layer, made);
   });
   return made;

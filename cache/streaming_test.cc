@@ -6,6 +6,7 @@
 #include <atomic>
 #include <thread>
 
+#include "cache/layer_tables.h"
 #include "cache/packer.h"
 #include "cache/store.h"
 #include "cache/test_support.h"
@@ -160,6 +161,86 @@ TEST_CASE("a right blob with another diff id is never published as a layer") {
   const auto known = far.store.layer(far.layer.id);
   CHECK_FALSE((known && known->has_tree));
   CHECK(far.is_tidy());
+}
+
+TEST_CASE("a table is made while the blob comes, and kept when all is right") {
+  FarLayer far;
+  std::atomic<std::uint64_t> read = 0;
+  const auto fetch = [&](const Layer& layer, oci::BlobStore& into) {
+    auto writer = into.create();
+    far.write(*writer, 0, far.bytes.size() / 2);
+    {
+      const test::Awaiting awaiting("the first megabyte to be read");
+      for (std::uint64_t now = read; now < 1'000'000; now = read) read.wait(now);
+    }
+    CHECK_FALSE(find_layer_table(far.store, layer));
+    far.write(*writer, far.bytes.size() / 2, far.bytes.size());
+    writer->commit(layer.blob->digest, layer.blob->size);
+  };
+  const auto progress = [&](const Layer&, std::uint64_t bytes, std::uint64_t) {
+    read = bytes;
+    read.notify_all();
+  };
+  const SharedTable table = make_layer_table(far.store, far.layer.id, {fetch, nullptr, progress});
+  CHECK(table->table.find("b") != oci::layer::LayerTable::kNone);
+  CHECK(find_layer_table(far.store, far.layer) == table);
+  CHECK(far.is_here());
+  CHECK_FALSE(far.is_published());
+  CHECK(far.is_tidy());
+}
+
+TEST_CASE("a table is read from the store where the transfer began again, went around, or the blob is there") {
+  FarLayer again, around;
+  const auto fetch_twice = [&](const Layer& layer, oci::BlobStore& into) {
+    auto writer = into.create();
+    again.write(*writer, 100, 9000);
+    writer = into.create();
+    again.write(*writer, 0, again.bytes.size());
+    writer->commit(layer.blob->digest, layer.blob->size);
+  };
+  const SharedTable table = make_layer_table(again.store, again.layer.id, {fetch_twice});
+  const auto fetch_around = [&](const Layer& layer, oci::BlobStore&) {
+    oci::copy_blob(around.origin.blobs(), around.store.blobs(), *layer.blob);
+  };
+  CHECK(make_layer_table(around.store, around.layer.id, {fetch_around})->table.nodes == table->table.nodes);
+  FarLayer here;
+  oci::copy_blob(here.origin.blobs(), here.store.blobs(), *here.layer.blob);
+  CHECK(make_layer_table(here.store, here.layer.id, {})->table.nodes == table->table.nodes);
+}
+
+TEST_CASE("nothing is kept of a table whose blob breaks off, is damaged, or has another diff id") {
+  FarLayer far;
+  FarLayer other(sha256("another layer"));
+  const auto break_off = [&](const Layer&, oci::BlobStore& into) {
+    const auto writer = into.create();
+    far.write(*writer, 0, far.bytes.size() / 2);
+    throw Error(ErrorCode::denied, "no more for you");
+  };
+  const auto damage = [&](const Layer& layer, oci::BlobStore& into) {
+    const auto writer = into.create();
+    far.write(*writer, 0, far.bytes.size() - 1);
+    writer->write(std::as_bytes(std::span("x", 1)));
+    writer->commit(layer.blob->digest, layer.blob->size);
+  };
+  const auto whole = [&](const Layer& layer, oci::BlobStore& into) {
+    oci::copy_blob(other.origin.blobs(), into, *layer.blob);
+  };
+  const auto code = [](FarLayer& of, const BlobFetcher& fetch) {
+    try {
+      make_layer_table(of.store, of.layer.id, {fetch});
+    } catch (const Error& error) {
+      return error.code();
+    }
+    return ErrorCode::internal;
+  };
+  CHECK(code(far, break_off) == ErrorCode::denied);
+  CHECK(code(far, damage) == ErrorCode::corrupt);
+  CHECK_FALSE(find_layer_table(far.store, far.layer));
+  CHECK_FALSE(far.is_here());
+  CHECK(far.is_tidy());
+  CHECK(code(other, whole) == ErrorCode::corrupt);
+  CHECK_FALSE(find_layer_table(other.store, other.layer));
+  CHECK(other.is_tidy());
 }
 
 }  // namespace cbuild::cache

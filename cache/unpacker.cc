@@ -21,10 +21,10 @@
 #include "base/threads.h"
 #include "cache/content/layer_dir.h"
 #include "cache/flatten.h"
-#include "cache/growing_blob.h"
 #include "cache/layer_blob.h"
 #include "cache/mounted_layer.h"
 #include "cache/store_impl.h"
+#include "cache/streamed_blob.h"
 #include "oci/layer/layer_pass.h"
 #include "oci/layer/unpack.h"
 
@@ -84,42 +84,20 @@ void make_stored(const Job& job, const Layer& layer, Form form) {
   }
 }
 
-/// Makes a tree of a blob while it is fetched. It counts when the blob is there, verified, and came in one piece; a
-/// transfer that began again is read from the store. Where both fail, it is the fetch that failed.
+/// Makes a tree of a blob while it is fetched.
 void fetch_and_make(const Job& job, const Layer& layer) {
   const Form form = form_of(job, layer);
-  GrowingBlob growing(job.store, job.cancel);
-  std::exception_ptr fetch_failure;
-  std::optional<Error> failure;
   std::optional<Staging> staging;
-  {
-    const auto fetching = try_start_thread([&] {
-      try {
-        job.fetch(layer, growing);
-      } catch (...) {
-        fetch_failure = std::current_exception();
-      }
-      growing.end();
-    });
-    if (!fetching) {
-      job.fetch(layer, job.store.blobs());
-      return make_stored(job, layer, form);
-    }
-    // Whoever writes the blob digests it; a wrong byte between the two shows in the diff id.
-    oci::Descriptor expected = *layer.blob;
-    if (!layer.diff_id.empty()) expected.digest = {};
-    try {
-      const oci::layer::ByteSource::Read read = [&](std::span<std::byte> room) { return growing.read(room); };
-      staging = make_tree(job, layer, form, read, expected);
-    } catch (const Error& error) {
-      failure = error;
-    }
-  }
-  if (fetch_failure) std::rethrow_exception(fetch_failure);
-  if (!growing.was_whole()) return make_stored(job, layer, form);
-  if (failure && form == Form::mounted && failure->code() == ErrorCode::unsupported)
+  const auto read = [&](oci::layer::ByteSource source, const oci::Descriptor& expected) {
+    staging = make_tree(job, layer, form, std::move(source), expected);
+  };
+  try {
+    if (!fetch_and_read(job.store, layer, {job.fetch, job.cancel}, read)) return make_stored(job, layer, form);
+  } catch (const Error& error) {
+    const bool not_mounted = form == Form::mounted && error.code() == ErrorCode::unsupported;
+    if (!not_mounted || !job.store.blobs().size(layer.blob->digest)) throw;
     return make_stored(job, layer, Form::unpacked);
-  if (failure) throw Error(*failure);
+  }
   job.store.add_tree(layer, std::move(*staging));
 }
 
