@@ -11,7 +11,6 @@
 #include "cache/claimed_layer.h"
 #include "cache/source_metadata.h"
 #include "cache/store_impl.h"
-#include "cache/streamed_blob.h"
 #include "cache/user_files.h"
 #include "oci/layer/table_recorder.h"
 

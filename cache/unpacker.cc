@@ -24,7 +24,6 @@
 #include "cache/layer_blob.h"
 #include "cache/mounted_layer.h"
 #include "cache/store_impl.h"
-#include "cache/streamed_blob.h"
 #include "oci/layer/layer_pass.h"
 #include "oci/layer/unpack.h"
 
