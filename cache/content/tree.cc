@@ -16,6 +16,7 @@
 
 #include "base/error.h"
 #include "base/text.h"
+#include "base/whiteout.h"
 #include "cache/content/layer_dir.h"
 #include "cache/content/layer_tree.h"
 #include "cache/content/open_real.h"
@@ -31,8 +32,6 @@ std::string name_of(const std::string& path) {
   const std::size_t slash = path.rfind('/');
   return slash == std::string::npos ? path : path.substr(slash + 1);
 }
-
-bool is_whiteout(const struct stat& st) { return S_ISCHR(st.st_mode) && st.st_rdev == 0; }
 
 bool is_overlay_xattr(const std::string& name) {
   return name.starts_with("trusted.overlay.") || name.starts_with("user.overlay.");

@@ -17,6 +17,7 @@
 
 #include "base/error.h"
 #include "base/text.h"
+#include "base/whiteout.h"
 #include "oci/layer/kept_xattrs.h"
 
 namespace cbuild::oci::layer {
@@ -107,9 +108,13 @@ void scan_device(ScannedEntry& out, EntryType type, const ScanRules& rules) {
   const struct stat st = stat_name(out);
   out.header.device_major = major(st.st_rdev);
   out.header.device_minor = minor(st.st_rdev);
-  if (rules.overlay && type == EntryType::char_device && st.st_rdev == makedev(0, 0)) {
-    out.role = ScannedEntry::Role::whiteout;
-  }
+  if (rules.overlay && is_whiteout(st)) out.role = ScannedEntry::Role::whiteout;
+}
+
+/// layer.md has no form for sockets.
+void scan_socket(ScannedEntry& out, const ScanRules& rules) {
+  const bool whiteout = rules.overlay && is_whiteout(stat_name(out));
+  out.role = whiteout ? ScannedEntry::Role::whiteout : ScannedEntry::Role::skipped;
 }
 
 }  // namespace
@@ -159,8 +164,8 @@ ScannedEntry scan_entry(WalkEntry&& found, const ScanRules& rules, std::size_t& 
       scan_device(out, EntryType::fifo, rules);
       break;
     default:
-      out.role = ScannedEntry::Role::skipped;
-      break;  // sockets (layer.md has no form for them)
+      scan_socket(out, rules);
+      break;
   }
   return out;
 }

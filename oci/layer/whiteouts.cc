@@ -12,6 +12,7 @@
 #include "base/error.h"
 #include "base/sys.h"
 #include "base/text.h"
+#include "base/whiteout.h"
 #include "oci/layer/whiteout_names.h"
 
 namespace cbuild::oci::layer {
@@ -20,8 +21,6 @@ namespace {
 bool has_meta_component(std::string_view path) {
   return path.starts_with(kMetaPrefix) || path.find("/.wh..wh.") != std::string_view::npos;
 }
-
-bool is_whiteout(const struct stat& st) { return S_ISCHR(st.st_mode) && st.st_rdev == makedev(0, 0); }
 
 std::string key_of(const TargetDir& parent, const std::string& name) { return cat(parent.inode, "/", name); }
 
@@ -71,8 +70,7 @@ void WhiteoutRules::make_opaque(int dirfd) const {
 /// An entry that exists here is of this layer: a file replaces the lower one by itself, a directory must not merge with
 /// it.
 void WhiteoutRules::hide(const TargetDir& parent, const std::string& name) const {
-  if (mknodat(parent.fd.get(), name.c_str(), S_IFCHR, makedev(0, 0)) == 0) return;
-  if (errno != EEXIST) throw_errno(errno, name);
+  if (make_whiteout(parent.fd.get(), name)) return;
   const struct stat st = sys::stat_at(parent.fd.get(), name);
   if (!S_ISDIR(st.st_mode)) return;
   make_opaque(sys::open_at(parent.fd.get(), name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW).get());

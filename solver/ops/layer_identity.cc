@@ -10,6 +10,7 @@
 
 #include "base/sys.h"
 #include "base/text.h"
+#include "base/whiteout.h"
 #include "solver/ops/rootfs_path.h"
 
 namespace cbuild::solver::ops {
@@ -66,6 +67,10 @@ class Walk {
     if (entries_left_-- == 0) return false;
     const struct stat st = sys::stat_at(parent, name);
     out_.tag('e').text(name);
+    if (is_whiteout(st)) {
+      out_.tag('w');
+      return true;
+    }
     metadata(st, path);
     xattrs(parent, name);
     if (S_ISLNK(st.st_mode)) out_.text(sys::readlink_at(parent, name));

@@ -40,7 +40,7 @@ struct PlannedNode {
   mode_t mode = S_IFDIR | 0755;  ///< type and permission bits
   Ownership owner;
   struct timespec mtime {};
-  dev_t device = 0;
+  dev_t device = 0;                               ///< 0 on a character device: a whiteout (base/whiteout.h)
   std::string text;                               ///< target of a symlink; content of a file that has no source
   std::vector<sys::Xattr> xattrs;                 ///< of anything but a file with a source, which has its source's
   std::shared_ptr<const SourceDirectory> source;  ///< of a file

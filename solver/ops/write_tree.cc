@@ -16,6 +16,7 @@
 #include "base/error.h"
 #include "base/owner.h"
 #include "base/text.h"
+#include "base/whiteout.h"
 #include "solver/ops/planned_walk.h"
 
 namespace cbuild::solver::ops {
@@ -155,6 +156,10 @@ void TreeWriter::write_file(int directory, const Item& item, SourceOpener& sourc
 void TreeWriter::write_special(int directory, const Item& item) const {
   const PlannedNode& node = *item.node;
   const std::string& name = *item.name;
+  if (S_ISCHR(node.mode) && node.device == 0) {
+    make_whiteout(directory, name);
+    return;
+  }
   if (S_ISLNK(node.mode)) {
     if (symlinkat(node.text.c_str(), directory, name.c_str()) != 0) throw_errno(errno, "symlink");
     sys::set_owner(directory, name.c_str(), node.owner.uid, node.owner.gid);
