@@ -7,6 +7,7 @@
 #include <linux/capability.h>
 #include <sched.h>
 #include <sys/mount.h>
+#include <sys/stat.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
 #include <sys/xattr.h>
@@ -151,7 +152,24 @@ ProbeResult found(Mode mode, const std::string& why, const Outcome& outcome) {
   return result;
 }
 
+/// By mount(2), which every kernel has.
+Outcome try_overlay(int directory, bool user_xattr) {
+  if (::fchdir(directory) != 0) return {errno, "enter a directory"};
+  for (const char* name : {"lower", "upper", "work", "merged"})
+    if (::mkdir(name, 0755) != 0) return {errno, "make a directory"};
+  if (::unshare(CLONE_NEWNS) != 0) return {errno, "unshare mount namespace"};
+  if (::mount("none", "/", nullptr, MS_REC | MS_PRIVATE, nullptr) != 0) return {errno, "change mount propagation"};
+  const char* options = user_xattr ? "lowerdir=lower,upperdir=upper,workdir=work,userxattr"
+                                   : "lowerdir=lower,upperdir=upper,workdir=work";
+  if (::mount("overlay", "merged", "overlay", 0, options) != 0) return {errno, "mount an overlay"};
+  return {};
+}
+
 }  // namespace
+
+bool can_mount_overlay(int directory, bool user_xattr) {
+  return in_child([&] { return try_overlay(directory, user_xattr); }).good();
+}
 
 bool may_mount() {
   __user_cap_header_struct header{_LINUX_CAPABILITY_VERSION_3, 0};

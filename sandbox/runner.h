@@ -93,6 +93,10 @@ struct ProbeResult {
 };
 ProbeResult probe(bool in_user_namespace);
 
+/// Whether an overlay whose directories lie in `directory` (empty, to be thrown away) can be mounted, found out by
+/// trying in a forked child. `user_xattr`: with the marks that root of a user namespace can set.
+bool can_mount_overlay(int directory, bool user_xattr);
+
 /// For an unprivileged caller: moves the calling single-threaded process into a new user and mount namespace with its
 /// id ranges mapped by newuidmap and newgidmap (or only its own id where there are no ranges), so that it is root in
 /// there. Returns the mapped ids in one line for the progress output. Throws Error{unsupported} with advice what to
