@@ -33,16 +33,24 @@ bool needs_user_namespace() {
   return mode == sandbox::Mode::user_namespace || mode == sandbox::Mode::masked_proc;
 }
 
+/// Where none can be entered, all that needs no command of an image works still.
+void enter_user_namespace(Session& session) {
+  try {
+    session.user_namespace = sandbox::enter_user_namespace();
+    session.unprivileged = true;
+  } catch (const Error& error) {
+    if (error.code() != ErrorCode::unsupported) throw;
+    session.no_user_namespace = error;
+  }
+}
+
 }  // namespace
 
 Session start_session(const std::string& root) {
   Session session;
   session.root = root.empty() ? cache::default_root() : root;
   signal(SIGPIPE, SIG_IGN);
-  if (needs_user_namespace()) {
-    session.user_namespace = sandbox::enter_user_namespace();
-    session.unprivileged = true;
-  }
+  if (needs_user_namespace()) enter_user_namespace(session);
   session.user_xattr = session.unprivileged || !can_set_trusted_attributes();
   // Steps come back to the mount namespace they left, which has to be our own; where that is refused, probe() finds
   // out.

@@ -2,9 +2,11 @@
 #pragma once
 
 #include <memory>
+#include <optional>
 #include <string>
 #include <vector>
 
+#include "base/error.h"
 #include "base/progress.h"
 #include "sandbox/runner.h"
 #include "solver/worker_limit.h"
@@ -14,8 +16,10 @@ namespace cbuild::engine {
 /// The set-up that builds of one process share: the store's place, the process that clones steps, the way it was made
 /// root.
 struct Session {
-  std::string root;                         ///< directory of the store
-  bool unprivileged = false;                ///< runs in a user namespace of its own
+  std::string root;           ///< directory of the store
+  bool unprivileged = false;  ///< runs in a user namespace of its own
+  /// Why an ordinary user could not enter a user namespace: no command can be run then.
+  std::optional<Error> no_user_namespace;
   bool user_xattr = false;                  ///< overlay marks are user.*: those of root cannot be set here
   std::string user_namespace;               ///< the mapped ids, for the progress output
   std::unique_ptr<sandbox::Zygote> zygote;  ///< forked before any thread

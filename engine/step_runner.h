@@ -21,6 +21,9 @@ class StepRunner {
   bool was_needed() const { return runner_ != nullptr; }
 
  private:
+  bool mounts_overlays(sandbox::Mode mode) const;
+  void copy_roots(sandbox::Mode mode);
+
   Services& services_;
   std::mutex mutex_;  // guards runner_ while steps run
   std::unique_ptr<sandbox::Runner> runner_;

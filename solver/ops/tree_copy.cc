@@ -100,6 +100,7 @@ void TreeCopier::walk(const std::string& from, const std::string& to, const std:
       copy_directory(entry.st, path, target, top, fresh);
       continue;
     }
+    if (!rules_.devices && (S_ISCHR(entry.st.st_mode) || S_ISBLK(entry.st.st_mode))) continue;
     if (!fresh) remove_existing(target);
     copy_entry(entry, path, target);
   }

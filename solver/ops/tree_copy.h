@@ -29,6 +29,7 @@ struct CopyRules {
   /// Rules of archives: an entry replaces an existing one, a directory merges with a directory; one that is not among
   /// these is only on the way to an entry and goes where a symlink in its place points. Borrowed.
   const std::set<std::string>* archive_directories = nullptr;
+  bool devices = true;  ///< false: leaves device nodes out, which not every process may make
   const CancelSource* cancel = nullptr;
   bool identify = false;  ///< sources keep their stat data as long as they do not change (PlannedNode::source_id)
 };
