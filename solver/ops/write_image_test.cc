@@ -139,7 +139,7 @@ TEST_CASE("a file that was changed at the time of the copy is not taken for unch
   }
 }
 
-TEST_CASE("files that are copied anew: other times, attributes, holes") {
+TEST_CASE("files that are copied again: other times, attributes, holes") {
   CopiedContext copies;
   if (!copies.possible()) return;
   TreeMaker make(copies.context.fd());
