@@ -73,6 +73,38 @@ class Writer {
   std::vector<int>* descriptors_;
 };
 
+void require(bool condition) {
+  if (!condition) throw Error(ErrorCode::internal, "malformed message between builder and sandbox process");
+}
+
+/// The rest of a message, taken from its front.
+class Bytes {
+ public:
+  explicit Bytes(std::string_view data) : rest_(data) {}
+
+  std::size_t left() const { return rest_.size(); }
+  std::string_view take(std::size_t count) {
+    require(count <= rest_.size());
+    const std::string_view taken = rest_.substr(0, count);
+    rest_.remove_prefix(count);
+    return taken;
+  }
+  std::size_t take_size() {
+    std::size_t value = 0;
+    std::memcpy(&value, take(sizeof value).data(), sizeof value);
+    return value;
+  }
+  /// A count of items of at least a byte each.
+  std::size_t take_count() {
+    const std::size_t value = take_size();
+    require(value <= rest_.size());
+    return value;
+  }
+
+ private:
+  std::string_view rest_;
+};
+
 class Reader {
  public:
   Reader(std::string_view data, const std::vector<UniqueFd>* descriptors) : rest_(data), descriptors_(descriptors) {}
@@ -81,35 +113,15 @@ class Reader {
   void operator()(Fields&&... fields) {
     (field(fields), ...);
   }
-  void finish() const { require(rest_.empty()); }
+  void finish() const { require(rest_.left() == 0); }
 
  private:
-  static void require(bool condition) {
-    if (!condition) throw Error(ErrorCode::internal, "malformed message between builder and sandbox process");
-  }
-  std::string_view bytes(std::size_t count) {
-    require(count <= rest_.size());
-    const std::string_view taken = rest_.substr(0, count);
-    rest_.remove_prefix(count);
-    return taken;
-  }
   template <typename T>
     requires(std::is_arithmetic_v<T> || std::is_enum_v<T>)
   void field(T& value) {
-    std::memcpy(&value, bytes(sizeof value).data(), sizeof value);
+    std::memcpy(&value, rest_.take(sizeof value).data(), sizeof value);
   }
-  std::size_t size() {
-    std::size_t value = 0;
-    field(value);
-    return value;
-  }
-  /// A count of items of at least a byte each.
-  std::size_t count() {
-    const std::size_t value = size();
-    require(value <= rest_.size());
-    return value;
-  }
-  void field(std::string& value) { value = std::string(bytes(size())); }
+  void field(std::string& value) { value = std::string(rest_.take(rest_.take_size())); }
   void field(Descriptor value) {
     std::int32_t index = -1;
     field(index);
@@ -117,12 +129,12 @@ class Reader {
     value.fd = index < 0 ? -1 : (*descriptors_)[static_cast<std::size_t>(index)].get();
   }
   void field(DescriptorList value) {
-    value.fds.resize(count());
+    value.fds.resize(rest_.take_count());
     for (int& fd : value.fds) field(Descriptor{fd});
   }
   template <typename T>
   void field(std::vector<T>& values) {
-    values.resize(count());
+    values.resize(rest_.take_count());
     for (T& value : values) field(value);
   }
   template <std::size_t Index = 0, typename... T>
@@ -138,7 +150,7 @@ class Reader {
   }
   template <typename... T>
   void field(std::variant<T...>& value) {
-    alternative(value, size());
+    alternative(value, rest_.take_size());
   }
   template <typename T>
     requires std::is_aggregate_v<T>
@@ -146,7 +158,7 @@ class Reader {
     fields_of(*this, value);
   }
 
-  std::string_view rest_;
+  Bytes rest_;
   const std::vector<UniqueFd>* descriptors_;
 };
 

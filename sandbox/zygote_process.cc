@@ -107,6 +107,12 @@ SetupFault fault_of(const setup::Report& report, const std::vector<setup::Step>&
 
 std::int64_t nanoseconds(const timeval& time) { return (time.tv_sec * 1'000'000LL + time.tv_usec) * 1000; }
 
+bool has_subreaper(Mode mode) { return mode == Mode::masked_proc || mode == Mode::chroot; }
+
+void send_signal(pid_t pid, int number, Mode mode) {
+  ::kill(pid, has_subreaper(mode) && number == SIGKILL ? SIGUSR1 : number);
+}
+
 class ZygoteProcess {
  public:
   ZygoteProcess(PacketSocket socket, const rlimit& open_files)
@@ -141,10 +147,6 @@ class ZygoteProcess {
   void reap();
   void ended(RunningChild child, int status, const rusage& usage);
   void kill_everything();
-  bool has_subreaper() const { return configuration_.mode == Mode::masked_proc || configuration_.mode == Mode::chroot; }
-  void send_signal(pid_t pid, int number) const {
-    ::kill(pid, has_subreaper() && number == SIGKILL ? SIGUSR1 : number);
-  }
 
   PacketSocket socket_;
   const rlimit open_files_;
@@ -184,7 +186,7 @@ void ZygoteProcess::open_workshop() {
   // Half of it cannot be made twice, so the first error stands for all steps.
   if (workshop_error_) throw *workshop_error_;
   try {
-    if (!has_subreaper()) enter_pid_namespace();
+    if (!has_subreaper(configuration_.mode)) enter_pid_namespace();
     workshop_.emplace(configuration_);
   } catch (const Error& error) {
     workshop_error_ = error;
@@ -237,9 +239,9 @@ void ZygoteProcess::clone_child(std::uint64_t id, setup::Plan plan, const std::v
   child.mount_template = workshop_->mounts ? workshop_->mounts->fd() : -1;
   child.filter = &workshop_->program;
   child.open_files = open_files_;
-  const long pid = kernel::clone_process(has_subreaper() ? 0 : plan.namespaces, placement.cgroup_fd);
+  const long pid = kernel::clone_process(has_subreaper(configuration_.mode) ? 0 : plan.namespaces, placement.cgroup_fd);
   if (pid == 0) {
-    if (has_subreaper()) run_as_subreaper(child);
+    if (has_subreaper(configuration_.mode)) run_as_subreaper(child);
     setup::run_setup(child);
   }
   if (pid < 0) throw_errno(static_cast<int>(-pid), "clone a process in new namespaces");
@@ -249,7 +251,7 @@ void ZygoteProcess::clone_child(std::uint64_t id, setup::Plan plan, const std::v
 
 void ZygoteProcess::signal(const wire::Signal& request) {
   for (const auto& [pid, child] : running_)
-    if (child.id == request.id) send_signal(pid, request.number);
+    if (child.id == request.id) send_signal(pid, request.number, configuration_.mode);
 }
 
 void ZygoteProcess::reap() {
@@ -284,7 +286,7 @@ void ZygoteProcess::ended(RunningChild child, int status, const rusage& usage) {
 }
 
 void ZygoteProcess::kill_everything() {
-  for (const auto& [pid, child] : running_) send_signal(pid, SIGKILL);
+  for (const auto& [pid, child] : running_) send_signal(pid, SIGKILL, configuration_.mode);
   const std::int64_t until = sys::monotonic_ns() + 2'000'000'000;
   while (!running_.empty() && sys::monotonic_ns() < until) {
     pollfd polled{signals_.get(), POLLIN, 0};
