@@ -20,52 +20,25 @@ Digest add_cached_layer(Store& store, const Layer& layer) {
   return add_claimed_layer(store, layer);
 }
 
-void note_cache_claim(Store& store, const Digest& layer) { store.impl().remember_cache_claim(layer); }
+void note_cache_claim(Store& store, const Digest& layer) { store.impl().missing.note_claim(layer); }
 
 void forget_missing_layer(Store& store, const Digest& layer, const std::string& origin) {
   const auto known = store.layer(layer);
   Store::Impl& impl = store.impl();
-  impl.remember_missing(layer, origin);
-  if (known) impl.remember_missing(known->diff_id, origin);
+  impl.missing.add(layer, origin);
+  if (known) impl.missing.add(known->diff_id, origin);
   impl.forget_memory(layer);
   impl.index.write([&](Database& db) { delete_layer(db, layer, 0); });
 }
 
-bool is_missing_layer(Store& store, const Digest& layer) { return store.impl().is_missing_layer(layer); }
-bool is_missing_origin(Store& store, const std::string& origin) { return store.impl().is_missing_origin(origin); }
+bool is_missing_layer(Store& store, const Digest& layer) { return store.impl().missing.contains(layer); }
+bool is_missing_origin(Store& store, const std::string& origin) { return store.impl().missing.contains_origin(origin); }
 
 // The lists of layers may hold it, and an open directory of it may be shared.
 void Store::Impl::forget_memory(const Digest& layer) {
-  drop_shared_dir(layer);
+  open_layers.drop_dir(layer);
   lease.forget({Pinned::layer, layer});
-  std::scoped_lock lock(mutex_);
-  chain_layers_.clear();
-}
-
-void Store::Impl::remember_missing(const Digest& layer, const std::string& origin) {
-  std::scoped_lock lock(mutex_);
-  missing_layers_.insert(layer);
-  if (!origin.empty()) missing_origins_.insert(origin);
-}
-
-void Store::Impl::remember_cache_claim(const Digest& layer) {
-  std::scoped_lock lock(mutex_);
-  cache_claims_.insert(layer);
-}
-
-bool Store::Impl::is_cache_claim(const Digest& layer) {
-  std::scoped_lock lock(mutex_);
-  return cache_claims_.contains(layer);
-}
-
-bool Store::Impl::is_missing_layer(const Digest& layer) {
-  std::scoped_lock lock(mutex_);
-  return missing_layers_.contains(layer);
-}
-
-bool Store::Impl::is_missing_origin(const std::string& origin) {
-  std::scoped_lock lock(mutex_);
-  return missing_origins_.contains(origin);
+  chains_.forget_layers();
 }
 
 }  // namespace cbuild::cache

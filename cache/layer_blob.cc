@@ -41,7 +41,7 @@ bool is_lie(Store& store, const Layer& layer) {
 
 /// A wrong claim is forgotten with all that stands on it. Whether it was a cache's, and so only a miss.
 bool drop_wrong_claim(Store& store, const Layer& layer) {
-  if (is_from_cache(layer) || (store.impl().is_cache_claim(layer.id) && !is_missing_layer(store, layer.id))) {
+  if (is_from_cache(layer) || (store.impl().missing.is_claim(layer.id) && !is_missing_layer(store, layer.id))) {
     forget_missing_layer(store, layer.id);
     return true;
   }

@@ -72,16 +72,16 @@ void note_layer_table(Store& store, const Layer& layer, const oci::Descriptor& b
 SharedTable find_layer_table(Store& store, const Layer& layer) {
   if (!has_table(layer)) return nullptr;
   const Digest claim = claim_of(layer);
-  if (auto known = store.impl().known_table(claim)) return known;
+  if (auto known = store.impl().open_layers.table(claim)) return known;
   SharedTable table = read_kept(store, layer);
-  if (table) store.impl().remember_table(claim, table);
+  if (table) store.impl().open_layers.keep_table(claim, table);
   return table;
 }
 
 void keep_layer_table(Store& store, const Layer& layer, SharedTable table) {
   if (!has_table(layer)) return;
   CBUILD_CHECK(table->table.diff_id == layer.diff_id);
-  store.impl().remember_table(claim_of(layer), table);
+  store.impl().open_layers.keep_table(claim_of(layer), table);
   try {
     note_layer_table(store, layer, oci::put_blob(store.blobs(), encode_kept_table(*table), kLayerTableType));
   } catch (const Error& error) {
@@ -144,21 +144,6 @@ bool is_like_tree(Store& store, const KeptTable& kept) {
     const auto is_security = [](const sys::Xattr& xattr) { return xattr.name.starts_with("security."); };
     return (device && !node.is_whiteout()) || std::any_of(node.xattrs.begin(), node.xattrs.end(), is_security);
   });
-}
-
-SharedTable Store::Impl::known_table(const Digest& claim) {
-  const std::scoped_lock lock(mutex_);
-  const auto known = tables_.find(claim);
-  return known == tables_.end() ? nullptr : known->second;
-}
-
-void Store::Impl::remember_table(const Digest& claim, SharedTable table) {
-  const std::scoped_lock lock(mutex_);
-  std::size_t nodes = table->table.nodes.size();
-  for (const auto& [id, other] : tables_) nodes += other->table.nodes.size();
-  constexpr std::size_t kMostNodes = 200'000;  // some 40 MB
-  if (nodes > kMostNodes) std::erase_if(tables_, [](const auto& entry) { return entry.second.use_count() == 1; });
-  tables_.insert_or_assign(claim, std::move(table));
 }
 
 }  // namespace cbuild::cache

@@ -15,8 +15,6 @@ namespace cbuild::cache {
 
 namespace {
 
-constexpr std::size_t kMaxChainLists = 256;
-
 Chain read_chain(const Query& query) {
   Chain chain{query.digest(0), query.digest(1), query.digest(2), query.digest(3), 0};
   chain.depth = static_cast<std::uint32_t>(query.integer(4));
@@ -92,21 +90,13 @@ Digest chain_digest(const Digest& parent, const Digest& layer) {
 
 void Store::Impl::restore_chain(Database& db, const Digest& chain) {
   if (chain.empty() || select_chain(db, chain)) return;
-  Chain known;
-  {
-    std::scoped_lock lock(mutex_);
-    const auto found = seen_.find(chain);
-    if (found == seen_.end()) return;
-    known = found->second;
-  }
-  restore_chain(db, known.parent);
-  if (restore_layer(db, known.layer)) select_or_insert(*this, db, known);
+  const std::optional<Chain> known = chains_.find(chain);
+  if (!known) return;
+  restore_chain(db, known->parent);
+  if (restore_layer(db, known->layer)) select_or_insert(*this, db, *known);
 }
 
-void Store::Impl::remember(const Chain& chain) {
-  std::scoped_lock lock(mutex_);
-  seen_.emplace(chain.id, chain);
-}
+void Store::Impl::remember(const Chain& chain) { chains_.remember(chain); }
 
 Chain Store::Impl::record_chain(Database& db, const Chain& chain) {
   if (!restore_layer(db, chain.layer)) report_missing(cat("layer ", chain.layer.str(), " is gone"));
@@ -174,35 +164,14 @@ std::vector<Digest> Store::chain_layers(const Digest& id) {
 }
 
 std::vector<Digest> Store::Impl::layers_of(const Digest& chain) {
-  if (auto known = known_layers(chain)) return std::move(*known);
+  if (auto known = chains_.layers(chain)) return std::move(*known);
   std::vector<Digest> layers = index.read([&](Database& db) { return select_chain_layers(db, chain); });
   if (layers.empty()) {
     index.write([&](Database& db) { delete_chain(db, chain, 0); });
     report_missing(cat("chain ", chain.str(), " is gone"));
   }
-  const std::scoped_lock lock(mutex_);
-  keep_layers(chain, layers);
+  chains_.keep_layers(chain, layers);
   return layers;
-}
-
-// A long chain grows by one layer at a time, so the list of the chain below is nearly always at hand.
-std::optional<std::vector<Digest>> Store::Impl::known_layers(const Digest& chain) {
-  const std::scoped_lock lock(mutex_);
-  if (const auto known = chain_layers_.find(chain); known != chain_layers_.end()) return known->second;
-  const auto seen = seen_.find(chain);
-  if (seen == seen_.end()) return std::nullopt;
-  const auto below = chain_layers_.find(seen->second.parent);
-  if (below == chain_layers_.end()) return std::nullopt;
-  std::vector<Digest> layers = below->second;
-  layers.push_back(seen->second.layer);
-  keep_layers(chain, layers);
-  return layers;
-}
-
-/// With mutex_ held.
-void Store::Impl::keep_layers(const Digest& chain, const std::vector<Digest>& layers) {
-  if (chain_layers_.size() >= kMaxChainLists) chain_layers_.clear();
-  chain_layers_.emplace(chain, layers);
 }
 
 }  // namespace cbuild::cache

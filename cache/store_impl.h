@@ -8,14 +8,13 @@
 #include <atomic>
 #include <mutex>
 #include <string>
-#include <unordered_map>
 #include <unordered_set>
 #include <vector>
 
 #include "cache/index.h"
-#include "cache/kept_table.h"
 #include "cache/lease.h"
 #include "cache/store.h"
+#include "cache/store_memory.h"
 
 namespace cbuild::cache {
 
@@ -100,20 +99,8 @@ struct Store::Impl {
   void remove_leftovers() noexcept;
 
   std::vector<Digest> layers_of(const Digest& chain);
-  std::optional<std::vector<Digest>> known_layers(const Digest& chain);
-  void keep_layers(const Digest& chain, const std::vector<Digest>& layers);
-  std::shared_ptr<const LayerDir> shared_dir(Store& store, const Digest& layer);
-  void drop_shared_dir(const Digest& layer);
-  /// Tables that this process has read or made, by the claims of their layers; nullptr if there is none.
-  SharedTable known_table(const Digest& claim);
-  void remember_table(const Digest& claim, SharedTable table);
   /// Nothing that this process remembers of a layer or of chains counts any more.
   void forget_memory(const Digest& layer);
-  void remember_missing(const Digest& layer, const std::string& origin);
-  bool is_missing_layer(const Digest& layer);
-  void remember_cache_claim(const Digest& layer);
-  bool is_cache_claim(const Digest& layer);
-  bool is_missing_origin(const std::string& origin);
 
   /// The staging directory's name in tmp/.
   static const std::string& name_of(const Staging& staging);
@@ -125,10 +112,13 @@ struct Store::Impl {
   Index index;
   Lease lease;
   BlobFiles blobs;
+  MissingLayers missing;
+  OpenLayers open_layers;
 
  private:
+  KnownChains chains_;
   // Neither is held around a use of the index, whose transactions take both.
-  std::mutex mutex_;
+  std::mutex mutex_;  // guards touched_ and leftovers_
   bool may_mount_ = false, mounts_every_ = false, can_mount_ = false;
   std::once_flag mount_probed_;  // guards can_mount_
   std::mutex dirs_mutex_;        // guards the opening of dirs_ alone
@@ -136,12 +126,6 @@ struct Store::Impl {
   std::atomic<unsigned> counter_{0};
   std::unordered_set<Digest> touched_;
   std::vector<std::string> leftovers_;  ///< names in tmp/
-  std::unordered_map<Digest, Chain> seen_;
-  std::unordered_map<Digest, std::shared_ptr<const LayerDir>> layer_dirs_;
-  std::unordered_map<Digest, SharedTable> tables_;
-  std::unordered_map<Digest, std::vector<Digest>> chain_layers_;  ///< of chains used lately
-  std::unordered_set<Digest> missing_layers_, cache_claims_;
-  std::unordered_set<std::string> missing_origins_;
 };
 
 struct Staging::Impl {

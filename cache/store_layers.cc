@@ -22,9 +22,6 @@ namespace cbuild::cache {
 namespace {
 
 constexpr std::size_t kMaxMeta = 1u << 20;
-constexpr unsigned kMaxLayerDirs = 2048;
-/// Of the descriptors that a layer may take while it is used, one is the directory that is remembered.
-constexpr unsigned kFilesOfALayer = 4;
 
 void insert_layer(Database& db, const Layer& layer) {
   const oci::Descriptor blob = layer.blob.value_or(oci::Descriptor{});
@@ -212,23 +209,8 @@ void Store::set_packed(const Digest& layer, const Digest& diff_id, const oci::De
   });
 }
 
-std::shared_ptr<const LayerDir> Store::layer_dir(const Digest& layer) { return impl_->shared_dir(*this, layer); }
-
-std::shared_ptr<const LayerDir> Store::Impl::shared_dir(Store& store, const Digest& layer) {
-  {
-    std::scoped_lock lock(mutex_);
-    if (const auto known = layer_dirs_.find(layer); known != layer_dirs_.end()) return known->second;
-  }
-  auto made = std::make_shared<const LayerDir>(store.open_tree(layer));
-  std::scoped_lock lock(mutex_);
-  if (layer_dirs_.size() >= jobs_within_open_files(kMaxLayerDirs, kFilesOfALayer))
-    std::erase_if(layer_dirs_, [](const auto& entry) { return entry.second.use_count() == 1; });
-  return layer_dirs_.emplace(layer, std::move(made)).first->second;
-}
-
-void Store::Impl::drop_shared_dir(const Digest& layer) {
-  std::scoped_lock lock(mutex_);
-  layer_dirs_.erase(layer);
+std::shared_ptr<const LayerDir> Store::layer_dir(const Digest& layer) {
+  return impl_->open_layers.dir(layer, [&] { return std::make_shared<const LayerDir>(open_tree(layer)); });
 }
 
 UniqueFd Store::open_tree(const Digest& layer) {
