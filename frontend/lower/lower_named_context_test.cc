@@ -23,7 +23,7 @@ TEST_CASE("an image in FROM is replaced by another, config and all") {
   build.options.named_contexts = {{"busybox", "docker-image://alpine:3"}};
   const Lowered lowered = build.run("FROM busybox\nRUN x\n");
   CHECK(build.images.requests.at(0).first == "docker-image://alpine:3");
-  CHECK(step_names(lowered) == Texts{"[context busybox] alpine:3", "[1/2] RUN x"});
+  CHECK(step_names(lowered) == Texts{"[1/2] FROM busybox (alpine:3)", "[2/2] RUN x"});
   CHECK(lowered.target.config.config.env == Texts{"PATH=/p", "FROM_CONTEXT=1"});
   CHECK(lowered.target.base_name.starts_with("docker.io/library/alpine:3@sha256:"));
 }
@@ -33,7 +33,7 @@ TEST_CASE("an image by layout") {
   build.options.named_contexts = {{"base:1", "oci-layout:///d@sha256:1"}};
   const Lowered lowered = build.run("FROM base:1\n");
   CHECK(build.images.requests.at(0).first == "oci-layout:///d@sha256:1");
-  CHECK(result_vertex(lowered).name == "[context base:1] OCI load from client");
+  CHECK(result_vertex(lowered).name == "[1/1] FROM base:1 (OCI load from client)");
 }
 
 TEST_CASE("scratch as a context has no files and no config") {

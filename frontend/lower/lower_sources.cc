@@ -48,19 +48,23 @@ oci::Platform chosen_platform(const oci::Platform& wanted, bool explicitly, cons
 
 }  // namespace
 
-std::string context_step_name(const NamedContext& context) {
+std::string describe_context(const NamedContext& context) {
   switch (context.kind) {
     case NamedContext::Kind::image:
-      return cat("[context ", context.name, "] ", without_scheme(context.value));
+      return std::string(without_scheme(context.value));
     case NamedContext::Kind::layout:
-      return cat("[context ", context.name, "] OCI load from client");
+      return "OCI load from client";
     case NamedContext::Kind::local:
-      return cat("[context ", context.name, "] load from client");
+      return "load from client";
     case NamedContext::Kind::git:
     case NamedContext::Kind::http:
       break;
   }
-  return cat("[context ", context.name, "] ", context.value);
+  return context.value;
+}
+
+std::string context_step_name(const NamedContext& context) {
+  return cat("[context ", context.name, "] ", describe_context(context));
 }
 
 const ResolvedImage& Sources::image(const std::string& reference, const oci::Platform& platform) {
@@ -140,8 +144,8 @@ solver::VertexId Sources::add(const ResolvedBase& base, const std::string& step_
 }
 
 solver::VertexId Sources::add_root(const ResolvedBase& base, const std::string& step_name, const Span& span) {
-  const solver::VertexId source = add(base, step_name, span);
-  if (!base.context || base.context->kind != NamedContext::Kind::local) return source;
+  if (!base.context || base.context->kind != NamedContext::Kind::local) return add(base, step_name, span);
+  const solver::VertexId source = add(base, context_step_name(*base.context), span);
   solver::CopyAction copy;
   copy.sources = {"."};
   copy.destination = "/";

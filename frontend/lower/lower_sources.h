@@ -71,7 +71,9 @@ class Sources {
   std::map<std::string, std::optional<std::vector<std::string>>> stage_ignores_;  // of the main context, by stage
 };
 
-/// How progress shows a named context ("[context deps] load from client").
+/// Where a named context comes from: "load from client", or its image, repository or URL.
+std::string describe_context(const NamedContext& context);
+/// How progress shows a named context that is read from ("[context deps] load from client").
 std::string context_step_name(const NamedContext& context);
 
 }  // namespace cbuild::frontend

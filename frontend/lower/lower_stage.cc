@@ -27,6 +27,12 @@ bool is_step(const Instruction& instruction) {
          std::holds_alternative<WorkdirInstruction>(instruction.body);
 }
 
+/// FROM as progress shows it, whatever the base is.
+std::string from_text(const ResolvedBase& base) {
+  if (!base.context) return cat("FROM ", base.name);
+  return cat("FROM ", base.context->name, " (", describe_context(*base.context), ")");
+}
+
 /// BuildKit counts every trigger as a step, whatever it does.
 std::size_t count_steps(const StageInfo& info, const PlannedStage& plan) {
   const std::vector<Instruction>& own = info.syntax->instructions;
@@ -235,10 +241,10 @@ StageLowering begin_stage(BuildState& build, const StageInfo& info) {
   if (base) {
     const Span& span = info.syntax->from.span;
     std::string name;
-    if (base->context) {
+    if (info.replaced_by) {
       name = context_step_name(*base->context);
-    } else if (!has_no_layers(base->config)) {
-      name = stage.next_step(cat("FROM ", base->name));
+    } else if (base->context || !has_no_layers(base->config)) {
+      name = stage.next_step(from_text(*base));
     }
     // A context in a stage's place is mostly copied from, file by file: it becomes a root only where one is
     // needed.
