@@ -16,6 +16,7 @@
 #include <thread>
 
 #include "base/error.h"
+#include "base/random.h"
 #include "base/sys.h"
 #include "base/sys_detail.h"
 #include "base/text.h"
@@ -77,7 +78,7 @@ std::optional<FileLock> poll_lock(const std::function<bool()>& cancelled, Try&& 
 TempDir::TempDir(int parent_fd, const std::string& prefix)
     : parent_(sys::open_at(parent_fd, ".", O_PATH | O_DIRECTORY)) {
   do {
-    name_ = prefix + sys::detail::random_hex();
+    name_ = prefix + random_hex();
   } while (!sys::mkdir_at(parent_.get(), name_, 0700));
   try {
     dir_ = sys::open_at(parent_.get(), name_, O_RDONLY | O_DIRECTORY | O_NOFOLLOW);

@@ -17,6 +17,7 @@
 #include <vector>
 
 #include "base/disk_space.h"
+#include "base/random.h"
 #include "base/sys.h"
 #include "base/sys_detail.h"
 #include "base/text.h"
@@ -135,7 +136,7 @@ void OutputFile::open_place(mode_t mode) {
 bool OutputFile::stage(const struct stat* existing, mode_t mode) {
   directory_.reset(::open(directory_of(target_).c_str(), O_PATH | O_DIRECTORY | O_CLOEXEC));
   if (!directory_) return false;
-  std::string name = cat(".cbuild-", sys::detail::random_hex(), ".part");
+  std::string name = cat(".cbuild-", random_hex(), ".part");
   constexpr int kFlags = O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC;
   file_.reset(::openat(directory_.get(), name.c_str(), kFlags, existing != nullptr ? 0600 : mode));
   if (!file_) return false;

@@ -40,9 +40,6 @@ class DirReader {
   DirEntry entry_{};
 };
 
-/// 16 random hex digits from the kernel.
-std::string random_hex();
-
 /// openat2 without O_CREAT. Returns -1 and errno; repeats EINTR, and EAGAIN (a rename raced with the walk) a bounded
 /// number of times.
 int openat2(int dirfd, const char* path, int flags, std::uint64_t resolve);

@@ -4,7 +4,6 @@
 // its own. Names and metadata are in sys_file.cc.
 #include <dirent.h>
 #include <limits.h>
-#include <sys/random.h>
 #include <sys/syscall.h>
 #include <time.h>
 #include <unistd.h>
@@ -17,6 +16,7 @@
 #include "base/error.h"
 #include "base/files.h"
 #include "base/plain_file.h"
+#include "base/random.h"
 #include "base/sys.h"
 #include "base/sys_detail.h"
 #include "base/text.h"
@@ -64,18 +64,6 @@ const DirEntry* DirReader::next() {
     at_ += raw.size;
     if (std::strcmp(entry_.name, ".") != 0 && std::strcmp(entry_.name, "..") != 0) return &entry_;
   }
-}
-
-std::string random_hex() {
-  std::uint64_t value = 0;
-  if (detail::retry([&] { return ::getrandom(&value, sizeof value, 0); }) != sizeof value)
-    throw_errno(errno, "getrandom");
-  std::string out(16, '0');
-  for (char& c : out) {
-    c = "0123456789abcdef"[value & 15];
-    value >>= 4;
-  }
-  return out;
 }
 
 }  // namespace detail
@@ -142,7 +130,7 @@ void pwrite_all(int fd, std::string_view data, off_t offset) {
 }
 
 void write_file_at(int dirfd, const std::string& path, std::string_view data, mode_t mode) {
-  const std::string temp = cat(path.substr(0, path.rfind('/') + 1), ".tmp-", detail::random_hex());
+  const std::string temp = cat(path.substr(0, path.rfind('/') + 1), ".tmp-", random_hex());
   UniqueFd fd = open_at(dirfd, temp, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW, mode);
   ScopeExit remove([&] { ::unlinkat(dirfd, temp.c_str(), 0); });
   try {

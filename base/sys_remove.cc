@@ -9,6 +9,7 @@
 #include <cerrno>
 
 #include "base/error.h"
+#include "base/random.h"
 #include "base/sys.h"
 #include "base/sys_detail.h"
 #include "base/text.h"
@@ -77,7 +78,7 @@ class TreeRemover {
       if (unlink_as_file(dir, name)) return;
     }
     if (depth >= kMaxDepth) {
-      const std::string moved = ".deep-" + detail::random_hex();
+      const std::string moved = ".deep-" + random_hex();
       if (::renameat(dir, name.c_str(), top_.get(), moved.c_str()) == 0) {
         ++moved_up_;
         return;

@@ -10,8 +10,8 @@
 #include "base/error.h"
 #include "base/sys.h"
 #include "base/text.h"
-#include "cache/full_disk.h"
 #include "cache/other_indexes.h"
+#include "cache/reserve.h"
 #include "cache/store_impl.h"
 #include "cache/tree_blocks.h"
 

@@ -8,9 +8,9 @@
 #include <unistd.h>
 
 #include "base/files.h"
+#include "base/random.h"
 #include "base/sys.h"
 #include "base/text.h"
-#include "cache/random.h"
 #include "cache/schema.h"
 
 namespace cbuild::cache {

@@ -8,9 +8,9 @@
 #include <cstring>
 
 #include "base/error.h"
+#include "base/random.h"
 #include "base/sys.h"
 #include "base/text.h"
-#include "cache/random.h"
 
 namespace cbuild::cache {
 

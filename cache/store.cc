@@ -12,9 +12,9 @@
 #include <cstdlib>
 
 #include "base/error.h"
+#include "base/random.h"
 #include "base/sys.h"
 #include "base/text.h"
-#include "cache/random.h"
 #include "cache/reserve.h"
 #include "cache/schema.h"
 #include "cache/store_impl.h"

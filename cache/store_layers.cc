@@ -6,12 +6,12 @@
 
 #include "base/error.h"
 #include "base/process_limits.h"
+#include "base/random.h"
 #include "base/sys.h"
 #include "base/text.h"
 #include "cache/codec.h"
 #include "cache/content/layer_dir.h"
 #include "cache/mounted_layer.h"
-#include "cache/random.h"
 #include "cache/schema.h"
 #include "cache/store.h"
 #include "cache/store_impl.h"

@@ -8,7 +8,7 @@
 #include "base/sys.h"
 #include "base/text.h"
 #include "cache/cache_mounts.h"
-#include "cache/full_disk.h"
+#include "cache/reserve.h"
 #include "cache/store.h"
 #include "cache/store_impl.h"
 #include "oci/layout.h"

@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 // Records: the result of a key; memos; why a key is gone.
+#include "base/random.h"
 #include "base/sys.h"
 #include "base/text.h"
 #include "cache/codec.h"
-#include "cache/random.h"
 #include "cache/record_search.h"
 #include "cache/store.h"
 #include "cache/store_impl.h"

@@ -4,8 +4,8 @@
 #include <fcntl.h>
 #include <unistd.h>
 
+#include "base/random.h"
 #include "base/sys.h"
-#include "cache/random.h"
 #include "cache/store_impl.h"
 
 namespace cbuild::cache {

@@ -13,10 +13,10 @@
 #include "base/error.h"
 #include "base/sys.h"
 #include "base/text.h"
-#include "cache/full_disk.h"
 #include "cache/gc/gc_items.h"
 #include "cache/gc/gc_state.h"
 #include "cache/gc/gc_take.h"
+#include "cache/reserve.h"
 #include "cache/schema.h"
 
 namespace cbuild::cache {

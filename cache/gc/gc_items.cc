@@ -15,9 +15,9 @@
 #include "base/sys.h"
 #include "base/text.h"
 #include "cache/build_history.h"
-#include "cache/full_disk.h"
 #include "cache/gc/gc_take.h"
 #include "cache/other_indexes.h"
+#include "cache/reserve.h"
 #include "cache/tree_blocks.h"
 
 namespace cbuild::cache {

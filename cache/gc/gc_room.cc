@@ -7,9 +7,9 @@
 #include "base/error.h"
 #include "base/sys.h"
 #include "cache/build_history.h"
-#include "cache/full_disk.h"
 #include "cache/gc/gc_take.h"
 #include "cache/other_indexes.h"
+#include "cache/reserve.h"
 
 namespace cbuild::cache {
 

@@ -13,9 +13,9 @@
 
 #include "base/error.h"
 #include "base/sys.h"
-#include "cache/full_disk.h"
 #include "cache/gc/gc_take.h"
 #include "cache/mounted_layer.h"
+#include "cache/reserve.h"
 #include "cache/tree_blocks.h"
 #include "oci/manifest.h"
 

@@ -5,11 +5,11 @@
 
 #include "base/digest.h"
 
-namespace cbuild::cache {
+namespace cbuild {
 
 /// 256 random bits from the kernel.
 Digest random_digest();
 /// 16 random hex digits.
 std::string random_hex();
 
-}  // namespace cbuild::cache
+}  // namespace cbuild

@@ -1,11 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
-#include "cache/random.h"
+#include "base/random.h"
 
 #include <sys/random.h>
 
 #include "base/error.h"
 
-namespace cbuild::cache {
+namespace cbuild {
 
 Digest random_digest() {
   Digest digest;
@@ -16,4 +16,4 @@ Digest random_digest() {
 
 std::string random_hex() { return random_digest().hex().substr(0, 16); }
 
-}  // namespace cbuild::cache
+}  // namespace cbuild
