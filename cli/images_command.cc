@@ -50,7 +50,7 @@ int remove_names(cache::Store& store, const std::vector<std::string>& names) {
     if (store.remove_image(name)) {
       std::cout << "removed: " << name << '\n';
     } else {
-      std::cerr << "ERROR: no image " << sanitize_for_terminal(given) << " in the store\n";
+      std::cerr << "ERROR: no image '" << sanitize_for_terminal(given) << "' in the store\n";
       code = exit_code::kBuildFailed;
     }
   }

@@ -97,7 +97,7 @@ class Reader {
     for (const CLI::Option* option : app_->get_options())
       if (option->get_positional()) places += static_cast<std::size_t>(option->get_items_expected_max());
     if (positionals_.size() >= places) {
-      const std::string before = positionals_.empty() ? "" : cat(" behind '", positionals_.back(), "'");
+      const std::string before = positionals_.empty() ? "" : cat(" after '", positionals_.back(), "'");
       refuse_word(cat("unexpected argument '", word, "'", before), help());
     }
     positionals_.push_back(word);

@@ -6,6 +6,7 @@
 #include <iostream>
 
 #include "base/error.h"
+#include "base/text.h"
 #include "cli/flags/flag_table.h"
 #include "cli/flags/flag_words.h"
 #include "cli/flags/help_as.h"
@@ -20,6 +21,13 @@ void use_own_help(CLI::App& app) {
   app.formatter_fn(
       [](const CLI::App* shown, const std::string&, CLI::AppFormatMode) { return help_text(table_of(*shown)); });
   for (CLI::App* command : app.get_subcommands([](CLI::App*) { return true; })) use_own_help(*command);
+}
+
+/// CLI11 says "Could not convert: --jobs = x"; only numbers are left to it.
+std::string not_a_number(std::string_view text) {
+  const std::size_t flag = text.find("--"), equals = text.find(" = ");
+  if (flag >= equals || equals == std::string_view::npos) return std::string(text);
+  return cat(text.substr(flag, equals - flag), ": '", text.substr(equals + 3), "' is not a number in its range");
 }
 
 }  // namespace
@@ -40,6 +48,8 @@ bool parse_flags(CLI::App& app, std::string& root, Arguments arguments) {
   } catch (const CLI::Success& success) {
     app.exit(success);
     return false;
+  } catch (const CLI::ConversionError& error) {
+    throw Error(ErrorCode::usage, not_a_number(error.what()));
   } catch (const CLI::ParseError& error) {
     throw Error(ErrorCode::usage, error.what()).with_hint(app.get_name() + " --help lists all flags");
   }

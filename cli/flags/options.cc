@@ -172,6 +172,10 @@ void convert(const Raw& raw, BuildLine& line) {
   add_pairs(raw.build_args, "--build-arg", true, request.inputs.build_args);
   line.call = parse_call(raw.call.empty() ? "build" : raw.call);
   add_pairs(raw.labels, "--label", false, request.inputs.labels);
+  for (const std::string& text : not_empty(raw.build_contexts))
+    if (text.find('=') == std::string::npos)
+      usage(cat("--build-context: '", text, "' is not NAME=PLACE"),
+            "for example base=../base or base=docker-image://alpine");
   add_pairs(not_empty(raw.build_contexts), "--build-context", false, request.inputs.named_contexts);
   convert_steps(raw, request.steps);
   request.inputs.platform = parse_platforms(platforms_or_default(raw.platforms));

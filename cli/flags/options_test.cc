@@ -357,4 +357,11 @@ TEST_CASE("the proxies of docker's configuration are build arguments") {
   unsetenv("DOCKER_CONFIG");
 }
 
+TEST_CASE("wrong values are named with their flag") {
+  CHECK_THROWS_WITH_AS(parse({"--jobs", "x", "."}), "--jobs: 'x' is not a number in its range", Error);
+  CHECK_THROWS_WITH_AS(parse({"--jobs", "-1", "."}), "--jobs: '-1' is not a number in its range", Error);
+  CHECK_THROWS_WITH_AS(parse({"--build-context", "a", "."}), "--build-context: 'a' is not NAME=PLACE", Error);
+  CHECK_THROWS_WITH_AS(parse({"a", "b"}), "unexpected argument 'b' after 'a'", Error);
+}
+
 }  // namespace cbuild::cli

@@ -68,6 +68,7 @@ std::vector<const engine::StepEntry*> find_steps(const engine::BuildEntry& build
   std::vector<std::string> names;
   for (const engine::StepEntry* step : all) names.emplace_back(solver::without_position(step->name));
   if (const auto near = suggest(text, names)) throw error.with_hint(cat("did you mean ", *near, "?"));
+  if (all.empty()) throw error.with_hint("that build had no steps");
   throw error.with_hint(cat("a number from 1 to ", all.size(), ", a stage, :LINE, or a part of a name"));
 }
 
