@@ -95,6 +95,23 @@ std::optional<std::string_view> program_name(std::string_view word) {
   return word;
 }
 
+/// Of the parenthesis that was opened before `from`; npos if there is none.
+std::size_t closing_parenthesis(std::string_view text, std::size_t from) {
+  std::size_t depth = 1;
+  for (std::size_t i = from; i < text.size(); ++i) {
+    const char c = text[i];
+    if (c == '\\')
+      ++i;
+    else if (c == '\'' || c == '"')
+      i = std::min(text.find(c, i + 1), text.size());
+    else if (c == '(')
+      ++depth;
+    else if (c == ')' && --depth == 0)
+      return i;
+  }
+  return std::string_view::npos;
+}
+
 class ShellScan {
  public:
   explicit ShellScan(std::string_view text) : text_(text) {}
@@ -216,7 +233,7 @@ class ShellScan {
       ++at_;
       return true;
     }
-    const std::size_t end = closing(at_ + 2);
+    const std::size_t end = closing_parenthesis(text_, at_ + 2);
     if (end == std::string_view::npos) return false;
     ShellScan inner(text_.substr(at_ + 2, end - at_ - 2));
     if (!inner.read()) return false;
@@ -224,22 +241,6 @@ class ShellScan {
     word_ += "$";
     at_ = end + 1;
     return true;
-  }
-
-  std::size_t closing(std::size_t from) const {
-    std::size_t depth = 1;
-    for (std::size_t i = from; i < text_.size(); ++i) {
-      const char c = text_[i];
-      if (c == '\\')
-        ++i;
-      else if (c == '\'' || c == '"')
-        i = std::min(text_.find(c, i + 1), text_.size());
-      else if (c == '(')
-        ++depth;
-      else if (c == ')' && --depth == 0)
-        return i;
-    }
-    return std::string_view::npos;
   }
 
   bool end_word() {

@@ -80,160 +80,156 @@ std::uint32_t parse_number(std::string_view key, const std::string& value, int b
   return number;
 }
 
-class MountParser {
- public:
-  void add(const Field& field, const std::string& value);
-  void add_without_value(const Field& field);
-  MountSpec finish();
+/// The fields of a mount as far as they are read.
+struct MountFields {
+  MountSpec spec;
+  std::optional<bool> read_only;
+  std::optional<MountSpec::Sharing> sharing;
 
- private:
-  using Handler = void (MountParser::*)(const Field&, const std::string&);
-  struct Key {
-    std::string_view name;
-    Handler handle;
-  };
-  static const std::array<Key, 19> kKeys;
-
-  std::string_view type_name() const { return kTypes[static_cast<std::size_t>(spec_.type)]; }
-  void require(const Field& field, bool allowed) const {
-    if (!allowed) fail_mount(cat("unexpected key '", field.key, "' for mount type '", type_name(), "'"));
-  }
-  bool can_be_required() const { return spec_.type == Type::secret || spec_.type == Type::ssh; }
-
-  void set_type(const Field&, const std::string& value);
-  void set_from(const Field&, const std::string& value) { spec_.from = value; }
-  void set_source(const Field&, const std::string& value) { spec_.source = value; }
-  void set_target(const Field&, const std::string& value) { spec_.target = value; }
-  void set_id(const Field&, const std::string& value) { spec_.id = value; }
-  void set_env(const Field&, const std::string& value) { spec_.env_name = value; }
-  void set_mode(const Field& field, const std::string& value) { spec_.mode = parse_number(field.key, value, 8); }
-  void set_uid(const Field& field, const std::string& value) { spec_.uid = parse_number(field.key, value, 10); }
-  void set_gid(const Field& field, const std::string& value) { spec_.gid = parse_number(field.key, value, 10); }
-  void set_read_only(const Field& field, const std::string& value) { read_only_ = mount_flag(field.key, value); }
-  void set_read_write(const Field& field, const std::string& value) { read_only_ = !mount_flag(field.key, value); }
-  void set_required(const Field& field, const std::string& value);
-  void set_size(const Field& field, const std::string& value);
-  void set_sharing(const Field&, const std::string& value);
-  void check_secret() const;
-
-  MountSpec spec_;
-  std::optional<bool> read_only_;
-  std::optional<MountSpec::Sharing> sharing_;
+  std::string_view type_name() const { return kTypes[static_cast<std::size_t>(spec.type)]; }
+  bool can_be_required() const { return spec.type == Type::secret || spec.type == Type::ssh; }
 };
 
-constexpr std::array<MountParser::Key, 19> MountParser::kKeys = {{
-    {"type", &MountParser::set_type},
-    {"from", &MountParser::set_from},
-    {"source", &MountParser::set_source},
-    {"src", &MountParser::set_source},
-    {"target", &MountParser::set_target},
-    {"dst", &MountParser::set_target},
-    {"destination", &MountParser::set_target},
-    {"readonly", &MountParser::set_read_only},
-    {"ro", &MountParser::set_read_only},
-    {"readwrite", &MountParser::set_read_write},
-    {"rw", &MountParser::set_read_write},
-    {"id", &MountParser::set_id},
-    {"sharing", &MountParser::set_sharing},
-    {"required", &MountParser::set_required},
-    {"size", &MountParser::set_size},
-    {"mode", &MountParser::set_mode},
-    {"uid", &MountParser::set_uid},
-    {"gid", &MountParser::set_gid},
-    {"env", &MountParser::set_env},
-}};
+void require(const MountFields& fields, const Field& field, bool allowed) {
+  if (!allowed) fail_mount(cat("unexpected key '", field.key, "' for mount type '", fields.type_name(), "'"));
+}
 
-void MountParser::set_type(const Field&, const std::string& value) {
+void set_type(MountFields& fields, const Field&, const std::string& value) {
   const auto found = std::find(kTypes.begin(), kTypes.end(), to_lower(value));
   if (found == kTypes.end()) {
     fail_with_suggestion(cat("unsupported mount type ", go_quote(value)), value, kTypes);
   }
-  spec_.type = static_cast<Type>(found - kTypes.begin());
+  fields.spec.type = static_cast<Type>(found - kTypes.begin());
 }
 
-void MountParser::set_required(const Field& field, const std::string& value) {
-  require(field, can_be_required());
-  spec_.required = mount_flag(field.key, value);
+void set_required(MountFields& fields, const Field& field, const std::string& value) {
+  require(fields, field, fields.can_be_required());
+  fields.spec.required = mount_flag(field.key, value);
 }
 
-void MountParser::set_size(const Field& field, const std::string& value) {
-  require(field, spec_.type == Type::tmpfs);
+void set_size(MountFields& fields, const Field& field, const std::string& value) {
+  require(fields, field, fields.spec.type == Type::tmpfs);
   const auto size = parse_size(value);
   if (!size) fail_mount(cat("invalid value for ", field.key, ": ", value));
-  spec_.size_bytes = *size;
+  fields.spec.size_bytes = *size;
 }
 
-void MountParser::set_sharing(const Field&, const std::string& value) {
+void set_sharing(MountFields& fields, const Field&, const std::string& value) {
   const auto found = std::find(kSharing.begin(), kSharing.end(), to_lower(value));
   if (found == kSharing.end()) {
     fail_with_suggestion(cat("unsupported sharing value ", go_quote(value)), value, kSharing);
   }
-  sharing_ = static_cast<MountSpec::Sharing>(found - kSharing.begin());
+  fields.sharing = static_cast<MountSpec::Sharing>(found - kSharing.begin());
 }
 
-void MountParser::add(const Field& field, const std::string& value) {
-  for (const Key& key : kKeys) {
-    if (key.name == field.key) return (this->*key.handle)(field, value);
-  }
+void set_read_only(MountFields& fields, const Field& field, const std::string& value) {
+  fields.read_only = mount_flag(field.key, value);
+}
+
+void set_read_write(MountFields& fields, const Field& field, const std::string& value) {
+  fields.read_only = !mount_flag(field.key, value);
+}
+
+template <std::string MountSpec::*member>
+void set_text(MountFields& fields, const Field&, const std::string& value) {
+  fields.spec.*member = value;
+}
+
+template <std::optional<std::uint32_t> MountSpec::*member, int base>
+void set_number(MountFields& fields, const Field& field, const std::string& value) {
+  fields.spec.*member = parse_number(field.key, value, base);
+}
+
+struct MountKey {
+  std::string_view name;
+  void (*set)(MountFields&, const Field&, const std::string&);
+};
+
+constexpr std::array<MountKey, 19> kMountKeys = {{
+    {"type", &set_type},
+    {"from", &set_text<&MountSpec::from>},
+    {"source", &set_text<&MountSpec::source>},
+    {"src", &set_text<&MountSpec::source>},
+    {"target", &set_text<&MountSpec::target>},
+    {"dst", &set_text<&MountSpec::target>},
+    {"destination", &set_text<&MountSpec::target>},
+    {"readonly", &set_read_only},
+    {"ro", &set_read_only},
+    {"readwrite", &set_read_write},
+    {"rw", &set_read_write},
+    {"id", &set_text<&MountSpec::id>},
+    {"sharing", &set_sharing},
+    {"required", &set_required},
+    {"size", &set_size},
+    {"mode", &set_number<&MountSpec::mode, 8>},
+    {"uid", &set_number<&MountSpec::uid, 10>},
+    {"gid", &set_number<&MountSpec::gid, 10>},
+    {"env", &set_text<&MountSpec::env_name>},
+}};
+
+void add_field(MountFields& fields, const Field& field, const std::string& value) {
+  for (const MountKey& key : kMountKeys)
+    if (key.name == field.key) return key.set(fields, field, value);
   std::vector<std::string_view> names;
-  for (const Key& key : kKeys) names.push_back(key.name);
+  for (const MountKey& key : kMountKeys) names.push_back(key.name);
   fail_with_suggestion(cat("unexpected key '", field.key, "' in '", field.text, "'"), field.key, names);
 }
 
-void MountParser::add_without_value(const Field& field) {
+void add_without_value(MountFields& fields, const Field& field) {
   if (field.key == "readonly" || field.key == "ro") {
-    read_only_ = true;
+    fields.read_only = true;
   } else if (field.key == "readwrite" || field.key == "rw") {
-    read_only_ = false;
+    fields.read_only = false;
   } else if (field.key == "required") {
-    require(field, can_be_required());
-    spec_.required = true;
+    require(fields, field, fields.can_be_required());
+    fields.spec.required = true;
   } else {
     fail_mount(cat("invalid field '", field.text, "' must be a key=value pair"));
   }
 }
 
-void MountParser::check_secret() const {
-  if (!spec_.from.empty()) fail_mount("secret mount should not have a from");
-  if (sharing_) fail_mount("secret mount should not define sharing");
-  if (spec_.source.empty() && spec_.target.empty() && spec_.id.empty()) {
+void check_secret(const MountFields& fields) {
+  if (!fields.spec.from.empty()) fail_mount("secret mount should not have a from");
+  if (fields.sharing) fail_mount("secret mount should not define sharing");
+  if (fields.spec.source.empty() && fields.spec.target.empty() && fields.spec.id.empty()) {
     fail_mount("invalid secret mount. one of source, target required");
   }
-  if (!spec_.source.empty() && !spec_.id.empty()) fail_mount("both source and id can't be set");
+  if (!fields.spec.source.empty() && !fields.spec.id.empty()) fail_mount("both source and id can't be set");
 }
 
-MountSpec MountParser::finish() {
-  const bool has_owner = can_be_required() || spec_.type == Type::cache;
+MountSpec finish_mount(MountFields fields) {
+  const bool has_owner = fields.can_be_required() || fields.spec.type == Type::cache;
   const auto reject_if = [&](bool given, std::string_view key) {
-    if (given && !has_owner) fail_mount(cat(key, " not allowed for ", go_quote(type_name()), " type mounts"));
+    if (given && !has_owner) fail_mount(cat(key, " not allowed for ", go_quote(fields.type_name()), " type mounts"));
   };
-  reject_if(spec_.mode.has_value(), "mode");
-  reject_if(spec_.uid.has_value(), "uid");
-  reject_if(spec_.gid.has_value(), "gid");
-  if (spec_.type == Type::secret) check_secret();
-  if (sharing_ && spec_.type != Type::cache) fail_mount(cat("invalid cache sharing set for ", type_name(), " mount"));
-  spec_.sharing = sharing_.value_or(MountSpec::Sharing::shared);
-  spec_.read_only = read_only_.value_or(spec_.type != Type::cache && spec_.type != Type::tmpfs);
-  return std::move(spec_);
+  reject_if(fields.spec.mode.has_value(), "mode");
+  reject_if(fields.spec.uid.has_value(), "uid");
+  reject_if(fields.spec.gid.has_value(), "gid");
+  if (fields.spec.type == Type::secret) check_secret(fields);
+  if (fields.sharing && fields.spec.type != Type::cache)
+    fail_mount(cat("invalid cache sharing set for ", fields.type_name(), " mount"));
+  fields.spec.sharing = fields.sharing.value_or(MountSpec::Sharing::shared);
+  fields.spec.read_only = fields.read_only.value_or(fields.spec.type != Type::cache && fields.spec.type != Type::tmpfs);
+  return std::move(fields.spec);
 }
 
 }  // namespace
 
 MountSpec parse_mount(std::string_view csv, const std::function<std::string(std::string_view)>& expand) {
-  MountParser parser;
+  MountFields fields;
   for (const Field& field : split_fields(csv, "mounts")) {
     if (!field.value) {
-      parser.add_without_value(field);
+      add_without_value(fields, field);
       continue;
     }
     if (field.key == "from") {
       reject_variable_in_from(field);
-      parser.add(field, *field.value);
+      add_field(fields, field, *field.value);
     } else {
-      parser.add(field, expand(*field.value));
+      add_field(fields, field, expand(*field.value));
     }
   }
-  return parser.finish();
+  return finish_mount(std::move(fields));
 }
 
 void check_mount(std::string_view csv) {
