@@ -117,25 +117,16 @@ void add_class(RuneSet& set, const NamedClass& named, bool negated) {
   if (negated) set.add(next, kLastRune);
 }
 
-/// Reads the expressions that translate() writes. Failure sticks.
-class ExpressionReader {
+/// The text of an expression, taken from its front, character by character. Once it failed all that it gives is
+/// worthless.
+class RuneReader {
  public:
-  explicit ExpressionReader(std::u32string_view text) : rest_(text) {}
+  explicit RuneReader(std::u32string_view text) : rest_(text) {}
 
-  std::optional<std::vector<std::vector<PatternElement>>> read() {
-    std::vector<std::vector<PatternElement>> alternatives;
-    do {
-      elements_.clear();
-      repeatable_ = false;
-      while (ok_ && !rest_.empty() && !rest_.starts_with('|')) read_element();
-      search_everywhere();
-      alternatives.push_back(std::move(elements_));
-    } while (ok_ && accept(U"|"));
-    if (!ok_) return std::nullopt;
-    return alternatives;
-  }
-
- private:
+  bool ok() const { return ok_; }
+  std::u32string_view rest() const { return rest_; }
+  void skip(std::size_t count) { rest_.remove_prefix(count); }
+  void go_back(std::u32string_view rest) { rest_ = rest; }
   bool accept(std::u32string_view prefix) {
     if (!rest_.starts_with(prefix)) return false;
     rest_.remove_prefix(prefix.size());
@@ -152,81 +143,8 @@ class ExpressionReader {
     return 0;
   }
 
-  /// Go looks for the expression anywhere in the text; we match whole texts.
-  void search_everywhere() {
-    const PatternElement anything{Kind::star, {{}, true}};
-    if (!elements_.empty() && elements_.front().kind == Kind::text_begin)
-      elements_.erase(elements_.begin());
-    else
-      elements_.insert(elements_.begin(), anything);
-    if (!elements_.empty() && elements_.back().kind == Kind::text_end)
-      elements_.pop_back();
-    else
-      elements_.push_back(anything);
-  }
-
-  void push(Kind kind, RuneSet set = {}) {
-    if (elements_.size() >= kMaxElements) fail();
-    elements_.push_back({kind, std::move(set)});
-    repeatable_ = true;
-  }
-  /// A star or question mark has been read; a brace after it would be an error.
-  void push_repeated(Kind kind, RuneSet set = {}) {
-    push(kind, std::move(set));
-    repeatable_ = false;
-  }
-  static RuneSet single(char32_t rune) { return {{{rune, rune}}, false}; }
-
-  void read_element() {
-    if (accept(U"(.*/)?")) return push_repeated(Kind::directories);
-    if (accept(U".*")) return push_repeated(Kind::star, {{{'\n', '\n'}}, true});
-    if (accept(U"^") || accept(U"\\A")) return push(Kind::text_begin);
-    if (accept(U"$") || accept(U"\\z")) return push(Kind::text_end);
-    if (accept(U"\\b")) return push(Kind::word_edge);
-    if (accept(U"\\B")) return push(Kind::no_word_edge);
-    if (rest_.starts_with('{') && read_repeat()) return;
-    RuneSet set;
-    if (accept(U"[")) {
-      set = read_set();
-      if (accept(U"*")) return push_repeated(Kind::star, std::move(set));
-    } else if (!read_perl_class(set)) {
-      set = single(read_rune());
-    }
-    push(Kind::one, std::move(set));
-  }
-
-  /// A "{2}", "{2,}" or "{2,3}" after an element; false, and nothing read, for any other brace.
-  bool read_repeat() {
-    const std::u32string_view start = rest_;
-    accept(U"{");
-    const std::optional<std::size_t> least = read_number();
-    std::optional<std::size_t> most = least;
-    if (least && accept(U",")) most = rest_.starts_with('}') ? kUnlimited : read_number();
-    if (!least || !most || !accept(U"}")) {
-      rest_ = start;
-      return false;
-    }
-    const bool too_many = *least > kMaxRepeat || (*most != kUnlimited && *most > kMaxRepeat);
-    if (!repeatable_ || too_many || *most < *least)
-      fail();
-    else
-      repeat_last(*least, *most);
-    repeatable_ = false;
-    return true;
-  }
-
-  void repeat_last(std::size_t least, std::size_t most) {
-    const PatternElement element = std::move(elements_.back());
-    elements_.pop_back();
-    if (element.kind != Kind::one) {
-      // An assertion: it holds twice where it holds once, and need not hold at all when it may be left out.
-      if (least > 0) elements_.push_back(element);
-      return;
-    }
-    for (std::size_t i = 0; i < least; ++i) push(Kind::one, element.set);
-    if (most == kUnlimited) return push(Kind::star, element.set);
-    for (std::size_t i = least; i < most; ++i) push(Kind::optional, element.set);
-  }
+  /// A character, escaped or not.
+  char32_t read_rune() { return rest_.starts_with('\\') ? read_escape() : take(); }
 
   /// Decimal digits without leading zeros, as Go reads a repetition.
   std::optional<std::size_t> read_number() {
@@ -238,55 +156,7 @@ class ExpressionReader {
     return value;
   }
 
-  RuneSet read_set() {
-    RuneSet set;
-    set.negated = accept(U"^");
-    for (bool first = true; ok_ && (first || !rest_.starts_with(']')); first = false) {
-      if (rest_.starts_with(U"[:") && read_posix_class(set)) continue;
-      if (read_perl_class(set)) continue;
-      const char32_t low = read_rune();
-      char32_t high = low;
-      if (rest_.size() >= 2 && rest_[0] == '-' && rest_[1] != ']') {
-        take();
-        high = read_rune();
-      }
-      if (high < low) fail();
-      set.add(low, high);
-    }
-    take();
-    return set;
-  }
-
-  char32_t read_rune() { return rest_.starts_with('\\') ? read_escape() : take(); }
-
-  /// False, and nothing read, if there is no ":]"; an unknown name is an error.
-  bool read_posix_class(RuneSet& set) {
-    const std::size_t end = rest_.find(U":]", 2);
-    if (end == std::u32string_view::npos) return false;
-    std::u32string_view name = rest_.substr(2, end - 2);
-    const bool negated = name.starts_with('^');
-    if (negated) name.remove_prefix(1);
-    rest_.remove_prefix(end + 2);
-    for (const NamedClass& named : kPosixClasses) {
-      if (named.name != name) continue;
-      add_class(set, named, negated);
-      return true;
-    }
-    fail();
-    return true;
-  }
-
-  bool read_perl_class(RuneSet& set) {
-    if (rest_.size() < 2 || rest_[0] != '\\') return false;
-    for (const NamedClass& named : kPerlClasses) {
-      if ((rest_[1] | 0x20) != named.name[0]) continue;
-      add_class(set, named, rest_[1] != named.name[0]);
-      rest_.remove_prefix(2);
-      return true;
-    }
-    return false;
-  }
-
+ private:
   char32_t read_escape() {
     take();
     const char32_t c = take();
@@ -344,9 +214,154 @@ class ExpressionReader {
   }
 
   std::u32string_view rest_;
+  bool ok_ = true;
+};
+
+bool read_perl_class(RuneReader& text, RuneSet& set) {
+  if (text.rest().size() < 2 || text.rest()[0] != '\\') return false;
+  for (const NamedClass& named : kPerlClasses) {
+    if ((text.rest()[1] | 0x20) != named.name[0]) continue;
+    add_class(set, named, text.rest()[1] != named.name[0]);
+    text.skip(2);
+    return true;
+  }
+  return false;
+}
+
+/// False, and nothing read, if there is no ":]"; an unknown name is an error.
+bool read_posix_class(RuneReader& text, RuneSet& set) {
+  const std::size_t end = text.rest().find(U":]", 2);
+  if (end == std::u32string_view::npos) return false;
+  std::u32string_view name = text.rest().substr(2, end - 2);
+  const bool negated = name.starts_with('^');
+  if (negated) name.remove_prefix(1);
+  text.skip(end + 2);
+  for (const NamedClass& named : kPosixClasses) {
+    if (named.name != name) continue;
+    add_class(set, named, negated);
+    return true;
+  }
+  text.fail();
+  return true;
+}
+
+/// After the opening bracket.
+RuneSet read_set(RuneReader& text) {
+  RuneSet set;
+  set.negated = text.accept(U"^");
+  for (bool first = true; text.ok() && (first || !text.rest().starts_with(']')); first = false) {
+    if (text.rest().starts_with(U"[:") && read_posix_class(text, set)) continue;
+    if (read_perl_class(text, set)) continue;
+    const char32_t low = text.read_rune();
+    char32_t high = low;
+    if (text.rest().size() >= 2 && text.rest()[0] == '-' && text.rest()[1] != ']') {
+      text.take();
+      high = text.read_rune();
+    }
+    if (high < low) text.fail();
+    set.add(low, high);
+  }
+  text.take();
+  return set;
+}
+
+/// Go looks for the expression anywhere in the text; we match whole texts.
+void search_everywhere(std::vector<PatternElement>& elements) {
+  const PatternElement anything{Kind::star, {{}, true}};
+  if (!elements.empty() && elements.front().kind == Kind::text_begin)
+    elements.erase(elements.begin());
+  else
+    elements.insert(elements.begin(), anything);
+  if (!elements.empty() && elements.back().kind == Kind::text_end)
+    elements.pop_back();
+  else
+    elements.push_back(anything);
+}
+
+/// Reads the expressions that translate() writes. Failure sticks.
+class ExpressionReader {
+ public:
+  explicit ExpressionReader(std::u32string_view text) : text_(text) {}
+
+  std::optional<std::vector<std::vector<PatternElement>>> read() {
+    std::vector<std::vector<PatternElement>> alternatives;
+    do {
+      elements_.clear();
+      repeatable_ = false;
+      while (text_.ok() && !text_.rest().empty() && !text_.rest().starts_with('|')) read_element();
+      search_everywhere(elements_);
+      alternatives.push_back(std::move(elements_));
+    } while (text_.ok() && text_.accept(U"|"));
+    if (!text_.ok()) return std::nullopt;
+    return alternatives;
+  }
+
+ private:
+  void push(Kind kind, RuneSet set = {}) {
+    if (elements_.size() >= kMaxElements) text_.fail();
+    elements_.push_back({kind, std::move(set)});
+    repeatable_ = true;
+  }
+  /// A star or question mark has been read; a brace after it would be an error.
+  void push_repeated(Kind kind, RuneSet set = {}) {
+    push(kind, std::move(set));
+    repeatable_ = false;
+  }
+  void read_element() {
+    if (text_.accept(U"(.*/)?")) return push_repeated(Kind::directories);
+    if (text_.accept(U".*")) return push_repeated(Kind::star, {{{'\n', '\n'}}, true});
+    if (text_.accept(U"^") || text_.accept(U"\\A")) return push(Kind::text_begin);
+    if (text_.accept(U"$") || text_.accept(U"\\z")) return push(Kind::text_end);
+    if (text_.accept(U"\\b")) return push(Kind::word_edge);
+    if (text_.accept(U"\\B")) return push(Kind::no_word_edge);
+    if (text_.rest().starts_with('{') && read_repeat()) return;
+    RuneSet set;
+    if (text_.accept(U"[")) {
+      set = read_set(text_);
+      if (text_.accept(U"*")) return push_repeated(Kind::star, std::move(set));
+    } else if (!read_perl_class(text_, set)) {
+      const char32_t rune = text_.read_rune();
+      set = {{{rune, rune}}, false};
+    }
+    push(Kind::one, std::move(set));
+  }
+
+  /// A "{2}", "{2,}" or "{2,3}" after an element; false, and nothing read, for any other brace.
+  bool read_repeat() {
+    const std::u32string_view start = text_.rest();
+    text_.accept(U"{");
+    const std::optional<std::size_t> least = text_.read_number();
+    std::optional<std::size_t> most = least;
+    if (least && text_.accept(U",")) most = text_.rest().starts_with('}') ? kUnlimited : text_.read_number();
+    if (!least || !most || !text_.accept(U"}")) {
+      text_.go_back(start);
+      return false;
+    }
+    const bool too_many = *least > kMaxRepeat || (*most != kUnlimited && *most > kMaxRepeat);
+    if (!repeatable_ || too_many || *most < *least)
+      text_.fail();
+    else
+      repeat_last(*least, *most);
+    repeatable_ = false;
+    return true;
+  }
+
+  void repeat_last(std::size_t least, std::size_t most) {
+    const PatternElement element = std::move(elements_.back());
+    elements_.pop_back();
+    if (element.kind != Kind::one) {
+      // An assertion: it holds twice where it holds once, and need not hold at all when it may be left out.
+      if (least > 0) elements_.push_back(element);
+      return;
+    }
+    for (std::size_t i = 0; i < least; ++i) push(Kind::one, element.set);
+    if (most == kUnlimited) return push(Kind::star, element.set);
+    for (std::size_t i = least; i < most; ++i) push(Kind::optional, element.set);
+  }
+
+  RuneReader text_;
   std::vector<PatternElement> elements_;
   bool repeatable_ = false;  ///< whether a brace could repeat the last element
-  bool ok_ = true;
 };
 
 }  // namespace
