@@ -63,6 +63,12 @@ std::optional<int> descriptor_number(const std::string& path) {
   return static_cast<int>(*number);
 }
 
+void wait_until_writable(int fd, const CancelSource* cancel) {
+  std::array<pollfd, 2> ends = {pollfd{fd, POLLOUT, 0}, pollfd{cancel != nullptr ? cancel->event_fd() : -1, POLLIN, 0}};
+  ::poll(ends.data(), ends.size(), -1);
+  if (cancel != nullptr) cancel->check();
+}
+
 bool is_same(const struct stat& a, const struct stat& b) { return a.st_dev == b.st_dev && a.st_ino == b.st_ino; }
 
 }  // namespace
@@ -171,13 +177,6 @@ void OutputFile::open_through(const struct stat& existing) {
   }
 }
 
-void OutputFile::wait_until_writable() const {
-  std::array<pollfd, 2> ends = {pollfd{file_.get(), POLLOUT, 0},
-                                pollfd{cancel_ != nullptr ? cancel_->event_fd() : -1, POLLIN, 0}};
-  ::poll(ends.data(), ends.size(), -1);
-  if (cancel_ != nullptr) cancel_->check();
-}
-
 void OutputFile::write(std::span<const std::byte> data) {
   while (!data.empty()) {
     const ssize_t size = ::write(file_.get(), data.data(), data.size());
@@ -185,7 +184,7 @@ void OutputFile::write(std::span<const std::byte> data) {
     if (size >= 0) {
       data = data.subspan(static_cast<std::size_t>(size));
     } else if (err == EAGAIN) {
-      wait_until_writable();
+      wait_until_writable(file_.get(), cancel_);
     } else if (err != EINTR) {
       fail(err, "write", path_, sys::fd_path(file_.get()));
     }

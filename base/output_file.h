@@ -55,7 +55,6 @@ class OutputFile {
   void close();
   void copy_through();
   std::uint64_t copy_in_kernel(int from, std::uint64_t begin, std::uint64_t end);
-  void wait_until_writable() const;
 
   std::string path_, target_;  ///< as the user has it; where it leads to
   std::string temporary_;      ///< in directory_; empty where there is none
