@@ -49,14 +49,93 @@ class Words {
   std::vector<std::string> words_;
 };
 
+/// Where the word is being read.
+class Cursor {
+ public:
+  explicit Cursor(std::string_view text) : text_(text) {}
+
+  bool at_end() const { return at_ == text_.size(); }
+  char peek() const { return at_end() ? '\0' : text_[at_]; }
+  std::string_view rest() const { return text_.substr(at_); }
+  void skip(std::size_t bytes = 1) { at_ += bytes; }
+  std::string_view take_rune() { return take(utf8::decode(rest()).width); }
+  /// Up to the first of `special`, or to the end.
+  std::string_view take_until(std::string_view special) {
+    return take(std::min(rest().find_first_of(special), rest().size()));
+  }
+  /// With its quotes.
+  std::string_view take_single_quoted() {
+    const std::size_t close = text_.find('\'', at_ + 1);
+    if (close == std::string_view::npos) {
+      at_ = text_.size();
+      fail("unexpected end of statement while looking for matching single-quote");
+    }
+    return take(close + 1 - at_);
+  }
+  /// "<<" and the blanks after it belong to the word that follows.
+  std::string_view take_heredoc_operator() {
+    const std::string_view all = rest();
+    if (!all.starts_with("<<")) return take(1);
+    return take(std::min(all.find_first_not_of("\t\r ", 2), all.size()));
+  }
+
+ private:
+  std::string_view take(std::size_t bytes) {
+    const std::string_view taken = text_.substr(at_, bytes);
+    at_ += taken.size();
+    return taken;
+  }
+
+  std::string_view text_;
+  std::size_t at_ = 0;
+};
+
+/// The values of variables, as many bytes of them as an expansion may have.
+class Values {
+ public:
+  Values(const Environment& environment, std::size_t budget) : environment_(environment), budget_(budget) {}
+
+  std::optional<std::string> find(std::string_view name) {
+    auto value = environment_(name);
+    if (value) {
+      spend(value->size());
+    } else if (known_unset_.emplace(name).second) {
+      unset_.emplace_back(name);
+    }
+    return value;
+  }
+  void spend(std::size_t bytes) {
+    if (bytes > budget_) {
+      exhausted_ = true;
+      fail_expansion_too_large();
+    }
+    budget_ -= bytes;
+  }
+  bool exhausted() const { return exhausted_; }
+  std::vector<std::string> take_unset() { return std::move(unset_); }
+
+ private:
+  const Environment& environment_;
+  std::size_t budget_;
+  bool exhausted_ = false;
+  std::vector<std::string> unset_;
+  std::unordered_set<std::string> known_unset_;
+};
+
+/// `$name`.
+std::string unbraced(std::string_view name, Values& values, const ExpandOptions& options) {
+  const auto value = values.find(name);
+  if (!value && options.skip_unset) return cat('$', name);
+  return value.value_or("");
+}
+
 class Expander {
  public:
   Expander(std::string_view text, const Environment& environment, const ExpandOptions& options)
       : text_(text),
-        environment_(environment),
+        values_(environment, kMaxExpansion + text.size()),
         options_(options),
-        raw_escapes_(options.raw_escapes),
-        budget_(kMaxExpansion + text.size()) {}
+        raw_escapes_(options.raw_escapes) {}
 
   /// Expands the whole text; into words as well if `words` is given.
   std::string run(Words* words) {
@@ -64,56 +143,29 @@ class Expander {
     return run_until('\0');
   }
 
-  std::vector<std::string> take_unset() { return std::move(unset_); }
+  std::vector<std::string> take_unset() { return values_.take_unset(); }
 
  private:
-  bool at_end() const { return at_ == text_.size(); }
-  char peek() const { return at_end() ? '\0' : text_[at_]; }
-  std::string_view take_rune();
-
   std::string run_until(char stop);
   void step(char c, std::string& out, Words* words);
-  std::string single_quoted();
   std::string double_quoted();
   void escaped_in_double_quotes(std::string& out);
-  std::string_view heredoc_operator();
   std::string escaped();
 
   std::string dollar();
-  std::string reference();
   std::string braced(const VariableReference& reference);
   std::string with_word(std::string_view name, std::string_view modifier);
   std::string with_replacement(std::string_view name);
   std::string nested(char stop, bool raw_escapes, const char* when_missing);
-  std::optional<std::string> lookup(std::string_view name);
-  void spend(std::size_t bytes);
 
-  std::string_view text_;
-  std::size_t at_ = 0;
-  const Environment& environment_;
+  Cursor text_;
+  Values values_;
   const ExpandOptions& options_;
   bool raw_escapes_;
-  std::size_t budget_;
   int depth_ = 0;
-  bool limit_hit_ = false;
+  bool too_deep_ = false;
   Words* words_ = nullptr;
-  std::vector<std::string> unset_;
-  std::unordered_set<std::string> known_unset_;
 };
-
-std::string_view Expander::take_rune() {
-  const std::string_view rune = text_.substr(at_, utf8::decode(text_.substr(at_)).width);
-  at_ += rune.size();
-  return rune;
-}
-
-void Expander::spend(std::size_t bytes) {
-  if (bytes > budget_) {
-    limit_hit_ = true;
-    fail_expansion_too_large();
-  }
-  budget_ -= bytes;
-}
 
 /// Expands up to an unquoted `stop`, which is consumed, or to the end for '\0'. Only the outermost call makes words.
 std::string Expander::run_until(char stop) {
@@ -126,15 +178,13 @@ std::string Expander::run_until(char stop) {
 
   std::string out;
   while (true) {
-    const std::size_t next = std::min(text_.find_first_of(special, at_), text_.size());
-    const std::string_view plain = text_.substr(at_, next - at_);
+    const std::string_view plain = text_.take_until(special);
     out += plain;
     if (words != nullptr) words->add(plain);
-    at_ = next;
-    if (at_end()) break;
-    const char c = peek();
+    if (text_.at_end()) break;
+    const char c = text_.peek();
     if (c == stop && stop != '\0') {
-      ++at_;
+      text_.skip();
       return out;
     }
     step(c, out, words);
@@ -148,13 +198,14 @@ void Expander::step(char c, std::string& out, Words* words) {
   if (c == '$') {
     piece = dollar();
   } else if (c == '\'') {
-    piece = single_quoted();
+    piece = text_.take_single_quoted();
+    if (!options_.raw_quotes) piece = piece.substr(1, piece.size() - 2);
   } else if (c == '"') {
     piece = double_quoted();
   } else if (c == options_.escape) {
     piece = escaped();
   } else {
-    piece = heredoc_operator();
+    piece = text_.take_heredoc_operator();
   }
   out += piece;
   if (words == nullptr) return;
@@ -168,30 +219,19 @@ void Expander::step(char c, std::string& out, Words* words) {
 std::string Expander::escaped() {
   std::string out;
   if (raw_escapes_) out += options_.escape;
-  ++at_;
-  out += take_rune();
+  text_.skip();
+  out += text_.take_rune();
   return out;
-}
-
-std::string Expander::single_quoted() {
-  const std::size_t close = text_.find('\'', at_ + 1);
-  if (close == std::string_view::npos) {
-    at_ = text_.size();
-    fail("unexpected end of statement while looking for matching single-quote");
-  }
-  const std::size_t begin = std::exchange(at_, close + 1);
-  return std::string(options_.raw_quotes ? text_.substr(begin, at_ - begin)
-                                         : text_.substr(begin + 1, close - begin - 1));
 }
 
 std::string Expander::double_quoted() {
   std::string out;
-  ++at_;
+  text_.skip();
   if (options_.raw_quotes) out += '"';
-  while (!at_end()) {
-    const char c = peek();
+  while (!text_.at_end()) {
+    const char c = text_.peek();
     if (c == '"') {
-      ++at_;
+      text_.skip();
       if (options_.raw_quotes) out += '"';
       return out;
     }
@@ -201,7 +241,7 @@ std::string Expander::double_quoted() {
       escaped_in_double_quotes(out);
     } else {
       out += c;
-      ++at_;
+      text_.skip();
     }
   }
   fail("unexpected end of statement while looking for matching double-quote");
@@ -209,66 +249,42 @@ std::string Expander::double_quoted() {
 
 /// Only a quote, a dollar and the escape character itself can be escaped; otherwise the escape character is data.
 void Expander::escaped_in_double_quotes(std::string& out) {
-  ++at_;
+  text_.skip();
   if (raw_escapes_) out += options_.escape;
-  if (at_end()) return;
-  const char c = peek();
+  if (text_.at_end()) return;
+  const char c = text_.peek();
   if (c == '"' || c == '$' || c == options_.escape) {
     out += c;
-    ++at_;
+    text_.skip();
   } else {
     out += options_.escape;
   }
 }
 
-/// "<<" and the blanks after it belong to the word that follows.
-std::string_view Expander::heredoc_operator() {
-  const std::size_t begin = at_++;
-  if (peek() != '<') return text_.substr(begin, 1);
-  at_ = std::min(text_.find_first_not_of("\t\r ", at_ + 1), text_.size());
-  return text_.substr(begin, at_ - begin);
-}
-
-std::optional<std::string> Expander::lookup(std::string_view name) {
-  auto value = environment_(name);
-  if (value) {
-    spend(value->size());
-  } else if (known_unset_.emplace(name).second) {
-    unset_.emplace_back(name);
-  }
-  return value;
-}
-
 std::string Expander::dollar() {
-  std::string value = reference();
-  spend(value.size());
-  return value;
-}
-
-std::string Expander::reference() {
-  ++at_;
-  const std::string_view rest = text_.substr(at_);
+  text_.skip();
+  const std::string_view rest = text_.rest();
   if (rest == "{") {
-    ++at_;
+    text_.skip();
     fail("syntax error: missing '}'");
   }
   if (rest.starts_with("{{") || rest.starts_with("{}") || rest.starts_with("{:")) {
     fail("syntax error: bad substitution");
   }
-  const auto parsed = parse_reference(rest);
-  if (!parsed) return "$";
-  at_ += parsed->length;
-  if (parsed->braced) return braced(*parsed);
-  const auto value = lookup(parsed->name);
-  if (!value && options_.skip_unset) return cat('$', parsed->name);
-  return value.value_or("");
+  std::string value = "$";
+  if (const auto parsed = parse_reference(rest)) {
+    text_.skip(parsed->length);
+    value = parsed->braced ? braced(*parsed) : unbraced(parsed->name, values_, options_);
+  }
+  values_.spend(value.size());
+  return value;
 }
 
 std::string Expander::braced(const VariableReference& reference) {
   const std::string_view modifier = reference.modifier;
   if (modifier.empty()) fail("syntax error: missing '}'");
   if (modifier == "}") {
-    const auto value = lookup(reference.name);
+    const auto value = values_.find(reference.name);
     if (!value && options_.skip_unset) return cat("${", reference.name, '}');
     return value.value_or("");
   }
@@ -285,7 +301,7 @@ std::string Expander::with_word(std::string_view name, std::string_view modifier
   const bool empty_is_unset = modifier.front() == ':';
   const bool pattern = operation == '#' || operation == '%';
   std::string word = nested('}', pattern, "syntax error: missing '}'");
-  const auto value = lookup(name);
+  const auto value = values_.find(name);
   if (!value && options_.skip_unset) return cat("${", name, modifier, word, '}');
   const bool unset = !value || (empty_is_unset && value->empty());
   switch (operation) {
@@ -316,11 +332,11 @@ std::string Expander::with_word(std::string_view name, std::string_view modifier
 
 /// `${name/pattern/replacement}` and `${name//pattern/replacement}`, after the first slash.
 std::string Expander::with_replacement(std::string_view name) {
-  const bool all = peek() == '/';
-  if (all) ++at_;
+  const bool all = text_.peek() == '/';
+  if (all) text_.skip();
   const std::string pattern = nested('/', true, "syntax error: missing '/' in ${}");
   const std::string replacement = nested('}', true, "syntax error: missing '}'");
-  const auto value = lookup(name);
+  const auto value = values_.find(name);
   if (!value && options_.skip_unset) return cat("${", name, '/', pattern, '/', replacement, '}');
   std::optional<WordPattern> parsed;
   try {
@@ -335,7 +351,7 @@ std::string Expander::with_replacement(std::string_view name) {
 /// The word inside braces. Whatever is wrong in it, when the text ends there the missing end is what gets reported.
 std::string Expander::nested(char stop, bool raw_escapes, const char* when_missing) {
   if (++depth_ > kMaxNesting) {
-    limit_hit_ = true;
+    too_deep_ = true;
     fail(cat("variable substitutions are nested more than ", kMaxNesting, " deep"));
   }
   const bool outer = std::exchange(raw_escapes_, raw_escapes);
@@ -343,7 +359,7 @@ std::string Expander::nested(char stop, bool raw_escapes, const char* when_missi
   try {
     word = run_until(stop);
   } catch (const Error&) {
-    if (at_end() && !limit_hit_) fail(when_missing);
+    if (text_.at_end() && !values_.exhausted() && !too_deep_) fail(when_missing);
     throw;
   }
   raw_escapes_ = outer;
