@@ -19,41 +19,70 @@ std::string below(const std::string& path, const std::string& top) {
   return path.size() > top.size() ? path.substr(top.size() + 1) : std::string();
 }
 
+mode_t new_mode(const CopyRules& rules, const struct stat& st) {
+  return rules.mode ? rules.mode(st.st_mode & 07777, S_ISDIR(st.st_mode)) : st.st_mode & 07777;
+}
+
+Ownership new_owner(const CopyRules& rules, const struct stat& st) {
+  return rules.owner.value_or(Ownership{st.st_uid, st.st_gid});
+}
+
+struct timespec new_mtime(const CopyRules& rules, const struct stat& st) {
+  if (!rules.mtime_ns) return st.st_mtim;
+  return {.tv_sec = *rules.mtime_ns / kNsPerSecond, .tv_nsec = *rules.mtime_ns % kNsPerSecond};
+}
+
+bool excluded(const CopyRules& rules, const std::string& path, const std::string& top) {
+  if (rules.ignore && rules.ignore->matches(path)) return true;
+  return rules.excludes && rules.excludes->matches(below(path, top));
+}
+
+bool any_negation(const CopyRules& rules) {
+  return (rules.ignore && rules.ignore->has_negation()) || (rules.excludes && rules.excludes->has_negation());
+}
+
+bool holds_included(const CopyRules& rules, const cache::TreeView& source, const std::string& directory,
+                    const std::string& top) {
+  for (const auto& entry : source.list(directory)) {
+    const std::string path = child_path(directory, entry.name);
+    if (!excluded(rules, path, top)) return true;
+    if (S_ISDIR(entry.st.st_mode) && holds_included(rules, source, path, top)) return true;
+  }
+  return false;
+}
+
+PlannedNode planned(const CopyRules& rules, const struct stat& st) {
+  PlannedNode node;
+  node.mode = (st.st_mode & S_IFMT) | new_mode(rules, st);
+  node.owner = new_owner(rules, st);
+  node.mtime = new_mtime(rules, st);
+  return node;
+}
+
+PlannedNode planned_special(const CopyRules& rules, const cache::TreeView& source, const struct stat& st,
+                            const std::string& from) {
+  PlannedNode node = planned(rules, st);
+  if (S_ISLNK(st.st_mode)) {
+    node.mode = S_IFLNK | 0777;
+    node.text = source.read_link(from);
+  } else if (S_ISCHR(st.st_mode) && st.st_rdev == 0) {
+    throw Error(
+        ErrorCode::input,
+        cat("/", from, " is a character device 0:0, which marks a deleted file in a layer; it cannot be copied"))
+        .with_hint("leave it out with --exclude or .dockerignore");
+  } else if (S_ISSOCK(st.st_mode)) {
+    node.mode = S_IFREG | (node.mode & 07777);
+  } else {
+    node.device = st.st_rdev;
+  }
+  node.xattrs = source.xattrs(from);
+  return node;
+}
+
 }  // namespace
 
 TreeCopier::TreeCopier(const cache::TreeView& source, PlannedTree& destination, CopyRules rules)
     : source_(source), destination_(destination), rules_(std::move(rules)) {}
-
-mode_t TreeCopier::new_mode(const struct stat& st) const {
-  return rules_.mode ? rules_.mode(st.st_mode & 07777, S_ISDIR(st.st_mode)) : st.st_mode & 07777;
-}
-
-Ownership TreeCopier::new_owner(const struct stat& st) const {
-  return rules_.owner.value_or(Ownership{st.st_uid, st.st_gid});
-}
-
-struct timespec TreeCopier::new_mtime(const struct stat& st) const {
-  if (!rules_.mtime_ns) return st.st_mtim;
-  return {.tv_sec = *rules_.mtime_ns / kNsPerSecond, .tv_nsec = *rules_.mtime_ns % kNsPerSecond};
-}
-
-bool TreeCopier::excluded(const std::string& path, const std::string& top) const {
-  if (rules_.ignore && rules_.ignore->matches(path)) return true;
-  return rules_.excludes && rules_.excludes->matches(below(path, top));
-}
-
-bool TreeCopier::any_negation() const {
-  return (rules_.ignore && rules_.ignore->has_negation()) || (rules_.excludes && rules_.excludes->has_negation());
-}
-
-bool TreeCopier::holds_included(const std::string& directory, const std::string& top) const {
-  for (const auto& entry : source_.list(directory)) {
-    const std::string path = child_path(directory, entry.name);
-    if (!excluded(path, top)) return true;
-    if (S_ISDIR(entry.st.st_mode) && holds_included(path, top)) return true;
-  }
-  return false;
-}
 
 void TreeCopier::copy_file(const std::string& from, const std::string& to) {
   const auto entry = source_.lookup(from);
@@ -67,7 +96,7 @@ void TreeCopier::copy_contents(const std::string& from, const std::string& to, b
   if (!entry) throw Error(ErrorCode::not_found, cat("\"/", from, "\": not found"));
   walk(from, to, from, fresh);
   // An archive's top is a directory that was made for it now.
-  if (!rules_.archive_directories) destination_.set_dir_mtime(to, new_mtime(entry->st));
+  if (!rules_.archive_directories) destination_.set_dir_mtime(to, new_mtime(rules_, entry->st));
 }
 
 void TreeCopier::copy_below(const std::string& top, const std::string& path, const std::string& real,
@@ -75,7 +104,9 @@ void TreeCopier::copy_below(const std::string& top, const std::string& path, con
   const auto entry = source_.lookup(real);
   if (!entry) throw Error(ErrorCode::not_found, cat("\"/", real, "\": not found"));
   const bool directory = S_ISDIR(entry->st.st_mode);
-  if (excluded(child_path(top, path), top) && !(directory && any_negation() && holds_included(real, top))) return;
+  if (excluded(rules_, child_path(top, path), top) &&
+      !(directory && any_negation(rules_) && holds_included(rules_, source_, real, top)))
+    return;
   for (std::size_t slash = path.find('/'); slash != std::string::npos; slash = path.find('/', slash + 1)) {
     const std::string part = path.substr(0, slash), above = child_path(to, part);
     const auto from = source_.resolve(child_path(top, part));
@@ -94,7 +125,9 @@ void TreeCopier::walk(const std::string& from, const std::string& to, const std:
     if (rules_.cancel) rules_.cancel->check();
     const std::string path = child_path(from, entry.name);
     const bool directory = S_ISDIR(entry.st.st_mode);
-    if (excluded(path, top) && !(directory && any_negation() && holds_included(path, top))) continue;
+    if (excluded(rules_, path, top) &&
+        !(directory && any_negation(rules_) && holds_included(rules_, source_, path, top)))
+      continue;
     const std::string target = child_path(to, entry.name);
     if (directory) {
       copy_directory(entry.st, path, target, top, fresh);
@@ -117,22 +150,14 @@ void TreeCopier::copy_directory(const struct stat& st, const std::string& from, 
   fresh = fresh || destination_.kind(to) == PlannedTree::Kind::missing;
   destination_.make_dirs(to, 0755, {}, std::nullopt);
   set_directory_metadata(st, from, to);
-  destination_.set_dir_mtime(to, new_mtime(st));
+  destination_.set_dir_mtime(to, new_mtime(rules_, st));
   walk(from, to, top, fresh);
-}
-
-PlannedNode TreeCopier::planned(const struct stat& st) const {
-  PlannedNode node;
-  node.mode = (st.st_mode & S_IFMT) | new_mode(st);
-  node.owner = new_owner(st);
-  node.mtime = new_mtime(st);
-  return node;
 }
 
 void TreeCopier::set_directory_metadata(const struct stat& st, const std::string& from, const std::string& to) {
   PlannedNode& node = destination_.directory(to);
-  node.mode = S_IFDIR | new_mode(st);
-  node.owner = new_owner(st);
+  node.mode = S_IFDIR | new_mode(rules_, st);
+  node.owner = new_owner(rules_, st);
   std::vector<sys::Xattr> had = std::exchange(node.xattrs, source_.xattrs(from));
   std::erase_if(node.xattrs, belongs_to_overlay);
   for (sys::Xattr& xattr : had) {
@@ -149,7 +174,8 @@ void TreeCopier::remove_existing(const std::string& to) {
 }
 
 void TreeCopier::copy_entry(const cache::TreeView::Entry& entry, const std::string& from, const std::string& to) {
-  destination_.add(to, S_ISREG(entry.st.st_mode) ? planned_file(entry, from) : planned_special(entry.st, from));
+  destination_.add(
+      to, S_ISREG(entry.st.st_mode) ? planned_file(entry, from) : planned_special(rules_, source_, entry.st, from));
 }
 
 const std::shared_ptr<const SourceDirectory>& TreeCopier::source_directory(std::size_t layer, const std::string& path) {
@@ -159,7 +185,7 @@ const std::shared_ptr<const SourceDirectory>& TreeCopier::source_directory(std::
 }
 
 PlannedNode TreeCopier::planned_file(const cache::TreeView::Entry& entry, const std::string& from) {
-  PlannedNode node = planned(entry.st);
+  PlannedNode node = planned(rules_, entry.st);
   node.source = source_directory(entry.layer, parent_path(from));
   node.source_name = entry.name;
   if (rules_.identify) node.source_id = cache::stat_id(entry.st);
@@ -168,25 +194,6 @@ PlannedNode TreeCopier::planned_file(const cache::TreeView::Entry& entry, const 
     if (group == 0) group = destination_.new_link_group();
     node.link_group = group;
   }
-  return node;
-}
-
-PlannedNode TreeCopier::planned_special(const struct stat& st, const std::string& from) const {
-  PlannedNode node = planned(st);
-  if (S_ISLNK(st.st_mode)) {
-    node.mode = S_IFLNK | 0777;
-    node.text = source_.read_link(from);
-  } else if (S_ISCHR(st.st_mode) && st.st_rdev == 0) {
-    throw Error(
-        ErrorCode::input,
-        cat("/", from, " is a character device 0:0, which marks a deleted file in a layer; it cannot be copied"))
-        .with_hint("leave it out with --exclude or .dockerignore");
-  } else if (S_ISSOCK(st.st_mode)) {
-    node.mode = S_IFREG | (node.mode & 07777);
-  } else {
-    node.device = st.st_rdev;
-  }
-  node.xattrs = source_.xattrs(from);
   return node;
 }
 

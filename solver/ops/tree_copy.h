@@ -57,17 +57,9 @@ class TreeCopier {
   void copy_entry(const cache::TreeView::Entry& entry, const std::string& from, const std::string& to);
   void copy_directory(const struct stat& st, const std::string& from, const std::string& to, const std::string& top,
                       bool fresh);
-  PlannedNode planned(const struct stat& st) const;
   PlannedNode planned_file(const cache::TreeView::Entry& entry, const std::string& from);
-  PlannedNode planned_special(const struct stat& st, const std::string& from) const;
   const std::shared_ptr<const SourceDirectory>& source_directory(std::size_t layer, const std::string& path);
   void set_directory_metadata(const struct stat& st, const std::string& from, const std::string& to);
-  bool excluded(const std::string& path, const std::string& top) const;
-  bool holds_included(const std::string& directory, const std::string& top) const;
-  bool any_negation() const;
-  mode_t new_mode(const struct stat& st) const;
-  Ownership new_owner(const struct stat& st) const;
-  struct timespec new_mtime(const struct stat& st) const;
 
   const cache::TreeView& source_;
   PlannedTree& destination_;
