@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: Apache-2.0
-"""Compares the includes of every source file, the folder sizes and the drawing in docs/architecture.md with the arrow
-table in the top CMakeLists.txt. With --draw as a second argument the drawing is written."""
+"""Compares the includes of every source file, the folder sizes, the classes and the drawing in docs/architecture.md with
+the arrow table in the top CMakeLists.txt and with limits. With --draw as a second argument the drawing is written."""
 import pathlib
 import re
 import sys
@@ -24,6 +24,11 @@ most_files = 90
 # Requests to the engine and its results are values: only a front door has a terminal and an environment.
 process_only = re.compile(r"getenv|isatty|std::c(in|out|err)\b|STD(IN|OUT|ERR)_FILENO")
 values_only = {"engine"}
+# A class with more than this does several things at once: parts of it are values or classes of their own. Overloads of
+# one name are one method. Read by our formatting: members and methods begin two columns inside of their class.
+most_members, most_private_methods = 12, 10
+# Not parted yet.
+crowded = {"oci/layer/extract.h: Extractor", "oci/erofs/erofs_image.cc: ImageWriter"}
 problems = []
 files = 0
 
@@ -38,6 +43,34 @@ def drawing() -> str:
     for module, deps in arrows.items():
         lines += [f"  {dep} --> {module}" for dep in arrows if dep in deps and not any(dep in reach(other) for other in deps)]
     return "\n".join(lines + ["```"])
+
+
+def without_templates(line: str) -> str:
+    while (shorter := re.sub(r"<[^<>()]*(\([^<>()]*\))?[^<>()]*>", "", line)) != line:
+        line = shorter
+    return line
+
+
+def class_sizes(lines: list):
+    """The name, members called x_ and private methods of each class."""
+    for start, line in enumerate(lines):
+        head = re.match(r"( *)(class|struct) ([\w:]+)[^;]*\{$", line)
+        if not head:
+            continue
+        indent, members, methods, private = head.group(1), set(), set(), head.group(2) == "class"
+        for inner in lines[start + 1 :]:
+            if inner.startswith(indent + "}"):
+                break
+            label = re.match(indent + r" (public|private|protected):", inner)
+            private = label.group(1) == "private" if label else private
+            if not re.match(indent + r"  (?!template|using|friend|static|struct|class|enum)\w", inner):
+                continue
+            text = without_templates(inner.split("//")[0])
+            if method := re.match(r"[^=({]*?(operator\W+|\b\w+)\(", text):
+                methods |= {method.group(1)} if private and "= delete" not in text else set()
+            else:
+                members |= set(re.findall(r"\b(\w+_)(?:\[[^\]]*\])?\s*(?=[;,={])", text))
+        yield head.group(3), members, methods - {head.group(3)}
 
 
 page = root / "docs/architecture.md"
@@ -56,6 +89,10 @@ for module in arrows:
         if path.suffix not in (".h", ".cc") or module_of(name) != module:
             continue
         files += 1
+        for owner, members, methods in class_sizes(path.read_text().splitlines()):
+            too_many = len(members) > most_members or len(methods) > most_private_methods
+            if too_many != (f"{name}: {owner}" in crowded):
+                problems.append(f"{name}: {owner} has {len(members)} members and {len(methods)} private methods")
         for number, line in enumerate(path.read_text().splitlines(), 1):
             found = re.match(r'#include "([^"]+)"', line)
             target = module_of(found.group(1)) if found else ""
