@@ -11,6 +11,7 @@
 #include <algorithm>
 #include <cerrno>
 
+#include "base/duplicate.h"
 #include "base/error.h"
 #include "base/sys.h"
 #include "base/text.h"
@@ -87,13 +88,9 @@ Digest chain_of(const std::vector<Digest>& layers) {
   return chain;
 }
 
-std::vector<UniqueFd> duplicate(const std::vector<UniqueFd>& fds) {
+std::vector<UniqueFd> duplicate_all(const std::vector<UniqueFd>& fds) {
   std::vector<UniqueFd> out;
-  for (const UniqueFd& fd : fds) {
-    const int copy = ::fcntl(fd.get(), F_DUPFD_CLOEXEC, 0);
-    if (copy < 0) throw_errno(errno, "dup");
-    out.emplace_back(copy);
-  }
+  for (const UniqueFd& fd : fds) out.push_back(duplicate(fd.get()));
   return out;
 }
 
@@ -106,7 +103,7 @@ std::optional<UniqueFd> open_made(Store& store, const std::string& name) {
 
 void make(Store& store, const Digest& chain, const std::vector<Digest>& layers, unsigned max_layers) {
   const std::vector<UniqueFd> lowers = open_lowers_of(store, layers, max_layers);
-  const TreeView view(duplicate(lowers), true, store.impl().user_xattr);
+  const TreeView view(duplicate_all(lowers), true, store.impl().user_xattr);
   Staging staging = store.stage("flat");
   Flattener(view, lowers).directory("", staging.tree_fd());
   copy_metadata(view, "", view.lookup("")->st, staging.tree_fd(), ".");

@@ -15,6 +15,7 @@
 #include <unordered_set>
 #include <utility>
 
+#include "base/duplicate.h"
 #include "base/error.h"
 #include "base/process_limits.h"
 #include "base/text.h"
@@ -118,12 +119,6 @@ void unpack_blob(const Job& job, const Layer& layer) {
   if (unpack_archive(job, layer)) return;
   if (!job.fetch) throw Error(ErrorCode::not_found, cat("blob ", layer.blob->digest.str(), " is not in the store"));
   fetch_and_make(job, layer);
-}
-
-UniqueFd duplicate(int fd) {
-  const int copy = ::fcntl(fd, F_DUPFD_CLOEXEC, 0);
-  if (copy < 0) throw_errno(errno, "dup");
-  return UniqueFd(copy);
 }
 
 }  // namespace

@@ -10,6 +10,7 @@
 #include <mutex>
 #include <tuple>
 
+#include "base/duplicate.h"
 #include "base/error.h"
 #include "base/sys.h"
 #include "base/text.h"
@@ -40,12 +41,6 @@ Layers layers_of(const std::vector<int>& fds) {
   Layers layers;
   for (const int fd : fds) layers.push_back(layer_id(fd));
   return layers;
-}
-
-UniqueFd duplicate(int fd) {
-  UniqueFd copy(::fcntl(fd, F_DUPFD_CLOEXEC, 0));
-  if (!copy) throw_errno(errno, "duplicate a descriptor");
-  return copy;
 }
 
 /// Copies that the next step can go on with.

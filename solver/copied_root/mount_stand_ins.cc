@@ -13,6 +13,7 @@
 #include <cerrno>
 #include <map>
 
+#include "base/duplicate.h"
 #include "base/error.h"
 #include "base/owner.h"
 #include "base/sys.h"
@@ -66,12 +67,6 @@ MountStandIns::Origin place_of(int fd) {
   if (held.st_ino != named.st_ino || held.st_dev != named.st_dev)
     throw Error(ErrorCode::unsupported, cat("the cache mount at ", path, " was moved"));
   return {std::move(parent), std::move(name)};
-}
-
-UniqueFd duplicate(int fd) {
-  UniqueFd copy(::fcntl(fd, F_DUPFD_CLOEXEC, 0));
-  if (!copy) throw_errno(errno, "duplicate a descriptor");
-  return copy;
 }
 
 /// A command can remove its cache mount as a whole here: the next one gets an empty directory.
