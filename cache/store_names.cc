@@ -19,7 +19,7 @@ namespace cbuild::cache {
 namespace {
 
 constexpr char kRefName[] = "org.opencontainers.image.ref.name";
-constexpr char kImageName[] = "io.containerd.image.name";
+constexpr char kImageNameKey[] = "io.containerd.image.name";
 
 Image read_image(const Query& query) { return {query.text(0), query.digest(1), query.integer(2)}; }
 
@@ -68,7 +68,7 @@ void write_layout(Store::Impl& store) {
       descriptor.digest = query.digest(1);
       descriptor.media_type = query.text(2);
       descriptor.size = static_cast<std::uint64_t>(query.integer(3));
-      descriptor.annotations = {{kRefName, query.text(0)}, {kImageName, query.text(0)}};
+      descriptor.annotations = {{kRefName, query.text(0)}, {kImageNameKey, query.text(0)}};
       index.manifests.push_back(std::move(descriptor));
     }
   });
@@ -83,7 +83,7 @@ void adopt_images(Database& db, const std::string& root) {
   if (!sys::try_stat_at(AT_FDCWD, root + "/index.json")) return;
   try {
     for (const oci::Descriptor& manifest : oci::ImageLayout::open(root).index().manifests) {
-      const auto name = manifest.annotations.find(kImageName);
+      const auto name = manifest.annotations.find(kImageNameKey);
       if (name == manifest.annotations.end()) continue;
       db.run("INSERT OR IGNORE INTO images VALUES(?, ?, ?, ?, ?)", name->second, manifest.digest, manifest.media_type,
              manifest.size, sys::now_ns());
