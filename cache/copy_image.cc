@@ -22,6 +22,7 @@
 #include "base/text.h"
 #include "cache/mounted_layer.h"
 #include "cache/source_metadata.h"
+#include "cache/step_layer.h"
 #include "cache/store_impl.h"
 #include "oci/erofs/erofs_image.h"
 
@@ -78,6 +79,7 @@ bool should_write_image(Store& store, std::size_t files) {
 
 CopyImage::CopyImage(Store& store, const Digest& series)
     : store_(store),
+      series_(series),
       staging_(store.stage("copy")),
       dir_(directory_of(store, staging_)),
       contents_(new_layer_file(dir_.get(), kNew)) {
@@ -177,7 +179,7 @@ std::string CopyImage::write_image(const oci::layer::LayerTable& table, const Se
   return oci::erofs::make_image(table, read, sizes);
 }
 
-Staging CopyImage::finish(oci::layer::LayerTable table, std::vector<ContentPlace> places) {
+CopiedLayer CopyImage::finish(oci::layer::LayerTable table, std::vector<ContentPlace> places) {
   const ContentFile::Written written = contents_.finish();
   const std::string name = cat(kContents, seal_.files.size());
   sys::rename_at(dir_.get(), kNew, dir_.get(), name);
@@ -192,15 +194,19 @@ Staging CopyImage::finish(oci::layer::LayerTable table, std::vector<ContentPlace
   if (::unlinkat(dir_.get(), "fs", AT_REMOVEDIR) != 0) throw_errno(errno, "remove the tree of a mounted layer");
   if (!open_mounted(store_.impl().dir(Dir::tmp), Store::Impl::name_of(staging_)))
     throw Error(ErrorCode::unsupported, "the kernel does not mount this layer");
-  return std::move(staging_);
+  return {std::move(staging_), std::make_shared<const KeptTable>(KeptTable{std::move(table), {}}), series_};
 }
 
-void note_copy_image(Store& store, const Digest& series, const Digest& layer) {
+Chain add_copied_layer(Store& store, const Digest& parent, Layer layer, CopiedLayer copied, const Digest& identity) {
+  const Digest id = layer.id;
+  store.impl().open_layers.keep_table(id, std::move(copied.table));
+  const Chain chain = add_tree_on(store, parent, std::move(layer), std::move(copied.staging), identity);
   try {
-    write_source_metadata(store, series, layer.str());
+    write_source_metadata(store, copied.series, id.str());
   } catch (const Error&) {
     // The next copy writes all of its content.
   }
+  return chain;
 }
 
 }  // namespace cbuild::cache

@@ -7,8 +7,9 @@
 #include <vector>
 
 #include "base/digest.h"
+#include "cache/content/content_file.h"
 #include "cache/content/stat_table.h"
-#include "cache/content_file.h"
+#include "cache/kept_table.h"
 #include "cache/mounted_seal.h"
 #include "cache/store.h"
 #include "oci/layer/layer_table.h"
@@ -29,6 +30,13 @@ struct ContentPlace {
   std::uint64_t at = 0;
 
   bool operator==(const ContentPlace&) const = default;
+};
+
+/// Such a layer, finished.
+struct CopiedLayer {
+  Staging staging;
+  SharedTable table;
+  Digest series;
 };
 
 /// Such a layer under construction.
@@ -54,7 +62,7 @@ class CopyImage {
 
   /// Writes the image of `table`, whose extents are in the contents, and seals it. Throws Error{unsupported} if the
   /// layer cannot be shown so.
-  Staging finish(oci::layer::LayerTable table, std::vector<ContentPlace> places);
+  CopiedLayer finish(oci::layer::LayerTable table, std::vector<ContentPlace> places);
 
  private:
   struct Earlier {
@@ -69,6 +77,7 @@ class CopyImage {
   std::string write_image(const oci::layer::LayerTable& table, const Seal& seal) const;
 
   Store& store_;
+  const Digest series_;
   Staging staging_;
   UniqueFd dir_, earlier_dir_;
   std::vector<ContentPlace> places_;  ///< of the earlier layer, in their order
@@ -78,7 +87,7 @@ class CopyImage {
   ContentFile contents_;
 };
 
-/// Notes that a layer, which is published, is the last of a series. Best effort.
-void note_copy_image(Store& store, const Digest& series, const Digest& layer);
+/// Publishes the layer as `layer` on `parent`, and notes it, best effort, as the last of its series.
+Chain add_copied_layer(Store& store, const Digest& parent, Layer layer, CopiedLayer copied, const Digest& identity);
 
 }  // namespace cbuild::cache

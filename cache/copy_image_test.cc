@@ -82,8 +82,7 @@ struct Images {
     out.flush();
     Layer layer;
     layer.id = random_layer_id();
-    store->add_tree(layer, image.finish(std::move(table), std::move(places)));
-    note_copy_image(*store, series, layer.id);
+    add_copied_layer(*store, {}, layer, image.finish(std::move(table), std::move(places)), {});
     return layer.id;
   }
   std::string read(const Digest& layer, const std::string& name) {

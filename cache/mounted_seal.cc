@@ -14,7 +14,7 @@
 #include "base/sys.h"
 #include "base/text.h"
 #include "cache/codec.h"
-#include "cache/content_file.h"
+#include "cache/content/content_file.h"
 
 namespace cbuild::cache {
 

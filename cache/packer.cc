@@ -23,6 +23,7 @@
 #include "base/text.h"
 #include "base/threads.h"
 #include "cache/codec.h"
+#include "cache/copy_entries.h"
 #include "cache/growing_blob.h"
 #include "cache/store_impl.h"
 #include "cache/unpacker.h"
@@ -237,12 +238,18 @@ void Packer::Impl::pack(const Digest& layer, bool wait) {
 }
 
 oci::layer::PackedLayer Packer::Impl::pack_tree(const Digest& layer) {
-  const UniqueFd tree = sys::open_at(store.open_tree(layer).get(), ".", O_RDONLY | O_DIRECTORY);
+  const auto entries = open_copy_entries(store, layer);
+  UniqueFd tree;
+  if (!entries) tree = sys::open_at(store.open_tree(layer).get(), ".", O_RDONLY | O_DIRECTORY);
+  const auto pack_into = [&](oci::BlobStore& into) {
+    return entries ? oci::layer::pack_planned(*entries, into, options)
+                   : oci::layer::pack_layer(tree.get(), into, options);
+  };
   const std::shared_ptr<GrowingBlob> growing = reader == nullptr ? nullptr : reader->on_pack(layer);
-  if (!growing) return oci::layer::pack_layer(tree.get(), blobs, options);
+  if (!growing) return pack_into(blobs);
   const ScopeExit end([&] { growing->end(); });
   StoppableBlobs into(*growing, stop, cancel);
-  return oci::layer::pack_layer(tree.get(), into, options);
+  return pack_into(into);
 }
 
 void Packer::Impl::record(const Digest& layer, const oci::layer::PackedLayer& packed) {

@@ -62,7 +62,7 @@ class OpenLayers {
 
   std::shared_ptr<const LayerDir> dir(const Digest& layer, const Open& open);
   void drop_dir(const Digest& layer);
-  /// By the claim of the layer; nullptr if there is none.
+  /// By the claim of the layer, or the id of one that was copied here; nullptr if there is none.
   SharedTable table(const Digest& claim);
   void keep_table(const Digest& claim, SharedTable table);
 

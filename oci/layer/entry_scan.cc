@@ -61,21 +61,26 @@ struct stat stat_file(const ScannedEntry& out, int fd) {
   return st;
 }
 
-/// The size, and the content of a small file.
-void take_content(ScannedEntry& out, int fd, const struct stat& st, std::size_t& budget) {
-  out.header.size = static_cast<std::uint64_t>(st.st_size);
-  out.sparse = static_cast<std::uint64_t>(st.st_blocks) * 512 < out.header.size;
+/// The content of a small file, which begins at `offset`; a large one will be read later.
+void load_content(ScannedEntry& out, int fd, std::uint64_t offset, std::size_t& budget) {
   if (out.links > 1 || out.header.size == 0) return;
   if (out.header.size > kSmallFile || out.header.size > budget) {
-    posix_fadvise(fd, 0, kReadAhead, POSIX_FADV_WILLNEED);
+    posix_fadvise(fd, static_cast<off_t>(offset), kReadAhead, POSIX_FADV_WILLNEED);
     return;
   }
   const std::size_t size = static_cast<std::size_t>(out.header.size);
   budget -= size;
   out.data.reserve(size);
-  read_exactly(fd, out.data.room().first(size), 0, out.header.name);
+  read_exactly(fd, out.data.room().first(size), offset, out.header.name);
   out.data.advance(size);
   out.data_loaded = true;
+}
+
+/// The size, and the content of a small file.
+void take_content(ScannedEntry& out, int fd, const struct stat& st, std::size_t& budget) {
+  out.header.size = static_cast<std::uint64_t>(st.st_size);
+  out.sparse = static_cast<std::uint64_t>(st.st_blocks) * 512 < out.header.size;
+  load_content(out, fd, 0, budget);
 }
 
 void scan_file(ScannedEntry& out, const ScanRules& rules, std::size_t& budget) {
@@ -176,6 +181,12 @@ ScannedEntry scan_planned(PlannedEntry&& planned, std::size_t& budget) {
   if (planned.link_group != 0) out.links = 2;
   out.inode = planned.link_group;
   if (out.header.type != EntryType::file) return out;
+  if (planned.file) {
+    out.file = std::move(planned.file);
+    out.file_offset = planned.file_offset;
+    load_content(out, out.file->get(), out.file_offset, budget);
+    return out;
+  }
   if (!planned.directory) {
     out.header.size = planned.content.size();
     out.data.reserve(planned.content.size());

@@ -26,6 +26,8 @@ struct ScannedEntry {
   std::uint64_t links = 1, device = 0, inode = 0;
   SharedFd parent;  ///< to open the file again
   std::size_t name_at = 0;
+  SharedFd file;  ///< holds the content, from file_offset on; or null
+  std::uint64_t file_offset = 0;
   std::string source_name;  ///< of a file that lies under another name than its own; or empty
 
   const char* name() const { return source_name.empty() ? header.name.c_str() + name_at : source_name.c_str(); }

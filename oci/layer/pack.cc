@@ -98,6 +98,7 @@ void TreePacker::add_marker(std::string name) {
 
 void TreePacker::add_data(const ScannedEntry& entry) {
   if (entry.data_loaded) return tar_.data(entry.data.content());
+  if (entry.file) return copy_dense(entry.file->get(), entry, entry.file_offset, entry.file_offset + entry.header.size);
   const UniqueFd fd = open_scanned(entry);
   posix_fadvise(fd.get(), 0, 0, POSIX_FADV_SEQUENTIAL);
   if (entry.sparse) return copy_sparse(fd.get(), entry);

@@ -14,10 +14,12 @@ namespace cbuild::oci::layer {
 
 /// One entry of a tree that is not on disk, as its layer will hold it.
 struct PlannedEntry {
-  TarEntry header;               ///< a file's size and xattrs are read with its content
+  TarEntry header;               ///< of a file with a directory, size and xattrs are read with its content
   std::uint64_t link_group = 0;  ///< files of one group, other than 0, are hard links of each other
-  SharedFd directory;            ///< where a file's content lies; null: it is `content`
-  std::string source_name;       ///< its name there
+  SharedFd file;                 ///< holds a file's content in one piece, header.size from file_offset on; or null:
+  std::uint64_t file_offset = 0;
+  SharedFd directory;       ///< where a file's content lies; null: it is `content`
+  std::string source_name;  ///< its name there
   std::string content;
 };
 

@@ -10,6 +10,7 @@
 #include "base/files.h"
 #include "base/test_skip.h"
 #include "base/text.h"
+#include "cache/copy_entries.h"
 #include "cache/copy_image.h"
 #include "cache/store.h"
 #include "oci/layer/pack.h"
@@ -60,8 +61,11 @@ constexpr std::size_t kManyFiles = 1000;
 UniqueFd mounted_image(Trees& trees, const PlannedTree& plan, const Digest& series = sha256("series")) {
   cache::Layer layer;
   layer.id = cache::random_layer_id();
-  trees.store.add_tree(layer, write_image(plan, {}, trees.store, series, nullptr));
-  cache::note_copy_image(trees.store, series, layer.id);
+  add_copied_layer(trees.store, {}, layer, write_image(plan, {}, trees.store, series, nullptr), {});
+  if (const auto entries = cache::open_copy_entries(trees.store, layer.id)) {
+    MemoryBlobs blobs;
+    CHECK(oci::layer::pack_planned(*entries, blobs, plain()).diff_id == sha256(packed_straight(plan)));
+  }
   return sys::open_at(trees.store.open_tree(layer.id).get(), ".", O_RDONLY | O_DIRECTORY);
 }
 

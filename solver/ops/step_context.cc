@@ -8,7 +8,6 @@
 #include "base/sys.h"
 #include "base/text.h"
 #include "cache/content/tree_digest.h"
-#include "cache/copy_image.h"
 #include "cache/layer_tables.h"
 #include "cache/step_layer.h"
 #include "cache/unpacker.h"
@@ -51,8 +50,8 @@ cache::Staging write_as_tree(cache::Store& store, const PlannedTree& plan, const
 }
 
 /// nullopt if the layer has to be a tree.
-std::optional<cache::Staging> write_as_image(cache::Store& store, const PlannedTree& plan, const RootMetadata& root,
-                                             const Digest& series, const CancelSource* cancel) {
+std::optional<cache::CopiedLayer> write_as_image(cache::Store& store, const PlannedTree& plan, const RootMetadata& root,
+                                                 const Digest& series, const CancelSource* cancel) {
   if (!cache::should_write_image(store, count_files(plan))) return std::nullopt;
   try {
     return write_image(plan, root, store, series, cancel);
@@ -124,7 +123,11 @@ Result StepContext::add_layer(const Digest& parent, cache::Staging staging, cons
 }
 
 Result StepContext::add_tree(const Digest& parent, cache::Layer layer, cache::Staging staging, const Digest& identity) {
-  const cache::Chain chain = cache::add_tree_on(services.store, parent, std::move(layer), std::move(staging), identity);
+  return materialized_on(parent,
+                         cache::add_tree_on(services.store, parent, std::move(layer), std::move(staging), identity));
+}
+
+Result StepContext::materialized_on(const Digest& parent, const cache::Chain& chain) {
   const std::lock_guard lock(materialized_mutex);
   if (parent.empty() || materialized.contains(parent)) materialized.insert(chain.id);
   return {chain.id, chain.identity};
@@ -134,12 +137,9 @@ Result StepContext::add_copy(const Digest& parent, const PlannedTree& plan, cons
                              const Digest& series, const Digest& identity, const std::string& description) {
   cache::Store& store = services.store;
   cache::Layer layer = new_layer(description);
-  const Digest id = layer.id;
   auto image = write_as_image(store, plan, root, series, &services.cancel);
   if (!image) return add_tree(parent, std::move(layer), write_as_tree(store, plan, root, &services.cancel), identity);
-  const Result result = add_tree(parent, std::move(layer), std::move(*image), identity);
-  cache::note_copy_image(store, series, id);
-  return result;
+  return materialized_on(parent, cache::add_copied_layer(store, parent, std::move(layer), std::move(*image), identity));
 }
 
 Result StepContext::add_packed(cache::Packer& packer, const Digest& parent, const PlannedTree& plan,

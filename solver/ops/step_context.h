@@ -53,6 +53,8 @@ struct StepContext {
   std::string local_path(const LocalSource& source, const std::string& path);
 
  private:
+  /// The result of a layer that has its tree.
+  Result materialized_on(const Digest& parent, const cache::Chain& chain);
   Result add_tree(const Digest& parent, cache::Layer layer, cache::Staging staging, const Digest& identity);
   cache::BlobAccess blob_access(TaskId task);
   bool fetch_table(const cache::Layer& layer);

@@ -21,7 +21,6 @@
 
 #include "base/error.h"
 #include "base/text.h"
-#include "cache/copy_image.h"
 #include "oci/layer/layer_table.h"
 #include "solver/ops/planned_walk.h"
 #include "solver/ops/rootfs_path.h"
@@ -53,7 +52,7 @@ class ImageWriter {
   ImageWriter(const PlannedTree& tree, cache::Store& store, const Digest& series, const CancelSource* cancel)
       : tree_(tree), cancel_(cancel), image_(store, series) {}
 
-  cache::Staging write(const RootMetadata& root);
+  cache::CopiedLayer write(const RootMetadata& root);
 
  private:
   void add_root(const RootMetadata& root);
@@ -247,7 +246,7 @@ std::vector<ContentPlace> ImageWriter::remembered() {
   return out;
 }
 
-cache::Staging ImageWriter::write(const RootMetadata& root) {
+cache::CopiedLayer ImageWriter::write(const RootMetadata& root) {
   add_root(root);
   for (std::uint32_t i = 0; i < table_.nodes.size(); ++i) add_children(i);
   table_.nodes[LayerTable::kRoot].names = 0;
@@ -266,8 +265,8 @@ std::size_t files_below(const PlannedNode& node) {
 
 std::size_t count_files(const PlannedTree& tree) { return files_below(tree.root()); }
 
-cache::Staging write_image(const PlannedTree& tree, const RootMetadata& root, cache::Store& store, const Digest& series,
-                           const CancelSource* cancel) {
+cache::CopiedLayer write_image(const PlannedTree& tree, const RootMetadata& root, cache::Store& store,
+                               const Digest& series, const CancelSource* cancel) {
   return ImageWriter(tree, store, series, cancel).write(root);
 }
 

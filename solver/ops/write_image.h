@@ -3,6 +3,7 @@
 
 #include "base/cancel.h"
 #include "base/digest.h"
+#include "cache/copy_image.h"
 #include "cache/store.h"
 #include "solver/ops/planned_tree.h"
 
@@ -20,7 +21,7 @@ std::size_t count_files(const PlannedTree& tree);
 /// Writes a plan as an image that is mounted (cache/copy_image.h): what write_tree() would write, byte for byte.
 /// `series`: of the copies that this one may share contents with. Throws as write_tree(), and Error{unsupported} if the
 /// layer has to be a tree.
-cache::Staging write_image(const PlannedTree& tree, const RootMetadata& root, cache::Store& store, const Digest& series,
-                           const CancelSource* cancel);
+cache::CopiedLayer write_image(const PlannedTree& tree, const RootMetadata& root, cache::Store& store,
+                               const Digest& series, const CancelSource* cancel);
 
 }  // namespace cbuild::solver::ops

@@ -15,8 +15,10 @@
 #include "base/test_skip.h"
 #include "base/test_wait.h"
 #include "base/text.h"
+#include "cache/copy_entries.h"
 #include "cache/copy_image.h"
 #include "cache/store.h"
+#include "oci/layer/pack.h"
 #include "oci/layer/test_support.h"
 #include "solver/ops/file_op.h"
 
@@ -45,9 +47,9 @@ struct CopiedContext {
     const PlannedTree plan = plan_file_actions(op, nullptr, {{}, {&source, nullptr, true}}, store, nullptr);
     cache::Layer layer;
     layer.id = cache::random_layer_id();
-    store.add_tree(layer, write_image(plan, {}, store, series, nullptr));
-    cache::note_copy_image(store, series, layer.id);
-    return layer.id;
+    const Digest id = layer.id;
+    add_copied_layer(store, {}, std::move(layer), write_image(plan, {}, store, series, nullptr), {});
+    return id;
   }
 
   std::string read(const Digest& layer, const std::string& name) {
@@ -106,6 +108,36 @@ TEST_CASE("of a copy that differs in one file only that file is written") {
     sys::remove_all_at(AT_FDCWD, cat(copies.store_dir.path(), "/store/snapshots/", first.hex()));
     CHECK(copies.read(second, "d4/f299") == oci::layer::test::mixed_bytes(10'000));
   }
+}
+
+TEST_CASE("the archive of a copy is made of its contents, without its tree") {
+  CopiedContext copies;
+  if (!copies.possible()) return;
+  TreeMaker make(copies.context.fd());
+  for (int i = 0; i < 200; ++i) make.file(cat("d", i % 5, "/f", i), oci::layer::test::mixed_bytes(3000 + i));
+  make.file("one", "hard")
+      .hardlink("d1/two", "one")
+      .file("set", "id", 04755)
+      .symlink("link", "d1/two")
+      .file("empty", "");
+  make.file("large", oci::layer::test::mixed_bytes(3'000'000)).own("large", 3, 4).node("pipe", S_IFIFO | 0640);
+  make.hardlink("large-too", "large").node("device", S_IFCHR | 0600, 1, 3).mtime("d1", 77).dir("none", 01777);
+  make.file("ping", "capable", 0755).xattr("ping", "security.capability", oci::layer::test::capability_value());
+  make.file("attributes", "x").xattr("attributes", "user.x", "kept").xattr("attributes", "trusted.x", "not kept");
+  copies.settle();
+  for (int round = 0; round < 2; ++round) {
+    const Digest layer = copies.copy();
+    const auto entries = cache::open_copy_entries(copies.store, layer);
+    REQUIRE(entries);
+    const UniqueFd root = sys::open_at(copies.store.open_tree(layer).get(), ".", O_RDONLY | O_DIRECTORY);
+    oci::layer::test::MemoryBlobs blobs;
+    const oci::layer::PackOptions options;
+    CHECK(oci::layer::pack_planned(*entries, blobs, options).descriptor.digest ==
+          oci::layer::pack_layer(root.get(), blobs, options).descriptor.digest);
+    make.file("d3/f8", "edited");
+  }
+  make.sparse("holes", 3 << 20, 1 << 20, "data");
+  CHECK(!cache::open_copy_entries(copies.store, copies.copy()));
 }
 
 TEST_CASE("the number of files of contents is bounded") {

@@ -1,12 +1,14 @@
 // SPDX-License-Identifier: Apache-2.0
-#include "cache/content_file.h"
+#include "cache/content/content_file.h"
 
 #include <doctest/doctest.h>
 
+#include <algorithm>
 #include <random>
 #include <thread>
 
-#include "cache/test_support.h"
+#include "base/files.h"
+#include "cache/content/test_files.h"
 
 namespace cbuild::cache {
 namespace {

@@ -2,7 +2,7 @@
 // Small files are gathered in a section's buffer and written at once, so a thousand of them cost a few calls. A piece
 // that does not fit into the rest of a section begins a new one; a large one has several in a row. The unused end of a
 // section is a hole.
-#include "cache/content_file.h"
+#include "cache/content/content_file.h"
 
 #include <unistd.h>
 
