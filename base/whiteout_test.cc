@@ -56,7 +56,7 @@ TEST_CASE("a whiteout can be made and is known, also where the file system takes
   ::waitpid(pid, nullptr, 0);
 }
 
-TEST_CASE("files, other devices and sockets of programs are not whiteouts") {
+TEST_CASE("files, other devices and sockets of programs are not taken for whiteouts") {
   const auto with = [](mode_t mode, dev_t device = 0) {
     struct stat st {};
     st.st_mode = mode;

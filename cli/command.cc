@@ -12,6 +12,7 @@
 #include "cli/bench_command.h"
 #include "cli/build_command.h"
 #include "cli/completion_command.h"
+#include "cli/doctor_command.h"
 #include "cli/du_command.h"
 #include "cli/explain_command.h"
 #include "cli/flags/command_names.h"
@@ -31,8 +32,8 @@ using Run = int (*)(Arguments arguments);
 /// In the order of kCommandNames. Each returns the exit code and throws Error for a failure before there was anything
 /// to report.
 constexpr Run kRuns[] = {
-    build_command, bench_command,   completion_command, du_command,    explain_command,
-    graph_command, history_command, images_command,     prune_command, sync_command,
+    build_command, bench_command,   completion_command, doctor_command, du_command,   explain_command,
+    graph_command, history_command, images_command,     prune_command,  sync_command,
 };
 static_assert(std::size(kRuns) == std::size(kCommandNames));
 

@@ -66,9 +66,10 @@ sandbox::Mode choose_isolation(const std::string& wanted, bool tell, const Sessi
                                    sandbox::Mode::chroot, sandbox::Mode::none})
     if (wanted == sandbox::to_string(mode)) return mode;
   const sandbox::ProbeResult probe = sandbox::probe(session.unprivileged);
+  const std::string why = probe.why();
   if (probe.mode != sandbox::Mode::root || tell)
-    progress.on_event(RunNote{Severity::note, cat("isolation: ", sandbox::to_string(probe.mode),
-                                                  probe.why.empty() ? "" : cat(" (", probe.why, ")"))});
+    progress.on_event(RunNote{
+        Severity::note, cat("isolation: ", sandbox::to_string(probe.mode), why.empty() ? "" : cat(" (", why, ")"))});
   if (!probe.lacks.empty())
     progress.on_event(RunNote{Severity::note, cat("steps do without: ", join(probe.lacks, ", "))});
   return probe.mode;

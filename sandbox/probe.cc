@@ -142,14 +142,61 @@ Outcome try_mode(Outcome (*trial)()) {
   return outcome;
 }
 
-void passed_over(std::string& why, Mode mode, const Outcome& outcome) {
-  why += cat(why.empty() ? "" : "; ", to_string(mode), ": ", outcome.what, ": ", std::strerror(outcome.error));
+std::string remedy_for(Mode mode, const Outcome& outcome) {
+  switch (mode) {
+    case Mode::root:
+      return "run as root with CAP_SYS_ADMIN (docker: --privileged)";
+    case Mode::user_namespace:
+      if (outcome.no_proc)
+        return "show all of /proc (docker: --security-opt systempaths=unconfined, podman: --security-opt unmask=ALL, "
+               "Kubernetes: procMount: Unmasked)";
+      return user_namespace_advice(outcome.error);
+    case Mode::masked_proc:
+    case Mode::chroot:
+    case Mode::none:
+      break;
+  }
+  return {};
 }
 
-ProbeResult found(Mode mode, const std::string& why, const Outcome& outcome) {
-  ProbeResult result{mode, why};
-  if (outcome.no_hostname) result.lacks.emplace_back("host name");
-  return result;
+/// The trials of one probe, from the strongest mode down.
+class Ladder {
+ public:
+  /// True if the mode works; the ladder ends there.
+  bool accept(Mode mode, const Outcome& outcome) {
+    if (!outcome.good()) {
+      result_.refused.push_back(
+          {mode, cat(outcome.what, ": ", std::strerror(outcome.error)), remedy_for(mode, outcome)});
+      return false;
+    }
+    return take(mode, outcome);
+  }
+  bool take(Mode mode, const Outcome& outcome) {
+    result_.mode = mode;
+    if (outcome.no_hostname) result_.lacks.emplace_back("host name");
+    return true;
+  }
+  ProbeResult end() && { return std::move(result_); }
+
+ private:
+  ProbeResult result_;
+};
+
+void climb(Ladder& ladder, bool in_user_namespace) {
+  const bool is_root = ::geteuid() == 0 && !in_user_namespace;
+  bool privileged = in_user_namespace;
+  if (is_root) {
+    if (ladder.accept(Mode::root, try_mode(try_as_root))) return;
+    // Somebody else may have made the user namespace that this process is the root of.
+    const Outcome in_place = try_mode(try_namespaces);
+    privileged = in_place.error == 0 || in_place.no_proc;
+  }
+  const Outcome outcome = try_mode(privileged ? try_namespaces : try_user_namespace);
+  if (ladder.accept(Mode::user_namespace, outcome)) return;
+  if (outcome.no_proc)
+    ladder.take(Mode::masked_proc, outcome);
+  else if (is_root)
+    ladder.accept(Mode::chroot, try_mode(try_chroot));
 }
 
 /// By mount(2), which every kernel has.
@@ -177,28 +224,17 @@ bool may_mount() {
   return ::syscall(SYS_capget, &header, data) == 0 && (data[0].effective & CAP_TO_MASK(CAP_SYS_ADMIN)) != 0;
 }
 
+std::string ProbeResult::why() const {
+  std::string text;
+  for (const Refusal& refusal : refused)
+    text += cat(text.empty() ? "" : "; ", to_string(refusal.mode), ": ", refusal.what);
+  return text;
+}
+
 ProbeResult probe(bool in_user_namespace) {
-  std::string why;
-  const bool is_root = ::geteuid() == 0;
-  bool privileged = in_user_namespace;
-  if (is_root && !in_user_namespace) {
-    const Outcome outcome = try_mode(try_as_root);
-    if (outcome.good()) return found(Mode::root, why, outcome);
-    passed_over(why, Mode::root, outcome);
-    // Somebody else may have made the user namespace that this process is the root of.
-    const Outcome in_place = try_mode(try_namespaces);
-    privileged = in_place.error == 0 || in_place.no_proc;
-  }
-  const Outcome outcome = try_mode(privileged ? try_namespaces : try_user_namespace);
-  if (outcome.good()) return found(Mode::user_namespace, why, outcome);
-  passed_over(why, Mode::user_namespace, outcome);
-  if (outcome.no_proc) return found(Mode::masked_proc, why, outcome);
-  if (is_root && !in_user_namespace) {
-    const Outcome changed = try_mode(try_chroot);
-    if (changed.good()) return {Mode::chroot, why};
-    passed_over(why, Mode::chroot, changed);
-  }
-  return {Mode::none, why};
+  Ladder ladder;
+  climb(ladder, in_user_namespace);
+  return std::move(ladder).end();
 }
 
 }  // namespace cbuild::sandbox

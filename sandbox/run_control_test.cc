@@ -249,7 +249,7 @@ TEST_CASE("the root of somebody else's user namespace is not root") {
       if (::unshare(namespaces) != 0) return "unshare failed";
       std::ofstream("/proc/self/uid_map") << "0 0 1";
       const ProbeResult result = probe(false);
-      return cat(to_string(result.mode), " ", result.why);
+      return cat(to_string(result.mode), " ", result.why());
     });
     CAPTURE(namespaces);
     const bool own_network = (namespaces & CLONE_NEWNET) != 0;
@@ -262,12 +262,12 @@ TEST_CASE("probe finds a mode by trying and leaves nothing") {
   const ProbeResult result = probe(false);
   CHECK(result.mode != Mode::none);
   if (result.mode != Mode::root)
-    CHECK(result.why.find("root: ") == 0);
+    CHECK(result.why().find("root: ") == 0);
   else
-    CHECK(result.why == "");
+    CHECK(result.why() == "");
   const std::string as_nobody = as_user(false, [] {
     const ProbeResult found = probe(false);
-    return cat(to_string(found.mode), " ", found.why);
+    return cat(to_string(found.mode), " ", found.why());
   });
   CHECK((as_nobody == "user-namespace " || as_nobody.find(": Operation not permitted") != std::string::npos ||
          as_nobody.find("error") == 0));

@@ -191,7 +191,7 @@ Outcome Sandbox::run(const Spec& spec) { return Running(*runner_, spec).wait(); 
 
 bool can_run_as_root() {
   static const ProbeResult result = probe(false);
-  return test::can_run(result.mode == Mode::root, result.why);
+  return test::can_run(result.mode == Mode::root, result.why());
 }
 
 std::string in_child(const std::function<std::string()>& body) {

@@ -84,12 +84,21 @@ std::unique_ptr<Runner> make_namespace_runner(Zygote& zygote, Mode mode);
 /// Whether this process has CAP_SYS_ADMIN, which root in most containers lacks.
 bool may_mount();
 
-/// The best mode that works here, found out by trying in a forked child. `why` explains each better mode that was
-/// passed over.
-struct ProbeResult {
+/// A mode that does not work here.
+struct Refusal {
   Mode mode;
-  std::string why;
+  std::string what;    ///< the trial that failed, with the system's reason
+  std::string remedy;  ///< the setting that would lift it; empty if none is known
+};
+
+/// The best mode that works here, found out by trying in a forked child.
+struct ProbeResult {
+  Mode mode = Mode::none;
+  std::vector<Refusal> refused = {};    ///< each better mode that was tried
   std::vector<std::string> lacks = {};  ///< what a step does without in this mode, for the user
+
+  /// The refusals in one line.
+  std::string why() const;
 };
 ProbeResult probe(bool in_user_namespace);
 
@@ -102,6 +111,9 @@ bool can_mount_overlay(int directory, bool user_xattr);
 /// there. Returns the mapped ids in one line for the progress output. Throws Error{unsupported} with advice what to
 /// change on the machine.
 std::string enter_user_namespace();
+
+/// The setting that would let a process make user namespaces, after making one failed with this errno.
+std::string user_namespace_advice(int error);
 
 /// The setup steps of `spec` as text, one a line. For tests and --debug; needs no privileges.
 std::string describe_setup(const Spec& spec, Mode mode);

@@ -47,7 +47,9 @@ bool sysctl_is(const char* name, std::string_view value) {
   return trim(read_if_there(cat("/proc/sys/", name))) == value;
 }
 
-std::string hint_for(int error) {
+}  // namespace
+
+std::string user_namespace_advice(int error) {
   if (sysctl_is("kernel/unprivileged_userns_clone", "0"))
     return "user namespaces are switched off: sysctl kernel.unprivileged_userns_clone=1";
   if (error == ENOSPC || sysctl_is("user/max_user_namespaces", "0"))
@@ -60,10 +62,12 @@ std::string hint_for(int error) {
   return "run as root; in a container, allow user namespaces (docker: --security-opt seccomp=unconfined)";
 }
 
+namespace {
+
 [[noreturn]] void refuse(int error, const std::string& what) {
   throw Error(ErrorCode::unsupported, cat("cannot make a user namespace: ", what, ": ", std::strerror(error)))
       .with_errno(error)
-      .with_hint(hint_for(error));
+      .with_hint(user_namespace_advice(error));
 }
 
 /// Ranges from where nsswitch.conf says, asked by shadow's own program: its libraries, and the modules that it loads,

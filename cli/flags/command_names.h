@@ -15,6 +15,7 @@ inline constexpr CommandName kCommandNames[] = {
     {"build", "Build an image from a Dockerfile (the default)"},
     {"bench", "Measure cold, no-op and one-file-edit builds of a Dockerfile"},
     {"completion", "Print a completion script for bash, zsh or fish"},
+    {"doctor", "Say what this machine lets steps have, and which setting would give more"},
     {"du", "Show the contents of the store by size"},
     {"explain", "Why the steps of a build ran, or were taken from the cache"},
     {"graph", "Draw the steps of a build as DOT, Mermaid or JSON"},

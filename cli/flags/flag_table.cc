@@ -58,6 +58,7 @@ constexpr CommandExample kExamples[] = {
     {"cbuild", {"cbuild --target test --progress plain .", "Build one stage and show the output of its steps"}},
     {"cbuild bench", {"cbuild bench --runs 5 .", "Build cold, unchanged and with one file edited, five times each"}},
     {"cbuild completion", {"source <(cbuild completion bash)", "Complete flags in this shell"}},
+    {"cbuild doctor", {"cbuild doctor --root /data/cbuild", "Try what a build with that store would have"}},
     {"cbuild du", {"cbuild du --filter type=exec.cachemount", "Show the room that cache mounts take"}},
     {"cbuild explain", {"cbuild explain --misses", "Say why steps of the last build were not cached"}},
     {"cbuild graph", {"cbuild graph . | dot -Tsvg > steps.svg", "Draw the steps of a build of this directory"}},

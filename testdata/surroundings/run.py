@@ -5,7 +5,8 @@
     run.py CBUILD WORK_DIR [ROW...]
 
 A row of rows.json has the options of a docker container, or a command that starts cbuild here; the mode that cbuild must choose; parts of notes
-that it must print. "fails" and "hint": parts of the error instead of an image. Containers see this machine's /usr, so that the program under test
+that it must print. "fails" and "hint": parts of the error instead of an image; "doctor": parts of the remedies that `cbuild doctor` names.
+Containers see this machine's /usr, so that the program under test
 runs in them as it is.
 """
 import json
@@ -54,11 +55,26 @@ def in_container(row, env, cbuild, layout, work):
     out = work / "out"
     out.mkdir()
     out.chmod(0o1777)
-    command = ["/usr/bin/docker", "run", "--rm", "--network", "none", "-v", "/usr:/usr:ro", "-v", f"{cbuild}:/cbuild:ro",
-               "-v", f"{layout}:/base:ro", "-v", f"{work.parent}/context:/context:ro", "-v", f"{out}:/out", "-e", "HOME=/work", "-w", "/work",
-               "-e", f"SOURCE_DATE_EPOCH={EPOCH}", *row["docker"], "surroundings", "/cbuild",
-               *build_arguments(row, "/context", "/base", "/work/store", "/out/image.tar")]
-    return subprocess.run(command, env=env, capture_output=True, text=True, timeout=240), out / "image.tar"
+
+    def run(*arguments):
+        return subprocess.run([*container(row, cbuild, layout, work), *arguments], env=env, capture_output=True, text=True, timeout=240)
+    check_doctor(row, run("doctor", "--json", "--root", "/work/store"))
+    return run(*build_arguments(row, "/context", "/base", "/work/store", "/out/image.tar")), out / "image.tar"
+
+
+def container(row, cbuild, layout, work):
+    return ["/usr/bin/docker", "run", "--rm", "--network", "none", "-v", "/usr:/usr:ro", "-v", f"{cbuild}:/cbuild:ro",
+            "-v", f"{layout}:/base:ro", "-v", f"{work.parent}/context:/context:ro", "-v", f"{work}/out:/out", "-e", "HOME=/work", "-w", "/work",
+            "-e", f"SOURCE_DATE_EPOCH={EPOCH}", *row["docker"], "surroundings", "/cbuild"]
+
+
+def check_doctor(row, done):
+    found = json.loads(done.stdout)
+    check(found["mode"] == row["mode"], f"doctor found mode {found['mode']}")
+    check(done.returncode == (4 if row["mode"] == "none" else 0), f"doctor: exit {done.returncode}")
+    remedies = " ".join(finding["remedy"] for finding in found["findings"])
+    for part in row.get("doctor", []):
+        check(part in remedies, f"doctor does not name {part}: {done.stdout}")
 
 
 def overlay_command(work):
@@ -121,8 +137,8 @@ def main(cbuild, scratch, names):
             for number, row in enumerate(rows):
                 place = work / str(number)
                 place.mkdir()
-                run = in_container(row, env, cbuild, layout, place) if "docker" in row else on_the_machine(row, cbuild, layout, place)
                 try:
+                    run = in_container(row, env, cbuild, layout, place) if "docker" in row else on_the_machine(row, cbuild, layout, place)
                     check_row(row, *run, expected)
                     print(f"ok      {row['name']}", flush=True)
                 except Failure as failure:
