@@ -23,8 +23,8 @@ namespace {
 /// Forks a process that ends only by a signal.
 pid_t endless_child() {
   const pid_t child = ::fork();
-  while (child == 0) ::pause();
-  return child;
+  if (child != 0) return child;
+  for (;;) ::pause();
 }
 
 TEST_CASE("hang 1: a thread that nobody wakes" * doctest::skip()) {

@@ -77,7 +77,7 @@ inline std::vector<std::pair<std::string, TarMember>> tar_members(const std::str
                    {.content = tar.substr(at + 512, size),
                     .mtime = number(136),
                     .type = tar[at + 156],
-                    .link = std::string(tar.substr(at + 157, 100).c_str()),
+                    .link = std::string(tar.substr(at + 157, tar.find('\0', at + 157) - at - 157)),
                     .device_major = number(329, 7),
                     .device_minor = number(337, 7)}});
     at += 512 + (size + 511) / 512 * 512;

@@ -47,7 +47,7 @@ class Reader {
         read_plain(word);
       }
     }
-    if (!positionals_.empty()) out_.push_back("--");
+    if (!positionals_.empty()) out_.emplace_back("--");
     out_.insert(out_.end(), positionals_.begin(), positionals_.end());
     return std::move(out_);
   }

@@ -103,7 +103,7 @@ std::set<std::string> untimed_paths(const LayerTable& table) {
     for (const TableName& name : table.children(directory)) {
       const std::string below = path.empty() ? name.name : path + "/" + name.name;
       if (table.nodes[name.node].implied) out.insert(below);
-      if (table.nodes[name.node].is_directory()) todo.push_back({name.node, below});
+      if (table.nodes[name.node].is_directory()) todo.emplace_back(name.node, below);
     }
   }
   return out;

@@ -129,7 +129,7 @@ std::vector<Member> random_members(std::mt19937& random) {
   const auto any = [&](std::size_t below) { return std::uniform_int_distribution<std::size_t>(0, below - 1)(random); };
   std::vector<Member> out;
   for (std::size_t left = 4 + any(14); left > 0; --left) {
-    const std::string name = kNames[any(kNames.size())], other = kNames[any(kNames.size())];
+    const std::string &name = kNames[any(kNames.size())], &other = kNames[any(kNames.size())];
     const std::size_t slash = name.rfind('/') == std::string::npos ? 0 : name.rfind('/') + 1;
     switch (any(9)) {
       case 0:
