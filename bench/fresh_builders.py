@@ -125,6 +125,7 @@ class Cbuild(Builder):
 
     def command(self, job):
         out = ["--push"] if job.build.push else ["-o", f"type=oci,dest={job.archive}"] if job.build.archive else []
+        out += ["-o", "type=cacheonly"] * job.build.no_image
         cache = [f"--cache-from={job.cache}"] * job.build.cache_from
         cache += [f"--cache-to=type=registry,ref={job.cache},mode=max"] * job.build.cache_to
         return [str(self.setting.cbuild), "--root", str(self.store), "--progress=plain", f"--insecure-registry={self.setting.registry}",

@@ -134,6 +134,8 @@ TEST_CASE("the archive of a copy is made of its contents, without its tree") {
     const oci::layer::PackOptions options;
     CHECK(oci::layer::pack_planned(*entries, blobs, options).descriptor.digest ==
           oci::layer::pack_layer(root.get(), blobs, options).descriptor.digest);
+    const UniqueFd attributes = sys::open_at(root.get(), "attributes", O_RDONLY);
+    CHECK(sys::list_xattrs(attributes.get()) == std::vector<sys::Xattr>{{"trusted.x", "not kept"}, {"user.x", "kept"}});
     make.file("d3/f8", "edited");
   }
   make.sparse("holes", 3 << 20, 1 << 20, "data");
