@@ -105,7 +105,19 @@ std::vector<CopiedFile> many(std::size_t size = 9000) {
   return out;
 }
 
+/// Files are stamped by a coarse clock: one that is changed within its step looks the same.
+void wait_for_next_stamp(const std::string& path) {
+  const struct timespec was = sys::stat_at(AT_FDCWD, path).st_mtim;
+  const test::Awaiting awaiting("a clock that has moved on");
+  const TempDir dir = TempDir::in_tmp("cbuild-clock-");
+  for (struct timespec now = was; now.tv_sec == was.tv_sec && now.tv_nsec == was.tv_nsec; ::usleep(1000)) {
+    sys::write_file_at(dir.fd(), "now", "");
+    now = sys::stat_at(dir.fd(), "now").st_mtim;
+  }
+}
+
 void flip_in(const std::string& path, off_t at) {
+  wait_for_next_stamp(path);
   const UniqueFd file = sys::open_at(AT_FDCWD, path, O_RDWR);
   char byte = 0;
   REQUIRE(::pread(file.get(), &byte, 1, at) == 1);
