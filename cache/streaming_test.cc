@@ -28,7 +28,13 @@ struct FarLayer {
 
   explicit FarLayer(const Digest& other_diff_id = {}) {
     const Chain made = add_layer(origin, {}, [](int tree) {
-      for (const char* name : {"a", "b", "c"}) write_file(tree, name, std::string(1'000'000, name[0]));
+      for (const char* name : {"a", "b", "c"}) {
+        write_file(tree, name, std::string(1'000'000, name[0]));
+        // Two of these layers are equal, whenever they are made.
+        constexpr struct timespec kTimes[2] = {{.tv_sec = 1'000'000'000, .tv_nsec = 0},
+                                               {.tv_sec = 1'000'000'000, .tv_nsec = 0}};
+        REQUIRE(::utimensat(tree, name, kTimes, 0) == 0);
+      }
     });
     oci::layer::PackOptions options;
     options.compression = oci::layer::Compression::none;

@@ -190,7 +190,7 @@ ScannedEntry scan_planned(PlannedEntry&& planned, std::size_t& budget) {
   if (!planned.directory) {
     out.header.size = planned.content.size();
     out.data.reserve(planned.content.size());
-    std::memcpy(out.data.room().data(), planned.content.data(), planned.content.size());
+    if (!planned.content.empty()) std::memcpy(out.data.room().data(), planned.content.data(), planned.content.size());
     out.data.advance(planned.content.size());
     out.data_loaded = true;
     return out;
