@@ -56,6 +56,8 @@ std::size_t read_some(int fd, std::span<std::byte> buffer);  ///< 0 at end of fi
 /// Reads to the end; throws Error{input} when there are more than `limit` bytes.
 std::string read_all(int fd, std::size_t limit);
 std::string read_file_at(int dirfd, const std::string& path, std::size_t limit);
+/// Fills `bytes` from `offset` on, as far as the file goes: the number of bytes. `what` names the file in an error.
+std::size_t pread_all(int fd, std::span<std::byte> bytes, std::uint64_t offset, const std::string& what = "pread");
 void write_all(int fd, std::string_view data);
 void pwrite_all(int fd, std::string_view data, off_t offset);
 /// Writes a whole file by temp name and rename in the same directory.

@@ -120,6 +120,19 @@ void write_all(int fd, std::string_view data) {
   }
 }
 
+std::size_t pread_all(int fd, std::span<std::byte> bytes, std::uint64_t offset, const std::string& what) {
+  std::size_t filled = 0;
+  while (filled < bytes.size()) {
+    const auto rest = bytes.subspan(filled);
+    const ssize_t size =
+        detail::retry([&] { return ::pread(fd, rest.data(), rest.size(), static_cast<off_t>(offset + filled)); });
+    if (size < 0) throw_errno(errno, what);
+    if (size == 0) break;
+    filled += static_cast<std::size_t>(size);
+  }
+  return filled;
+}
+
 void pwrite_all(int fd, std::string_view data, off_t offset) {
   while (!data.empty()) {
     const ssize_t size = detail::retry([&] { return ::pwrite(fd, data.data(), data.size(), offset); });

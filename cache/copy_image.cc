@@ -60,10 +60,6 @@ UniqueFd directory_of(Store& store, const Staging& staging) {
   return sys::open_at(store.impl().dir(Dir::tmp), Store::Impl::name_of(staging), O_RDONLY | O_DIRECTORY);
 }
 
-std::uint64_t blocks_of(std::uint64_t bytes) {
-  return (bytes + ContentFile::kBlock - 1) / ContentFile::kBlock * ContentFile::kBlock;
-}
-
 std::optional<Digest> last_of(Store& store, const Digest& series) {
   const auto note = read_source_metadata(store, series);
   return note ? Digest::parse(*note) : std::nullopt;
@@ -132,7 +128,7 @@ void CopyImage::take_over(std::span<const Wanted> wanted) {
   for (Earlier& file : earlier_) used.emplace_back(0, &file);
   for (const Wanted& piece : wanted)
     if (const Earlier* file = earlier_at(piece.at))
-      used[static_cast<std::size_t>(file - earlier_.data())].first += blocks_of(piece.size);
+      used[static_cast<std::size_t>(file - earlier_.data())].first += ContentFile::whole_blocks(piece.size);
   std::stable_sort(used.begin(), used.end(), [](const auto& a, const auto& b) { return a.first > b.first; });
   for (auto& [bytes, file] : used) {
     const auto held = static_cast<std::uint64_t>(sys::stat_fd(file->file.get()).st_blocks) * ContentFile::kBlock;
@@ -172,9 +168,7 @@ std::string CopyImage::write_image(const oci::layer::LayerTable& table, const Se
       if (file.now && offset >= *file.now && offset - *file.now < file.sealed.size) from = &file;
     const int fd = from != nullptr ? from->file.get() : contents_.fd();
     const std::uint64_t begin = from != nullptr ? *from->now : begin_;
-    const ssize_t got = ::pread(fd, bytes.data(), bytes.size(), static_cast<off_t>(offset - begin));
-    if (got < 0) throw_errno(errno, "read the content of a layer");
-    CBUILD_CHECK(static_cast<std::size_t>(got) == bytes.size());
+    CBUILD_CHECK(sys::pread_all(fd, bytes, offset - begin, "read the content of a layer") == bytes.size());
   };
   return oci::erofs::make_image(table, read, sizes);
 }

@@ -29,17 +29,6 @@ struct CopiedFile {
 
 StatId id_of(const CopiedFile& file) { return {1, file.inode, file.content.size(), 2, 3}; }
 
-std::uint64_t append_new(CopyImage& image, ContentAppender& out, const std::string& content) {
-  const std::uint64_t at = image.contents_begin() + out.begin(content.size());
-  for (std::size_t done = 0; done < content.size();) {
-    const std::span<std::byte> room = out.room();
-    const std::size_t count = content.copy(reinterpret_cast<char*>(room.data()), room.size(), done);
-    out.advance(count);
-    done += count;
-  }
-  return at;
-}
-
 struct Images {
   TempStore temp;
   std::optional<Store> store;
@@ -67,7 +56,7 @@ struct Images {
     for (const CopiedFile& file : files) {
       const auto earlier = image.find(id_of(file));
       const auto taken = earlier ? image.taken(*earlier) : std::nullopt;
-      const std::uint64_t at = taken ? *taken : append_new(image, out, file.content);
+      const std::uint64_t at = taken ? *taken : image.contents_begin() + out.append(file.content);
       written += taken ? 0 : 1;
       TableNode node;
       node.mode = 0644;

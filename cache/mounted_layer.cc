@@ -54,9 +54,7 @@ void write_mounted(Store& store, const Layer& layer, oci::layer::ByteSource blob
   const auto kept = std::make_shared<const KeptTable>(read_kept_table(std::move(blob), pass));
   const oci::layer::LayerTable& table = kept->table;
   const std::string text = oci::erofs::make_image(table, [&](std::uint64_t offset, std::span<std::byte> bytes) {
-    const ssize_t got = ::pread(archive.get(), bytes.data(), bytes.size(), static_cast<off_t>(offset));
-    if (got < 0) throw_errno(errno, "read a layer's archive");
-    CBUILD_CHECK(static_cast<std::size_t>(got) == bytes.size());
+    CBUILD_CHECK(sys::pread_all(archive.get(), bytes, offset, "read a layer's archive") == bytes.size());
   });
   sys::write_all(image.get(), text);
   constexpr auto kKind = Seal::Kind::archive;

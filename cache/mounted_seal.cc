@@ -1,4 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
+// A seal names the files of a layer's directory and what they hold: digests, and the inode and times under which a
+// digest is believed without reading the file again. A file that looks different, as after the store was copied, is
+// digested once more; other content means that the layer is damaged.
 #include "cache/mounted_seal.h"
 
 #include <fcntl.h>

@@ -48,7 +48,7 @@ SealedFile seal_file(Seal::Kind kind, std::string name, int fd, const Digest& di
 /// layer was copied to another disk) is digested once, and noted as it looks now. Throws Error where one cannot be
 /// opened.
 std::optional<std::vector<UniqueFd>> open_sealed(int dirfd, Seal seal);
-/// The bytes of a file as a digest; empty if it ends before `size`. Throws Error.
+/// The bytes of a file as a digest; empty if it ends before `size` or cannot be read.
 Digest digest_bytes(int fd, std::uint64_t size);
 
 }  // namespace cbuild::cache

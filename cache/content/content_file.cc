@@ -21,28 +21,11 @@ namespace {
 
 constexpr std::size_t kSectionSize = ContentFile::kSection;
 
-std::size_t next_block(std::size_t at) {
-  return (at + ContentFile::kBlock - 1) / ContentFile::kBlock * ContentFile::kBlock;
-}
-
 Digest digest_of_sections(const std::vector<Digest>& sections) {
   CanonicalWriter out;
   out.text("content sections");
   for (const Digest& section : sections) out.digest(section);
   return out.hash();
-}
-
-/// Fills `bytes` from an offset; false if the file ends before.
-bool read_at(int fd, std::span<std::byte> bytes, std::uint64_t offset) {
-  while (!bytes.empty()) {
-    const ssize_t got = ::pread(fd, bytes.data(), bytes.size(), static_cast<off_t>(offset));
-    if (got < 0 && errno == EINTR) continue;
-    if (got < 0) throw_errno(errno, "read the content of a layer");
-    if (got == 0) return false;
-    bytes = bytes.subspan(static_cast<std::size_t>(got));
-    offset += static_cast<std::uint64_t>(got);
-  }
-  return true;
 }
 
 }  // namespace
@@ -73,7 +56,7 @@ ContentAppender::ContentAppender(ContentFile& file)
 
 std::uint64_t ContentAppender::begin(std::uint64_t size) {
   CBUILD_CHECK(left_ == 0);
-  const std::size_t at = next_block(used_);
+  const std::size_t at = ContentFile::whole_blocks(used_);
   if (at >= kSectionSize || size > kSectionSize - at) {
     flush();
     section_ = file_.take_sections(std::max<std::size_t>(1, (size + kSectionSize - 1) / kSectionSize));
@@ -101,6 +84,17 @@ void ContentAppender::advance(std::size_t count) {
   left_ -= count;
 }
 
+std::uint64_t ContentAppender::append(std::string_view bytes) {
+  const std::uint64_t at = begin(bytes.size());
+  while (!bytes.empty()) {
+    const std::span<std::byte> space = room();
+    const std::size_t count = bytes.copy(reinterpret_cast<char*>(space.data()), space.size());
+    advance(count);
+    bytes.remove_prefix(count);
+  }
+  return at;
+}
+
 void ContentAppender::flush() {
   if (section_ == kNone) return;
   CBUILD_CHECK(left_ == 0);
@@ -115,7 +109,8 @@ Digest digest_content(int fd, std::uint64_t size) {
   std::vector<Digest> sections;
   std::string buffer(kSectionSize, '\0');
   for (std::uint64_t at = 0; at < size; at += kSectionSize) {
-    if (!read_at(fd, std::as_writable_bytes(std::span(buffer)), at)) return {};
+    const auto section = std::as_writable_bytes(std::span(buffer));
+    if (sys::pread_all(fd, section, at, "read the content of a layer") < section.size()) return {};
     sections.push_back(sha256(buffer));
   }
   return digest_of_sections(sections);

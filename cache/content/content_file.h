@@ -7,6 +7,7 @@
 #include <memory>
 #include <mutex>
 #include <span>
+#include <string_view>
 #include <utility>
 #include <vector>
 
@@ -21,6 +22,9 @@ namespace cbuild::cache {
 class ContentFile {
  public:
   static constexpr std::size_t kSection = 1u << 20, kBlock = 512;
+
+  /// The room that so many bytes take, in bytes.
+  static constexpr std::size_t whole_blocks(std::size_t bytes) { return (bytes + kBlock - 1) / kBlock * kBlock; }
 
   explicit ContentFile(UniqueFd file) : file_(std::move(file)) {}
 
@@ -54,6 +58,8 @@ class ContentAppender {
   std::span<std::byte> room();
   /// As many bytes were put there. Throws Error.
   void advance(std::size_t count);
+  /// A piece that is in memory: its offset. Throws Error.
+  std::uint64_t append(std::string_view bytes);
   /// Writes what is still here. Throws Error.
   void flush();
 

@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
+// Pieces as they are found again: in whole blocks, across sections, from several threads, under one digest.
 #include "cache/content/content_file.h"
 
 #include <doctest/doctest.h>
@@ -27,17 +28,6 @@ std::string noise_bytes(std::size_t size, unsigned seed) {
   return out;
 }
 
-std::uint64_t append_piece(ContentAppender& out, const std::string& bytes) {
-  const std::uint64_t at = out.begin(bytes.size());
-  for (std::size_t done = 0; done < bytes.size();) {
-    const std::span<std::byte> room = out.room();
-    const std::size_t count = bytes.copy(reinterpret_cast<char*>(room.data()), room.size(), done);
-    out.advance(count);
-    done += count;
-  }
-  return at;
-}
-
 std::string read_back(int fd, const Piece& piece) {
   std::string out(piece.bytes.size(), '\0');
   const ssize_t got = ::pread(fd, out.data(), out.size(), static_cast<off_t>(piece.at));
@@ -60,7 +50,7 @@ TEST_CASE("pieces of several threads lie in whole blocks, each in one stretch") 
         for (unsigned i = 0; i < 60; ++i) {
           const std::size_t size = i % 20 == 7 ? kSection * (random() % 3) + 1 + random() % 5 : 1 + random() % 20'000;
           Piece piece{0, noise_bytes(size, t * 1000 + i)};
-          piece.at = append_piece(out, piece.bytes);
+          piece.at = out.append(piece.bytes);
           written[t].push_back(std::move(piece));
         }
         out.flush();
@@ -92,7 +82,7 @@ TEST_CASE("sizes around that of a section") {
                               {0, noise_bytes(512, 3)},
                               {0, noise_bytes(size, 4)},
                               {0, "end"}};
-    for (Piece& piece : pieces) piece.at = append_piece(out, piece.bytes);
+    for (Piece& piece : pieces) piece.at = out.append(piece.bytes);
     out.flush();
     const ContentFile::Written whole = file.finish();
     for (const Piece& piece : pieces) CHECK(read_back(file.fd(), piece) == piece.bytes);
@@ -104,7 +94,7 @@ TEST_CASE("the digest is that of every byte") {
   const TempDir dir = TempDir::in_tmp("cbuild-content-");
   ContentFile file(new_contents(dir));
   ContentAppender out(file);
-  append_piece(out, noise_bytes(3 * kSection - 700, 5));
+  out.append(noise_bytes(3 * kSection - 700, 5));
   out.flush();
   const ContentFile::Written whole = file.finish();
   REQUIRE(whole.size == 3 * kSection);

@@ -134,14 +134,8 @@ UniqueFd open_scanned(const ScannedEntry& entry) {
 }
 
 void read_exactly(int fd, std::span<std::byte> room, std::uint64_t offset, const std::string& path) {
-  while (!room.empty()) {
-    const ssize_t got = pread(fd, room.data(), room.size(), static_cast<off_t>(offset));
-    if (got < 0 && errno == EINTR) continue;
-    if (got < 0) throw_errno(errno, path);
-    if (got == 0) throw Error(ErrorCode::io, path + ": became shorter while it was read");
-    room = room.subspan(static_cast<std::size_t>(got));
-    offset += static_cast<std::uint64_t>(got);
-  }
+  if (sys::pread_all(fd, room, offset, path) < room.size())
+    throw Error(ErrorCode::io, path + ": became shorter while it was read");
 }
 
 ScannedEntry scan_entry(WalkEntry&& found, const ScanRules& rules, std::size_t& budget) {

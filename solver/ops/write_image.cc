@@ -193,12 +193,7 @@ void ImageWriter::append(CopiedContent& content, SourceOpener& sources, ContentA
   }
   TableNode& node = table_.nodes[content.node];
   node.size = planned.text.size();
-  node.extents = {{0, image_.contents_begin() + out.begin(node.size), node.size}};
-  for (std::size_t at = 0; at < planned.text.size();) {
-    const std::span<std::byte> room = out.room();
-    out.advance(planned.text.copy(reinterpret_cast<char*>(room.data()), room.size(), at));
-    at += room.size();
-  }
+  node.extents = {{0, image_.contents_begin() + out.append(planned.text), node.size}};
 }
 
 void ImageWriter::append_source(CopiedContent& content, int source, ContentAppender& out) {
