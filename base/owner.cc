@@ -2,6 +2,7 @@
 #include "base/owner.h"
 
 #include <fcntl.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include <cerrno>
@@ -26,6 +27,11 @@ void set_owner(int dirfd, const char* name, uid_t uid, gid_t gid) {
   throw Error(ErrorCode::denied, cat(what, ": not mapped into this user namespace"))
       .with_errno(err)
       .with_hint("give the user more ids in /etc/subuid and /etc/subgid");
+}
+
+void set_owner_and_mode(int directory, uid_t uid, gid_t gid, mode_t mode, const char* what) {
+  set_owner(directory, "", uid, gid);
+  if (::fchmod(directory, mode & 07777) != 0) throw_errno(errno, cat("chmod of ", what));
 }
 
 }  // namespace cbuild::sys

@@ -9,4 +9,8 @@ namespace cbuild::sys {
 /// user namespace does not map is Error{denied} with a hint.
 void set_owner(int dirfd, const char* name, uid_t uid, gid_t gid);
 
+/// Sets owner and permission bits of an open directory; the owner first, which clears the special bits. `what` names it
+/// in an error about the bits.
+void set_owner_and_mode(int directory, uid_t uid, gid_t gid, mode_t mode, const char* what);
+
 }  // namespace cbuild::sys

@@ -19,7 +19,7 @@ void keep_reserve(int root_fd, std::uint64_t spare_bytes) noexcept;
 /// Gives it up if the disk has no space or no inodes left to work with.
 void use_reserve(int root_fd) noexcept;
 
-/// Runs `work`; false if it ended because there is no space, which is not thrown.
+/// Runs `work`; false if it ended for lack of space, which is not thrown.
 bool unless_full(const std::function<void()>& work);
 
 /// Does `work`, which may have to be done twice: on a full disk once more, with the room of all that can be found out

@@ -14,7 +14,7 @@ struct Finding {
   std::string topic;  ///< "user-namespace", "overlay", "other platforms"
   bool works = false;
   std::string detail;  ///< the way it works, or the system's reason against it
-  std::string remedy;  ///< the setting that would give more; empty if there is no more, or if none is known
+  std::string remedy;  ///< the setting that would give more; may be empty
 };
 
 struct Examination {

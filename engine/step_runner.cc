@@ -19,19 +19,18 @@ sandbox::Runner& StepRunner::get() {
   const sandbox::Mode mode = choose_isolation(request.steps.isolation, request.tell_isolation, session, progress);
   runner_ = sandbox::make_namespace_runner(*session.zygote, mode);
   cache::clean_up_leftovers(services_.store);
-  if (!mounts_overlays(mode)) copy_roots(mode);
+  if (mode != sandbox::Mode::none && !mounts_overlays(mode)) copy_roots(mode);
   return *runner_;
 }
 
 /// Tried with directories of the store, since it may lie on a file system that takes no overlay above it.
 bool StepRunner::mounts_overlays(sandbox::Mode mode) const {
-  if (mode == sandbox::Mode::chroot || mode == sandbox::Mode::none) return false;
+  if (mode == sandbox::Mode::chroot) return false;
   const cache::Staging trial = services_.store.stage("overlay");
   return sandbox::can_mount_overlay(trial.tree_fd(), services_.session.user_xattr);
 }
 
 void StepRunner::copy_roots(sandbox::Mode mode) {
-  if (mode == sandbox::Mode::none) return;
   const bool mounts = mode != sandbox::Mode::chroot;
   services_.progress.on_event(RunNote{
       Severity::note, mounts ? "no overlay can be mounted on the store's file system: each step runs on a copy of its "

@@ -46,14 +46,7 @@ struct EarlyBench {
   oci::Reference target() const { return registry.reference("app:1"); }
   /// A chain of one layer, that is not packed yet.
   Digest layer(const std::string& content, const Digest& parent = {}) {
-    cache::Staging staging = store.stage("test");
-    write_file(staging.tree_fd(), "file", content);
-    cache::Layer made;
-    made.id = cache::random_layer_id();
-    made.created_ns = kSecond;
-    const Digest id = made.id;
-    store.add_tree(made, std::move(staging));
-    return store.extend(parent, id, {}).id;
+    return make_layer(store, parent, "file", content, kSecond);
   }
   Digest top(const Digest& chain) { return store.chain_layers(chain).back(); }
   BuiltImage image(const Digest& chain) {

@@ -18,22 +18,27 @@ using namespace cache::testing;
 
 inline constexpr std::int64_t kSecond = 1'000'000'000;
 
+/// A layer with one file, made `at_ns`, on `parent`: the chain. Not packed yet.
+inline Digest make_layer(cache::Store& store, const Digest& parent, const std::string& path, const std::string& content,
+                         std::int64_t at_ns) {
+  cache::Staging staging = store.stage("test");
+  write_file(staging.tree_fd(), path, content);
+  cache::Layer made;
+  made.id = cache::random_layer_id();
+  made.created_ns = at_ns;
+  const Digest id = made.id;
+  store.add_tree(made, std::move(staging));
+  return store.extend(parent, id, {}).id;
+}
+
 /// A store with chains of one-file layers, and images of them.
 struct Workshop {
   TempStore temp;
   cache::Store store{temp.options()};
   cache::Packer packer{store, {}};
 
-  /// A layer with one file, made `at_ns`.
   Digest layer(const Digest& parent, const std::string& path, const std::string& content, std::int64_t at_ns) {
-    cache::Staging staging = store.stage("test");
-    write_file(staging.tree_fd(), path, content);
-    cache::Layer made;
-    made.id = cache::random_layer_id();
-    made.created_ns = at_ns;
-    const Digest id = made.id;
-    store.add_tree(made, std::move(staging));
-    return store.extend(parent, id, {}).id;
+    return make_layer(store, parent, path, content, at_ns);
   }
   /// A base image of one gzip layer, as it is known after its manifest was read.
   Digest base(const std::string& content = "base") {

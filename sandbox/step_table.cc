@@ -1,4 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
+// What the reactor's thread knows of each step, and a table by which other threads reach it: they leave orders, and
+// only the reactor's thread carries them out.
 #include "sandbox/step_table.h"
 
 #include <sys/wait.h>

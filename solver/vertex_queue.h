@@ -41,7 +41,7 @@ class VertexQueue {
   /// False for a vertex that does not execute.
   bool end_executing(VertexId id);
 
-  /// A vertex that there is no work on.
+  /// A vertex without work.
   void skip(VertexId id) { nodes_[id].state = State::over; }
   /// `id` has come to its end; with `go_on` those that missed nothing but it are added.
   void finish(VertexId id, bool go_on);

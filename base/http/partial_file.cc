@@ -1,4 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
+// The part of a download that is kept: answers are held against what came before, so that a transfer goes on where it
+// broke off only if it is still the same file, and begins again else. Sizes are checked before a byte is written.
 #include "base/http/partial_file.h"
 
 #include <algorithm>

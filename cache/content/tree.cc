@@ -63,7 +63,7 @@ struct Found {
 struct TreeView::Impl {
   std::vector<std::shared_ptr<const LayerTree>> layers;
   std::shared_ptr<const LayerDir> plain;  ///< the only layer, where there is no overlay
-  const char* opaque_xattr = "trusted.overlay.opaque";
+  const char* opaque = opaque_xattr(false);
   std::shared_mutex mutex;
   std::unordered_map<std::string, std::shared_ptr<Directory>> directories;
 
@@ -101,7 +101,7 @@ std::optional<Found> TreeView::Impl::find(const std::string& path) {
     if (is_whiteout(*st)) break;
     if (!found) {
       found = Found{*st, layer, {}};
-    } else if (!S_ISDIR(st->st_mode) || layers[found->members.back()]->is_opaque(path, opaque_xattr)) {
+    } else if (!S_ISDIR(st->st_mode) || layers[found->members.back()]->is_opaque(path, opaque)) {
       break;
     }
     if (!S_ISDIR(st->st_mode)) break;
@@ -143,7 +143,7 @@ TreeView::TreeView(std::vector<UniqueFd> layers, bool overlay, bool user_xattr) 
     if (!overlay) impl_->plain = layer;
     impl_->layers.push_back(std::move(layer));
   }
-  if (user_xattr) impl_->opaque_xattr = "user.overlay.opaque";
+  impl_->opaque = opaque_xattr(user_xattr);
 }
 TreeView TreeView::of_directory(int dirfd) {
   std::vector<UniqueFd> root;

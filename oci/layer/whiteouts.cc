@@ -63,7 +63,7 @@ bool WhiteoutRules::stands_at(const TargetDir& parent, const std::string& name) 
 }
 
 void WhiteoutRules::make_opaque(int dirfd) const {
-  const char* name = user_xattr_ ? "user.overlay.opaque" : "trusted.overlay.opaque";
+  const char* name = opaque_xattr(user_xattr_);
   if (fsetxattr(dirfd, name, "y", 1, 0) != 0) throw_errno(errno, name);
 }
 

@@ -18,8 +18,7 @@ namespace {
 
 /// The mode, owner and time of one directory for another.
 void copy_metadata(const struct stat& st, int to) {
-  sys::set_owner(to, "", st.st_uid, st.st_gid);
-  if (::fchmod(to, st.st_mode & 07777) != 0) throw_errno(errno, "chmod of the root directory");
+  sys::set_owner_and_mode(to, st.st_uid, st.st_gid, st.st_mode, "the root directory");
   const struct timespec times[2] = {st.st_mtim, st.st_mtim};
   if (::futimens(to, times) != 0) throw_errno(errno, "set the time of the root directory");
 }

@@ -1,4 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
+// A step's layers are known by their directories, not by their names in the store, so the copy of one step is found
+// again by the next, whose topmost layer is the upper directory that was just written. Any number of steps run at once,
+// each in a copy of its own; at most two copies wait for a next step.
 #include "solver/copied_root/copying_runner.h"
 
 #include <fcntl.h>
@@ -14,6 +17,7 @@
 #include "base/error.h"
 #include "base/sys.h"
 #include "base/text.h"
+#include "base/whiteout.h"
 #include "solver/copied_root/copied_root.h"
 #include "solver/copied_root/mount_stand_ins.h"
 #include "solver/ops/work_pool.h"
@@ -117,7 +121,7 @@ class CopiedStep {
   void finish(bool successful) {
     if (mounts_) mounts_->remove();
     if (!successful) return;
-    root_->write_changes(upper_.get(), shared_.settings.user_xattr ? "user.overlay.opaque" : "trusted.overlay.opaque");
+    root_->write_changes(upper_.get(), opaque_xattr(shared_.settings.user_xattr));
     layers_.insert(layers_.begin(), layer_id(upper_.get()));
     mounts_.reset();
     shared_.kept.keep(std::move(layers_), std::move(*root_));

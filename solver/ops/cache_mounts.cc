@@ -1,4 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
+// A cache is a directory of the store under the id, the content that it began with, and its owner. Locks are taken in
+// the order of these names; a private cache that is taken is passed over for the next instance.
 #include "solver/ops/cache_mounts.h"
 
 #include <fcntl.h>
@@ -21,9 +23,8 @@ namespace {
 
 constexpr auto kLockPoll = std::chrono::milliseconds(20);
 
-void own(int directory, uid_t uid, gid_t gid, mode_t mode) {
-  sys::set_owner(directory, "", uid, gid);
-  if (fchmod(directory, mode) != 0) throw_errno(errno, "chmod of a cache mount");
+void own(int directory, const CacheMount& cache) {
+  sys::set_owner_and_mode(directory, cache.uid, cache.gid, cache.mode, "a cache mount");
 }
 
 void fill(StepContext& context, const Result& from, int directory) {
@@ -81,7 +82,7 @@ void CacheMounts::empty(const std::string& key, const CacheMount& cache) {
 
 std::function<void(int)> CacheMounts::filler(const CacheMount& cache) const {
   return [this, &cache](int directory) {
-    own(directory, cache.uid, cache.gid, cache.mode);
+    own(directory, cache);
     fill(context_, content(cache), directory);
   };
 }
@@ -93,7 +94,7 @@ cache::Store::CacheMountDir CacheMounts::take(const CacheMount& cache) {
     context_.services.cancel.check();
     const auto begin = [&](int directory) {
       if (instance != 0 || !fetch_content(cache, wanted, directory)) return filler(cache)(directory);
-      own(directory, cache.uid, cache.gid, cache.mode);
+      own(directory, cache);
     };
     auto mount = context_.services.store.try_cache_mount(cache.id, wanted, mode, instance, begin);
     if (mount) return std::move(*mount);

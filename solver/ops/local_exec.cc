@@ -12,6 +12,7 @@
 #include <algorithm>
 
 #include "base/error.h"
+#include "base/owner.h"
 #include "base/sys.h"
 #include "base/text.h"
 #include "cache/unpacker.h"
@@ -98,8 +99,7 @@ sandbox::Spec basic_spec(const ExecOp& op, const ExecSettings& settings) {
 void copy_root_metadata(const cache::TreeView& root, int upper) {
   const auto entry = root.lookup("");
   if (!entry) return;
-  if (fchown(upper, entry->st.st_uid, entry->st.st_gid) != 0) throw_errno(errno, "chown of the root directory");
-  if (fchmod(upper, entry->st.st_mode & 07777) != 0) throw_errno(errno, "chmod of the root directory");
+  sys::set_owner_and_mode(upper, entry->st.st_uid, entry->st.st_gid, entry->st.st_mode, "the root directory");
 }
 
 /// An image without them has these directories after a RUN, as with BuildKit: the run-time makes them for its

@@ -4,6 +4,7 @@
 #include "solver/ops/step_context.h"
 
 #include "base/error.h"
+#include "base/owner.h"
 #include "base/pattern/path_pattern.h"
 #include "base/sys.h"
 #include "base/text.h"
@@ -43,8 +44,7 @@ cache::Layer new_layer(const std::string& description) {
 cache::Staging write_as_tree(cache::Store& store, const PlannedTree& plan, const RootMetadata& root,
                              const CancelSource* cancel) {
   cache::Staging staging = store.stage("copy");
-  if (fchown(staging.tree_fd(), root.owner.uid, root.owner.gid) != 0) throw_errno(errno, "chown of the root");
-  if (fchmod(staging.tree_fd(), root.mode & 07777) != 0) throw_errno(errno, "chmod of the root");
+  sys::set_owner_and_mode(staging.tree_fd(), root.owner.uid, root.owner.gid, root.mode, "the root directory");
   write_tree(plan, staging.tree_fd(), cancel);
   return staging;
 }
