@@ -62,6 +62,7 @@ class FakeExecutor : public Executor {
     const std::lock_guard lock(mutex_);
     return started_;
   }
+  /// Commands only: other steps need no slot, and may come at any time.
   std::size_t most_running() const {
     const std::lock_guard lock(mutex_);
     return most_running_;
@@ -102,7 +103,8 @@ class FakeExecutor : public Executor {
     {
       const std::lock_guard lock(mutex_);
       started_.push_back(step);
-      most_running_ = std::max(most_running_, running_.size() + 1);
+      if (std::holds_alternative<ExecOp>(request.vertex->op))
+        most_running_ = std::max(most_running_, running_.size() + 1);
       changed_.notify_all();
       if (hold_all_ || held_.count(step)) {
         running_.emplace(step, Running{request, std::move(done)});
