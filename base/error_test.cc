@@ -15,7 +15,6 @@
 
 #include "base/cancel.h"
 #include "base/fd.h"
-#include "base/subprocess.h"
 
 namespace cbuild {
 

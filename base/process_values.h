@@ -15,6 +15,16 @@ struct Ulimit {
   bool operator==(const Ulimit&) const = default;
 };
 
+/// What a process and its children have used.
+struct ResourceUse {
+  std::int64_t user_ns = 0, system_ns = 0;          ///< of all processors together
+  std::uint64_t peak_memory_bytes = 0;              ///< of all at once where that is known, else of the largest process
+  std::uint64_t read_bytes = 0, written_bytes = 0;  ///< from and to disks
+  bool oom_killed = false;                          ///< a process was killed because memory ran out
+
+  bool operator==(const ResourceUse&) const = default;
+};
+
 /// The network that a process sees. The values enter cache keys.
 enum class NetworkMode { host, none };
 

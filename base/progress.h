@@ -5,8 +5,11 @@
 #include <string>
 #include <string_view>
 #include <variant>
+#include <vector>
 
 #include "base/diagnostic.h"
+#include "base/digest.h"
+#include "base/process_values.h"
 
 /// One stream of typed events about units of work ("tasks"), many renderers. Ids are chosen by the sender and unique in
 /// one stream. Times are monotonic nanoseconds.
@@ -21,7 +24,9 @@ struct TaskAdded {
   TaskId id;
   std::string name;
   Span source;
-};  ///< known, not begun; in display order
+  Digest digest = {};               ///< of the work, the same in every run that does it; empty where there is none
+  std::vector<Digest> inputs = {};  ///< digests of tasks whose results it takes
+};                                  ///< known, not begun; in display order
 struct TaskStarted {
   TaskId id;
   std::int64_t time_ns;
@@ -47,6 +52,11 @@ struct TaskCounter {
   bool bytes;
   bool done;
 };
+/// What a task has used that is about to finish.
+struct TaskUse {
+  TaskId id;
+  ResourceUse use;
+};
 /// A message of the whole run (which isolation mode is used, a dropped cache): not tied to a task.
 struct RunNote {
   Severity severity;
@@ -56,7 +66,8 @@ struct RunDiagnostic {
   Diagnostic diagnostic;
 };
 
-using ProgressEvent = std::variant<TaskAdded, TaskStarted, TaskFinished, TaskLog, TaskCounter, RunNote, RunDiagnostic>;
+using ProgressEvent =
+    std::variant<TaskAdded, TaskStarted, TaskFinished, TaskLog, TaskCounter, TaskUse, RunNote, RunDiagnostic>;
 
 /// Receives events from any thread. Implementations synchronise themselves, return fast, and never throw.
 class ProgressSink {

@@ -11,7 +11,7 @@
 #include "base/sys.h"
 #include "base/text.h"
 #include "base/writeback.h"
-#include "cache/schema.h"
+#include "cache/database/schema.h"
 #include "cache/store_impl.h"
 
 namespace cbuild::cache {

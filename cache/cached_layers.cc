@@ -4,7 +4,7 @@
 #include "base/sys.h"
 #include "base/text.h"
 #include "cache/claimed_layer.h"
-#include "cache/schema.h"
+#include "cache/database/schema.h"
 #include "cache/store_impl.h"
 
 namespace cbuild::cache {

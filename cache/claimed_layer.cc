@@ -5,6 +5,7 @@
 #include "cache/codec.h"
 #include "cache/store_impl.h"
 #include "oci/layer_type.h"
+#include "oci/table_annotations.h"
 
 namespace cbuild::cache {
 namespace {
@@ -34,13 +35,11 @@ void fetch_from_now_on(Store& store, const Layer& known, const Layer& layer) {
 }  // namespace
 
 Digest claim_id(const Digest& diff_id, const oci::Descriptor& blob) {
-  return CanonicalWriter()
-      .text("claimed layer")
-      .digest(diff_id)
-      .digest(blob.digest)
-      .number(blob.size)
-      .text(oci::oci_layer_type(blob.media_type))
-      .hash();
+  CanonicalWriter writer;
+  writer.text("claimed layer").digest(diff_id).digest(blob.digest).number(blob.size);
+  writer.text(oci::oci_layer_type(blob.media_type));
+  if (const std::string tables = oci::table_claim(blob); !tables.empty()) writer.text(tables);
+  return writer.hash();
 }
 
 Digest add_claimed_layer(Store& store, const Layer& layer) {

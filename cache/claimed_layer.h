@@ -9,8 +9,9 @@
 /// then it is that manifest's word, which must not answer for a layer of any other.
 namespace cbuild::cache {
 
-/// Stands for "the blob of this digest, size and compression has this diff id". Equal on all machines; docker's and
-/// foreign media types count as the image-spec's, and where the blob lies does not count.
+/// Stands for "the blob of this digest, size and compression has this diff id, and the table of contents of this digest
+/// lies in it" (oci/table_annotations.h). Equal on all machines; docker's and foreign media types count as the
+/// image-spec's, and where the blob lies does not count.
 Digest claim_id(const Digest& diff_id, const oci::Descriptor& blob);
 
 /// The layer of a claim: one that was made here and packed to just that blob, else the claim's own (Layer::id of

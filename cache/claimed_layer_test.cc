@@ -4,10 +4,13 @@
 
 #include <doctest/doctest.h>
 
+#include <set>
+
 #include "cache/packer.h"
 #include "cache/test_support.h"
 #include "cache/unpacker.h"
 #include "oci/layer/pack.h"
+#include "oci/table_annotations.h"
 
 namespace cbuild::cache {
 namespace {
@@ -97,6 +100,23 @@ TEST_CASE("a claim is about content, not about where it lies or which tool names
   ++blob.size;
   CHECK(claim_id(honest.layer.diff_id, blob) != claim);
   CHECK(claim_id(digest_of("another"), *honest.layer.blob) != claim);
+}
+
+TEST_CASE("what a manifest says of a table of contents in the blob is part of the claim") {
+  const Honest honest;
+  const Digest claim = claim_id(honest.layer.diff_id, *honest.layer.blob);
+  std::set<Digest> seen{claim};
+  for (const std::string_view name : {oci::kStargzTable, oci::kChunkedTable})
+    for (const char* table : {"one", "two"}) {
+      oci::Descriptor blob = *honest.layer.blob;
+      blob.annotations["other"] = "annotation";
+      blob.annotations[std::string(oci::kChunkedPlace)] = "1:2:3:1";
+      CHECK(claim_id(honest.layer.diff_id, blob) == claim);
+      blob.annotations[std::string(name)] = "no digest";
+      CHECK(claim_id(honest.layer.diff_id, blob) == claim);
+      blob.annotations[std::string(name)] = digest_of(table).str();
+      CHECK(seen.insert(claim_id(honest.layer.diff_id, blob)).second);
+    }
 }
 
 TEST_CASE("a layer that is not here is fetched from the image that named it last") {

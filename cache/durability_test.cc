@@ -7,7 +7,7 @@
 
 #include <functional>
 
-#include "cache/database.h"
+#include "cache/database/database.h"
 #include "cache/test_support.h"
 
 using namespace cbuild;

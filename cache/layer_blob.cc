@@ -5,8 +5,8 @@
 #include <optional>
 
 #include "base/error.h"
+#include "base/process/threads.h"
 #include "base/text.h"
-#include "base/threads.h"
 #include "cache/cached_layers.h"
 #include "cache/growing_blob.h"
 #include "cache/mounted_layer.h"

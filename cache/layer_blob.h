@@ -3,10 +3,15 @@
 
 #include <cstdint>
 #include <functional>
+#include <memory>
+#include <string>
+#include <vector>
 
 #include "base/cancel.h"
+#include "cache/content/layer_tree.h"
+#include "cache/kept_table.h"
 #include "cache/store.h"
-#include "oci/layer/byte_source.h"
+#include "oci/compression/byte_source.h"
 
 namespace cbuild::cache {
 
@@ -15,6 +20,16 @@ namespace cbuild::cache {
 using BlobFetcher = std::function<void(const Layer& layer, oci::BlobStore& into)>;
 using BlobProgress = std::function<void(const Layer& layer, std::uint64_t bytes, std::uint64_t total)>;
 
+/// A layer that is read by a table of contents of its own and file by file, without its blob. Thread-safe.
+class PartialLayer {
+ public:
+  virtual ~PartialLayer() = default;
+  virtual const SharedTable& table() const = 0;
+  /// A tree of these files of the table and no others: content, as the table says it, and xattrs. nullptr if all of the
+  /// layer has to be brought for them.
+  virtual std::shared_ptr<const LayerTree> bring(const std::vector<std::string>& paths) = 0;
+};
+
 /// How blobs of layers are come by. Empty: what is not in the store cannot be fetched.
 struct BlobAccess {
   BlobFetcher fetch = nullptr;
@@ -22,6 +37,9 @@ struct BlobAccess {
   BlobProgress progress = nullptr;
   /// Brings the table of a layer that has none here, from where somebody has made it; false if nobody has.
   std::function<bool(const Layer& layer)> fetch_table = nullptr;
+  /// Says whether a layer is read by parts. `is_here`: all of it is in the store. The answer for a layer is always the
+  /// same, whatever is here by then: keys that were made of its table are not to be met with what a tree holds.
+  std::function<std::shared_ptr<PartialLayer>(const Layer& layer, bool is_here)> read_parts = nullptr;
 };
 
 /// Calls `use` for a layer, unless `is_done` says that there is nothing left to do, under a lock so that other

@@ -6,8 +6,10 @@
 
 #include <map>
 #include <memory>
+#include <optional>
 
 #include "cache/claimed_layer.h"
+#include "cache/content/layer_dir.h"
 #include "cache/content/tree_digest.h"
 #include "cache/lazy_view.h"
 #include "cache/packer.h"
@@ -278,4 +280,113 @@ TEST_CASE("a table that knows its files' digests needs no tree for a digest") {
   CHECK(base.trees() == 0);
   materialize(base.store, base.chain, nullptr, nullptr, nullptr);
   CHECK(digest_of_all(open_view(base.store, base.chain)) == by_table);
+}
+
+namespace {
+
+/// A layer with a table of its own, which gives files of a directory.
+struct FakeParts final : PartialLayer {
+  FakeParts(Store& from, const Layer& layer) {
+    auto kept = std::make_shared<KeptTable>();
+    kept->table = oci::layer::read_table(from.blobs().open(layer.blob->digest).get(), {.content_digests = true}, {});
+    told = kept;
+    kept_ = kept;
+  }
+  const SharedTable& table() const override { return kept_; }
+  std::shared_ptr<const LayerTree> bring(const std::vector<std::string>& paths) override {
+    asked.push_back(paths);
+    if (refuses) return nullptr;
+    for (const std::string& path : paths) {
+      if (const auto slash = path.rfind('/'); slash != std::string::npos)
+        sys::mkdir_all(dir.fd(), path.substr(0, slash), 0755);
+      sys::write_file_at(dir.fd(), path, cat("part ", path));
+    }
+    return std::make_shared<const LayerDir>(sys::open_at(dir.fd(), ".", O_RDONLY | O_DIRECTORY));
+  }
+
+  std::shared_ptr<KeptTable> told;
+  SharedTable kept_;
+  TempDir dir = TempDir::in_tmp("parts");
+  bool refuses = false;
+  std::vector<std::vector<std::string>> asked;
+};
+
+struct PartsBase : LazyBase {
+  PartsBase() : LazyBase({make_odd_layer}) { parts = std::make_shared<FakeParts>(origin, *store.layer(layers[0])); }
+  TreeView parts_view(Missing missing) {
+    BlobAccess how = access();
+    how.read_parts = [this](const Layer& layer, bool is_here) -> std::shared_ptr<PartialLayer> {
+      CHECK(layer.id == layers[0]);
+      here = is_here;
+      return reads ? parts : nullptr;
+    };
+    return open_lazy_view(store, chain, how, missing);
+  }
+  oci::layer::TableNode& told(const std::string& path) {
+    return parts->told->table.nodes.at(parts->told->table.find(path));
+  }
+
+  std::shared_ptr<FakeParts> parts;
+  bool reads = true;
+  std::optional<bool> here;
+};
+
+}  // namespace
+
+TEST_CASE("a layer with a table of its own brings the files that are read, and nothing else") {
+  PartsBase base;
+  std::vector<std::string> trees;
+  {
+    LazyBase whole({make_odd_layer});
+    trees = Description(whole.view()).lines();
+  }
+  const TreeView view = base.parts_view(Missing::read_files);
+  CHECK(base.here == false);
+  CHECK(Description(view).lines() == trees);
+  CHECK(view.read_file("link/absolute", 100) == "part etc/passwd");
+  view.bring(0, {"dir/one", "bin/su"});
+  const UniqueFd directory = view.open_directory(0, "dir");
+  CHECK(sys::read_file_at(directory.get(), "one", 100) == "part dir/one");
+  CHECK(view.read_file("dir/two", 100) == "part dir/two");
+  using Asked = std::vector<std::vector<std::string>>;
+  CHECK(base.parts->asked == Asked{{"etc/passwd"}, {"dir/one", "bin/su"}, {"dir/two"}});
+  CHECK(base.fetched == 0);
+  CHECK(base.trees() == 0);
+  // Readers of names alone, too; whoever wants trees has them.
+  CHECK(Description(base.parts_view(Missing::make_tables)).lines() == trees);
+  CHECK(base.fetched == 0);
+  base.here.reset();
+  (void)base.parts_view(Missing::make_trees);
+  CHECK_FALSE(base.here);
+  CHECK(base.trees() == 1);
+  (void)base.parts_view(Missing::read_files);
+  CHECK(base.here == true);
+}
+
+TEST_CASE("a layer whose files are not read by parts is brought, and compared with what its own table said") {
+  PartsBase base;
+  base.parts->refuses = true;
+  const auto read = [&] {
+    const TreeView view = base.parts_view(Missing::read_files);
+    view.bring(0, {"dir/one", "dir/two", "bin/su"});
+    return sys::read_file_at(view.open_directory(0, "dir").get(), "two", 100);
+  };
+  SUBCASE("it is right") {
+    CHECK(read() == "22");
+    CHECK(base.fetched == 1);
+    CHECK(read() == "22");
+  }
+  SUBCASE("it lies") {
+    SUBCASE("about content") { base.told("dir/two").content = sha256("33"); }
+    SUBCASE("about the size") { base.told("dir/two").size = 3; }
+    SUBCASE("about the owner") { base.told("bin/su").uid = 13; }
+    SUBCASE("about the mode") { base.told("bin/su").mode = 0755; }
+    SUBCASE("about the time") { base.told("dir/one").mtime_s += 1; }
+    SUBCASE("about xattrs") { base.told("dir/two").xattrs.clear(); }
+    CHECK(code_of(read) == ErrorCode::missing_content);
+    // The next attempt finds the tree, and makes its keys of that.
+    base.reads = false;
+    CHECK(read() == "22");
+    CHECK(base.fetched == 1);
+  }
 }

@@ -2,6 +2,7 @@
 #include "cache/lazy_view.h"
 
 #include <mutex>
+#include <optional>
 #include <unordered_map>
 
 #include "cache/content/layer_dir.h"
@@ -15,37 +16,65 @@ namespace cbuild::cache {
 
 namespace {
 
-using Tables = std::unordered_map<Digest, SharedTable>;
+/// A layer that is read by a table.
+struct ByTable {
+  SharedTable table;  ///< null for one with `parts`
+  std::shared_ptr<PartialLayer> parts;
+};
+using Tables = std::unordered_map<Digest, ByTable>;
 
-/// The tables of the layers that have no tree; those that have neither get one of both.
+std::shared_ptr<PartialLayer> read_by_parts(Store& store, const Layer& layer, const BlobAccess& access, bool is_here) {
+  auto parts = access.read_parts ? access.read_parts(layer, is_here) : nullptr;
+  return parts && is_like_tree(store, *parts->table()) ? parts : nullptr;
+}
+
+/// How a layer is read that is not read as a tree; of one that has neither tree nor table, one of both is made.
+std::optional<ByTable> table_of(Store& store, const Digest& id, const BlobAccess& access, Missing missing) {
+  const auto layer = store.layer(id);
+  const bool has_tree = layer && has_usable_tree(store, *layer);
+  const bool is_here = has_tree || (layer && layer->has_blob);
+  if (layer && missing == Missing::read_files)
+    if (auto parts = read_by_parts(store, *layer, access, is_here)) return ByTable{nullptr, parts};
+  if (has_tree) return std::nullopt;
+  SharedTable table = layer ? find_layer_table(store, *layer, access) : nullptr;
+  if (!table && missing == Missing::make_tables) {
+    auto parts = layer ? read_by_parts(store, *layer, access, is_here) : nullptr;
+    if (parts) return ByTable{nullptr, parts};
+    table = make_layer_table(store, id, access);
+  }
+  if (table && is_like_tree(store, *table)) return ByTable{table, nullptr};
+  materialize_layer(store, id, access);
+  return std::nullopt;
+}
+
+/// The layers that are not read as trees.
 Tables tables_of(Store& store, const std::vector<Digest>& layers, const BlobAccess& access, Missing missing) {
-  Tables tables;
-  std::vector<Digest> none;
+  std::vector<Digest> others;
   for (const Digest& id : layers) {
     const auto layer = store.layer(id);
-    if (layer && has_usable_tree(store, *layer)) continue;
-    SharedTable table = layer ? find_layer_table(store, *layer, access) : nullptr;
-    if (table && is_like_tree(store, *table))
-      tables.emplace(id, std::move(table));
-    else
-      none.push_back(id);
+    const bool is_tree = layer && has_usable_tree(store, *layer) &&
+                         !(missing == Missing::read_files && read_by_parts(store, *layer, access, true));
+    if (!is_tree) others.push_back(id);
   }
+  Tables tables;
   std::mutex mutex;  // guards tables
-  for_each_layer(none, [&](const Digest& id) {
-    SharedTable table = missing == Missing::make_tables ? make_layer_table(store, id, access) : nullptr;
-    if (!table || !is_like_tree(store, *table)) return materialize_layer(store, id, access);
+  for_each_layer(others, [&](const Digest& id) {
+    auto by = table_of(store, id, access, missing);
+    if (!by) return;
     const std::scoped_lock lock(mutex);
-    tables.emplace(id, std::move(table));
+    tables.emplace(id, std::move(*by));
   });
   return tables;
 }
 
-std::shared_ptr<const LayerTree> lazy_layer(Store& store, const Digest& id, SharedTable table,
+std::shared_ptr<const LayerTree> lazy_layer(Store& store, const Digest& id, const ByTable& by,
                                             const BlobAccess& access) {
-  return std::make_shared<const TableLayer>(std::move(table), [&store, id, access] {
+  const auto bring = [&store, id, access] {
     materialize_layer(store, id, access);
     return store.layer_dir(id);
-  });
+  };
+  return by.parts ? std::make_shared<const TableLayer>(by.parts, bring)
+                  : std::make_shared<const TableLayer>(by.table, bring);
 }
 
 }  // namespace

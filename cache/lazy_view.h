@@ -10,6 +10,7 @@ namespace cbuild::cache {
 enum class Missing {
   make_tables,  ///< its blob is read once for the table: for readers of metadata
   make_trees,   ///< it is unpacked: for readers of content
+  read_files,   ///< it is unpacked, unless it is read by parts (BlobAccess::read_parts): for readers of some content
 };
 
 /// The merged view of a chain whose layers need not have trees: one without is read by its table, and the first name

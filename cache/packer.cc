@@ -19,9 +19,9 @@
 
 #include "base/error.h"
 #include "base/files.h"
+#include "base/process/threads.h"
 #include "base/sys.h"
 #include "base/text.h"
-#include "base/threads.h"
 #include "cache/codec.h"
 #include "cache/copy_entries.h"
 #include "cache/growing_blob.h"
@@ -94,6 +94,15 @@ Wanted read_wanted(const Query& query) {
   return wanted;
 }
 
+/// Blobs of one media type that differ in more; empty for those that a build makes unless it is asked for others.
+std::string variant_of(const oci::layer::PackOptions& options) {
+  std::vector<std::string> words;
+  if (options.compression == oci::layer::Compression::estargz) words.emplace_back("estargz");
+  if (options.level != 0) words.push_back(cat("level ", options.level));
+  if (options.clamp_mtime_s) words.push_back(cat("clamp ", *options.clamp_mtime_s));
+  return join(words, " ");
+}
+
 }  // namespace
 
 struct Packer::Impl {
@@ -102,7 +111,7 @@ struct Packer::Impl {
         reader(with_reader),
         options(with),
         media_type(oci::layer::media_type(with.compression)),
-        variant(with.clamp_mtime_s ? cat("clamp ", *with.clamp_mtime_s) : ""),
+        variant(variant_of(with)),
         cancel(with.cancel),
         blobs(store.blobs(), stop, cancel) {
     options.cancel = &stop;
@@ -283,6 +292,15 @@ void Packer::start(const Digest& chain) {
     impl_->threads.push_back(std::move(*thread));
   }
   impl_->changed.notify_all();
+}
+
+std::vector<Layer> Packer::packed(const Digest& chain) {
+  std::vector<Layer> out;
+  for (Wanted& one : impl_->wanted(chain, kAll)) {
+    if (!one.ready) return {};
+    out.push_back(std::move(one.layer));
+  }
+  return out;
 }
 
 std::vector<Layer> Packer::finish(const Digest& chain) {

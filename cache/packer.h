@@ -35,6 +35,8 @@ class Packer {
   /// descriptors, bottom first. Rethrows the first failure. Layers of base images that are lazy keep their own blob and
   /// need not be present.
   std::vector<Layer> finish(const Digest& chain);
+  /// The same where all of them are packed already; else none.
+  std::vector<Layer> packed(const Digest& chain);
   /// Packs a tree that is not on disk, on the calling thread, as start() would.
   oci::layer::PackedLayer pack(oci::layer::PlannedEntries& entries);
 

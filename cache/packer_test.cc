@@ -92,6 +92,44 @@ TEST_CASE("all encodings of a layer are kept") {
   CHECK(Packer(store, options_of(Compression::gzip)).finish(chain)[1].blob == gzip[1].blob);
 }
 
+TEST_CASE("each level is an encoding of its own") {
+  TempStore temp;
+  Store store(temp.options());
+  const Digest chain = make_chain(store, 1);
+  const auto blob = [&](Compression compression, int level) {
+    PackOptions options = options_of(compression);
+    options.level = level;
+    return Packer(store, options).finish(chain)[0].blob->digest;
+  };
+  const Digest usual = blob(Compression::gzip, 0), best = blob(Compression::gzip, 9);
+  CHECK(usual != best);
+  CHECK(blob(Compression::gzip, 0) == usual);
+  CHECK(blob(Compression::gzip, 9) == best);
+  CHECK(blob(Compression::estargz, 0) != blob(Compression::estargz, 9));
+}
+
+TEST_CASE("estargz and gzip are different encodings, although they have one media type") {
+  TempStore temp;
+  Store store(temp.options());
+  const Digest chain = make_chain(store, 2);
+  const auto listed = Packer(store, options_of(Compression::estargz)).finish(chain);
+  const auto gzip = Packer(store, options_of(Compression::gzip)).finish(chain);
+  for (std::size_t i = 0; i < 2; ++i) {
+    CHECK(listed[i].blob->media_type == gzip[i].blob->media_type);
+    CHECK(listed[i].blob->digest != gzip[i].blob->digest);
+    CHECK(listed[i].diff_id != gzip[i].diff_id);
+    CHECK(listed[i].blob->annotations.size() == 2);
+    CHECK(gzip[i].blob->annotations.empty());
+  }
+  CHECK(Packer(store, options_of(Compression::estargz)).packed(chain) == listed);
+  CHECK(Packer(store, options_of(Compression::zstd)).packed(chain).empty());
+  CHECK(Packer(store, options_of(Compression::estargz)).finish(chain) == listed);
+  PackOptions clamped = options_of(Compression::estargz);
+  clamped.clamp_mtime_s = 1;
+  CHECK(Packer(store, clamped).finish(chain)[0].blob != listed[0].blob);
+  CHECK(Packer(store, options_of(Compression::gzip)).finish(chain) == gzip);
+}
+
 TEST_CASE("a layer that was packed without a tree is a blob, and is unpacked for what wants another") {
   TempStore temp;
   Store store(temp.options());

@@ -25,6 +25,7 @@ Staging Store::stage(const std::string& purpose) {
   impl->tree = sys::open_at(tmp, impl->name + "/fs", O_RDONLY | O_DIRECTORY);
   // mkdir obeys the umask, and this is the root directory of an image.
   if (::fchmod(impl->tree.get(), 0755) != 0) throw_errno(errno, "chmod of a new tree");
+  if (impl_->user_xattr || impl_->owners_apart) impl->side = std::make_unique<SideRecorder>(impl_->owners_apart);
   return Staging(std::move(impl));
 }
 
@@ -67,6 +68,8 @@ Staging::~Staging() = default;
 
 int Staging::tree_fd() const { return impl_->tree.get(); }
 
+SideRecorder* Staging::side() const { return impl_->side.get(); }
+
 int Staging::work_fd() {
   if (!impl_->work) {
     const int tmp = impl_->store->dir(Dir::tmp);
@@ -84,6 +87,8 @@ const std::string& Staging::Impl::seal(const Layer& layer) const {
   if (layer.id.empty()) throw Error(ErrorCode::internal, "a layer without an id");
   const UniqueFd meta = sys::open_at(store->dir(Dir::tmp), cat(name, '/', kMeta), O_WRONLY | O_CREAT | O_TRUNC, 0600);
   sys::write_all(meta.get(), encode_meta(layer));
+  // A step that ran on a copy of its root has written its own.
+  if (side && !sys::try_stat_at(store->dir(Dir::tmp), cat(name, "/side"))) side->save(tree.get());
   return name;
 }
 

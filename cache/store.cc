@@ -15,8 +15,8 @@
 #include "base/random.h"
 #include "base/sys.h"
 #include "base/text.h"
+#include "cache/database/schema.h"
 #include "cache/reserve.h"
-#include "cache/schema.h"
 #include "cache/store_impl.h"
 
 namespace cbuild::cache {
@@ -76,6 +76,7 @@ Store::Impl::Impl(const StoreOptions& options)
     : root(absolute(options.root.empty() ? default_root() : options.root)),
       root_fd(open_root(root, options.makes_room)),
       user_xattr(options.user_xattr),
+      owners_apart(options.owners_apart),
       makes_room(options.makes_room),
       index(root_fd.get(), root, notes, [this](Database& db) { adopt_images(db, root); }),
       lease(root_fd.get(), index.generation()),
@@ -172,6 +173,7 @@ Store::~Store() = default;
 
 const std::string& Store::root() const { return impl_->root; }
 int Store::root_fd() const { return impl_->root_fd.get(); }
+bool Store::owners_apart() const { return impl_->owners_apart; }
 int Store::scans_fd() { return impl_->dir(Dir::scans); }
 oci::BlobStore& Store::blobs() { return impl_->blobs; }
 const std::vector<std::string>& Store::notes() const { return impl_->notes; }

@@ -11,6 +11,7 @@
 #include "base/digest.h"
 #include "base/fd.h"
 #include "base/files.h"
+#include "base/side/side_metadata.h"
 #include "oci/blob_store.h"
 #include "oci/descriptor.h"
 #include "solver/graph/key_part.h"
@@ -64,6 +65,8 @@ struct Image {
 struct StoreOptions {
   std::string root;         ///< empty: $CBUILD_ROOT or the default of the user
   bool user_xattr = false;  ///< overlay xattrs are user.*: the store of an unprivileged user
+  /// Trees have side metadata (base/side/side_metadata.h): this process cannot give files away.
+  bool owners_apart = false;
   bool makes_room = false;  ///< opened to remove something: on a full disk the reserve is given up for it
 };
 
@@ -82,6 +85,8 @@ class Store {
 
   const std::string& root() const;
   int root_fd() const;
+  /// StoreOptions::owners_apart.
+  bool owners_apart() const;
   /// The directory of the tables of cache/content/local_tree; made on first use.
   int scans_fd();
   oci::BlobStore& blobs();
@@ -176,6 +181,9 @@ class Staging {
   int tree_fd() const;
   /// tmp/<name>/work: overlay's work directory, made on first use.
   int work_fd();
+  /// Takes what entries of the tree ought to be and cannot; null where they can be everything. It is written when the
+  /// tree is published.
+  SideRecorder* side() const;
   std::string path() const;
   Staging(Staging&&) noexcept;
   Staging& operator=(Staging&&) noexcept;

@@ -7,7 +7,7 @@
 #include "base/sys.h"
 #include "base/text.h"
 #include "cache/codec.h"
-#include "cache/schema.h"
+#include "cache/database/schema.h"
 #include "cache/store.h"
 #include "cache/store_impl.h"
 

@@ -11,8 +11,8 @@
 #include <unordered_set>
 #include <vector>
 
-#include "cache/index.h"
-#include "cache/lease.h"
+#include "cache/database/index.h"
+#include "cache/database/lease.h"
 #include "cache/store.h"
 #include "cache/store_memory.h"
 
@@ -107,7 +107,7 @@ struct Store::Impl {
 
   std::string root;
   UniqueFd root_fd;
-  bool user_xattr = false, makes_room = false;
+  bool user_xattr = false, owners_apart = false, makes_room = false;
   std::vector<std::string> notes;
   Index index;
   Lease lease;
@@ -132,6 +132,7 @@ struct Staging::Impl {
   Store::Impl* store = nullptr;
   std::string name;  ///< in tmp/
   UniqueFd tree, work;
+  std::unique_ptr<SideRecorder> side;  ///< null where every entry can be what it ought to be
   bool armed = true;
 
   std::string work_name() const;

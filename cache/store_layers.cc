@@ -5,14 +5,14 @@
 #include <algorithm>
 
 #include "base/error.h"
-#include "base/process_limits.h"
+#include "base/process/process_limits.h"
 #include "base/random.h"
 #include "base/sys.h"
 #include "base/text.h"
 #include "cache/codec.h"
 #include "cache/content/layer_dir.h"
+#include "cache/database/schema.h"
 #include "cache/mounted_layer.h"
-#include "cache/schema.h"
 #include "cache/store.h"
 #include "cache/store_impl.h"
 #include "oci/erofs/erofs_mount.h"
@@ -210,14 +210,18 @@ void Store::set_packed(const Digest& layer, const Digest& diff_id, const oci::De
 }
 
 std::shared_ptr<const LayerDir> Store::layer_dir(const Digest& layer) {
-  return impl_->open_layers.dir(layer, [&] { return std::make_shared<const LayerDir>(open_tree(layer)); });
+  return impl_->open_layers.dir(layer, [&] {
+    UniqueFd tree = open_tree(layer);
+    auto side = SideMetadata::read(tree.get());
+    return std::make_shared<const LayerDir>(std::move(tree), std::move(side));
+  });
 }
 
 UniqueFd Store::open_tree(const Digest& layer) {
   constexpr int kFlags = O_PATH | O_DIRECTORY | O_NOFOLLOW;
   auto fd = sys::try_open_at(impl_->dir(Dir::snapshots), snapshot_name(layer) + "/fs", kFlags);
-  if (fd) return std::move(*fd);
-  if (impl_->may_mount_layers())
+  if (fd && SideMetadata::says_owners_apart(fd->get()) == impl_->owners_apart) return std::move(*fd);
+  if (!fd && impl_->may_mount_layers())
     if (auto root = open_mounted(impl_->dir(Dir::snapshots), snapshot_name(layer))) return std::move(*root);
   impl_->forget_tree(layer);
   impl_->forget_missing_trees();
@@ -262,7 +266,9 @@ void Store::Impl::forget_missing_trees() {
 bool Store::Impl::tree_stands(const Digest& layer) {
   const int snapshots = dir(Dir::snapshots);
   const std::string name = snapshot_name(layer);
-  return sys::try_stat_at(snapshots, name + "/fs") || (may_mount_ && is_mounted_form(snapshots, name));
+  const auto tree = sys::try_open_at(snapshots, name + "/fs", O_PATH | O_DIRECTORY | O_NOFOLLOW);
+  if (tree) return SideMetadata::says_owners_apart(tree->get()) == owners_apart;
+  return may_mount_ && is_mounted_form(snapshots, name);
 }
 
 bool Store::Impl::can_mount_layers() {

@@ -3,7 +3,7 @@
 
 #include <utility>
 
-#include "base/process_limits.h"
+#include "base/process/process_limits.h"
 
 namespace cbuild::cache {
 

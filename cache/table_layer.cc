@@ -4,6 +4,7 @@
 #include <fcntl.h>
 #include <sys/mman.h>
 #include <sys/sysmacros.h>
+#include <tbb/parallel_for.h>
 #include <tbb/task_arena.h>
 #include <unistd.h>
 
@@ -12,6 +13,7 @@
 
 #include "base/error.h"
 #include "base/text.h"
+#include "oci/layer/planned_entry.h"
 
 namespace cbuild::cache {
 
@@ -29,10 +31,28 @@ dev_t new_device() {
   return ++last;
 }
 
+/// Whether a file of a tree has the metadata and content that a table gives it.
+bool is_as_told(const LayerTree& tree, const std::string& path, const struct stat& told, const TableNode& node) {
+  const auto st = tree.lookup(path);
+  if (!st || st->st_mode != told.st_mode || st->st_uid != told.st_uid || st->st_gid != told.st_gid) return false;
+  if (st->st_mtim.tv_sec != told.st_mtim.tv_sec || st->st_size != told.st_size) return false;
+  if (oci::layer::layer_xattrs(tree.xattrs(path)) != oci::layer::layer_xattrs(node.xattrs)) return false;
+  if (node.size == 0 || !node.content) return true;
+  const auto file = tree.open(path, O_RDONLY | O_NOFOLLOW | O_NONBLOCK);
+  return file && sha256_fd(file->get()) == *node.content;
+}
+
 }  // namespace
 
 TableLayer::TableLayer(SharedTable table, Bring bring)
     : kept_(std::move(table)), table_(kept_->table), device_(new_device()), bring_(std::move(bring)) {}
+
+TableLayer::TableLayer(std::shared_ptr<PartialLayer> parts, Bring bring)
+    : kept_(parts->table()),
+      table_(kept_->table),
+      device_(new_device()),
+      bring_(std::move(bring)),
+      parts_(std::move(parts)) {}
 
 const TableNode* TableLayer::find(const std::string& path) const {
   const std::uint32_t node = table_.find(path);
@@ -111,14 +131,39 @@ std::optional<UniqueFd> TableLayer::open(const std::string& path, int flags) con
   if (node == nullptr) return std::nullopt;
   if ((flags & (O_ACCMODE | O_PATH | O_DIRECTORY)) == O_RDONLY)
     if (auto file = open_kept(*node)) return file;
-  std::shared_ptr<const LayerTree> tree;
-  {
-    const std::scoped_lock lock(mutex_);
-    // A task of another reader, run by this thread while it waits for its own, would want the mutex too.
-    if (!brought_) tbb::this_task_arena::isolate([this] { brought_ = bring_(); });
-    tree = brought_;
-  }
-  return tree->open(path, flags);
+  return tree_for(path)->open(path, flags);
+}
+
+void TableLayer::bring(const std::vector<std::string>& files) const {
+  const std::scoped_lock lock(mutex_);
+  brought_ = with_files(files);
+}
+
+std::shared_ptr<const LayerTree> TableLayer::tree_for(const std::string& path) const {
+  const std::scoped_lock lock(mutex_);
+  if (brought_ && brought_->lookup(path)) return brought_;
+  return with_files({path});
+}
+
+std::shared_ptr<const LayerTree> TableLayer::with_files(const std::vector<std::string>& files) const {
+  if (parts_ && !whole_)
+    if (auto tree = parts_->bring(files)) return tree;
+  // A task of another reader, run by this thread while it waits for its own, would want the mutex too.
+  tbb::this_task_arena::isolate([&] {
+    if (!whole_) whole_ = bring_();
+    if (parts_) check_files(*whole_, files);
+  });
+  return whole_;
+}
+
+void TableLayer::check_files(const LayerTree& tree, const std::vector<std::string>& files) const {
+  tbb::parallel_for(std::size_t{0}, files.size(), [&](std::size_t i) {
+    const std::uint32_t node = table_.find(files[i]);
+    if (node == LayerTable::kNone || table_.nodes[node].type != EntryType::file) return;
+    if (!is_as_told(tree, files[i], stat_of(node), table_.nodes[node]))
+      throw Error(ErrorCode::missing_content,
+                  cat("/", sanitize_for_terminal(files[i]), " is not what the layer's own table of contents says"));
+  });
 }
 
 std::vector<std::string> TableLayer::list_names(const std::string& path) const {

@@ -46,6 +46,16 @@ inline Chain add_file_layer(Store& store, const Digest& parent, const std::strin
   return add_layer(store, parent, [&](int tree) { write_file(tree, path, content); });
 }
 
+/// The code of the Error that `action` throws; ErrorCode::internal if it throws none.
+inline ErrorCode code_of(const std::function<void()>& action) {
+  try {
+    action();
+  } catch (const Error& error) {
+    return error.code();
+  }
+  return ErrorCode::internal;
+}
+
 /// Whether `action` throws Error{missing_content}, and nothing else.
 inline bool finds_missing_content(const std::function<void()>& action) {
   try {

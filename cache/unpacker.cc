@@ -17,9 +17,9 @@
 
 #include "base/duplicate.h"
 #include "base/error.h"
-#include "base/process_limits.h"
+#include "base/process/process_limits.h"
+#include "base/process/threads.h"
 #include "base/text.h"
-#include "base/threads.h"
 #include "cache/content/layer_dir.h"
 #include "cache/flatten.h"
 #include "cache/layer_blob.h"
@@ -67,6 +67,7 @@ Staging make_tree(const Job& job, const Layer& layer, Form form, oci::layer::Byt
   } else {
     oci::layer::UnpackOptions options;
     options.user_xattr = job.store.impl().user_xattr;
+    options.side = staging.side();
     options.cancel = job.cancel;
     options.progress = progress;
     oci::layer::unpack(std::move(source), staging.tree_fd(), options, &expected, diff_id);

@@ -15,11 +15,11 @@
 
 #include "base/error.h"
 #include "base/files.h"
+#include "base/process/interrupts.h"
 #include "base/sys.h"
 #include "base/text.h"
 #include "cache/content/tree.h"
 #include "cli/flags/options.h"
-#include "cli/interrupts.h"
 #include "cli/report/exit_codes.h"
 #include "cli/report/failure_text.h"
 #include "engine/builder.h"
@@ -53,7 +53,7 @@ void copy_context(const std::string& from, const std::vector<std::string>& ignor
   solver::ops::CopyRules rules;
   rules.ignore = &patterns;
   solver::ops::TreeCopier(view, copy, std::move(rules)).copy_contents("", "");
-  solver::ops::write_tree(copy, to.fd(), nullptr);
+  solver::ops::write_tree(copy, to.fd(), nullptr, nullptr);
 }
 
 /// The smallest non-empty regular file, as the likeliest source file; the Dockerfile itself is left alone.

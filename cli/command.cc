@@ -9,19 +9,28 @@
 #include "base/error.h"
 #include "base/sys.h"
 #include "base/text.h"
+#include "cli/bake_command.h"
 #include "cli/bench_command.h"
 #include "cli/build_command.h"
 #include "cli/completion_command.h"
+#include "cli/dap_command.h"
 #include "cli/doctor_command.h"
 #include "cli/du_command.h"
+#include "cli/enter_command.h"
 #include "cli/explain_command.h"
 #include "cli/flags/command_names.h"
 #include "cli/graph_command.h"
 #include "cli/history_command.h"
-#include "cli/images_command.h"
+#include "cli/images/copy_command.h"
+#include "cli/images/images_command.h"
+#include "cli/images/index_command.h"
+#include "cli/images/inspect_command.h"
+#include "cli/images/login_command.h"
+#include "cli/lock_command.h"
 #include "cli/prune_command.h"
 #include "cli/report/exit_codes.h"
 #include "cli/sync_command.h"
+#include "cli/verify_command.h"
 #include "engine/remote_contexts.h"
 
 namespace cbuild::cli {
@@ -32,8 +41,10 @@ using Run = int (*)(Arguments arguments);
 /// In the order of kCommandNames. Each returns the exit code and throws Error for a failure before there was anything
 /// to report.
 constexpr Run kRuns[] = {
-    build_command, bench_command,   completion_command, doctor_command, du_command,   explain_command,
-    graph_command, history_command, images_command,     prune_command,  sync_command,
+    build_command,  bake_command,      bench_command,   completion_command, copy_command,   dap_command,
+    debug_command,  doctor_command,    du_command,      explain_command,    graph_command,  history_command,
+    images_command, index_command,     inspect_command, lock_command,       login_command,  logout_command,
+    prune_command,  run_image_command, sync_command,    tag_command,        verify_command,
 };
 static_assert(std::size(kRuns) == std::size(kCommandNames));
 

@@ -111,7 +111,7 @@ int du_command(Arguments arguments) {
   if (!parse_flags(app, root, std::move(arguments))) return exit_code::kSuccess;
   const CacheFilters filters = parse_cache_filters(filter_texts);
   const engine::Session session = engine::start_session(root);
-  cache::Store store({.root = session.root, .user_xattr = session.user_xattr});
+  cache::Store store(engine::store_options(session));
   Usage usage = cache::disk_usage(store);
   const std::int64_t now = sys::now_ns();
   std::erase_if(usage.items, [&](const Usage::Item& item) {

@@ -11,6 +11,7 @@
 #include "cli/report/exit_codes.h"
 #include "cli/report/history.h"
 #include "cli/report/history_export.h"
+#include "cli/report/use_text.h"
 #include "engine/session.h"
 
 namespace cbuild::cli {
@@ -24,8 +25,9 @@ struct ExplainLine {
 };
 
 std::string state_text(const engine::StepEntry& step) {
-  if (step.state == "ran") return cat("ran in ", format_seconds(step.duration_ns));
-  if (step.state == "failed") return cat("failed after ", format_seconds(step.duration_ns));
+  const std::string use = use_text(step.use), used = use.empty() ? "" : cat(" (", use, ")");
+  if (step.state == "ran") return cat("ran in ", format_seconds(step.duration_ns), used);
+  if (step.state == "failed") return cat("failed after ", format_seconds(step.duration_ns), used);
   return step.state;
 }
 
@@ -54,6 +56,7 @@ void print_parts(cache::Store& store, const engine::StepEntry& step) {
 
 Json step_json(cache::Store& store, const engine::StepEntry& step, bool with_parts) {
   Json out{{"id", step.id}, {"name", step.name}, {"state", step.state}, {"duration_ns", step.duration_ns}};
+  if (step.use != ResourceUse{}) out["use"] = use_json(step.use);
   if (step.line != 0) out["line"] = step.line;
   if (!step.stage.empty()) out["stage"] = step.stage;
   if (!step.found_by.empty()) out["found_by"] = step.found_by;
@@ -93,7 +96,7 @@ int explain_command(Arguments arguments) {
   app.add_flag("--json", line.json, "Print JSON");
   if (!parse_flags(app, root, std::move(arguments))) return exit_code::kSuccess;
   const engine::Session session = engine::start_session(root);
-  cache::Store store({.root = session.root, .user_xattr = session.user_xattr});
+  cache::Store store(engine::store_options(session));
   const engine::BuildEntry build = find_build(store, line.build);
   const auto steps = line.step.empty() ? shown_steps(build) : find_steps(build, line.step);
   if (!line.json) {

@@ -15,8 +15,9 @@
 #include "cli/report/history.h"
 #include "engine/history_record.h"
 #include "engine/inputs.h"
-#include "engine/secrets.h"
+#include "engine/request/secrets.h"
 #include "engine/session.h"
+#include "engine/source_lock.h"
 #include "frontend/syntax/parser.h"
 #include "solver/ops/executor.h"
 #include "solver/scheduler.h"
@@ -72,6 +73,8 @@ std::string draw_dockerfile(const GraphLine& line) {
   cache::Store& store = services.all().store;
   frontend::LowerOptions lower = engine::lower_options(request, inputs);
   lower.callbacks.pinner = &services.all().sources;
+  const auto lock = engine::open_lock(request.inputs, inputs);
+  lower.callbacks.lock = lock.get();
   lower.secret_hashes = engine::secret_hashes(request.steps.secrets, store);
   const auto lowered = frontend::lower_targets(dockerfile, lower, request.inputs.targets, services.images());
   std::vector<VertexId> targets;
@@ -92,7 +95,7 @@ int graph_command(Arguments arguments) {
   if (!line) return exit_code::kSuccess;
   if (!line->of_dockerfile) {
     const engine::Session session = engine::start_session(line->line.root);
-    cache::Store store({.root = session.root, .user_xattr = session.user_xattr});
+    cache::Store store(engine::store_options(session));
     const engine::BuildEntry build = find_build(store, line->build);
     std::cout << draw_graph(headline(build), build.steps, format_of(line->format));
     return exit_code::kSuccess;

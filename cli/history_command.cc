@@ -13,11 +13,15 @@
 #include "base/text.h"
 #include "cache/build_history.h"
 #include "cli/flags/flags.h"
+#include "cli/page/build_page.h"
+#include "cli/page/show_page.h"
 #include "cli/report/error_text.h"
 #include "cli/report/exit_codes.h"
 #include "cli/report/history.h"
 #include "cli/report/history_export.h"
 #include "cli/report/text_output.h"
+#include "cli/report/trace.h"
+#include "cli/report/use_text.h"
 #include "engine/session.h"
 
 namespace cbuild::cli {
@@ -27,7 +31,7 @@ using Json = nlohmann::ordered_json;
 
 struct HistoryLine {
   std::vector<std::string> references;
-  std::string step, output, status;
+  std::string step, output, status, format;
   unsigned limit = cache::kKeptBuilds;
   bool json = false, all = false, raw = false;
 };
@@ -82,12 +86,13 @@ int inspect(cache::Store& store, const HistoryLine& line) {
   print_field("Image:", build.image);
   print_field("Error:", build.error);
   std::cout << '\n';
-  Table table({"#", "STEP", "STATE", "DURATION", "CRITICAL", "WHY"});
+  Table table({"#", "STEP", "STATE", "DURATION", "CPU", "MEMORY", "CRITICAL", "WHY"});
   unsigned number = 0;
   for (const engine::StepEntry* step : shown_steps(build))
     table.add({std::to_string(++number), shorten(step->name, 50), step->state,
-               step->duration_ns == 0 ? std::string("-") : format_seconds(step->duration_ns),
-               step->critical ? format_seconds(step->path_ns) : std::string("-"), shorten(why(*step), 90)});
+               step->duration_ns == 0 ? std::string("-") : format_seconds(step->duration_ns), cpu_text(step->use),
+               memory_text(step->use), step->critical ? format_seconds(step->path_ns) : std::string("-"),
+               shorten(why(*step), 90)});
   table.print(std::cout);
   return exit_code::kSuccess;
 }
@@ -110,20 +115,8 @@ int logs(cache::Store& store, const HistoryLine& line) {
   return exit_code::kSuccess;
 }
 
-int export_builds(cache::Store& store, const HistoryLine& line) {
-  Json out;
-  if (line.all) {
-    out = Json::array();
-    for (const cache::Store::BuildSummary& summary : store.builds(cache::kKeptBuilds))
-      out.push_back(export_build(store, engine::from_summary(summary)));
-  } else if (line.references.size() > 1) {
-    out = Json::array();
-    for (const std::string& reference : line.references)
-      out.push_back(export_build(store, find_build(store, reference)));
-  } else {
-    out = export_build(store, find_build(store, first_of(line.references)));
-  }
-  const std::string text = out.dump(1, ' ', false, Json::error_handler_t::replace) + "\n";
+/// To a file, or to stdout without one.
+int write_result(const cache::Store& store, const HistoryLine& line, const std::string& text) {
   if (line.output.empty() || line.output == "-") {
     std::cout << text;
     return exit_code::kSuccess;
@@ -134,6 +127,39 @@ int export_builds(cache::Store& store, const HistoryLine& line) {
     std::cerr << error_text(error, store.root());
     return exit_code::kExportFailed;
   }
+  return exit_code::kSuccess;
+}
+
+/// One build, in the format that is asked for.
+Json exported(cache::Store& store, const HistoryLine& line, const engine::BuildEntry& build) {
+  if (line.format == "chrome-trace") return chrome_trace(build);
+  if (line.format == "otlp") return otlp_trace(build, {});
+  return export_build(store, build);
+}
+
+int export_builds(cache::Store& store, const HistoryLine& line) {
+  Json out;
+  if (line.all) {
+    out = Json::array();
+    for (const cache::Store::BuildSummary& summary : store.builds(cache::kKeptBuilds))
+      out.push_back(exported(store, line, engine::from_summary(summary)));
+  } else if (line.references.size() > 1) {
+    out = Json::array();
+    for (const std::string& reference : line.references)
+      out.push_back(exported(store, line, find_build(store, reference)));
+  } else {
+    out = exported(store, line, find_build(store, first_of(line.references)));
+  }
+  return write_result(store, line, out.dump(1, ' ', false, Json::error_handler_t::replace) + "\n");
+}
+
+int open_page(cache::Store& store, const HistoryLine& line) {
+  const engine::BuildEntry build = find_build(store, first_of(line.references));
+  const std::string page = page_of(page_document(store, build));
+  if (!line.output.empty()) return write_result(store, line, page);
+  const std::string file = write_new_page(build.id, page);
+  std::cout << file << '\n' << std::flush;
+  show_page(file);
   return exit_code::kSuccess;
 }
 
@@ -170,6 +196,7 @@ int history_command(Arguments arguments) {
       {"ls", "List builds, the newest first (the default)", list},
       {"inspect", "One build: its steps, their times, and why they ran", inspect},
       {"logs", "The output of the steps of a build", logs},
+      {"open", "One build as a page: timeline, graph, reasons, logs, layers", open_page},
       {"export", "Builds as one self-contained JSON document, with logs and key parts", export_builds},
       {"rm", "Forget builds and their logs", remove}};
   app.fallthrough();
@@ -177,7 +204,7 @@ int history_command(Arguments arguments) {
   const auto at = [&](std::size_t i) { return commands[i].app; };
   app.require_subcommand(0, 1);
   app.add_flag("--json", line.json, "Print JSON");
-  for (std::size_t i : {1u, 2u, 3u, 4u}) add_references(at(i), line);
+  for (std::size_t i : {1u, 2u, 3u, 4u, 5u}) add_references(at(i), line);
   for (std::size_t i : {0u, 1u, 2u}) at(i)->add_flag("--json", line.json, "Print JSON");
   at(0)->add_option("--limit", line.limit, "Show at most so many");
   at(0)
@@ -185,11 +212,15 @@ int history_command(Arguments arguments) {
       ->check(CLI::IsMember({"ok", "failed", "cancelled", "export-failed"}));
   at(2)->add_option("--step", line.step, "Only this step: number, stage, :LINE or a part of the name");
   at(2)->add_flag("--raw", line.raw, "Control characters as they came");
-  at(3)->add_option("-o,--output", line.output, "File to write (default: stdout)");
-  for (std::size_t i : {3u, 4u}) at(i)->add_flag("--all", line.all, "All builds");
+  at(3)->add_option("-o,--output", line.output, "File to write, - for stdout (default: a new one, shown in a browser)");
+  at(4)->add_option("-o,--output", line.output, "File to write (default: stdout)");
+  at(4)
+      ->add_option("--format", line.format, "json (the default), chrome-trace or otlp")
+      ->check(CLI::IsMember({"json", "chrome-trace", "otlp"}));
+  for (std::size_t i : {4u, 5u}) at(i)->add_flag("--all", line.all, "All builds");
   if (!parse_flags(app, root, std::move(arguments))) return exit_code::kSuccess;
   const engine::Session session = engine::start_session(root);
-  cache::Store store({.root = session.root, .user_xattr = session.user_xattr, .makes_room = at(4)->parsed()});
+  cache::Store store(engine::store_options(session, at(5)->parsed()));
   for (const Subcommand& command : commands)
     if (command.app->parsed()) return command.run(store, line);
   return list(store, line);

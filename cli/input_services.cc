@@ -6,7 +6,7 @@
 #include <functional>
 
 #include "base/cancel.h"
-#include "cli/interrupts.h"
+#include "base/process/interrupts.h"
 #include "cli/report/progress_views.h"
 #include "engine/services.h"
 #include "engine/session.h"
@@ -17,8 +17,9 @@ namespace {
 class LateImages final : public frontend::ImageResolver {
  public:
   explicit LateImages(std::function<frontend::ImageResolver&()> images) : images_(std::move(images)) {}
-  frontend::ResolvedImage resolve(const std::string& reference, const oci::Platform& platform) override {
-    return images_().resolve(reference, platform);
+  frontend::ResolvedImage resolve(const std::string& reference, const Digest& locked,
+                                  const oci::Platform& platform) override {
+    return images_().resolve(reference, locked, platform);
   }
 
  private:

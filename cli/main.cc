@@ -4,7 +4,7 @@
 #include <system_error>
 
 #include "base/error.h"
-#include "base/standard_fds.h"
+#include "base/process/standard_fds.h"
 #include "cli/command.h"
 #include "cli/report/error_text.h"
 #include "cli/report/exit_codes.h"

@@ -2,16 +2,15 @@
 #pragma once
 
 #include <string>
-#include <vector>
 
+#include "cli/flags/options.h"
 #include "engine/result.h"
-#include "exporter/outputs.h"
 
 namespace cbuild::cli {
 
 /// The content of --metadata-file, in buildx's form. Every target has an image. Several targets are objects by name;
-/// `outputs` are those of the build, and `warnings` adds the findings of the checks.
-std::string metadata_json(const std::vector<exporter::Output>& outputs, const engine::BuildResult& result,
-                          bool warnings);
+/// The outputs and the settings are those of `line`, which also says whether the findings of the checks and how much
+/// of the provenance are in it.
+std::string metadata_json(const BuildLine& line, const engine::BuildResult& result);
 
 }  // namespace cbuild::cli

@@ -106,7 +106,7 @@ int prune_command(Arguments arguments) {
   describe(app, line);
   if (!parse_flags(app, line.root, std::move(arguments))) return exit_code::kSuccess;
   const engine::Session session = engine::start_session(line.root);
-  cache::Store store({.root = session.root, .user_xattr = session.user_xattr, .makes_room = !line.dry_run});
+  cache::Store store(engine::store_options(session, !line.dry_run));
   const std::vector<cache::PruneOptions> wanted = rules(line, store);
   if (!line.force && !line.dry_run && !line.json && !confirm(question(line))) return exit_code::kSuccess;
   std::vector<cache::Usage::Item> removed;

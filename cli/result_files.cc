@@ -6,15 +6,21 @@
 #include <unistd.h>
 
 #include <filesystem>
+#include <iostream>
+#include <nlohmann/json.hpp>
 #include <string>
 #include <system_error>
 #include <vector>
 
+#include "base/error.h"
 #include "base/output_file.h"
 #include "base/sys.h"
 #include "base/text.h"
 #include "cli/flags/target_outputs.h"
 #include "cli/metadata.h"
+#include "cli/page/build_page.h"
+#include "cli/report/error_text.h"
+#include "cli/report/history.h"
 
 namespace cbuild::cli {
 namespace {
@@ -58,11 +64,26 @@ void remove_empty_id_files(const BuildLine& line) {
 
 std::function<void(const engine::BuildResult&)> result_writer(const BuildLine& line) {
   if (line.iid_file.empty() && line.metadata_file.empty()) return {};
-  return [iid_file = line.iid_file, metadata_file = line.metadata_file, warnings = line.metadata_warnings,
-          outputs = line.request.outputs.list](const engine::BuildResult& result) {
-    if (!iid_file.empty()) write_image_ids(iid_file, result.images);
-    if (!metadata_file.empty()) write_output_file(metadata_file, metadata_json(outputs, result, warnings));
+  return [line = line](const engine::BuildResult& result) {
+    if (!line.iid_file.empty()) write_image_ids(line.iid_file, result.images);
+    if (!line.metadata_file.empty()) write_output_file(line.metadata_file, metadata_json(line, result));
   };
+}
+
+bool write_report(const BuildLine& line, const engine::Session& session, const std::string& build) {
+  if (line.report_file.empty()) return true;
+  try {
+    if (build.empty())
+      throw Error(ErrorCode::not_found,
+                  cat("--report: ", line.report_file, " is not written: history has no such build"));
+    cache::Store store(engine::store_options(session));
+    write_output_file(line.report_file, page_of(page_document(store, find_build(store, build))));
+    return true;
+  } catch (Error& error) {
+    error.add_context(cat("write ", line.report_file));
+    std::cerr << error_text(error, session.root);
+    return false;
+  }
 }
 
 }  // namespace cbuild::cli

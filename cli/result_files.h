@@ -5,6 +5,7 @@
 
 #include "cli/flags/options.h"
 #include "engine/result.h"
+#include "engine/session.h"
 
 namespace cbuild::cli {
 
@@ -16,5 +17,9 @@ std::function<void(const engine::BuildResult&)> result_writer(const BuildLine& l
 /// leaves none. To be called before the build and after one that failed.
 void empty_id_files(const BuildLine& line);
 void remove_empty_id_files(const BuildLine& line);
+
+/// Writes the page of --report, about a build of the history, whether it has failed or not; tells of what prevents it
+/// and returns false then.
+bool write_report(const BuildLine& line, const engine::Session& session, const std::string& build);
 
 }  // namespace cbuild::cli

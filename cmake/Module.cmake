@@ -9,11 +9,14 @@ add_library(cbuild_doctest_main OBJECT EXCLUDE_FROM_ALL "${CMAKE_CURRENT_LIST_DI
 target_link_libraries(cbuild_doctest_main PRIVATE cbuild_options lib::doctest)
 
 # The modules whose sources look at CBUILD_STATIC. All others are the same objects in both programs, which ccache knows.
-set(CBUILD_KNOWS_STATIC base base/http)
+set(CBUILD_KNOWS_STATIC base/http base/process supply/sign)
 
 # The modules without loops over many bytes, files or steps: a release has them small instead of fast (docs/packages.md).
-set(CBUILD_FOR_SIZE base/http cache/remote cli cli/flags cli/report engine frontend/text frontend/syntax frontend/stages
-    frontend/lower oci/registry)
+set(CBUILD_FOR_SIZE
+    bake bake/hcl base/http cache/objects cache/remote cli cli/dap cli/flags cli/images cli/page cli/report engine
+    engine/request exporter exporter/copy frontend/lower frontend/stages frontend/syntax frontend/text
+    oci/registry oci/routes sandbox sandbox/cdi sandbox/confine sandbox/ids sandbox/network sandbox/oci_bundle
+    sandbox/trust solver/ops solver/sources supply supply/sbom supply/sign)
 
 add_custom_target(cbuild_unit_tests)
 add_custom_target(cbuild_fuzzers)

@@ -38,7 +38,8 @@ void BuildCache::begin_import() {
   options.timeout = {};
   for (const cache::CacheSpec& spec : request_.caches.from) options.timeout = std::max(options.timeout, spec.timeout);
   const CacheRace race{options.timeout, [this](const std::string& locator) { return importer_->steps_ns(locator); }};
-  for (const cache::CacheSpec& spec : request_.caches.from) sources.push_back(source(spec, race));
+  for (const cache::CacheSpec& spec : request_.caches.from)
+    for (const cache::CacheSpec& one : imports_of(spec)) sources.push_back(source(one, race));
   options.cancel = &cancel_;
   options.report = [this](Severity severity, const std::string& text) { progress_.on_event(RunNote{severity, text}); };
   options.abandon = [this] { import_cancel_.cancel(); };
@@ -46,15 +47,28 @@ void BuildCache::begin_import() {
   remote_.set_race(race);
 }
 
+/// A cache that cannot be asked is a miss.
+std::vector<cache::CacheSpec> BuildCache::imports_of(const cache::CacheSpec& spec) {
+  try {
+    return cache::cache_imports(spec);
+  } catch (const Error& error) {
+    progress_.on_event(RunNote{Severity::warning, cat("the cache is not imported: ", error.what())});
+    return {};
+  }
+}
+
 cache::RemoteSource BuildCache::source(const cache::CacheSpec& spec, const CacheRace& race) {
+  const auto client = [this, race]() -> oci::registry::Client& {
+    if (!import_client_) import_client_ = remote_.new_cache_client(import_cancel_, race);
+    return *import_client_;
+  };
   const std::shared_ptr<cache::CacheBackend> backend =
-      cache::open_cache_import(spec, {store_, [this, race]() -> oci::registry::Client& {
-                                        if (!import_client_)
-                                          import_client_ = remote_.new_cache_client(import_cancel_, race);
-                                        return *import_client_;
-                                      }});
-  const oci::Platform platform = request_.inputs.platform.value_or(oci::host_platform());
-  return {backend->name(), [backend, platform] { return cache::read_cache(*backend, platform); }};
+      cache::open_cache_import(spec, {store_, client, remote_.object_options(import_cancel_, &race)});
+  // Another one for layers, which are fetched when the import is over.
+  if (cache::find_backend_type(spec.type)->fetches_blobs)
+    remote_.add_cache(cache::open_cache_import(spec, {store_, client, remote_.object_options(cancel_, &race)}));
+  return {backend->name(),
+          [backend, platforms = wanted_platforms(request_.inputs)] { return cache::read_cache(*backend, platforms); }};
 }
 
 bool BuildCache::wants_all_steps() const {
@@ -95,19 +109,24 @@ std::unique_ptr<cache::Packer> BuildCache::packer_for(const cache::CacheSpec& sp
   return std::make_unique<cache::Packer>(store_, pack);
 }
 
-void BuildCache::export_all(const exporter::CacheContent& content, cache::Packer& packer, exporter::EarlyUploads* early,
-                            TaskId first_task) {
+std::optional<oci::Descriptor> BuildCache::export_all(const exporter::CacheContent& content, cache::Packer& packer,
+                                                      exporter::EarlyUploads* early, TaskId first_task) {
+  std::optional<oci::Descriptor> last;
   for (const cache::CacheSpec& spec : request_.caches.to) {
     if (cache::is_in_image(spec)) continue;
     const auto own_packer = packer_for(spec);
-    export_one(spec, content, own_packer ? *own_packer : packer, early, first_task++);
+    const auto manifest = export_one(spec, content, own_packer ? *own_packer : packer, early, first_task++);
+    if (manifest && (spec.type == "registry" || spec.type == "local")) last = manifest;
   }
+  return last;
 }
 
-void BuildCache::export_one(const cache::CacheSpec& spec, const exporter::CacheContent& content, cache::Packer& packer,
-                            exporter::EarlyUploads* early, TaskId task) {
+std::optional<oci::Descriptor> BuildCache::export_one(const cache::CacheSpec& spec,
+                                                      const exporter::CacheContent& content, cache::Packer& packer,
+                                                      exporter::EarlyUploads* early, TaskId task) {
   const auto backend =
-      cache::open_cache_export(spec, {store_, [this]() -> oci::registry::Client& { return remote_.registry(); }});
+      cache::open_cache_export(spec, {store_, [this]() -> oci::registry::Client& { return remote_.registry(); },
+                                      remote_.object_options(cancel_, nullptr)});
   progress_.on_event(TaskAdded{task, cat("exporting the cache to ", backend->name()), {}});
   progress_.on_event(TaskStarted{task, sys::monotonic_ns(), {}});
   try {
@@ -117,12 +136,14 @@ void BuildCache::export_one(const cache::CacheSpec& spec, const exporter::CacheC
     for (const std::string& note : report.notes) progress_.on_event(RunNote{Severity::warning, note});
     progress_.on_event(TaskLog{task, sys::monotonic_ns(), LogStream::out, summary(report) + "\n"});
     progress_.on_event(TaskFinished{task, sys::monotonic_ns(), TaskState::ok, {}});
+    return report.manifest;
   } catch (Error& error) {
     progress_.on_event(TaskFinished{task, sys::monotonic_ns(), TaskState::failed, error.what()});
     const bool ignored =
         spec.ignore_error && error.code() != ErrorCode::cancelled && error.code() != ErrorCode::missing_content;
     if (!ignored) throw error.add_context(cat("cache export to ", backend->name()));
     progress_.on_event(RunNote{Severity::warning, cat("the cache is not exported: ", error.what())});
+    return std::nullopt;
   }
 }
 

@@ -12,7 +12,7 @@
 #include "cache/remote/remote_cache.h"
 #include "cache/store.h"
 #include "engine/remote.h"
-#include "engine/request.h"
+#include "engine/request/request.h"
 #include "exporter/cache_export.h"
 #include "solver/graph/graph.h"
 
@@ -37,15 +37,17 @@ class BuildCache {
   /// came with its base.
   void put_inline(const exporter::CacheContent& content, cache::Packer& packer, exporter::ImageResult& image);
   /// Writes to all destinations, each as a task of its own from `first_task` on. `packer` makes layers as the image has
-  /// them; `early`: what was sent before, null for nothing. Throws Error when one fails that is not to be ignored.
-  void export_all(const exporter::CacheContent& content, cache::Packer& packer, exporter::EarlyUploads* early,
-                  TaskId first_task);
+  /// them; `early`: what was sent before, null for nothing. Gives the manifest of the last cache in a registry or a
+  /// directory. Throws Error when one fails that is not to be ignored.
+  std::optional<oci::Descriptor> export_all(const exporter::CacheContent& content, cache::Packer& packer,
+                                            exporter::EarlyUploads* early, TaskId first_task);
 
  private:
   void begin_import();
+  std::vector<cache::CacheSpec> imports_of(const cache::CacheSpec& spec);
   cache::RemoteSource source(const cache::CacheSpec& spec, const CacheRace& race);
-  void export_one(const cache::CacheSpec& spec, const exporter::CacheContent& content, cache::Packer& packer,
-                  exporter::EarlyUploads* early, TaskId task);
+  std::optional<oci::Descriptor> export_one(const cache::CacheSpec& spec, const exporter::CacheContent& content,
+                                            cache::Packer& packer, exporter::EarlyUploads* early, TaskId task);
   std::unique_ptr<cache::Packer> packer_for(const cache::CacheSpec& spec) const;
 
   cache::Store& store_;

@@ -58,6 +58,12 @@ void visit_step(Entry& step, const Visit& visit) {
   visit("created_ns", step.created_ns);
   visit("reason", step.reason);
   visit("error", step.error);
+  visit("cpu_user_ns", step.use.user_ns);
+  visit("cpu_system_ns", step.use.system_ns);
+  visit("peak_memory_bytes", step.use.peak_memory_bytes);
+  visit("read_bytes", step.use.read_bytes);
+  visit("written_bytes", step.use.written_bytes);
+  visit("oom_killed", step.use.oom_killed);
   visit("log", step.log);
 }
 
@@ -68,6 +74,8 @@ void visit_detail(Entry& build, const Visit& visit) {
   visit("arguments", build.arguments);
   visit("image", build.image);
   visit("error", build.error);
+  visit("again", build.again);
+  visit("provenance", build.provenance);
 }
 
 struct Put {
@@ -208,12 +216,22 @@ Json to_json(const BuildEntry& entry) {
     steps.push_back(step_json(step));
     steps.back()["why"] = why(step);
   }
+  if (Json provenance = Json::parse(entry.provenance, nullptr, false); provenance.is_object())
+    json["provenance"] = std::move(provenance);
   return json;
 }
 
+namespace {
+
+std::string source_reason(const StepEntry& step) {
+  return step.type == "image" ? "its layers were not known yet" : "a source is opened every time";
+}
+
+}  // namespace
+
 std::string why(const StepEntry& step) {
   if (step.state == "ran" || step.state == "failed" || (step.state == "cancelled" && !step.reason.text.empty()))
-    return step.reason.text.empty() ? std::string("a source is opened every time") : step.reason.text;
+    return step.reason.text.empty() ? source_reason(step) : step.reason.text;
   if (step.state == "cancelled") return "not begun: the build had ended";
   if (step.state == "would-run") return "not in the cache";
   if (step.state != "cached") return "nothing needed it";
@@ -221,6 +239,7 @@ std::string why(const StepEntry& step) {
   if (step.found_by == "definition") return cat("cached: the same instruction on the same sources", made);
   if (step.found_by == "content") return cat("cached: its inputs came out the same", made);
   if (step.type == "local") return "read in place";
+  if (step.type == "image" && step.created_ns != 0) return "cached: its layers were known already";
   return "cached: only steps that are cached themselves read it";
 }
 

@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "base/digest.h"
+#include "base/process_values.h"
 #include "cache/store.h"
 #include "solver/graph/explain.h"
 
@@ -29,20 +30,23 @@ struct StepEntry {
   std::int64_t created_ns = 0;  ///< wall clock of the first making; 0 unknown
   solver::Reason reason;        ///< why it was not cached
   std::string error;
-  std::string log;  ///< path below the store's root; empty if it printed nothing
+  std::string log;       ///< path below the store's root; empty if it printed nothing
+  ResourceUse use = {};  ///< of its command
 
   bool operator==(const StepEntry&) const = default;
 };
 
-/// One build as history keeps it. No value of a variable or a secret is in it.
+/// One build as history keeps it. No value of a secret is in it, and no value of a variable but in `again`.
 struct BuildEntry {
   std::string id, name, status;  ///< status: "ok", "failed", "cancelled", "export-failed"
   std::string context, dockerfile, target;
   std::vector<std::string> arguments;  ///< flags, with the names of build arguments and secrets only
   std::string image, error;
+  std::string again;  ///< as BuildRequest has it; not in to_json()
   std::int64_t started_ns = 0, finished_ns = 0;
   unsigned steps_total = 0, steps_cached = 0;
   std::vector<StepEntry> steps;  ///< in the order of their ids; inputs come first
+  std::string provenance = {};   ///< of the first target: a SLSA predicate of mode min, JSON; empty: none
 
   bool operator==(const BuildEntry&) const = default;
 };

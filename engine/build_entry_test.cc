@@ -4,6 +4,8 @@
 
 #include <doctest/doctest.h>
 
+#include <nlohmann/json.hpp>
+
 #include "engine/history_record.h"
 
 namespace cbuild::engine {
@@ -22,6 +24,7 @@ BuildEntry full_entry() {
                    {"--build-arg V"},
                    "sha256:aa",
                    "boom",
+                   R"({"words": ["--build-arg=V=confidential"]})",
                    10,
                    20,
                    3,
@@ -43,7 +46,8 @@ BuildEntry full_entry() {
                  9,
                  {},
                  "exit code: 2",
-                 "logs/0123456789ab/7.log"};
+                 "logs/0123456789ab/7.log",
+                 {11, 12, 13, 14, 15, true}};
   step.reason = {Reason::Kind::changed, "a: mode changed (0644 -> 0755)", {}, 0};
   step.reason.differences.push_back(
       {Difference::Kind::file, "a", "mode", "0644", "0755", "a: mode changed (0644 -> 0755)"});
@@ -51,7 +55,12 @@ BuildEntry full_entry() {
   entry.steps[0].name = "FROM x";
   entry.steps[0].state = "cached";
   entry.steps[0].found_by = "definition";
+  entry.provenance = R"({"runDetails":{}})";
   return entry;
+}
+
+TEST_CASE("what asks for a build again is not shown") {
+  CHECK(to_json(full_entry()).dump().find("confidential") == std::string::npos);
 }
 
 TEST_CASE("a row of history is read back as it was written") {
@@ -87,6 +96,11 @@ TEST_CASE("every step says why") {
   CHECK(text("cached", "definition") == "cached: the same instruction on the same sources");
   step.created_ns = 1'700'000'000'000'000'000;
   CHECK(text("cached", "content") == "cached: its inputs came out the same, made 2023-11-14T22:13:20Z");
+  CHECK(text("cached", "") == "cached: only steps that are cached themselves read it");
+  step.type = "image";
+  CHECK(text("cached", "") == "cached: its layers were known already");
+  CHECK(text("ran", "") == "its layers were not known yet");
+  step.created_ns = 0;
   CHECK(text("cached", "") == "cached: only steps that are cached themselves read it");
   CHECK(text("cancelled", "") == "not begun: the build had ended");
   step.reason = {Reason::Kind::never_built, "no cached result", {}, 0};

@@ -15,11 +15,14 @@
 #include "cache/packer.h"
 #include "engine/build_cache.h"
 #include "engine/early_pushes.h"
+#include "engine/enter_build.h"
 #include "engine/export_build.h"
+#include "engine/failures.h"
 #include "engine/finish_build.h"
 #include "engine/history_record.h"
 #include "engine/lower_build.h"
 #include "engine/missing_content.h"
+#include "engine/provenance.h"
 #include "engine/services.h"
 #include "engine/solve_build.h"
 #include "engine/step_runner.h"
@@ -42,7 +45,8 @@ struct Work {
   StepRunner runner;
   LoweredBuild lowered;
   cache::BuildLogs logs;
-  SolvedBuild solved;  ///< in the last attempt
+  SolvedBuild solved;    ///< in the last attempt
+  double visited_s = 0;  ///< spent in a failed step
 };
 
 /// Adds the time that `pass` takes to `seconds`.
@@ -54,8 +58,12 @@ void timed(double& seconds, const Pass& pass) {
 }
 
 void solve(Services& services, Work& work, MissingContent& missing, BuildResult& result) {
-  work.solved = solve_build(
-      services, {work.lowered, work.caches, work.runner, work.logs, *work.packer, *work.early, missing.repeats()});
+  SolveParts parts{work.lowered, work.caches, work.runner, work.logs, *work.packer, *work.early, missing.repeats()};
+  if (services.request.steps.on_failure)
+    parts.on_solved = [&](solver::ops::StoreExecutor& executor, const solver::SolveReport& report) {
+      timed(work.visited_s, [&] { enter_failed_step(services, work.lowered, executor, report); });
+    };
+  work.solved = solve_build(services, parts);
   count_steps(work.lowered, work.solved, result);
   const solver::SolveReport& report = work.solved.report;
   if (report.failure && !report.cancelled && missing.take(report.failure->failure.error)) return;
@@ -64,7 +72,10 @@ void solve(Services& services, Work& work, MissingContent& missing, BuildResult&
 
 void write_outputs(Services& services, Work& work, MissingContent& missing, BuildResult& result) {
   try {
-    export_build(services, {work.lowered, work.solved, work.caches, *work.packer, work.early->uploads()}, result);
+    export_build(
+        services,
+        {work.lowered, work.solved, work.caches, *work.packer, work.early->uploads(), work.id, work.started_ns},
+        result);
   } catch (const Error& error) {
     if (missing.take(error)) return;
     const bool no_base = dynamic_cast<const PullError*>(&error) != nullptr;
@@ -88,8 +99,9 @@ void attempt(Services& services, Work& work, MissingContent& missing, BuildResul
 
 void run_passes(Services& services, Work& work, BuildResult& result) {
   for (const std::string& note : services.store.notes()) services.progress.on_event(RunNote{Severity::warning, note});
+  check_outputs(services.request, services.cancel);
   timed(result.lower_s, [&] { lower_build(services, work.lowered, result.findings); });
-  note_all_steps(services, work.lowered);
+  note_all_steps(services);
   MissingContent missing(services.progress, services.cancel);
   do {
     attempt(services, work, missing, result);
@@ -100,6 +112,16 @@ void run_passes(Services& services, Work& work, BuildResult& result) {
 struct End {
   std::string status, error;  ///< error: a failure outside of steps and outputs
 };
+
+/// Of a build that succeeded.
+std::string least_provenance(Services& services, const Work& work) {
+  const auto& wanted = services.request.outputs.attestations.provenance;
+  if (!wanted || work.lowered.targets.targets.empty()) return {};
+  supply::ProvenanceSettings settings = *wanted;
+  settings.max = settings.complete_materials = false;
+  return supply::to_predicate(provenance_of(services, {work.lowered, work.solved, work.id, work.started_ns}, 0, false),
+                              settings);
+}
 
 /// One row, whatever became of the build. History is never a reason to fail.
 void record(Services& services, const Work& work, const BuildResult& result, const End& end) noexcept {
@@ -115,12 +137,15 @@ void record(Services& services, const Work& work, const BuildResult& result, con
     for (const TargetImage& image : result.images) images.push_back(image.manifest.digest.str());
     entry.image = join(images, ", ");
     entry.error = end.error;
+    entry.again = request.again;
+    if (!result.failure) entry.provenance = least_provenance(services, work);
     entry.started_ns = work.started_ns;
-    entry.finished_ns = work.started_ns + (sys::monotonic_ns() - work.began_ns);
+    entry.finished_ns =
+        work.started_ns + (sys::monotonic_ns() - work.began_ns) - static_cast<std::int64_t>(work.visited_s * 1e9);
     entry.steps_total = result.steps_total;
     entry.steps_cached = result.steps_cached;
     entry.steps = step_entries(work.lowered.graph(), work.lowered.results(), work.solved.report,
-                               {work.began_ns, services.store.root(), work.logs.path()});
+                               {work.began_ns, services.store.root(), work.logs.path(), &work.solved.uses});
     services.store.add_build(to_summary(entry));
     if (result.steps_cached != result.steps_total) cache::clean_up_builds(services.store);
   } catch (const std::exception& failed) {
@@ -146,19 +171,10 @@ void build_on(Services& services, BuildResult& result) {
 }  // namespace
 
 BuildResult Builder::build(const BuildRequest& request, ProgressSink& progress, const CancelSource& cancel) {
-  BuildResult result;
-  try {
+  return failures_in_result(cancel, [&](BuildResult& result) {
     Services services(request, session_, progress, cancel);
     build_on(services, result);
-  } catch (const DiagnosticError& wrong) {
-    result.failure = Diagnosed{wrong.diagnostics()};
-  } catch (const Error& error) {
-    if (cancel.cancelled())
-      result.failure = Cancelled{error};
-    else
-      result.failure = Failed{error};
-  }
-  return result;
+  });
 }
 
 }  // namespace cbuild::engine

@@ -3,7 +3,7 @@
 
 #include "base/cancel.h"
 #include "base/progress.h"
-#include "engine/request.h"
+#include "engine/request/request.h"
 #include "engine/result.h"
 #include "engine/session.h"
 

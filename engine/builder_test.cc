@@ -8,7 +8,7 @@
 #include "base/files.h"
 #include "base/sys.h"
 #include "base/text.h"
-#include "cache/database.h"
+#include "cache/database/database.h"
 #include "cache/store.h"
 #include "oci/layout.h"
 

@@ -6,6 +6,7 @@
 #include "base/text.h"
 #include "oci/platform.h"
 #include "sandbox/binfmt.h"
+#include "sandbox/network/networks.h"
 
 namespace cbuild::engine {
 namespace {
@@ -42,6 +43,18 @@ void add_store(Examination& out, const Session& session, cache::Store& store) {
                                "steps run on copies of their root; put the store on a volume (--root DIR)"));
 }
 
+/// The way of --network=sandbox; without it steps have the machine's network or none.
+void add_networks(Examination& out, const cache::Store& store) {
+  if (out.mode == sandbox::Mode::none) return;
+  sandbox::network::Options options;
+  options.ledger_directory = cat(store.root(), "/networks");
+  try {
+    out.findings.push_back(found("own network", true, cat("by ", sandbox::network::describe_networks(options))));
+  } catch (const Error& error) {
+    out.findings.push_back(found("own network", false, error.message(), error.hint()));
+  }
+}
+
 void add_platforms(Examination& out) {
   const std::string host = oci::host_platform().architecture;
   std::vector<std::string> present;
@@ -64,6 +77,7 @@ Examination examine_machine(const Session& session, cache::Store& store) {
   Examination out;
   add_modes(out, session);
   add_store(out, session, store);
+  add_networks(out, store);
   add_platforms(out);
   return out;
 }

@@ -31,11 +31,11 @@ EarlyPushes::EarlyPushes(Services& services, const LoweredBuild& lowered) : serv
 void EarlyPushes::add_images() {
   const BuildRequest& request = services_.request;
   const oci::layer::PackOptions pack = pack_options(request, services_.cancel);
-  for (std::size_t i = 0; i < lowered_.targets.targets.size(); ++i) {
+  for (const frontend::LoweredTarget& target : lowered_.targets.targets) {
     for (const exporter::Output& output : request.outputs.list) {
-      const bool sent = output.push && output.target == request.inputs.targets[i] && !output.names.empty();
+      const bool sent = output.push && output.target == target.target && !output.names.empty();
       if (!sent || !is_packed_so(output, pack)) continue;
-      for (const solver::VertexId layer : lowered_.targets.targets[i].layer_vertices)
+      for (const solver::VertexId layer : target.layer_vertices)
         add_image_layer(layer, oci::parse_reference(output.names.front()));
     }
   }

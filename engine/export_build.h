@@ -20,12 +20,17 @@ struct ExportParts {
   BuildCache& caches;
   cache::Packer& packer;
   exporter::EarlyUploads* early = nullptr;  ///< what was sent to registries while the build ran
+  std::string build_id = {};                ///< for the provenance
+  std::int64_t started_ns = 0;              ///< wall clock
 };
 
 /// Carries out the outputs of every target, in order, calls OutputSettings::on_written and exports the caches. Each is
 /// shown as a task. The first failure ends it: throws Error, with the target as context where there are several.
 /// `result` gets the images, also those that were made before a failure.
 void export_build(Services& services, const ExportParts& parts, BuildResult& result);
+
+/// Throws Error{usage} for an output that cannot take the result of several platforms.
+void check_outputs(const BuildRequest& request, const CancelSource& cancel);
 
 /// Whether a target's layers have to be packed.
 bool wants_image(const BuildRequest& request, const std::string& target);

@@ -125,6 +125,8 @@ std::vector<StepEntry> step_entries(const solver::Graph& graph, const std::vecto
     if (id >= report.vertices.size()) continue;
     StepEntry& step = steps.emplace_back(entry_of(graph, id, report.vertices[id], frame.began_ns));
     anything_ran |= step.duration_ns > 0;
+    if (frame.uses != nullptr)
+      if (const auto use = frame.uses->find(id); use != frame.uses->end()) step.use = use->second;
     if (report.failure && report.failure->vertex == id) step.error = report.failure->failure.error.what();
     if (step.type != "exec" || step.duration_ns == 0) continue;
     const std::string log = cat(frame.log_directory, "/", id, ".log");
@@ -148,7 +150,9 @@ std::vector<std::string> describe_arguments(const BuildRequest& request) {
   for (const auto& [name, value] : request.inputs.build_args) add("--build-arg", name);
   for (const auto& [name, value] : request.inputs.labels) add("--label", name);
   for (const auto& [name, value] : request.inputs.named_contexts) add("--build-context", name);
-  if (request.inputs.platform) add("--platform", request.inputs.platform->str());
+  std::vector<std::string> platforms;
+  for (const oci::Platform& platform : request.inputs.platforms) platforms.push_back(platform.str());
+  add("--platform", join(platforms, ","));
   for (const Secret& secret : request.steps.secrets)
     add("--secret", cat("id=", secret.id, secret.hashed ? ",cache=hash" : ""));
   for (const SshSource& ssh : request.steps.ssh) add("--ssh", ssh.id);

@@ -1,12 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
+#include <map>
 #include <optional>
 #include <string>
 #include <vector>
 
 #include "engine/build_entry.h"
-#include "engine/request.h"
+#include "engine/request/request.h"
 #include "engine/result.h"
 #include "solver/scheduler.h"
 
@@ -14,8 +15,9 @@ namespace cbuild::engine {
 
 /// Start and places of a build, to which its times and logs are relative.
 struct BuildFrame {
-  std::int64_t began_ns = 0;        ///< monotonic start of the build
-  std::string root, log_directory;  ///< of the store; where step N's log is N.log
+  std::int64_t began_ns = 0;                                      ///< monotonic start of the build
+  std::string root, log_directory;                                ///< of the store; where step N's log is N.log
+  const std::map<solver::VertexId, ResourceUse>* uses = nullptr;  ///< of the commands that ran; null: of none
 };
 
 /// The part of a solve that history keeps: the steps that `targets` reach, with their states, reasons, times and the

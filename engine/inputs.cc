@@ -19,7 +19,8 @@
 #include "base/sys.h"
 #include "base/text.h"
 #include "base/words.h"
-#include "engine/source_redirect.h"
+#include "engine/remote.h"
+#include "engine/request/source_redirect.h"
 #include "frontend/stages/lower_remote.h"
 #include "frontend/text/ignore_file.h"
 
@@ -28,7 +29,7 @@ namespace {
 
 constexpr std::size_t kMaxDockerfile = 64u << 20;
 constexpr std::size_t kMaxIgnoreFile = 8u << 20;
-constexpr std::string_view kLayoutScheme = "oci-layout://";
+constexpr std::size_t kMaxLockFile = 8u << 20;
 
 std::string absolute(const std::string& path, const std::string& what) {
   char buffer[PATH_MAX];
@@ -110,14 +111,20 @@ std::string name_of(const Context& context) {
   return remote == nullptr ? "the archive on stdin" : remote->url;
 }
 
-DockerfileText read_remote_dockerfile(const InputSettings& settings, const solver::Op& context,
-                                      RemoteContexts& remote) {
+DockerfileText read_remote_dockerfile(const InputSettings& settings, RemoteContexts& remote, BuildInputs& inputs) {
+  const solver::Op& context = *inputs.context_source;
   const std::string file = spelling(settings.dockerfile);
   std::vector<std::string> names = {file};
   if (file.empty()) names.assign(kDockerfileNames.begin(), kDockerfileNames.end());
   if (is_dockerfile_only(context)) names = {"context"};
   for (const std::string& name : names)
-    if (auto text = remote.read(context, name, kMaxDockerfile)) return make_text(name, std::move(*text));
+    if (auto text = remote.read(context, name, kMaxDockerfile)) {
+      if (!settings.lock_file && !is_dockerfile_only(context)) {
+        inputs.lock_name = cat(base_name(name), kLockSuffix);
+        inputs.lock = remote.read(context, cat(name, kLockSuffix), kMaxLockFile);
+      }
+      return make_text(name, std::move(*text));
+    }
   throw Error(ErrorCode::not_found, cat("no ", names.front(), " in ", name_of(settings.context)))
       .with_hint("name it with -f; an absolute path is a file of this machine");
 }
@@ -176,6 +183,16 @@ void read_ignore_files(const InputSettings& settings, BuildInputs& inputs) {
   }
 }
 
+/// The lock file that was asked for, or the one next to a Dockerfile of this machine.
+void read_lock(const InputSettings& settings, BuildInputs& inputs) {
+  if (inputs.lock || (settings.lock_file && settings.lock_file->empty())) return;
+  if (!settings.lock_file && inputs.dockerfile_path.empty()) return;
+  inputs.lock_path = settings.lock_file.value_or(cat(inputs.dockerfile_path, kLockSuffix));
+  inputs.lock_name = base_name(inputs.lock_path);
+  inputs.lock = sys::try_read_plain(AT_FDCWD, inputs.lock_path, kMaxLockFile,
+                                    settings.lock_file ? sys::Pipes::taken : sys::Pipes::refused);
+}
+
 /// Of a context that did not bring it.
 DockerfileText read_dockerfile(const InputSettings& settings, const ContextReader& remote, BuildInputs& inputs) {
   if (const auto* stream = std::get_if<StreamDockerfile>(&settings.dockerfile))
@@ -184,7 +201,7 @@ DockerfileText read_dockerfile(const InputSettings& settings, const ContextReade
     return make_text("Dockerfile", need(remote, other->url).read_url(other->url, kMaxDockerfile));
   const std::string file = spelling(settings.dockerfile);
   if (inputs.context_source && !file.starts_with('/'))
-    return read_remote_dockerfile(settings, *inputs.context_source, need(remote, name_of(settings.context)));
+    return read_remote_dockerfile(settings, need(remote, name_of(settings.context)), inputs);
   return read_local_dockerfile(file, inputs);
 }
 
@@ -216,6 +233,7 @@ BuildInputs read_inputs(const InputSettings& settings, const SourcePolicy* polic
   if (policy != nullptr && !inputs.context_source)
     for (const char* name : {"context", "dockerfile"}) permit_local(*policy, name);
   if (!inputs.dockerfile) inputs.dockerfile = read_dockerfile(settings, remote, inputs);
+  read_lock(settings, inputs);
   if (inputs.context_path.empty()) return inputs;
   read_ignore_files(settings, inputs);
   return inputs;
@@ -267,13 +285,17 @@ frontend::LowerOptions lower_options(const BuildRequest& request, const BuildInp
     return read_ignore(cat(directory, "/.dockerignore"), found);
   };
   lower.build_platform = oci::host_platform();
-  lower.target_platform = request.inputs.platform.value_or(lower.build_platform);
-  lower.platform_given = request.inputs.platform.has_value();
+  lower.platforms = wanted_platforms(request.inputs);
+  lower.target_platform = lower.platforms.front();
+  lower.platform_given = !request.inputs.platforms.empty();
+  lower.multi_platform = is_multi_platform(request.inputs);
+  lower.scan_extras = request.outputs.attestations.sbom.has_value();
   lower.no_cache = request.caches.none;
   lower.no_cache_filter = request.caches.ignored;
   lower.only_used_args = request.caches.only_used_args;
   lower.network = request.steps.network;
   lower.allow = request.steps.allow;
+  lower.security = sandbox::confine::key_texts(request.steps.security);
   lower.extra_hosts = request.steps.extra_hosts;
   lower.ulimits = request.steps.ulimits;
   lower.shm_size = request.steps.shm_size;

@@ -8,7 +8,7 @@
 
 #include "base/diagnostic.h"
 #include "engine/remote_contexts.h"
-#include "engine/request.h"
+#include "engine/request/request.h"
 #include "frontend/lower/lower.h"
 #include "frontend/syntax/parser.h"
 
@@ -21,8 +21,14 @@ struct BuildInputs {
   std::vector<std::string> ignore;           ///< patterns
   std::string dockerfile_path;               ///< empty: no file of this machine
   std::optional<solver::Op> context_source;  ///< a context that is not a directory of this machine
+  std::string lock_path;                     ///< of this machine, where a lock file would be; empty: none
+  std::string lock_name;                     ///< as messages call it
+  std::optional<std::string> lock;           ///< its content
   std::vector<std::string> notes;            ///< files of two names, of which one counts
 };
+
+/// Appended to the name of a Dockerfile gives that of its lock file.
+inline constexpr char kLockSuffix[] = ".lock";
 
 using ContextReader = std::function<RemoteContexts&()>;
 

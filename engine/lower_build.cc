@@ -6,9 +6,10 @@
 #include "base/error.h"
 #include "base/files.h"
 #include "base/text.h"
-#include "engine/foreign_steps.h"
 #include "engine/inputs.h"
-#include "engine/secrets.h"
+#include "engine/request/secrets.h"
+#include "engine/scan_steps.h"
+#include "engine/source_lock.h"
 #include "frontend/syntax/parser.h"
 
 namespace cbuild::engine {
@@ -28,6 +29,10 @@ std::vector<solver::VertexId> LoweredBuild::results() const {
   std::vector<solver::VertexId> ids;
   for (const frontend::LoweredTarget& target : targets.targets)
     if (target.result != solver::kNoInput) ids.push_back(target.result);
+  for (const frontend::LoweredTarget& target : targets.targets)
+    for (const frontend::ScanExtra& extra : target.scan_extras) ids.push_back(extra.root);
+  for (const solver::VertexId scan : scans)
+    if (scan != solver::kNoInput) ids.push_back(scan);
   return ids;
 }
 
@@ -41,6 +46,8 @@ void lower_build(Services& services, LoweredBuild& out, std::vector<Diagnostic>&
   for (const std::string& note : inputs.notes) progress.on_event(RunNote{Severity::note, note});
   out.dockerfile_name = inputs.dockerfile->name();
   out.context_path = inputs.context_path;
+  out.dockerfile = inputs.dockerfile;
+  out.context_source = inputs.context_source;
   frontend::Checks checks = make_checks(request.inputs);
   const ScopeExit show_findings([&] {
     for (const Diagnostic& finding : checks.findings()) progress.on_event(RunDiagnostic{for_progress(finding, inputs)});
@@ -49,17 +56,21 @@ void lower_build(Services& services, LoweredBuild& out, std::vector<Diagnostic>&
   for (const Diagnostic& warning : dockerfile.warnings) progress.on_event(RunDiagnostic{warning});
   frontend::LowerOptions options = lower_options(request, inputs);
   options.callbacks.pinner = &services.sources;
-  options.secret_hashes = secret_hashes(request.steps.secrets, services.store);
+  const std::unique_ptr<LockedSources> lock = open_lock(request.inputs, inputs);
+  options.callbacks.lock = lock.get();
+  options.secret_hashes = secret_hashes(services.secrets, services.store);
   options.reports.checks = &checks;
   out.targets = frontend::lower_targets(dockerfile, options, request.inputs.targets, services.images);
+  if (lock)
+    for (const Diagnostic& warning : lock->moved(services))
+      progress.on_event(RunDiagnostic{for_progress(warning, inputs)});
+  add_scan_steps(services, out);
   findings = checks.findings();
   for (const std::string& note : out.targets.notes) progress.on_event(RunNote{Severity::note, note});
 }
 
-void note_all_steps(Services& services, const LoweredBuild& lowered) {
+void note_all_steps(Services& services) {
   if (services.request.caches.none) services.progress.on_event(RunNote{Severity::note, "every step runs: --no-cache"});
-  for (const std::string& note : foreign_step_notes(lowered.graph(), lowered.results()))
-    services.progress.on_event(RunNote{Severity::warning, note});
 }
 
 }  // namespace cbuild::engine

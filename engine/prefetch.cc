@@ -11,7 +11,7 @@
 #include <variant>
 
 #include "base/error.h"
-#include "base/threads.h"
+#include "base/process/threads.h"
 #include "cache/record_search.h"
 #include "solver/graph/step_identity.h"
 

@@ -13,7 +13,7 @@
 #include "cache/cached_layers.h"
 #include "cache/remote/read_cache.h"
 #include "cache/source_metadata.h"
-#include "engine/source_redirect.h"
+#include "engine/request/source_redirect.h"
 #include "oci/image_config.h"
 #include "oci/layout.h"
 #include "oci/manifest.h"
@@ -107,6 +107,33 @@ std::string locator_of(const cache::Layer& layer) {
   return cache::is_from_cache(layer) ? layer.fetch_from.substr(cache::kCacheOrigin.size()) : layer.fetch_from;
 }
 
+oci::Reference parse_image_name(const std::string& text) {
+  return oci::parse_reference(text.starts_with(kImageScheme) ? text.substr(kImageScheme.size()) : text);
+}
+
+[[noreturn]] void refuse_to_ask(const oci::Reference& reference) {
+  throw Error(ErrorCode::not_found,
+              cat(reference.familiar(), " is not in the store, and --pull=never forbids to ask a registry"));
+}
+
+/// The image of that digest under a name or in a layout.
+std::string with_digest(const std::string& name, const Digest& digest) {
+  if (name.starts_with(kOciLayoutScheme))
+    return cat(kOciLayoutScheme, parse_layout_locator(name).path, "@", digest.str());
+  oci::Reference reference = parse_image_name(name);
+  if (reference.digest && reference.digest != digest)
+    throw Error(ErrorCode::input,
+                cat("the lock file has ", digest.str(), ", and the source policy another digest: ", reference.str()));
+  reference.digest = digest;
+  return reference.str();
+}
+
+/// The name of an image for one platform in the store.
+std::string kept_name(const oci::Reference& reference, const oci::Platform& platform) {
+  const bool native = oci::match_score(platform, oci::host_platform()) > 0;
+  return native ? reference.str() : cat(reference.str(), " ", platform.str());
+}
+
 }  // namespace
 
 LayoutLocator parse_layout_locator(const std::string& locator) {
@@ -129,6 +156,11 @@ oci::registry::Client& Remote::registry() {
   return *client_;
 }
 
+bool Remote::has_asked() {
+  const std::lock_guard lock(mutex_);
+  return client_ != nullptr;
+}
+
 std::unique_ptr<oci::registry::Client> Remote::new_client(const CancelSource& cancel, unsigned max_attempts) {
   return std::make_unique<oci::registry::Client>(client_options(cancel, max_attempts));
 }
@@ -148,10 +180,28 @@ oci::registry::Client& Remote::client_for(const cache::Layer& layer) {
   return *cache_client_;
 }
 
+cache::ObjectOptions Remote::object_options(const CancelSource& cancel, const CacheRace* race) {
+  cache::ObjectOptions options;
+  options.limits = settings_.transfer_limits;
+  options.cancel = &cancel;
+  options.warn = [this](const std::string& text) { progress_.on_event(RunNote{Severity::warning, text}); };
+  if (race == nullptr) return options;
+  options.max_attempts = kCacheAttempts;
+  for (std::chrono::milliseconds* limit : {&options.limits.connect, &options.limits.answer, &options.limits.window})
+    *limit = std::min(*limit, std::max(race->patience, kLeastSilence));
+  return options;
+}
+
+void Remote::add_cache(std::unique_ptr<cache::CacheBackend> backend) {
+  std::string locator = backend->locator();
+  caches_.try_emplace(std::move(locator), std::move(backend));
+}
+
 oci::registry::Options Remote::client_options(const CancelSource& cancel, unsigned max_attempts) {
   oci::registry::Options options;
   options.insecure = settings_.insecure_registries;
   options.auth_file = settings_.auth_file;
+  options.files = settings_.registry_files;
   options.limits = settings_.transfer_limits;
   options.max_attempts = max_attempts;
   options.cancel = &cancel;
@@ -170,14 +220,23 @@ void Remote::fetch_from(const cache::Layer& layer, oci::BlobStore& into, TaskId 
   oci::Descriptor blob = *layer.blob;
   if (const auto name = cache::read_source_metadata(store_, sha512_key(blob.digest.str()))) blob.sha512 = *name;
   if (locator.starts_with(kOciLayoutScheme)) return fetch_from_layout(locator, blob, into);
-  const oci::Reference reference = oci::parse_reference(locator.substr(kImageScheme.size()));
   const std::int64_t began_ns = sys::monotonic_ns();
-  client_for(layer).fetch_blob(reference, blob, into, [&](std::uint64_t bytes, std::uint64_t total) {
+  const auto told = [&](std::uint64_t bytes, std::uint64_t total) {
     if (from_cache && is_too_slow(race_, locator, sys::monotonic_ns() - began_ns, bytes, total))
       throw Error(ErrorCode::network, cat("its registry is so slow that running the steps takes less time (",
                                           format_size(bytes), " of ", format_size(total), " came)"));
     progress_.on_event(TaskCounter{task, blob.digest.str(), bytes, total, true, bytes == total});
-  });
+  };
+  if (const auto own = caches_.find(locator); own != caches_.end()) return own->second->fetch_blob(blob, into, told);
+  if (!locator.starts_with(kImageScheme))
+    throw Error(ErrorCode::not_found, cat(locator, " is not among the caches of this build"));
+  client_for(layer).fetch_blob(oci::parse_reference(locator.substr(kImageScheme.size())), blob, into, told);
+}
+
+std::optional<std::string> Remote::read_range(const cache::Layer& layer, std::uint64_t offset, std::uint64_t size) {
+  const auto reference = cache::is_from_cache(layer) ? std::nullopt : cache::image_reference(layer.fetch_from);
+  if (!layer.blob || !reference) return std::nullopt;
+  return registry().fetch_range(*reference, *layer.blob, offset, size);
 }
 
 /// A registry that is down is not asked again for each of its layers.
@@ -209,18 +268,38 @@ void Remote::fetch(const cache::Layer& layer, oci::BlobStore& into) {
   progress_.on_event(TaskFinished{task, sys::monotonic_ns(), TaskState::ok, {}});
 }
 
-std::optional<frontend::ResolvedImage> StoreImageResolver::from_store(const std::string& name,
-                                                                      const std::string& locator) {
-  const auto image = store_.image(name);
-  if (!image) return std::nullopt;
-  const auto body = read_document(image->manifest);
+/// The host's platform is kept under the plain name, others under longer ones; an index of several that was built here
+/// has the plain one.
+std::optional<frontend::ResolvedImage> StoreImageResolver::from_store(const oci::Reference& reference,
+                                                                      const oci::Platform& platform) {
+  oci::Reference bare = reference;
+  bare.digest.reset();
+  bare.sha512.clear();
+  const std::string locator = cat(kImageScheme, bare.str()), own = kept_name(reference, platform);
+  if (const auto image = store_.image(own))
+    if (auto found = kept_image(image->manifest, locator, platform, false)) return found;
+  if (reference.digest)  // an image that was made here has no digest in its name
+    if (const auto image = store_.image(bare.str()); image && image->manifest == *reference.digest)
+      return kept_image(image->manifest, locator, platform, false);
+  if (own == reference.str()) return std::nullopt;
+  const auto image = store_.image(reference.str());
+  return image ? kept_image(image->manifest, locator, platform, true) : std::nullopt;
+}
+
+std::optional<frontend::ResolvedImage> StoreImageResolver::kept_image(const Digest& top, const std::string& locator,
+                                                                      const oci::Platform& platform, bool index_only) {
+  const auto body = read_document(top);
   if (!body) return std::nullopt;
   const auto document = oci::parse_manifest(*body);
-  const auto* manifest = std::get_if<oci::Manifest>(&document);
-  const auto config = manifest == nullptr ? std::nullopt : read_document(manifest->config.digest);
+  if (const auto* index = std::get_if<oci::Index>(&document)) {
+    const oci::Descriptor* chosen = oci::select_platform(*index, platform);
+    const bool again = chosen == nullptr || oci::is_index(chosen->media_type);
+    return again ? std::nullopt : kept_image(chosen->digest, locator, platform, false);
+  }
+  if (index_only) return std::nullopt;
+  const auto config = read_document(std::get<oci::Manifest>(document).config.digest);
   if (!config) return std::nullopt;
-  return frontend::ResolvedImage{image->manifest, oci::parse_image_config(*config),
-                                 cat(locator, "@", image->manifest.str())};
+  return frontend::ResolvedImage{top, oci::parse_image_config(*config), cat(locator, "@", top.str())};
 }
 
 /// A damaged one is dropped, so that it is asked for again.
@@ -257,8 +336,11 @@ frontend::ResolvedImage StoreImageResolver::from_layout(const std::string& locat
 
 frontend::ResolvedImage StoreImageResolver::from_registry(const oci::Reference& reference,
                                                           const oci::Platform& platform) {
+  const SignaturePolicy* policy = remote_.signatures();
+  if (policy != nullptr) policy->check_name(reference);
   oci::registry::Client& client = remote_.registry();
   const oci::registry::FetchedManifest top = client.manifest(reference);
+  if (policy != nullptr) policy->check(reference, top.digest, client);
   const auto read = [&](const oci::Descriptor& d) {
     oci::Reference child = reference;
     child.tag.clear();
@@ -279,28 +361,51 @@ frontend::ResolvedImage StoreImageResolver::from_registry(const oci::Reference& 
   return {found.digest, oci::parse_image_config(config), cat(kImageScheme, pinned.str())};
 }
 
-frontend::ResolvedImage StoreImageResolver::resolve(const std::string& text, const oci::Platform& platform) {
+// A policy sees the name as the Dockerfile has it; the lock file's digest is that of what the policy makes of it.
+frontend::ResolvedImage StoreImageResolver::resolve(const std::string& text, const Digest& locked,
+                                                    const oci::Platform& platform) {
+  const std::string name = redirected(text);
+  return find(locked.empty() ? name : with_digest(name, locked), platform);
+}
+
+bool StoreImageResolver::may_ask() const { return !(pull_ == PullPolicy::never); }
+
+std::string StoreImageResolver::redirected(const std::string& text) const {
   const SourcePolicy* policy = remote_.policy();
-  return find(policy == nullptr ? text : redirect_image(*policy, text), platform);
+  return policy == nullptr ? text : redirect_image(*policy, text);
+}
+
+Digest StoreImageResolver::present(const std::string& text) {
+  const std::string name = redirected(text);
+  if (name.starts_with(kOciLayoutScheme)) {
+    const auto [path, selector] = parse_layout_locator(name);
+    return oci::ImageLayout::open(path).find(selector).digest;
+  }
+  const oci::Reference reference = parse_image_name(name);
+  if (reference.digest) return *reference.digest;
+  const auto kept = store_.image(reference.str());
+  if (!may_ask() && kept) return kept->manifest;
+  if (!may_ask()) refuse_to_ask(reference);
+  try {
+    if (const auto found = remote_.registry().resolve(reference)) return found->digest;
+  } catch (const Error& error) {
+    if (!kept || error.code() != ErrorCode::denied) throw;  // Docker Hub's answer for names that it does not have
+  }
+  if (kept) return kept->manifest;
+  throw Error(ErrorCode::not_found, cat(reference.familiar(), ": not found"));
 }
 
 frontend::ResolvedImage StoreImageResolver::find(const std::string& text, const oci::Platform& platform) {
   if (text.starts_with(kOciLayoutScheme)) return from_layout(text, platform);
-  const oci::Reference reference =
-      oci::parse_reference(text.starts_with(kImageScheme) ? text.substr(kImageScheme.size()) : text);
-  // The host's platform is kept under the plain name, others under longer ones.
-  const bool native = oci::match_score(platform, oci::host_platform()) > 0;
-  const std::string name = native ? reference.str() : cat(reference.str(), " ", platform.str());
-  oci::Reference bare = reference;
-  bare.digest.reset();
-  bare.sha512.clear();
-  if (pull_ != PullPolicy::always)
-    if (auto known = from_store(name, cat(kImageScheme, bare.str()))) return std::move(*known);
-  if (pull_ == PullPolicy::never)
-    throw Error(ErrorCode::not_found,
-                cat(reference.familiar(), " is not in the store, and --pull=never forbids to ask a registry"));
+  const oci::Reference reference = parse_image_name(text);
+  // A signature is of what the registry gives, so an image that needs one is never taken from the store unseen.
+  const bool is_checked = remote_.signatures() != nullptr && remote_.signatures()->concerns(reference);
+  if (pull_ != PullPolicy::always && !is_checked)
+    if (auto known = from_store(reference, platform)) return std::move(*known);
+  if (!may_ask()) refuse_to_ask(reference);
   frontend::ResolvedImage image = from_registry(reference, platform);
-  if (oci::match_score(platform, image.config.platform) > 0) store_.set_image({name, image.manifest, sys::now_ns()});
+  if (oci::match_score(platform, image.config.platform) > 0)
+    store_.set_image({kept_name(reference, platform), image.manifest, sys::now_ns()});
   return image;
 }
 

@@ -5,14 +5,16 @@
 #include <memory>
 #include <mutex>
 #include <string>
+#include <string_view>
 
 #include "base/cancel.h"
 #include "base/error.h"
 #include "base/progress.h"
+#include "cache/remote/backend.h"
 #include "cache/store.h"
 #include "cache/unpacker.h"
 #include "engine/cache_race.h"
-#include "engine/request.h"
+#include "engine/request/request.h"
 #include "frontend/lower/lower.h"
 #include "oci/registry/client.h"
 
@@ -32,8 +34,11 @@ class Remote {
   ~Remote();
 
   oci::registry::Client& registry();
+  /// Whether a registry was asked for an image in this build.
+  bool has_asked();
   /// The build's; null for none.
   const SourcePolicy* policy() const { return settings_.policy.get(); }
+  const SignaturePolicy* signatures() const { return settings_.signatures.get(); }
   /// How long layers of remote caches are waited for, from now on. Not while something is fetched.
   void set_race(CacheRace race) { race_ = std::move(race); }
   /// Another client with the same settings, for work that ends by itself.
@@ -41,9 +46,15 @@ class Remote {
   /// The same for a remote cache: one that is silent for as long as the race has
   /// patience, and 5 s at least, is a miss.
   std::unique_ptr<oci::registry::Client> new_cache_client(const CancelSource& cancel, const CacheRace& race);
+  /// How object stores are reached, with the build's limits; with a race as new_cache_client().
+  cache::ObjectOptions object_options(const CancelSource& cancel, const CacheRace* race);
+  /// Layers of this cache are fetched through the backend. Before anything is fetched.
+  void add_cache(std::unique_ptr<cache::CacheBackend> backend);
   /// Brings the blob of a layer into the store, from where its locator says; shown as a task of its own. A layer that
   /// only a remote cache had and that is missing there is forgotten: Error{missing_content}. Else throws PullError.
   void fetch(const cache::Layer& layer, oci::BlobStore& into);
+  /// Bytes of a layer's blob from its registry, not verified; nullopt if they cannot be read in parts.
+  std::optional<std::string> read_range(const cache::Layer& layer, std::uint64_t offset, std::uint64_t size);
   cache::BlobFetcher fetcher() {
     return [this](const cache::Layer& layer, oci::BlobStore& into) { fetch(layer, into); };
   }
@@ -63,6 +74,7 @@ class Remote {
   std::unique_ptr<oci::registry::Client> client_, cache_client_;
   std::atomic<TaskId> next_task_;
   CacheRace race_;
+  std::map<std::string, std::unique_ptr<cache::CacheBackend>> caches_;  ///< by their locators
 };
 
 /// Resolves base images: the store by name first (a build's own results and images pulled before; `--pull` asks the
@@ -71,20 +83,29 @@ class StoreImageResolver final : public frontend::ImageResolver {
  public:
   StoreImageResolver(cache::Store& store, Remote& remote, PullPolicy pull)
       : store_(store), remote_(remote), pull_(pull) {}
-  frontend::ResolvedImage resolve(const std::string& reference, const oci::Platform& platform) override;
+  frontend::ResolvedImage resolve(const std::string& reference, const Digest& locked,
+                                  const oci::Platform& platform) override;
+  /// What a name gives now, for any platform: its index or manifest at the registry, else in the store. Throws Error.
+  Digest present(const std::string& reference);
 
  private:
+  std::string redirected(const std::string& text) const;
+  bool may_ask() const;
   frontend::ResolvedImage find(const std::string& text, const oci::Platform& platform);
   frontend::ResolvedImage from_layout(const std::string& locator, const oci::Platform& platform);
   frontend::ResolvedImage from_registry(const oci::Reference& reference, const oci::Platform& platform);
   std::optional<std::string> read_document(const Digest& digest);
-  std::optional<frontend::ResolvedImage> from_store(const std::string& name, const std::string& locator);
+  std::optional<frontend::ResolvedImage> from_store(const oci::Reference& reference, const oci::Platform& platform);
+  /// Of an index the image for `platform`.
+  std::optional<frontend::ResolvedImage> kept_image(const Digest& top, const std::string& locator,
+                                                    const oci::Platform& platform, bool index_only);
 
   cache::Store& store_;
   Remote& remote_;
   PullPolicy pull_;
 };
 
+inline constexpr std::string_view kLayoutScheme = "oci-layout://";
 /// "PATH", "TAG" or "@DIGEST" of "oci-layout://PATH[:TAG|@DIGEST]".
 struct LayoutLocator {
   std::string path, selector;

@@ -6,7 +6,7 @@
 #include <string>
 
 #include "cache/store.h"
-#include "engine/network_sources.h"
+#include "engine/request/network_sources.h"
 #include "solver/graph/op.h"
 #include "solver/ops/executor.h"
 

@@ -51,7 +51,7 @@ struct BaseLayout {
     oci::Index index;
     index.manifests = {top};
     layout.write_index(index);
-    return StoreImageResolver(store, remote, PullPolicy::missing).resolve(locator, kWanted);
+    return StoreImageResolver(store, remote, PullPolicy::missing).resolve(locator, {}, kWanted);
   }
   Error refusal(const oci::Descriptor& top) {
     try {
@@ -95,7 +95,7 @@ struct RegistryBase {
   }
   std::string resolve(const oci::Platform& platform, PullPolicy pull = PullPolicy::missing) {
     const std::string name = registry.server->authority() + "/team/app:1";
-    return StoreImageResolver(store, remote, pull).resolve(name, platform).config.platform.architecture;
+    return StoreImageResolver(store, remote, pull).resolve(name, {}, platform).config.platform.architecture;
   }
   std::size_t asked() const { return registry.server->log().size(); }
 };
@@ -154,6 +154,32 @@ TEST_CASE_FIXTURE(RegistryBase, "one name is kept once for each platform") {
   CHECK(resolve(other) == other.architecture);
   CHECK(resolve(native) == native.architecture);
   CHECK(asked() == before);
+}
+
+TEST_CASE_FIXTURE(RegistryBase, "an index that was built here has the images of its platforms under the plain name") {
+  oci::Index index;
+  for (const oci::Platform& platform : {native, other}) {
+    oci::Manifest manifest;
+    manifest.config =
+        oci::put_blob(store.blobs(),
+                      cat(R"({"architecture":")", platform.architecture,
+                          R"(","os":"linux","author":"built here","rootfs":{"type":"layers","diff_ids":[]}})"),
+                      std::string(oci::media_type::kConfig));
+    index.manifests.push_back(oci::put_blob(store.blobs(), oci::to_json(manifest), std::string(kManifest)));
+    index.manifests.back().platform = platform;
+  }
+  const std::string name = registry.server->authority() + "/team/app:1";
+  store.set_image({name, oci::put_blob(store.blobs(), oci::to_json(index), std::string(kIndex)).digest, 1});
+  StoreImageResolver images(store, remote, PullPolicy::never);
+  for (std::size_t i = 0; i < 2; ++i) {
+    const oci::Platform& platform = i == 0 ? native : other;
+    const frontend::ResolvedImage found = images.resolve(name, {}, platform);
+    CHECK(found.config.platform.architecture == platform.architecture);
+    CHECK(found.config.author == "built here");
+    CHECK(found.manifest == index.manifests[i].digest);
+  }
+  CHECK_THROWS_AS(images.resolve(name, {}, *oci::parse_platform("linux/mips64le")), Error);
+  CHECK(asked() == 0);
 }
 
 TEST_CASE_FIXTURE(RegistryBase, "--pull=never takes what the store has and asks no registry") {

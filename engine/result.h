@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
+#include <memory>
 #include <optional>
 #include <string>
 #include <variant>
@@ -11,14 +12,22 @@
 #include "base/error.h"
 #include "oci/manifest.h"
 #include "solver/executor.h"
+#include "supply/provenance.h"
 
 namespace cbuild::engine {
 
+/// The provenance of one image.
+struct TargetProvenance {
+  std::string platform;  ///< empty where the result is not of several platforms
+  std::shared_ptr<const supply::Provenance> document;
+};
+
 /// The image of one target.
 struct TargetImage {
-  std::string target;  ///< as InputSettings::targets has it
-  oci::Descriptor manifest, config;
-  Digest id;  ///< as engines show it: of its config, or of its manifest in newer image stores
+  std::string target;                ///< as InputSettings::targets has it
+  oci::Descriptor manifest, config;  ///< of an index there is no config
+  Digest id;  ///< as engines show it: of its config, or of its manifest in newer image stores; or of the index
+  std::vector<TargetProvenance> provenances = {};  ///< with their steps; none unless the request wants them
 };
 
 /// The Dockerfile, or a file that belongs to it, is wrong.
@@ -55,6 +64,7 @@ struct BuildResult {
   std::string id;                  ///< in the history; empty for a build that is not kept there
   std::vector<TargetImage>
       images;  ///< in the order of the targets: those that images were made of, also before a failure
+  std::optional<oci::Descriptor> cache_manifest;  ///< of the cache that was exported to a registry or a directory
   std::vector<Diagnostic> findings;               ///< of the build checks
   unsigned steps_total = 0, steps_cached = 0;     ///< of the last attempt
   bool sync_later = false;                        ///< the store has what Sync::later leaves to the front door

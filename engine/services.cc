@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "engine/services.h"
 
+#include "engine/request/secrets.h"
+
 namespace cbuild::engine {
 
 Services::Services(const BuildRequest& wanted, const Session& own, ProgressSink& sink, const CancelSource& stop)
@@ -8,10 +10,11 @@ Services::Services(const BuildRequest& wanted, const Session& own, ProgressSink&
       session(own),
       progress(sink),
       cancel(stop),
-      store({.root = session.root, .user_xattr = session.user_xattr}),
+      store(store_options(session)),
+      secrets(noting_secrets(request.steps.secrets, secret_values)),
       remote(store, request.sources, progress, cancel),
       ssh(agents.serve(request.steps.ssh, request.steps.agent_environment)),
-      sources(store, request.steps.secrets, ssh, request.sources, progress, cancel),
+      sources(store, secrets, ssh, request.sources, progress, cancel),
       contexts(store, sources, [this](const solver::Op& source) { return fetch_source(for_sources(), source); }),
       images(store, remote, request.sources.pull) {}
 

@@ -6,11 +6,11 @@
 #include "base/cancel.h"
 #include "base/progress.h"
 #include "cache/store.h"
-#include "engine/key_agents.h"
-#include "engine/network_sources.h"
 #include "engine/remote.h"
 #include "engine/remote_contexts.h"
-#include "engine/request.h"
+#include "engine/request/key_agents.h"
+#include "engine/request/network_sources.h"
+#include "engine/request/request.h"
 #include "engine/session.h"
 #include "solver/ops/executor.h"
 
@@ -30,6 +30,8 @@ struct Services {
   ProgressSink& progress;
   const CancelSource& cancel;
   cache::Store store;
+  solver::ops::SecretValues secret_values;  ///< those that were read
+  const std::vector<Secret> secrets;        ///< of the request, noting what is read
   Remote remote;
   KeyAgents agents;
   const std::vector<SshSource> ssh;  ///< each with a socket

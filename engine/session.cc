@@ -13,6 +13,7 @@
 
 #include "base/error.h"
 #include "base/fd.h"
+#include "base/side/side_metadata.h"
 #include "base/text.h"
 #include "cache/store.h"
 
@@ -52,6 +53,7 @@ Session start_session(const std::string& root) {
   signal(SIGPIPE, SIG_IGN);
   if (needs_user_namespace()) enter_user_namespace(session);
   session.user_xattr = session.unprivileged || !can_set_trusted_attributes();
+  session.owners_apart = !may_give_files_away();
   // Steps come back to the mount namespace they left, which has to be our own; where that is refused, probe() finds
   // out.
   if (session.user_xattr && !session.unprivileged && ::unshare(CLONE_NEWNS) == 0)
@@ -59,6 +61,13 @@ Session start_session(const std::string& root) {
   session.zygote = std::make_unique<sandbox::Zygote>(sandbox::Zygote::start());
   session.workers = std::make_unique<solver::WorkerLimit>();
   return session;
+}
+
+cache::StoreOptions store_options(const Session& session, bool makes_room) {
+  return {.root = session.root,
+          .user_xattr = session.user_xattr,
+          .owners_apart = session.owners_apart,
+          .makes_room = makes_room};
 }
 
 sandbox::Mode choose_isolation(const std::string& wanted, bool tell, const Session& session, ProgressSink& progress) {

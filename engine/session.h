@@ -8,6 +8,7 @@
 
 #include "base/error.h"
 #include "base/progress.h"
+#include "cache/store.h"
 #include "sandbox/runner.h"
 #include "solver/worker_limit.h"
 
@@ -21,6 +22,7 @@ struct Session {
   /// Why an ordinary user could not enter a user namespace: no command can be run then.
   std::optional<Error> no_user_namespace;
   bool user_xattr = false;                  ///< overlay marks are user.*: those of root cannot be set here
+  bool owners_apart = false;                ///< files cannot be given to other users (cache::StoreOptions)
   std::string user_namespace;               ///< the mapped ids, for the progress output
   std::unique_ptr<sandbox::Zygote> zygote;  ///< forked before any thread
   std::unique_ptr<solver::WorkerLimit> workers;
@@ -29,6 +31,9 @@ struct Session {
 /// Must run before any thread exists: enters a user namespace for ordinary users, and for root that may not mount, and
 /// forks the zygote. An empty `root` means the user's default store.
 Session start_session(const std::string& root);
+
+/// How a process of this session opens the store.
+cache::StoreOptions store_options(const Session& session, bool makes_room = false);
 
 /// The mode of that name, or the best one that works here if no mode has it; says which with `tell` or if it is not
 /// root.

@@ -3,9 +3,11 @@
 
 #include <memory>
 #include <mutex>
+#include <optional>
 
 #include "engine/services.h"
 #include "sandbox/runner.h"
+#include "solver/graph/graph.h"
 
 namespace cbuild::engine {
 
@@ -17,16 +19,22 @@ class StepRunner {
   explicit StepRunner(Services& services) : services_(services) {}
   /// Thread-safe. Throws Error{unsupported}.
   sandbox::Runner& get();
+  /// Why a command cannot be run here, found out before anything runs; nullopt for anything else. Does not try what the
+  /// machine can do where namespaces are certain.
+  std::optional<Error> refusal(const solver::Vertex& vertex);
   /// Whether a command was due. Not while get() may be called.
   bool was_needed() const { return runner_ != nullptr; }
 
  private:
+  sandbox::Mode mode();
   bool mounts_overlays(sandbox::Mode mode) const;
+  void use_runtime(const std::string& name, sandbox::Mode mode);
   void copy_roots(sandbox::Mode mode);
 
   Services& services_;
-  std::mutex mutex_;  // guards runner_ while steps run
+  std::mutex mutex_;  // guards all below while steps run
   std::unique_ptr<sandbox::Runner> runner_;
+  std::optional<sandbox::Mode> mode_;  ///< once it was chosen, and told
 };
 
 }  // namespace cbuild::engine

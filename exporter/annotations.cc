@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "exporter/annotations.h"
 
+#include <algorithm>
+
 #include "base/error.h"
 #include "base/text.h"
 #include "base/words.h"
@@ -38,6 +40,14 @@ Annotation parse_place(std::string_view text) {
   return annotation;
 }
 
+bool is_of_index(AnnotationLevel level) {
+  return level == AnnotationLevel::index || level == AnnotationLevel::index_descriptor;
+}
+
+bool is_for(const Annotation& annotation, const oci::Platform& platform) {
+  return !annotation.platform || oci::normalize(*annotation.platform) == oci::normalize(platform);
+}
+
 }  // namespace
 
 std::vector<Annotation> parse_annotation(std::string_view text) {
@@ -73,21 +83,30 @@ std::optional<Annotation> parse_annotation_key(std::string_view key, std::string
   return annotation;
 }
 
-void check_annotations(const std::vector<Annotation>& annotations, const oci::Platform& platform,
-                       bool oci_media_types) {
+void check_annotations(const std::vector<Annotation>& annotations, const AnnotatedResult& result) {
   for (const Annotation& one : annotations) {
-    if (one.level != AnnotationLevel::manifest && !oci_media_types)
+    if (one.level != AnnotationLevel::manifest && !result.oci_media_types)
       refuse_annotation(cat("annotation ", one.key, ": level ", word_for(kLevels, one.level), " needs OCI media types"),
                         "drop oci-mediatypes=false");
-    if (one.level == AnnotationLevel::index || one.level == AnnotationLevel::index_descriptor)
+    if (is_of_index(one.level) && !result.index)
       refuse_annotation(cat("annotation ", one.key, ": an image of one platform has no ", word_for(kLevels, one.level)),
                         "use manifest: or manifest-descriptor:");
-    if (one.platform && oci::normalize(*one.platform) != oci::normalize(platform))
+    const auto is_meant = [&](const oci::Platform& platform) { return is_for(one, platform); };
+    if (std::none_of(result.platforms.begin(), result.platforms.end(), is_meant))
       refuse_annotation(cat("annotation ", one.key, ": no image for ", one.platform->str(), " is built"));
   }
 }
 
-oci::Annotations annotations_of(const std::vector<Annotation>& annotations, AnnotationLevel level) {
+oci::Annotations annotations_of(const std::vector<Annotation>& annotations, AnnotationLevel level,
+                                const oci::Platform& platform) {
+  oci::Annotations out;
+  for (const bool own : {false, true})
+    for (const Annotation& one : annotations)
+      if (one.level == level && one.platform.has_value() == own && is_for(one, platform)) out[one.key] = one.value;
+  return out;
+}
+
+oci::Annotations index_annotations_of(const std::vector<Annotation>& annotations, AnnotationLevel level) {
   oci::Annotations out;
   for (const Annotation& one : annotations)
     if (one.level == level) out[one.key] = one.value;

@@ -36,11 +36,21 @@ std::vector<Annotation> parse_annotation(std::string_view text);
 /// wrong level or platform.
 std::optional<Annotation> parse_annotation_key(std::string_view key, std::string value);
 
-/// Refuses, as BuildKit does, annotations that do not fit an image of one platform: those of an index or of another
-/// platform, and those of descriptors without OCI media types. Throws Error{usage}.
-void check_annotations(const std::vector<Annotation>& annotations, const oci::Platform& platform, bool oci_media_types);
+/// What is written, as far as annotations depend on it.
+struct AnnotatedResult {
+  std::vector<oci::Platform> platforms;  ///< one image each
+  bool index = false;                    ///< they are under an index
+  bool oci_media_types = true;
+};
 
-/// Those of a level, of several for one key the last.
-oci::Annotations annotations_of(const std::vector<Annotation>& annotations, AnnotationLevel level);
+/// Refuses, as BuildKit does, annotations that have no place in the result: those of an index that is not made or of
+/// a platform that is not built, and those of all but manifests without OCI media types. Throws Error{usage}.
+void check_annotations(const std::vector<Annotation>& annotations, const AnnotatedResult& result);
+
+/// Those of a level for the image of `platform`: for all platforms, then for this one; of several for one key the last.
+oci::Annotations annotations_of(const std::vector<Annotation>& annotations, AnnotationLevel level,
+                                const oci::Platform& platform);
+/// Those of the index or of its descriptor.
+oci::Annotations index_annotations_of(const std::vector<Annotation>& annotations, AnnotationLevel level);
 
 }  // namespace cbuild::exporter

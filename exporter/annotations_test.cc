@@ -59,7 +59,7 @@ TEST_CASE("keys of --output name the same places") {
 TEST_CASE("an image of one platform holds annotations of its manifest and its descriptor") {
   const auto refusal = [](const char* text, bool oci_types) {
     try {
-      check_annotations(parse_annotation(text), kAmd64, oci_types);
+      check_annotations(parse_annotation(text), {{kAmd64}, false, oci_types});
     } catch (const Error& error) {
       CHECK(error.code() == ErrorCode::usage);
       return std::string(error.what());
@@ -81,9 +81,27 @@ TEST_CASE("a level has its own annotations, the last of a key") {
   Annotations all = parse_annotation("manifest,manifest-descriptor:a=1");
   all.push_back({Level::manifest, kAmd64, "a", "2"});
   all.push_back({Level::manifest, {}, "b", "3"});
-  CHECK(annotations_of(all, Level::manifest) == oci::Annotations{{"a", "2"}, {"b", "3"}});
-  CHECK(annotations_of(all, Level::manifest_descriptor) == oci::Annotations{{"a", "1"}});
-  CHECK(annotations_of(all, Level::index).empty());
+  CHECK(annotations_of(all, Level::manifest, kAmd64) == oci::Annotations{{"a", "2"}, {"b", "3"}});
+  CHECK(annotations_of(all, Level::manifest, kArm64) == oci::Annotations{{"a", "1"}, {"b", "3"}});
+  CHECK(annotations_of(all, Level::manifest_descriptor, kArm64) == oci::Annotations{{"a", "1"}});
+  CHECK(index_annotations_of(all, Level::index).empty());
+}
+
+TEST_CASE("an annotation of one platform wins over one of all, whatever their order") {
+  const Annotations all = {{Level::manifest, kArm64, "a", "arm"}, {Level::manifest, {}, "a", "all"}};
+  CHECK(annotations_of(all, Level::manifest, kArm64) == oci::Annotations{{"a", "arm"}});
+  CHECK(annotations_of(all, Level::manifest, kAmd64) == oci::Annotations{{"a", "all"}});
+}
+
+TEST_CASE("an index takes annotations of every level, and of the platforms it has") {
+  const auto check = [](const char* text) {
+    check_annotations(parse_annotation(text), {{kAmd64, kArm64}, true, true});
+  };
+  CHECK_NOTHROW(check("index,index-descriptor,manifest,manifest-descriptor:a=b"));
+  CHECK_NOTHROW(check("manifest[linux/arm64],manifest-descriptor[linux/amd64]:a=b"));
+  CHECK_THROWS_WITH_AS(check("manifest[linux/arm/v7]:a=b"), "annotation a: no image for linux/arm/v7 is built", Error);
+  CHECK(index_annotations_of(parse_annotation("index,index-descriptor:a=b"), Level::index) ==
+        oci::Annotations{{"a", "b"}});
 }
 
 }  // namespace cbuild::exporter

@@ -1,24 +1,20 @@
 // SPDX-License-Identifier: Apache-2.0
-// Images as OCI layouts (a tar or a directory, with docker's manifest.json if wanted) and the merged root file system
-// as a tar. Every blob is verified while it is copied. Entries of a file system come in sorted order, and files of one
-// inode become hard links.
+// Images as OCI layouts: a tar or a directory, with docker's manifest.json if wanted. Every blob is verified while it
+// is copied.
 #include "exporter/archive.h"
 
 #include <fcntl.h>
-#include <sys/sysmacros.h>
 #include <unistd.h>
 
 #include <nlohmann/json.hpp>
-#include <set>
 
 #include "base/digest.h"
 #include "base/error.h"
 #include "base/output_file.h"
+#include "base/process/threads.h"
 #include "base/sys.h"
 #include "base/text.h"
-#include "base/threads.h"
 #include "exporter/blob_verify.h"
-#include "oci/layer/planned_entry.h"
 #include "oci/layer/tar_writer.h"
 #include "oci/layout.h"
 #include "oci/reference.h"
@@ -34,31 +30,45 @@ constexpr std::size_t kCopyBuffer = 1u << 20;
 
 std::string blob_path(const Digest& digest) { return cat("blobs/sha256/", digest.hex()); }
 
-/// One entry per name, or one without a name.
-oci::Index layout_index(const BuiltImage& image, const std::vector<std::string>& names) {
+/// One entry per name, or one without a name, which has the tag `fallback` if that is not empty; then those that refer
+/// to it.
+oci::Index layout_index(const ImageSet& images, const std::vector<std::string>& names,
+                        const std::string& fallback = {}) {
   oci::Index index;
   for (const std::string& name : names) {
     const oci::Reference reference = oci::parse_reference(name);
-    oci::Descriptor entry = image.manifest;
+    oci::Descriptor entry = images.top();
     entry.annotations[kImageName] = reference.str();
     if (!reference.tag.empty()) entry.annotations[kTagName] = reference.tag;
     index.manifests.push_back(std::move(entry));
   }
-  if (names.empty()) index.manifests.push_back(image.manifest);
+  if (names.empty()) {
+    index.manifests.push_back(images.top());
+    if (!fallback.empty()) index.manifests.back().annotations[kTagName] = fallback;
+  }
+  for (const BuiltImage& referrer : images.referrers) index.manifests.push_back(referrer.manifest);
   return index;
 }
 
-std::string docker_manifest(const BuiltImage& image, const std::vector<std::string>& names) {
+Json docker_image(const BuiltImage& image, const std::vector<std::string>& names) {
   Json entry = Json::object();
   entry["Config"] = blob_path(image.config.digest);
-  entry["RepoTags"] = Json::array();
+  if (names.empty()) entry["RepoTags"] = nullptr;
   for (const std::string& name : names) {
     const oci::Reference reference = oci::parse_reference(name);
     if (!reference.tag.empty()) entry["RepoTags"].push_back(reference.familiar());
   }
   entry["Layers"] = Json::array();
   for (const oci::Descriptor& layer : image.content.layers) entry["Layers"].push_back(blob_path(layer.digest));
-  return Json::array({entry}).dump();
+  return entry;
+}
+
+/// An entry for each image; an engine that reads this file knows no other manifests.
+std::string docker_manifest(const ImageSet& images, const std::vector<std::string>& names) {
+  Json entries = Json::array();
+  for (const BuiltImage& image : images.manifests)
+    if (!oci::is_attestation(image.manifest)) entries.push_back(docker_image(image, names));
+  return entries.dump();
 }
 
 class ArchiveWriter {
@@ -74,7 +84,6 @@ class ArchiveWriter {
     tar_.data(std::as_bytes(std::span(content)));
   }
   void blob(const oci::Descriptor& descriptor) {
-    if (!done_.insert(descriptor.digest).second) return;
     const UniqueFd fd = store_.blobs().open(descriptor.digest);
     tar_.entry({.name = blob_path(descriptor.digest), .mode = 0644, .size = descriptor.size});
     const bool by_file = sink_.file && descriptor.size > kCopyBuffer;
@@ -114,99 +123,6 @@ class ArchiveWriter {
   const ArchiveSink& sink_;
   oci::layer::TarWriter tar_;
   const std::function<void(std::uint64_t)>& written_;
-  std::set<Digest> done_;
-};
-
-/// Walks a merged view in sorted order into a tar.
-class ViewTar {
- public:
-  ViewTar(const cache::TreeView& view, const RootfsOptions& options, const oci::layer::ByteSink& sink)
-      : view_(view), options_(options), tar_(sink), buffer_(kCopyBuffer) {
-    if (options.prefix.empty()) return;
-    const std::int64_t now = sys::now_ns() / 1'000'000'000;
-    tar_.entry({.name = options.prefix,
-                .type = oci::layer::EntryType::directory,
-                .mode = 0755,
-                .mtime_s = std::min(now, options.clamp_mtime_s.value_or(now))});
-  }
-
-  void directory(const std::string& path) {
-    for (const auto& entry : view_.list(path)) {
-      if (options_.cancel) options_.cancel->check();
-      const std::string name = child_path(path, entry.name);
-      if (S_ISSOCK(entry.st.st_mode)) continue;
-      write(entry, name);
-      if (S_ISDIR(entry.st.st_mode)) directory(name);
-    }
-  }
-  void finish() { tar_.finish(); }
-
- private:
-  void write(const cache::TreeView::Entry& found, const std::string& name) {
-    oci::layer::TarEntry entry = describe(found, name);
-    if (entry.type == oci::layer::EntryType::file && found.st.st_nlink > 1) {
-      const auto [known, fresh] = links_.try_emplace({found.layer, {found.st.st_dev, found.st.st_ino}}, entry.name);
-      if (!fresh) {
-        entry.type = oci::layer::EntryType::hardlink;
-        entry.link_target = known->second;
-        entry.size = 0;
-      }
-    }
-    tar_.entry(entry);
-    if (entry.type == oci::layer::EntryType::file) content(name, entry.size);
-  }
-
-  oci::layer::TarEntry describe(const cache::TreeView::Entry& found, const std::string& name) const {
-    using Type = oci::layer::EntryType;
-    const struct stat& st = found.st;
-    oci::layer::TarEntry entry{
-        .name = child_path(options_.prefix, name), .mode = st.st_mode & 07777, .uid = st.st_uid, .gid = st.st_gid};
-    entry.mtime_s = std::min<std::int64_t>(st.st_mtim.tv_sec, options_.clamp_mtime_s.value_or(st.st_mtim.tv_sec));
-    switch (st.st_mode & S_IFMT) {
-      case S_IFDIR:
-        entry.type = Type::directory;
-        break;
-      case S_IFLNK:
-        entry.type = Type::symlink;
-        entry.link_target = view_.read_link(name);
-        break;
-      case S_IFIFO:
-        entry.type = Type::fifo;
-        break;
-      case S_IFCHR:
-        entry.type = Type::char_device;
-        break;
-      case S_IFBLK:
-        entry.type = Type::block_device;
-        break;
-      default:
-        entry.size = static_cast<std::uint64_t>(st.st_size);
-        break;
-    }
-    if (entry.type == Type::char_device || entry.type == Type::block_device) {
-      entry.device_major = major(st.st_rdev);
-      entry.device_minor = minor(st.st_rdev);
-    }
-    entry.xattrs = oci::layer::layer_xattrs(view_.xattrs(name));
-    return entry;
-  }
-
-  void content(const std::string& name, std::uint64_t size) {
-    const UniqueFd fd = view_.open(name, O_RDONLY);
-    while (size > 0) {
-      const std::size_t got =
-          sys::read_some(fd.get(), std::span(buffer_).first(std::min<std::uint64_t>(size, buffer_.size())));
-      if (got == 0) throw Error(ErrorCode::io, cat("/", name, " became shorter while it was read"));
-      tar_.data(std::span(buffer_).first(got));
-      size -= got;
-    }
-  }
-
-  const cache::TreeView& view_;
-  const RootfsOptions& options_;
-  oci::layer::TarWriter tar_;
-  std::vector<std::byte> buffer_;
-  std::map<std::pair<std::size_t, std::pair<dev_t, ino_t>>, std::string> links_;
 };
 
 void link_or_copy(cache::Store& store, const oci::Descriptor& descriptor, int target_dir) {
@@ -222,24 +138,32 @@ void link_or_copy(cache::Store& store, const oci::Descriptor& descriptor, int ta
   sys::rename_at(target_dir, temporary, target_dir, path);
 }
 
-/// Whether `entry` takes the place of `old` in an index: both have one name, or none.
+/// The image that a manifest next to it is about; empty for an image.
+std::string subject_of(const oci::Descriptor& entry) {
+  const auto found = entry.annotations.find("vnd.docker.reference.digest");
+  return found == entry.annotations.end() ? std::string() : found->second;
+}
+
+/// Whether `entry` takes the place of `old` in an index: both have one name, or one tag and no name, or none; or both
+/// are about one image.
 bool replaces(const oci::Descriptor& entry, const oci::Descriptor& old) {
   const auto name = entry.annotations.find(kImageName);
   const auto old_name = old.annotations.find(kImageName);
+  if (subject_of(entry) != subject_of(old)) return false;
   if (old_name != old.annotations.end()) return name != entry.annotations.end() && name->second == old_name->second;
-  if (old.annotations.contains(kTagName)) return false;  // another tool's
+  const auto tag = entry.annotations.find(kTagName), old_tag = old.annotations.find(kTagName);
+  if (old_tag != old.annotations.end())  // perhaps another tool's
+    return name == entry.annotations.end() && tag != entry.annotations.end() && tag->second == old_tag->second;
   return name == entry.annotations.end() || old.digest == entry.digest;
 }
 
-void add_to_layout(cache::Store& store, const BuiltImage& image, const std::vector<std::string>& names,
+void add_to_layout(cache::Store& store, const ImageSet& images, const std::vector<std::string>& names,
                    const std::string& directory) {
   oci::ImageLayout layout = oci::ImageLayout::create(directory);
   const UniqueFd dir = sys::open_at(AT_FDCWD, directory, O_RDONLY | O_DIRECTORY);
-  for (const oci::Descriptor& layer : image.content.layers) link_or_copy(store, layer, dir.get());
-  link_or_copy(store, image.config, dir.get());
-  link_or_copy(store, image.manifest, dir.get());
+  for (const oci::Descriptor& blob : blobs_of(images)) link_or_copy(store, blob, dir.get());
   oci::Index index = layout.index();
-  for (const oci::Descriptor& entry : layout_index(image, names).manifests) {
+  for (const oci::Descriptor& entry : layout_index(images, names, "latest").manifests) {
     std::erase_if(index.manifests, [&](const oci::Descriptor& old) { return replaces(entry, old); });
     index.manifests.push_back(entry);
   }
@@ -248,39 +172,33 @@ void add_to_layout(cache::Store& store, const BuiltImage& image, const std::vect
 
 }  // namespace
 
-void write_image_archive(cache::Store& store, const BuiltImage& image, const std::vector<std::string>& names,
-                         bool docker, const ArchiveSink& sink, const std::function<void(std::uint64_t)>& written) {
+void write_image_archive(cache::Store& store, const ImageSet& images, const std::vector<std::string>& names,
+                         bool docker, const ArchiveSink& sink, const std::function<void(std::uint64_t)>& written,
+                         const std::set<Digest>& left_out) {
   ArchiveWriter archive(store, sink, written);
   archive.directory("blobs");
   archive.directory("blobs/sha256");
-  for (const oci::Descriptor& layer : image.content.layers) archive.blob(layer);
-  archive.blob(image.config);
-  archive.blob(image.manifest);
-  archive.text("index.json", oci::to_json(layout_index(image, names)));
-  if (docker) archive.text("manifest.json", docker_manifest(image, names));
+  for (const oci::Descriptor& blob : blobs_of(images)) {
+    if (!left_out.contains(blob.digest)) {
+      archive.blob(blob);
+    } else if (written) {
+      written(blob.size);
+    }
+  }
+  archive.text("index.json", oci::to_json(layout_index(images, names)));
+  if (docker) archive.text("manifest.json", docker_manifest(images, names));
   archive.text("oci-layout", kLayoutFile);
   archive.finish();
 }
 
-void write_image_directory(cache::Store& store, const BuiltImage& image, const std::vector<std::string>& names,
+void write_image_directory(cache::Store& store, const ImageSet& images, const std::vector<std::string>& names,
                            const std::string& directory) {
   try {
-    add_to_layout(store, image, names, directory);
+    add_to_layout(store, images, names, directory);
   } catch (Error& error) {
     name_full_disk(error, directory, directory);
     throw error.add_context(cat("write ", directory));
   }
-}
-
-cache::TreeView open_rootfs(cache::Store& store, const Digest& chain) {
-  return chain.empty() ? cache::TreeView({}, true) : cache::open_view(store, chain);
-}
-
-void write_rootfs_tar(cache::Store& store, const RootfsOptions& options, const oci::layer::ByteSink& sink) {
-  const cache::TreeView view = open_rootfs(store, options.chain);
-  ViewTar tar(view, options, sink);
-  tar.directory("");
-  tar.finish();
 }
 
 }  // namespace cbuild::exporter

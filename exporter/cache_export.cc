@@ -13,6 +13,7 @@
 #include "base/text.h"
 #include "cache/blob_places.h"
 #include "cache/layer_tables.h"
+#include "cache/remote/index_bound.h"
 #include "cache/remote/mount_pack.h"
 #include "exporter/image_builder.h"
 #include "exporter/transfers.h"
@@ -21,6 +22,7 @@
 namespace cbuild::exporter {
 namespace {
 
+constexpr unsigned kMostTurns = 10;
 constexpr std::int64_t kDayNs = 86'400'000'000'000;
 constexpr std::string_view kEmptyType = "application/vnd.oci.empty.v1+json";
 
@@ -129,7 +131,8 @@ class IndexWriter {
 struct Prior {
   std::string body;
   cache::RemoteIndex index;
-  std::set<Digest> blobs;
+  std::vector<oci::Descriptor> listed;
+  std::set<Digest> blobs;  ///< those of `listed` that are there
 };
 
 /// The backend's manifest, unless it is known. Nothing that can be used there is the same as nothing there.
@@ -141,12 +144,40 @@ std::optional<Prior> read_prior(cache::CacheBackend& backend, const std::string&
     const auto* manifest = std::get_if<oci::Manifest>(&document);
     if (manifest == nullptr || manifest->config.media_type != cache::kRemoteIndexType) return std::nullopt;
     prior.index = cache::parse_remote_index(backend.document(manifest->config));
-    for (const oci::Descriptor& layer : manifest->layers) prior.blobs.insert(layer.digest);
+    prior.listed = manifest->layers;
+    for (const oci::Descriptor& layer : prior.listed) prior.blobs.insert(layer.digest);
     return prior;
   } catch (const Error& error) {
     if (error.code() == ErrorCode::cancelled) throw;
     return std::nullopt;
   }
+}
+
+/// For a place where blobs do not stay by themselves: asks for each, and leaves out steps whose blobs are gone.
+void drop_lost(cache::CacheBackend& backend, Prior& prior, cache::Store& store) {
+  std::mutex mutex;  // guards prior.blobs
+  prior.blobs.clear();
+  run_transfers(prior.listed.size(), [&](std::size_t i) {
+    if (!backend.offer_blob(prior.listed[i], std::nullopt)) return;
+    const std::lock_guard lock(mutex);
+    prior.blobs.insert(prior.listed[i].digest);
+  });
+  const auto is_lost = [&](const oci::Descriptor& blob) {
+    return !prior.blobs.contains(blob.digest) && !store.blobs().size(blob.digest);
+  };
+  cache::RemoteIndex& index = prior.index;
+  std::vector<bool> lost;
+  for (const auto& chain : index.chains) {
+    const auto& layer = index.layers.at(chain.layer);
+    const bool below = chain.parent >= 0 && lost.at(static_cast<std::size_t>(chain.parent));
+    lost.push_back(below || (layer.origin.empty() && is_lost(layer.blob)));
+  }
+  std::erase_if(index.records, [&](const auto& record) {
+    return record.chain >= 0 && lost.at(static_cast<std::size_t>(record.chain));
+  });
+  std::erase_if(index.mounts, [&](const auto& mount) { return is_lost(mount.blob); });
+  for (auto& layer : index.layers)
+    if (!layer.table.digest.empty() && is_lost(layer.table)) layer.table = {};
 }
 
 /// Puts blobs into the backend, several at once.
@@ -234,27 +265,64 @@ class Export {
   std::optional<CacheExportReport> compare(const Prior& prior) {
     describe(&prior);
     if (prior.body != oci::to_json(manifest_)) return std::nullopt;
-    report_.blobs_known = manifest_.layers.size();
-    report_.unchanged = true;
-    return report_;
+    return unchanged();
   }
 
-  CacheExportReport run(const std::optional<Prior>& prior) {
-    if (!prior) {
-      describe(nullptr);
+  /// nullopt if somebody else has written meanwhile: it has to be read again.
+  std::optional<CacheExportReport> run(std::optional<Prior> prior) {
+    const bool kept = backend_.keeps_named_blobs();
+    if (prior && !kept) drop_lost(backend_, *prior, context_.store);
+    if (!prior || !kept) {
+      describe(prior ? &*prior : nullptr);
     } else if (const auto report = compare(*prior)) {
       return *report;
     }
+    if (prior && !kept && is_complete(*prior)) return unchanged();
     const std::set<Digest> known = prior ? prior->blobs : std::set<Digest>{};
     Uploader uploader(backend_, content_, known, context_, report_);
     for (const auto& [blob, layer] : sources_) uploader.note_layer(blob, layer);
     uploader.run(manifest_.layers);
     backend_.put_blob(manifest_.config, std::nullopt);
-    backend_.put_manifest(oci::to_json(manifest_));
-    return report_;
+    if (!backend_.put_manifest(oci::to_json(manifest_))) return std::nullopt;
+    collect();
+    return finished();
   }
 
  private:
+  CacheExportReport finished() {
+    const std::string body = oci::to_json(manifest_);
+    report_.manifest.media_type = manifest_.media_type;
+    report_.manifest.digest = sha256(body);
+    report_.manifest.size = body.size();
+    return report_;
+  }
+
+  CacheExportReport unchanged() {
+    report_.blobs_known = manifest_.layers.size();
+    report_.unchanged = true;
+    return finished();
+  }
+
+  /// Where blobs do not stay by themselves: whether the place has all of the manifest, which need not be renewed.
+  bool is_complete(const Prior& prior) {
+    return !backend_.renews_manifest() && prior.body == oci::to_json(manifest_) &&
+           std::all_of(manifest_.layers.begin(), manifest_.layers.end(),
+                       [&](const oci::Descriptor& layer) { return prior.blobs.contains(layer.digest); }) &&
+           backend_.offer_blob(manifest_.config, std::nullopt);
+  }
+
+  /// The cache is written by then: a failure is worth a note.
+  void collect() {
+    if (!spec_.collect) return;
+    try {
+      backend_.collect();
+    } catch (const Error& error) {
+      if (error.code() == ErrorCode::cancelled) throw;
+      report_.notes.push_back(
+          cat("blobs that no index names are not removed (gc=false asks for no more): ", error.what()));
+    }
+  }
+
   /// Fills manifest_, and report_ and sources_ along with it.
   void describe(const Prior* prior) {
     report_ = {};
@@ -276,7 +344,9 @@ class Export {
     writer.add(steps);
     note_sources(steps);
     for (const std::string& wanted : spec_.mounts) add_mounts(wanted, writer.builder());
-    if (prior) writer.builder().merge(prior->index, today() - spec_.keep_days);
+    if (const std::uint64_t own = cache::bytes_of(writer.builder().index()); own > spec_.max_bytes)
+      report_.notes.push_back(cat("this build's own steps take ", format_size(own), ", more than max-size"));
+    if (prior) writer.builder().merge(prior->index, {today() - spec_.keep_days, spec_.max_bytes});
     return writer.builder().take();
   }
 
@@ -317,15 +387,8 @@ class Export {
   std::vector<std::pair<oci::Descriptor, cache::Layer>> sources_;
 };
 
-}  // namespace
-
-CacheExportReport export_cache(const cache::CacheSpec& spec, cache::CacheBackend& backend, const CacheContent& content,
-                               cache::Packer& packer, ExportContext& context, const std::string& seen) {
-  Export job(spec, backend, content, packer, context);
-  // Not with cache mounts, which would be packed twice.
-  if (!seen.empty() && spec.mounts.empty())
-    if (const std::optional<Prior> known = read_prior(backend, seen))
-      if (const auto report = job.compare(*known)) return *report;
+/// On top of what is there now. nullopt if that changed meanwhile.
+std::optional<CacheExportReport> export_once(Export& job, cache::CacheBackend& backend) {
   const std::optional<Prior> prior = read_prior(backend);
   try {
     return job.run(prior);
@@ -337,6 +400,20 @@ CacheExportReport export_cache(const cache::CacheSpec& spec, cache::CacheBackend
   }
   // The backend may have lost blobs that its manifest names: once more, asking for each.
   return job.run(std::nullopt);
+}
+
+}  // namespace
+
+CacheExportReport export_cache(const cache::CacheSpec& spec, cache::CacheBackend& backend, const CacheContent& content,
+                               cache::Packer& packer, ExportContext& context, const std::string& seen) {
+  Export job(spec, backend, content, packer, context);
+  // Not with cache mounts, which would be packed twice.
+  if (!seen.empty() && spec.mounts.empty())
+    if (const std::optional<Prior> known = read_prior(backend, seen))
+      if (const auto report = job.compare(*known)) return *report;
+  for (unsigned turn = 0; turn < kMostTurns; ++turn)
+    if (const auto report = export_once(job, backend)) return *report;
+  throw Error(ErrorCode::network, "other builds write to it all the time");
 }
 
 std::string inline_cache(const CacheContent& content, const Digest& image_chain, cache::Packer& packer,

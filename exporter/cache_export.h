@@ -29,6 +29,7 @@ struct CacheContent {
 struct CacheExportReport {
   std::size_t records = 0, blobs_new = 0, blobs_known = 0;
   std::uint64_t bytes_new = 0;
+  oci::Descriptor manifest;        ///< of what lies there now
   bool unchanged = false;          ///< the same manifest lay there: nothing was written
   std::vector<std::string> notes;  ///< cache mounts that were left out, and why
 };

@@ -49,13 +49,19 @@ class MemoryBackend final : public cache::CacheBackend {
     return takes_offers;
   }
   /// As a registry does, refuses a manifest whose blobs it does not have.
-  void put_manifest(std::string_view text) override {
+  bool put_manifest(std::string_view text) override {
+    if (!meanwhile.empty()) {
+      body = std::exchange(meanwhile, {});
+      return false;
+    }
     const oci::Manifest manifest = std::get<oci::Manifest>(oci::parse_manifest(text));
     for (const oci::Descriptor& layer : manifest.layers)
       if (!blobs.contains(layer.digest)) throw Error(ErrorCode::network, "MANIFEST_BLOB_UNKNOWN");
     body = text;
     ++manifests;
+    return true;
   }
+  bool keeps_named_blobs() const override { return keeps; }
   RemoteIndex index() {
     const oci::Manifest manifest = std::get<oci::Manifest>(oci::parse_manifest(body));
     CHECK(manifest.config.media_type == cache::kRemoteIndexType);
@@ -65,7 +71,8 @@ class MemoryBackend final : public cache::CacheBackend {
   std::string body;
   std::map<Digest, std::string> blobs;
   std::optional<ErrorCode> manifest_error, put_error;
-  bool takes_offers = false;
+  bool takes_offers = false, keeps = true;
+  std::string meanwhile;  ///< the manifest that another build writes before the next one
   unsigned puts = 0, manifests = 0;
   std::vector<std::string> mounted_from, offered_from;
 
@@ -106,15 +113,6 @@ std::vector<std::string> names(const RemoteIndex& index) {
   std::vector<std::string> out;
   for (const auto& record : index.records) out.push_back(record.step_name);
   return out;
-}
-
-ErrorCode code_of(const std::function<void()>& action) {
-  try {
-    action();
-  } catch (const Error& error) {
-    return error.code();
-  }
-  return ErrorCode::internal;
 }
 
 TEST_CASE("mode=min exports the steps below the image, mode=max those of all stages") {
@@ -208,6 +206,28 @@ TEST_CASE("steps of other builds stay for keep_days") {
   build.run();
   CHECK(names(build.backend.index()) == std::vector<std::string>{"RUN a", "RUN b"});
   CHECK(build.backend.index().layers.size() == 2);
+}
+
+TEST_CASE("steps that another build writes meanwhile are kept") {
+  Built build, other;
+  other.add("RUN other", {});
+  other.spec.all_steps = true;
+  other.run();
+  build.backend.blobs = other.backend.blobs;
+  build.backend.meanwhile = other.backend.body;
+  build.run();
+  CHECK(build.backend.manifests == 1);
+  CHECK(names(build.backend.index()) == std::vector<std::string>{"RUN a", "RUN b", "RUN side", "RUN other"});
+}
+
+TEST_CASE("where blobs do not stay by themselves, each is asked for by each export") {
+  Built build;
+  build.backend.keeps = false;
+  build.run();
+  const unsigned puts = build.backend.puts;
+  CHECK_FALSE(build.run().unchanged);
+  CHECK(build.backend.puts == 2 * puts);
+  CHECK(build.backend.manifests == 2);
 }
 
 TEST_CASE("what is not a cache there is replaced") {

@@ -12,7 +12,7 @@ inline constexpr std::string_view kLocalDelete = "buildx.local.delete";
 
 /// Checks the place of an output before anything runs: a file output is not to go to a directory, a directory not to a
 /// file or stdout; and mode=delete needs `may_delete` unless the destination, links resolved, lies below the working
-/// directory. Throws Error{usage}.
-void check_destination(const Output& output, bool may_delete);
+/// directory. Throws Error{usage}, which names `flag`.
+void check_destination(const Output& output, bool may_delete, std::string_view flag = "--output");
 
 }  // namespace cbuild::exporter

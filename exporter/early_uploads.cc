@@ -17,7 +17,7 @@
 #include <vector>
 
 #include "base/error.h"
-#include "base/threads.h"
+#include "base/process/threads.h"
 #include "cache/growing_blob.h"
 #include "exporter/push.h"
 #include "exporter/transfers.h"

@@ -56,7 +56,7 @@ struct EarlyBench {
     return build_image(store, *packer, result, {});
   }
   bool is_pushed(const BuiltImage& image) {
-    push_image(image, target().str(), false, context);
+    push_images(single_image(image), target().str(), false, context);
     const auto has = [&](const oci::Descriptor& blob) { return registry.blobs.contains("app@" + blob.digest.str()); };
     return has(image.config) && std::all_of(image.content.layers.begin(), image.content.layers.end(), has) &&
            registry.manifests.contains("app@1");

@@ -13,6 +13,7 @@
 #include "base/text.h"
 #include "cache/reencode.h"
 #include "oci/layer_type.h"
+#include "oci/table_annotations.h"
 
 namespace cbuild::exporter {
 namespace {
@@ -82,25 +83,37 @@ void name_by_content(cache::Layer& layer, oci::BlobStore& blobs) {
 
 void force_compression(cache::Store& store, cache::Layer& layer, const ImageOptions& options,
                        const cache::BlobFetcher& fetch) {
-  if (oci::oci_layer_type(layer.blob->media_type) == oci::layer::media_type(options.compression)) return;
+  const bool listed = options.compression == oci::layer::Compression::estargz;
+  const bool has_table = !oci::annotation(*layer.blob, oci::kStargzTable).empty();
+  if (oci::oci_layer_type(layer.blob->media_type) == oci::layer::media_type(options.compression) &&
+      (!listed || has_table))
+    return;
   if (!store.blobs().size(layer.blob->digest) && fetch) fetch(layer, store.blobs());
   oci::layer::PackOptions pack;
   pack.compression = options.compression;
   pack.level = options.compression_level;
-  layer.blob = cache::reencode_layer(store, layer, pack);
+  oci::layer::PackedLayer packed = cache::reencode_layer(store, layer, pack);
+  layer.blob = std::move(packed.descriptor);
+  layer.diff_id = packed.diff_id;
   layer.fetch_from.clear();
   layer.has_blob = true;
 }
 
 }  // namespace
 
-oci::Descriptor layer_descriptor(const cache::Layer& layer, bool docker) {
+oci::Descriptor layer_descriptor(const cache::Layer& layer, bool docker, bool keep_foreign) {
   CBUILD_CHECK(layer.blob.has_value());
   oci::Descriptor descriptor;
   descriptor.digest = layer.blob->digest;
   descriptor.size = layer.blob->size;
-  descriptor.media_type =
-      docker ? oci::docker_layer_type(layer.blob->media_type) : oci::oci_layer_type(layer.blob->media_type);
+  const std::string& type = layer.blob->media_type;
+  if (!docker) descriptor.annotations = oci::table_annotations(layer.blob->annotations);
+  if (keep_foreign && oci::is_foreign_layer(type)) {
+    descriptor.media_type = oci::foreign_layer_type(type, docker);
+    descriptor.urls = layer.blob->urls;
+    return descriptor;
+  }
+  descriptor.media_type = docker ? oci::docker_layer_type(type) : oci::oci_layer_type(type);
   return descriptor;
 }
 
@@ -114,7 +127,7 @@ BuiltImage build_image(cache::Store& store, cache::Packer& packer, ImageResult r
     name_by_content(layer, store.blobs());
     if (options.force_compression) force_compression(store, layer, options, fetch);
     result.config.diff_ids.push_back(layer.diff_id);
-    image.content.layers.push_back(layer_descriptor(layer, options.docker_media_types));
+    image.content.layers.push_back(layer_descriptor(layer, options.docker_media_types, options.prefer_foreign));
   }
   if (options.rewrite_timestamp && result.file_epoch && !options.docker_media_types) {
     for (std::size_t i = base_layers; i < image.content.layers.size(); ++i)

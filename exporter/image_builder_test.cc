@@ -156,4 +156,44 @@ TEST_CASE("force-compression puts layers of the base into it, too") {
   }
 }
 
+TEST_CASE("estargz layers name their table, and force-compression gives the base's one, too") {
+  Workshop shop;
+  const ImageResult result = shop.result(shop.layer(shop.base(), "a", "a", kSecond), 1);
+  oci::layer::PackOptions pack;
+  pack.compression = oci::layer::Compression::estargz;
+  cache::Packer packer(shop.store, pack);
+  ImageOptions options;
+  options.compression = oci::layer::Compression::estargz;
+  const auto has_table = [](const oci::Descriptor& layer) {
+    return layer.annotations.contains("containerd.io/snapshot/stargz/toc.digest");
+  };
+  const BuiltImage kept = build_image(shop.store, packer, result, options);
+  CHECK_FALSE(has_table(kept.content.layers[0]));
+  CHECK(has_table(kept.content.layers[1]));
+  CHECK(kept.content.layers[1].annotations.size() == 2);
+  options.force_compression = true;
+  const BuiltImage forced = build_image(shop.store, packer, result, options);
+  CHECK(has_table(forced.content.layers[0]));
+  CHECK(forced.content.layers[1] == kept.content.layers[1]);
+  const auto diff_ids = [](const BuiltImage& image) { return oci::parse_image_config(image.config_json).diff_ids; };
+  CHECK(diff_ids(forced)[0] != diff_ids(kept)[0]);
+  CHECK(diff_ids(forced)[0] == forced.layers[0].diff_id);
+  CHECK(build_image(shop.store, packer, result, options).manifest == forced.manifest);
+}
+
+TEST_CASE("a foreign layer stays one only where that is asked for") {
+  cache::Layer layer;
+  layer.blob.emplace();
+  layer.blob->media_type = oci::media_type::kDockerLayerForeign;
+  layer.blob->urls = {"https://elsewhere.test/layer"};
+  CHECK(layer_descriptor(layer, false).media_type == oci::media_type::kLayerGzip);
+  CHECK(layer_descriptor(layer, false).urls.empty());
+  CHECK(layer_descriptor(layer, true, true).media_type == oci::media_type::kDockerLayerForeign);
+  const oci::Descriptor kept = layer_descriptor(layer, false, true);
+  CHECK(kept.media_type == "application/vnd.oci.image.layer.nondistributable.v1.tar+gzip");
+  CHECK(kept.urls == layer.blob->urls);
+  layer.blob->media_type = oci::media_type::kDockerLayerGzip;
+  CHECK(layer_descriptor(layer, false, true).media_type == oci::media_type::kLayerGzip);
+}
+
 }  // namespace cbuild::exporter

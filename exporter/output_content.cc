@@ -1,22 +1,19 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "exporter/output_content.h"
 
+#include <algorithm>
 #include <memory>
 
 #include "base/text.h"
+#include "exporter/attestation_files.h"
+#include "exporter/attested_image.h"
 #include "exporter/output_keys.h"
 
 namespace cbuild::exporter {
+namespace {
 
-void need_blobs(const OutputJob& job) {
-  for (std::size_t i = 0; i < job.image.layers.size(); ++i)
-    if (!job.context.store.blobs().size(job.image.content.layers[i].digest))
-      job.context.fetch_blob(job.image.layers[i], job.context.store.blobs());
-}
-
-void need_trees(const OutputJob& job) {
-  ExportContext& context = job.context;
-  cache::materialize(context.store, job.result.chain, context.fetch_blob, context.cancel,
+void need_trees(ExportContext& context, const Digest& chain) {
+  cache::materialize(context.store, chain, context.fetch_blob, context.cancel,
                      [&](const cache::Layer& layer, std::uint64_t current, std::uint64_t total) {
                        if (context.progress && layer.blob)
                          context.progress->on_event(TaskCounter{context.task, layer.blob->digest.str(), current, total,
@@ -24,10 +21,33 @@ void need_trees(const OutputJob& job) {
                      });
 }
 
-RootfsOptions rootfs_options(const OutputJob& job) {
-  RootfsOptions options{job.result.chain, job.result.file_epoch, {}, job.context.cancel};
-  if (job.output.platform_split) options.prefix = replace_all(job.result.config.platform.str(), "/", "_");
-  return options;
+}  // namespace
+
+void need_blobs(const OutputJob& job, const std::set<Digest>& left_out) {
+  for (const BuiltImage& image : job.source.images.manifests)
+    for (std::size_t i = 0; i < image.layers.size(); ++i)
+      if (const Digest& digest = image.content.layers[i].digest;
+          !left_out.contains(digest) && !job.context.store.blobs().size(digest))
+        job.context.fetch_blob(image.layers[i], job.context.store.blobs());
+}
+
+std::vector<FileTree> file_trees(const OutputJob& job) {
+  std::vector<FileTree> trees;
+  const bool split = job.output.platform_split.value_or(job.source.several);
+  for (const ImageResult& result : job.source.platforms) {
+    need_trees(job.context, result.chain);
+    const std::string platform = result.platform.str();
+    trees.push_back({open_rootfs(job.context.store, result.chain), result.file_epoch,
+                     split ? replace_all(platform, "/", "_") : std::string(), platform});
+    const bool shared = job.source.several && !split;
+    trees.back().extra_files =
+        attestation_files(trees.back().view, attestations_for(job.output, result),
+                          {job.output.attestation_prefix, shared ? replace_all(platform, "/", "_") : std::string()});
+  }
+  std::stable_sort(trees.begin(), trees.end(),
+                   [](const FileTree& one, const FileTree& other) { return one.prefix < other.prefix; });
+  if (!split && trees.size() > 1) check_distinct(trees);
+  return trees;
 }
 
 OutputFile open_destination(const OutputJob& job) {
@@ -41,8 +61,8 @@ oci::layer::ByteSink sink_of(OutputFile& file) {
 
 std::function<void(std::uint64_t)> archive_counter(const OutputJob& job) {
   if (!job.context.progress) return nullptr;
-  std::uint64_t total = job.image.config.size + job.image.manifest.size;
-  for (const oci::Descriptor& layer : job.image.content.layers) total += layer.size;
+  std::uint64_t total = 0;
+  for (const oci::Descriptor& blob : blobs_of(job.source.images)) total += blob.size;
   auto done = std::make_shared<std::uint64_t>(0);
   return [&context = job.context, total, done](std::uint64_t bytes) {
     *done += bytes;
@@ -57,9 +77,9 @@ void complete_archive(Output& output) {
 void export_archive(const OutputJob& job, bool docker) {
   need_blobs(job);
   cache::Store& store = job.context.store;
-  if (!job.output.as_tar) return write_image_directory(store, job.image, job.output.names, job.output.dest);
+  if (!job.output.as_tar) return write_image_directory(store, job.source.images, job.output.names, job.output.dest);
   OutputFile destination = open_destination(job);
-  write_image_archive(store, job.image, job.output.names, docker,
+  write_image_archive(store, job.source.images, job.output.names, docker,
                       {sink_of(destination), [&](int fd, std::uint64_t size,
                                                  const auto& written) { destination.write_file(fd, size, written); }},
                       archive_counter(job));

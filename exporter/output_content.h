@@ -3,20 +3,21 @@
 
 #include <cstdint>
 #include <functional>
+#include <set>
+#include <vector>
 
 #include "base/output_file.h"
 #include "exporter/archive.h"
+#include "exporter/files_tar.h"
 #include "exporter/output_type.h"
 
 namespace cbuild::exporter {
 
-/// Brings the layers of the image into the store that it lacks.
-void need_blobs(const OutputJob& job);
-/// Brings the files of the result into the store.
-void need_trees(const OutputJob& job);
-
-/// Which files the output gets.
-RootfsOptions rootfs_options(const OutputJob& job);
+/// Brings the layers of the images into the store that it lacks, but for those of `left_out`.
+void need_blobs(const OutputJob& job, const std::set<Digest>& left_out = {});
+/// The files that the output gets, brought into the store; in the order of the directories that they go into. Throws
+/// Error{input} if those of two platforms would go to one path.
+std::vector<FileTree> file_trees(const OutputJob& job);
 
 /// Output::dest as a file; "-" is stdout.
 OutputFile open_destination(const OutputJob& job);

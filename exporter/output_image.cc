@@ -8,6 +8,7 @@
 #include "exporter/output_keys.h"
 #include "exporter/output_type.h"
 #include "exporter/push.h"
+#include "exporter/push_signature.h"
 #include "oci/reference.h"
 
 namespace cbuild::exporter {
@@ -27,18 +28,21 @@ constexpr OutputKey kImageKeys[] = {
 
 void keep_image(const OutputJob& job) {
   const Output& output = job.output;
-  const BuiltImage& image = job.image;
+  const ImageSet& images = job.source.images;
   std::vector<std::string> names = output.names;
   if (!output.dangling_prefix.empty() && (names.empty() || !output.dangling_only))
-    names.push_back(cat(output.dangling_prefix, "@", image.manifest.digest.str()));
+    names.push_back(cat(output.dangling_prefix, "@", images.top().digest.str()));
   const auto keep = [&](const oci::Reference& name) {
-    if (output.keep) job.context.store.set_image({name.str(), image.manifest.digest, sys::now_ns()});
+    // An index that only adds attestations is for those who get the image elsewhere.
+    const Digest kept = job.source.several ? images.top().digest : images.manifests.front().manifest.digest;
+    if (output.keep) job.context.store.set_image({name.str(), kept, sys::now_ns()});
   };
   for (const std::string& name : names) {
     oci::Reference reference = oci::parse_reference(name);
     keep(reference);
-    if (output.push) push_image(image, name, output.push_by_digest, job.context);
-    if (output.name_canonical && !std::exchange(reference.digest, image.manifest.digest)) keep(reference);
+    if (output.push) push_images(images, name, output.push_by_digest, job.context);
+    if (output.push && job.context.signer) push_signature(images.top(), name, output.referrers, job.context);
+    if (output.name_canonical && !std::exchange(reference.digest, images.top().digest)) keep(reference);
   }
   if (output.push && names.empty())
     throw Error(ErrorCode::usage, "a push needs a name").with_hint("add -t REGISTRY/REPOSITORY:TAG");

@@ -10,7 +10,7 @@
 #include "base/text.h"
 #include "base/words.h"
 #include "exporter/output_type.h"
-#include "oci/layer/compression_words.h"
+#include "oci/compression_words.h"
 
 namespace cbuild::exporter {
 namespace {
@@ -31,12 +31,22 @@ void set_epoch(Output& output, std::string_view, const std::string& value) {
     refuse_output(cat("source-date-epoch '", value, "' is not a number of seconds"));
 }
 
+void set_attestation_prefix(Output& output, std::string_view key, const std::string& value) {
+  if (value.find('/') != std::string::npos) refuse_output(cat(key, " '", value, "' has a '/'"));
+  output.attestation_prefix = value;
+}
+
+void set_attestation_form(Output& output, std::string_view key, const std::string& value) {
+  if (value != "index" && value != "referrers") refuse_output(cat(key, " '", value, "' is not index or referrers"));
+  output.referrers = value == "referrers";
+}
+
 constexpr OutputKey kEveryOutput[] = {
     {"type", set_type},
     {"dest", [](Output& o, std::string_view, const std::string& v) { o.dest = v; }},
     {"target", [](Output& o, std::string_view, const std::string& v) { o.target = v; }},
     {"source-date-epoch", set_epoch},
-    {"attestation-prefix", ignore_output_key},
+    {"attestation-prefix", set_attestation_prefix},
 };
 
 template <bool ImageOptions::*kMember>
@@ -46,7 +56,7 @@ void set_image_truth(Output& output, std::string_view key, const std::string& va
 
 void set_layer_compression(Output& output, std::string_view, const std::string& value) {
   const auto compression = oci::layer::parse_compression(value);
-  if (!compression) refuse_output(oci::layer::wrong_compression(value), oci::layer::kCompressionHint);
+  if (!compression) refuse_output(oci::wrong_compression(value), oci::kCompressionHint);
   output.image.compression = *compression;
 }
 
@@ -63,11 +73,13 @@ constexpr OutputKey kEveryImage[] = {
     {"compression-level", set_compression_level},
     {"force-compression", set_image_truth<&ImageOptions::force_compression>},
     {"rewrite-timestamp", set_image_truth<&ImageOptions::rewrite_timestamp>},
-    {"attestation-inline", check_output_truth},
+    {"attestation-inline", set_output_truth<&Output::attestation_inline>},
+    {"attestation-form", set_attestation_form},
     {"buildinfo", check_output_truth},
     {"buildinfo-attrs", ignore_output_key},
-    {"oci-artifact", check_output_truth},
-    {"prefer-nondist-layers", check_output_truth},
+    {"oci-artifact",
+     [](Output& o, std::string_view key, const std::string& v) { o.oci_artifact = output_truth(key, v); }},
+    {"prefer-nondist-layers", set_image_truth<&ImageOptions::prefer_foreign>},
 };
 
 std::vector<OutputKey> every_key() {

@@ -36,12 +36,26 @@ TEST_CASE("keys of BuildKit's exporters") {
   CHECK(image.dangling_only);
   CHECK(image.insecure);
   CHECK(parse_output("type=docker,context=remote", false).engine_context == "remote");
-  CHECK(parse_output("type=local,dest=d,platform-split=true", false).platform_split);
+  CHECK(parse_output("type=local,dest=d,platform-split=true", false).platform_split == true);
+  CHECK(parse_output("type=local,dest=d,platform-split=false", false).platform_split == false);
+  CHECK_FALSE(parse_output("type=local,dest=d", false).platform_split);
   CHECK(parse_output("type=local,dest=d,mode= Delete ", false).delete_extra);
   CHECK_FALSE(parse_output("type=local,dest=d,mode=", false).delete_extra);
-  CHECK(parse_output("type=image,unpack=true,oci-artifact=F,attestation-inline=,prefer-nondist-layers=1,buildinfo=true,"
-                     "buildinfo-attrs=x,attestation-prefix=y",
-                     false) == parse_output("type=image", false));
+  const Output attested =
+      parse_output("type=oci,dest=x,oci-artifact=F,attestation-inline=,attestation-form=referrers", false);
+  CHECK(attested.attestation_inline);
+  CHECK(attested.referrers);
+  CHECK(attested.oci_artifact == false);
+  CHECK_FALSE(parse_output("type=oci,dest=x", false).oci_artifact.has_value());
+  CHECK(parse_output("type=local,dest=x,attestation-prefix=p.", false).attestation_prefix == "p.");
+  CHECK(parse_output("type=image,unpack=true,prefer-image-digest=1,buildinfo=true,buildinfo-attrs=x", false) ==
+        parse_output("type=image", false));
+  CHECK(parse_output("type=image,prefer-nondist-layers=1", false).image.prefer_foreign);
+  CHECK(parse_output("type=oci,dest=x,compression=estargz", false).image.compression ==
+        oci::layer::Compression::estargz);
+  CHECK_FALSE(parse_output("type=local,dest=x,push=true", false).push);  // a line that is shared with other outputs
+  CHECK(makes_archive(parse_output("type=oci,dest=x", false)));
+  CHECK_FALSE(makes_archive(parse_output("type=image", false)));
 }
 
 TEST_CASE("wrong outputs are refused with the reason") {
@@ -57,13 +71,17 @@ TEST_CASE("wrong outputs are refused with the reason") {
       {"type=local", false, "--output: type=local needs dest=DIRECTORY"},
       {"type=oci", true, "--output: refusing to write an archive to a terminal"},
       {"type=oci,tar=false", false, "--output: tar=false needs dest=DIRECTORY"},
+      {"type=image,attestation-form=x", false, "--output: attestation-form 'x' is not index or referrers"},
+      {"type=local,dest=x,attestation-prefix=../", false, "--output: attestation-prefix '../' has a '/'"},
       {"type=image,unpack=maybe", false, "--output: unpack takes true or false, not 'maybe'"},
       {"type=image,name-cannonical=true", false, "--output: unknown key 'name-cannonical'"},
       {"type=local,dest=x,mode=mirror", false, "--output: mode 'mirror' is not copy or delete"},
       {"type=oci,tar=maybe", false, "--output: tar takes true or false, not 'maybe'"},
       {"type=oci,source-date-epoch=now", false, "--output: source-date-epoch 'now' is not a number of seconds"},
       {"type=oci,push=tRUE", false, "--output: push takes true or false, not 'tRUE'"},
-      {"type=oci,compression=estargz", false, "--output: compression estargz is not supported"},
+      {"type=oci,compression=estargz,oci-mediatypes=false", false,
+       "--output: compression=estargz needs OCI media types"},
+      {"type=oci,oci-artifact=true,oci-mediatypes=false", false, "--output: oci-artifact=true needs OCI media types"},
       {"type=oci,compression=lz4", false, "--output: unknown compression 'lz4'"},
       {"", false, "--output: empty value"}};
   for (const Row& row : rows) {

@@ -18,7 +18,8 @@ void set_local_mode(Output& output, std::string_view key, const std::string& val
 
 constexpr OutputKey kLocalKeys[] = {
     {"mode", set_local_mode},
-    {"platform-split", set_output_truth<&Output::platform_split>},
+    {"platform-split",
+     [](Output& o, std::string_view key, const std::string& v) { o.platform_split = output_truth(key, v); }},
 };
 
 void complete_local(Output& output) {
@@ -26,8 +27,7 @@ void complete_local(Output& output) {
 }
 
 void export_local(const OutputJob& job) {
-  need_trees(job);
-  write_local(job.context.store, rootfs_options(job), job.output.dest, job.output.delete_extra);
+  write_local(file_trees(job), job.output.dest, job.output.delete_extra, job.context.cancel);
 }
 
 }  // namespace

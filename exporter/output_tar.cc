@@ -7,9 +7,9 @@ namespace cbuild::exporter {
 namespace {
 
 void export_tar(const OutputJob& job) {
-  need_trees(job);
+  const std::vector<FileTree> trees = file_trees(job);
   OutputFile destination = open_destination(job);
-  write_rootfs_tar(job.context.store, rootfs_options(job), sink_of(destination));
+  write_files_tar(trees, job.context.cancel, sink_of(destination));
   destination.publish();
 }
 

@@ -30,8 +30,7 @@ struct OutputKey {
 /// One output, with the result in that form.
 struct OutputJob {
   const Output& output;
-  const BuiltImage& image;  ///< empty unless OutputTraits::content is image
-  const ImageResult& result;
+  const ExportSource& source;
   ExportContext& context;
 };
 
@@ -47,6 +46,8 @@ struct OutputTraits {
   /// Fills in fields that the keys left open; throws Error{usage} for keys that do not go together. Null: nothing to
   /// do.
   void (*complete)(Output& output) = nullptr;
+  /// Throws Error{usage} if the output cannot take an index of several platforms. Null: it can.
+  void (*check_index)(const Output& output, const CancelSource* cancel) = nullptr;
   /// Carries it out. Throws Error.
   void (*write)(const OutputJob& job);
 };

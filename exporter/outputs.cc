@@ -7,7 +7,7 @@
 
 #include "base/csv.h"
 #include "base/text.h"
-#include "exporter/docker_load.h"
+#include "exporter/engine_load.h"
 #include "exporter/output_keys.h"
 #include "exporter/output_type.h"
 
@@ -35,6 +35,15 @@ Output parse_path(const std::string& path) {
   return output;
 }
 
+/// Docker's media types are older than these.
+void check_media_types(const Output& output) {
+  if (output.oci_media_types) return;
+  if (output.image.compression == oci::layer::Compression::estargz)
+    refuse_output("compression=estargz needs OCI media types", "leave out oci-mediatypes=false");
+  if (output.oci_artifact == true)
+    refuse_output("oci-artifact=true needs OCI media types", "leave out oci-mediatypes=false");
+}
+
 }  // namespace
 
 Output parse_output(std::string_view text, bool stdout_is_terminal) {
@@ -42,7 +51,9 @@ Output parse_output(std::string_view text, bool stdout_is_terminal) {
   const bool bare = fields.size() == 1 && fields[0].find('=') == std::string::npos;
   Output output = bare ? parse_path(fields[0]) : parse_pairs(fields);
   output.image.docker_media_types = !output.oci_media_types;
+  check_media_types(output);
   const OutputTraits& traits = traits_of(output.type);
+  if (!traits.can_push) output.push = false;  // a line of keys may be shared with outputs that can
   if (traits.complete != nullptr) traits.complete(output);
   if (stdout_is_terminal && output.dest == "-" && traits.place(output) == OutputPlace::file)
     refuse_output("refusing to write an archive to a terminal", "redirect stdout, or give dest=FILE");
@@ -50,6 +61,8 @@ Output parse_output(std::string_view text, bool stdout_is_terminal) {
 }
 
 bool makes_image(const Output& output) { return traits_of(output.type).content == OutputContent::image; }
+
+bool makes_archive(const Output& output) { return makes_image(output) && !can_push(output); }
 
 bool makes_files(const Output& output) { return traits_of(output.type).content == OutputContent::files; }
 
@@ -61,6 +74,11 @@ bool is_found_by_manifest(const Output& output, const CancelSource* cancel) {
   return traits_of(output.type).place(output) == OutputPlace::engine && engine_finds_manifests(output, cancel);
 }
 
+void check_takes_index(const Output& output, const CancelSource* cancel) {
+  const OutputTraits& traits = traits_of(output.type);
+  if (traits.check_index != nullptr) traits.check_index(output, cancel);
+}
+
 void apply_epoch(const Output& output, const std::optional<std::int64_t>& epoch, ImageResult& result) {
   result.source_date_epoch = result.file_epoch = epoch;
   if (!output.epoch) return;
@@ -69,8 +87,8 @@ void apply_epoch(const Output& output, const std::optional<std::int64_t>& epoch,
   result.source_date_epoch = epoch ? std::min(*epoch, *output.epoch->value) : *output.epoch->value;
 }
 
-void export_image(const Output& output, const BuiltImage& image, const ImageResult& result, ExportContext& context) {
-  traits_of(output.type).write({output, image, result, context});
+void export_result(const Output& output, const ExportSource& source, ExportContext& context) {
+  traits_of(output.type).write({output, source, context});
 }
 
 }  // namespace cbuild::exporter

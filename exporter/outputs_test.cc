@@ -21,7 +21,9 @@ struct Bench : Workshop {
   BuiltImage image = build_image(store, packer, built, {});
 
   std::string at(const std::string& name) const { return dir.path() + "/" + name; }
-  void run(const std::string& output) { export_image(parse_output(output, false), image, built, context); }
+  void run(const std::string& output) {
+    export_result(parse_output(output, false), {single_image(image), {built}}, context);
+  }
   std::string content(const std::string& name) { return sys::read_file_at(dir.fd(), name, 1 << 20); }
   Texts names() {
     Texts out;

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-// Pushes an image, unless the name gives it already: a registry keeps what a manifest names, so that one answer stands
-// for a question per blob. Config and layers in parallel, then the manifest, which must not name anything absent.
+// Pushes images, unless the name gives them already: a registry keeps what a manifest names, so that one answer stands
+// for a question per blob; of an index, what each manifest names. Configs and layers in parallel, then the manifests,
+// which must not name anything absent, then the index.
 // Layers that were sent while the build ran only need their name. For each layer the cheap ways come first: it is there
 // already, or the registry can mount it from a repository where this store has seen it (cache/blob_places.h). A layer
 // of a base that was never fetched is fetched only when both fail.
@@ -14,41 +15,56 @@
 #include "base/text.h"
 #include "cache/blob_places.h"
 #include "exporter/blob_verify.h"
+#include "exporter/push_referrer.h"
 #include "exporter/transfers.h"
+#include "oci/layer_type.h"
 #include "oci/manifest.h"
 #include "oci/reference.h"
 
 namespace cbuild::exporter {
 namespace {
 
+/// A layer of one of the images, by their places.
+struct LayerPlace {
+  const BuiltImage* image;
+  std::size_t index;
+
+  const cache::Layer& layer() const { return image->layers[index]; }
+  const oci::Descriptor& descriptor() const { return image->content.layers[index]; }
+};
+
+/// The blobs of manifests, each once.
 class Pusher {
  public:
-  Pusher(const BuiltImage& image, const oci::Reference& target, ExportContext& context)
-      : image_(image), target_(target), context_(context) {
+  Pusher(const oci::Reference& target, ExportContext& context) : target_(target), context_(context) {}
+
+  void add(const BuiltImage& image) {
     for (std::size_t i = 0; i < image.content.layers.size(); ++i)
-      if (seen_.insert(image.content.layers[i].digest).second) jobs_.push_back(i);
+      if (!oci::is_foreign_layer(image.content.layers[i].media_type) &&
+          seen_.insert(image.content.layers[i].digest).second)
+        layers_.push_back({&image, i});
+    if (seen_.insert(image.config.digest).second) configs_.push_back(&image.config);
   }
 
   /// All is there.
   void note_all() {
-    for (const std::size_t job : jobs_) {
-      report(image_.content.layers[job], image_.content.layers[job].size);
-      cache::note_blob_place(context_.store, target_, image_.content.layers[job].digest);
+    for (const LayerPlace& place : layers_) {
+      report(place.descriptor(), place.descriptor().size);
+      cache::note_blob_place(context_.store, target_, place.descriptor().digest);
     }
   }
 
   void run() {
-    run_transfers(jobs_.size() + 1, [this](std::size_t job) {
-      if (job == 0) return push_blob(image_.config, std::nullopt);
-      push_layer(jobs_[job - 1]);
+    run_transfers(configs_.size() + layers_.size(), [this](std::size_t job) {
+      if (job < configs_.size()) return push_blob(*configs_[job], std::nullopt);
+      push_layer(layers_[job - configs_.size()]);
     });
   }
 
  private:
-  void push_layer(std::size_t index) {
-    const cache::Layer& layer = image_.layers[index];
-    const oci::Descriptor& descriptor = image_.content.layers[index];
-    if (was_sent(descriptor) || send_layer(layer, descriptor)) report(descriptor, descriptor.size);
+  void push_layer(const LayerPlace& place) {
+    const oci::Descriptor& descriptor = place.descriptor();
+    if (was_sent(descriptor) || send_layer(place.layer(), descriptor)) report(descriptor, descriptor.size);
     cache::note_blob_place(context_.store, target_, descriptor.digest);
   }
 
@@ -91,12 +107,38 @@ class Pusher {
           TaskCounter{context_.task, descriptor.digest.str(), bytes, descriptor.size, true, bytes == descriptor.size});
   }
 
-  const BuiltImage& image_;
   const oci::Reference& target_;
   ExportContext& context_;
   std::set<Digest> seen_;
-  std::vector<std::size_t> jobs_;
+  std::vector<LayerPlace> layers_;
+  std::vector<const oci::Descriptor*> configs_;
 };
+
+/// The repository with a manifest's digest in the place of a tag.
+oci::Reference by_digest_of(oci::Reference target, const Digest& digest) {
+  target.tag.clear();
+  target.digest = digest;
+  return target;
+}
+
+/// Everything below the document that gets the name.
+void push_below(const ImageSet& images, const oci::Reference& target, ExportContext& context) {
+  const std::vector<BuiltImage>& all = images.manifests;
+  std::vector<char> present(all.size());
+  const auto reference = [&](std::size_t i) { return by_digest_of(target, all[i].manifest.digest); };
+  if (images.index)
+    run_transfers(all.size(), [&](std::size_t i) {
+      present[i] = context.registry->has_manifest(reference(i), all[i].manifest.digest);
+    });
+  Pusher wanted(target, context), known(target, context);
+  for (std::size_t i = 0; i < all.size(); ++i) (present[i] ? known : wanted).add(all[i]);
+  known.note_all();
+  wanted.run();
+  if (!images.index) return;
+  run_transfers(all.size(), [&](std::size_t i) {
+    if (!present[i]) context.registry->push_manifest(reference(i), all[i].manifest.media_type, all[i].manifest_json);
+  });
+}
 
 }  // namespace
 
@@ -129,15 +171,20 @@ void note_base(cache::Store& store, const std::string& locator, const Digest& ma
   }
 }
 
-void push_image(const BuiltImage& image, const std::string& name, bool by_digest, ExportContext& context) {
+void push_images(const ImageSet& images, const std::string& name, bool by_digest, ExportContext& context) {
   oci::Reference target = oci::parse_reference(name);
   if (by_digest) target.tag.clear();
-  target.digest = target.tag.empty() ? std::optional(image.manifest.digest) : std::nullopt;
-  Pusher pusher(image, target, context);
+  target.digest = target.tag.empty() ? std::optional(images.top().digest) : std::nullopt;
   try {
-    if (context.registry->has_manifest(target, image.manifest.digest)) return pusher.note_all();
-    pusher.run();
-    context.registry->push_manifest(target, image.manifest.media_type, image.manifest_json);
+    if (context.registry->has_manifest(target, images.top().digest)) {
+      Pusher known(target, context);
+      for (const BuiltImage& image : images.manifests) known.add(image);
+      known.note_all();
+    } else {
+      push_below(images, target, context);
+      context.registry->push_manifest(target, images.top().media_type, images.top_json());
+    }
+    for (const BuiltImage& referrer : images.referrers) push_referrer(referrer, target, context);
   } catch (Error& error) {
     error.add_context(cat("push ", name));
     throw;  // as the kind of error that it is

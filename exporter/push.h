@@ -18,8 +18,9 @@ std::vector<oci::Reference> mount_sources(cache::Store& store, const cache::Laye
 void note_base(cache::Store& store, const std::string& locator, const Digest& manifest,
                const std::vector<std::string>& names);
 
-/// Pushes an image under one name: blobs in parallel, layers that another repository of the registry is known to hold
-/// by cross-repository mount, then the manifest. Pushed blobs are remembered for later pushes. Throws Error.
-void push_image(const BuiltImage& image, const std::string& name, bool by_digest, ExportContext& context);
+/// Pushes images under one name: blobs in parallel, layers that another repository of the registry is known to hold
+/// by cross-repository mount, then the manifests, by their digests where an index names them, then the index. Pushed
+/// blobs are remembered for later pushes. Throws Error.
+void push_images(const ImageSet& images, const std::string& name, bool by_digest, ExportContext& context);
 
 }  // namespace cbuild::exporter

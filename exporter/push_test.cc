@@ -31,12 +31,12 @@ struct PushBench : Workshop {
 TEST_CASE("a push by tag moves the tag, one by digest does not") {
   PushBench bench;
   const BuiltImage first = bench.image("first"), second = bench.image("second"), third = bench.image("third");
-  push_image(first, bench.name("app:1"), false, bench.context);
+  push_images(single_image(first), bench.name("app:1"), false, bench.context);
   CHECK(bench.tagged("app@1") == first.manifest_json);
-  push_image(second, bench.name("app:1"), true, bench.context);
+  push_images(single_image(second), bench.name("app:1"), true, bench.context);
   CHECK(bench.tagged("app@1") == first.manifest_json);
   CHECK(bench.tagged("app@" + second.manifest.digest.str()) == second.manifest_json);
-  push_image(third, bench.name("app:1"), false, bench.context);
+  push_images(single_image(third), bench.name("app:1"), false, bench.context);
   CHECK(bench.tagged("app@1") == third.manifest_json);
   CHECK(bench.registry.violations.empty());
 }
@@ -51,7 +51,7 @@ TEST_CASE("an image that the name gives already costs one question") {
   };
   const auto push = [&](const BuiltImage& image, bool by_digest) {
     requests.clear();
-    push_image(image, bench.name("app:1"), by_digest, bench.context);
+    push_images(single_image(image), bench.name("app:1"), by_digest, bench.context);
     return requests.size();
   };
   CHECK(push(first, false) > 1);
@@ -67,6 +67,20 @@ TEST_CASE("an image that the name gives already costs one question") {
   CHECK(cache::blob_places(bench.store, oci::parse_reference(bench.name("app:1")).registry, layer).size() == 1);
 }
 
+TEST_CASE("a foreign layer stays where its URLs are") {
+  PushBench bench;
+  BuiltImage image = bench.image("x");
+  const Digest layer = image.content.layers[0].digest;
+  image.content.layers[0].media_type = oci::media_type::kDockerLayerForeign;
+  image.content.layers[0].urls = {"https://elsewhere.test/layer"};
+  image.manifest_json = oci::to_json(image.content);
+  image.manifest = oci::put_blob(bench.store.blobs(), image.manifest_json, image.content.media_type);
+  push_images(single_image(image), bench.name("app:1"), false, bench.context);
+  CHECK(bench.tagged("app@1") == image.manifest_json);
+  CHECK_FALSE(bench.registry.blobs.contains("app@" + layer.str()));
+  CHECK(bench.registry.blobs.contains("app@" + image.config.digest.str()));
+}
+
 TEST_CASE("a registry that answers no HEAD gets the image all the same") {
   PushBench bench;
   const BuiltImage image = bench.image("x");
@@ -74,15 +88,16 @@ TEST_CASE("a registry that answers no HEAD gets the image all the same") {
     if (request.method != "HEAD" || request.target.find("/manifests/") == std::string::npos) return std::nullopt;
     return oci::registry::error_response(405, "UNSUPPORTED", "no HEAD");
   };
-  push_image(image, bench.name("app:1"), false, bench.context);
+  push_images(single_image(image), bench.name("app:1"), false, bench.context);
   CHECK(bench.tagged("app@1") == image.manifest_json);
 }
 
 TEST_CASE("a name with a digest only is a push by digest") {
   PushBench bench;
   const BuiltImage image = bench.image("x");
-  push_image(image, cat(oci::parse_reference(bench.name("app:1")).name(), "@", image.manifest.digest.str()), false,
-             bench.context);
+  push_images(single_image(image),
+              cat(oci::parse_reference(bench.name("app:1")).name(), "@", image.manifest.digest.str()), false,
+              bench.context);
   CHECK(bench.tagged("app@" + image.manifest.digest.str()) == image.manifest_json);
   CHECK(bench.tagged("app@latest").empty());
 }
@@ -92,9 +107,9 @@ TEST_CASE("equal layers are pushed once, and what the registry has not at all") 
   const Digest below = bench.layer({}, "file", "same", kSecond);
   const BuiltImage image =
       build_image(bench.store, bench.packer, bench.result(bench.layer(below, "file", "same", kSecond)), {});
-  push_image(image, bench.name("app:1"), false, bench.context);
+  push_images(single_image(image), bench.name("app:1"), false, bench.context);
   CHECK(bench.registry.uploads_begun == 2);  // the layer, the config
-  push_image(image, bench.name("app:2"), false, bench.context);
+  push_images(single_image(image), bench.name("app:2"), false, bench.context);
   CHECK(bench.registry.uploads_begun == 2);
   CHECK(bench.tagged("app@2") == image.manifest_json);
 }
@@ -112,7 +127,7 @@ TEST_CASE("a base layer that the registry has in another repository is not sent 
   const Digest chain = bench.store.extend({}, lazy.id, {}).id;
   const ImageResult built = bench.result(bench.layer(chain, "own", "own", kSecond), 1);
   const BuiltImage image = build_image(bench.store, bench.packer, built, {});
-  push_image(image, bench.name("app:1"), false, bench.context);
+  push_images(single_image(image), bench.name("app:1"), false, bench.context);
   CHECK(bench.registry.uploads_begun == 2);  // the own layer, the config
   CHECK(bench.registry.blobs.contains(cat("app@", packed.blob->digest.str())));
   CHECK(bench.tagged("app@1") == image.manifest_json);
@@ -121,9 +136,9 @@ TEST_CASE("a base layer that the registry has in another repository is not sent 
 TEST_CASE("a layer made here is mounted from where it was pushed first") {
   PushBench bench;
   const BuiltImage image = bench.image("x");
-  push_image(image, bench.name("app:1"), false, bench.context);
+  push_images(single_image(image), bench.name("app:1"), false, bench.context);
   CHECK(bench.registry.uploads_begun == 2);
-  push_image(image, bench.name("other:1"), false, bench.context);
+  push_images(single_image(image), bench.name("other:1"), false, bench.context);
   CHECK(bench.registry.uploads_begun == 3);  // the config
   CHECK(bench.registry.blobs.contains(cat("other@", image.content.layers[0].digest.str())));
 }
@@ -138,7 +153,7 @@ TEST_CASE("a base that came from elsewhere is mounted from where this build foun
   note_base(bench.store, locator, image.manifest.digest, {"elsewhere.test/app:1"});
   CHECK(cache::blob_places(bench.store, oci::parse_reference(name).registry, layer).empty());
   note_base(bench.store, locator, image.manifest.digest, {"elsewhere.test/app:1", name});
-  push_image(image, name, false, bench.context);
+  push_images(single_image(image), name, false, bench.context);
   CHECK(bench.registry.uploads_begun == 1);  // the config
   CHECK(bench.registry.blobs.contains(cat("app@", layer.str())));
 }
@@ -146,13 +161,13 @@ TEST_CASE("a base that came from elsewhere is mounted from where this build foun
 TEST_CASE("a place that lost the blob costs an upload, and the next place is asked") {
   PushBench bench;
   const BuiltImage image = bench.image("x");
-  push_image(image, bench.name("app:1"), false, bench.context);
-  push_image(image, bench.name("other:1"), false, bench.context);
+  push_images(single_image(image), bench.name("app:1"), false, bench.context);
+  push_images(single_image(image), bench.name("other:1"), false, bench.context);
   bench.registry.blobs.erase(cat("other@", image.content.layers[0].digest.str()));
-  push_image(image, bench.name("third:1"), false, bench.context);
+  push_images(single_image(image), bench.name("third:1"), false, bench.context);
   CHECK(bench.registry.blobs.contains(cat("third@", image.content.layers[0].digest.str())));
   bench.registry.blobs.clear();
-  push_image(image, bench.name("fourth:1"), false, bench.context);
+  push_images(single_image(image), bench.name("fourth:1"), false, bench.context);
   CHECK(bench.registry.blobs.contains(cat("fourth@", image.content.layers[0].digest.str())));
   CHECK(bench.tagged("fourth@1") == image.manifest_json);
 }

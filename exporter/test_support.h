@@ -53,7 +53,7 @@ struct Workshop {
   ImageResult result(const Digest& chain, std::size_t base_layers = 0) {
     ImageResult out;
     out.chain = chain;
-    out.config.platform = *oci::parse_platform("linux/amd64");
+    out.platform = out.config.platform = *oci::parse_platform("linux/amd64");
     for (std::size_t i = 0; i < base_layers; ++i) out.config.diff_ids.push_back(digest_of("of the base"));
     return out;
   }

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "exporter/transfers.h"
 
-#include "base/threads.h"
+#include "base/process/threads.h"
 
 namespace cbuild::exporter {
 namespace {

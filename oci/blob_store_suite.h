@@ -8,9 +8,9 @@
 #include <string_view>
 
 #include "base/error.h"
+#include "base/process/threads.h"
 #include "base/sys.h"
 #include "base/text.h"
-#include "base/threads.h"
 #include "oci/blob_store.h"
 
 /// For tests.

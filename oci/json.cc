@@ -17,6 +17,7 @@ namespace {
 
 using Value = nlohmann::json;
 constexpr int kMaxDepth = 100;
+constexpr std::size_t kMaxValues = 1u << 14;  ///< of one entry of a list
 
 [[noreturn]] void bad(std::string message) { throw Error(ErrorCode::corrupt, std::move(message)); }
 
@@ -103,14 +104,13 @@ void append_canonical(std::string& out, const Value& value) {
   }
 }
 
-}  // namespace
-
-Value parse_object(std::string_view text, std::size_t limit, std::string_view what) {
+Value parse_checked(std::string_view text, std::size_t limit, std::string_view what,
+                    const Value::parser_callback_t& on_event) {
   if (text.size() > limit) bad(cat(what, ": larger than ", limit, " bytes"));
   if (too_deep(text)) bad(cat(what, ": nested deeper than ", kMaxDepth, " levels"));
   Value value;
   try {
-    value = Value::parse(text);
+    value = Value::parse(text, on_event);
   } catch (const Value::exception& e) {
     std::string_view reason = e.what();  // "[json.exception.parse_error.101] parse error at ..."
     if (const std::size_t end = reason.find("] "); end != std::string_view::npos) reason.remove_prefix(end + 2);
@@ -118,6 +118,30 @@ Value parse_object(std::string_view text, std::size_t limit, std::string_view wh
   }
   if (!value.is_object()) bad(cat(what, ": not a JSON object"));
   return value;
+}
+
+}  // namespace
+
+Value parse_object(std::string_view text, std::size_t limit, std::string_view what) {
+  return parse_checked(text, limit, what, nullptr);
+}
+
+Value parse_list(std::string_view text, std::size_t limit, std::string_view what, std::string_view key,
+                 const std::function<void(const Value&)>& use) {
+  using Event = Value::parse_event_t;
+  bool in_list = false;
+  std::size_t values = 0;
+  const auto on_event = [&](int depth, Event event, Value& parsed) {
+    if (depth == 1 && event == Event::key) in_list = parsed.get_ref<const std::string&>() == key;
+    if (++values > kMaxValues) bad(cat(what, ": more than ", kMaxValues, " values in an entry"));
+    if (!in_list || depth != 2) return true;
+    if (event == Event::value || event == Event::array_start) bad(cat(what, ": an entry that is not an object"));
+    if (event != Event::object_end) return true;
+    use(parsed);
+    values = 0;
+    return false;
+  };
+  return parse_checked(text, limit, what, on_event);
 }
 
 const Value* find(const Value& object, const char* key) {

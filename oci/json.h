@@ -2,6 +2,7 @@
 #pragma once
 
 #include <cstdint>
+#include <functional>
 #include <map>
 #include <nlohmann/json_fwd.hpp>
 #include <set>
@@ -16,6 +17,11 @@ namespace cbuild::oci::json {
 /// Parses a document of at most `limit` bytes and 100 levels that is an object at the top. Throws
 /// Error{corrupt} whose message begins with `what` ("image config").
 nlohmann::json parse_object(std::string_view text, std::size_t limit, std::string_view what);
+
+/// The same for a document that is mostly a list: each element of the array `key` must be an object of few values,
+/// which is given to `use` as it is parsed and then dropped. Returns the rest of the document.
+nlohmann::json parse_list(std::string_view text, std::size_t limit, std::string_view what, std::string_view key,
+                          const std::function<void(const nlohmann::json&)>& use);
 
 /// Member of an object; nullptr when it is missing or null.
 const nlohmann::json* find(const nlohmann::json& object, const char* key);

@@ -6,6 +6,7 @@
 #include <nlohmann/json.hpp>
 
 #include "base/error.h"
+#include "base/text.h"
 
 using namespace cbuild;
 using namespace cbuild::oci;
@@ -90,4 +91,34 @@ TEST_CASE("many members and repeated members take no quadratic time; the last on
 TEST_CASE("canonical text of a value has sorted keys and Go's escapes") {
   const auto value = json::parse_object(R"({"z":[true,null,"<",-1,1.5],"a":{},"m":[]})", 1000, "test");
   CHECK(json::canonical(value) == R"({"a":{},"m":[],"z":[true,null,"\u003c",-1,1.5]})");
+}
+
+TEST_CASE("a document that is mostly a list is given out entry by entry") {
+  std::vector<std::string> seen;
+  const auto parse = [&](std::string_view text) {
+    seen.clear();
+    return json::parse_list(text, 1u << 20, "list", "entries",
+                            [&](const nlohmann::json& entry) { seen.push_back(json::canonical(entry)); });
+  };
+  const nlohmann::json rest = parse(
+      R"({"a":[{"x":1}],"entries":[{"n":1,"m":{"entries":[{"x":2}]}},{},{"n":[3]}],"version":1,"z":{"entries":[]}})");
+  CHECK(seen == std::vector<std::string>{R"({"m":{"entries":[{"x":2}]},"n":1})", "{}", R"({"n":[3]})"});
+  CHECK(json::integer(rest, "version") == 1);
+  CHECK(rest["a"].size() == 1);
+  CHECK(rest["entries"].empty());
+  CHECK(parse("{}").empty());
+
+  std::string many = R"({"entries":[)";
+  for (int i = 0; i < 20'000; ++i) many += cat(i == 0 ? "" : ",", R"({"n":)", i, "}");
+  parse(many + "]}");
+  CHECK(seen.size() == 20'000);
+
+  std::string wide = R"({"entries":[{"n":[)";
+  for (int i = 0; i < 20'000; ++i) wide += i == 0 ? "0" : ",0";
+  for (const std::string& bad : {wide + "]}]}", std::string(R"({"entries":[1]})"), std::string(R"({"entries":[[]]})"),
+                                 std::string(R"({"entries":[{}]} x)"), std::string("[]"),
+                                 cat(R"({"entries":[{"n":)", std::string(101, '['), std::string(101, ']'), "}]}")}) {
+    CAPTURE(bad.substr(0, 40));
+    CHECK_THROWS_AS(parse(bad), Error);
+  }
 }

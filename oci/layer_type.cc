@@ -45,4 +45,15 @@ std::string docker_layer_type(std::string_view media_type) {
   return std::string(types == nullptr ? media_type : types->docker);
 }
 
+bool is_foreign_layer(std::string_view media_type) {
+  const LayerTypes* types = types_of(media_type);
+  return types != nullptr && (media_type == types->oci_foreign || media_type == types->docker_foreign);
+}
+
+std::string foreign_layer_type(std::string_view media_type, bool docker) {
+  const LayerTypes* types = types_of(media_type);
+  if (types == nullptr) return std::string(media_type);
+  return std::string(docker ? types->docker_foreign : types->oci_foreign);
+}
+
 }  // namespace cbuild::oci

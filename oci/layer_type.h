@@ -11,5 +11,9 @@ namespace cbuild::oci {
 std::string oci_layer_type(std::string_view media_type);
 /// The same in docker's names.
 std::string docker_layer_type(std::string_view media_type);
+/// Whether the type is that of a foreign ("non-distributable") layer, which is fetched from URLs and not pushed.
+bool is_foreign_layer(std::string_view media_type);
+/// The type of a foreign layer in docker's names, or the image-spec's.
+std::string foreign_layer_type(std::string_view media_type, bool docker);
 
 }  // namespace cbuild::oci

@@ -14,6 +14,7 @@
 #include "base/text.h"
 #include "oci/json.h"
 #include "oci/sha512.h"
+#include "oci/table_annotations.h"
 
 namespace cbuild::oci {
 
@@ -98,11 +99,6 @@ void check_version(int dir) {
 
 void require(int dir, const char* name) {
   if (!sys::try_stat_at(dir, name, 0)) throw Error(ErrorCode::not_found, cat(name, " is missing"));
-}
-
-std::string annotation(const Descriptor& descriptor, const char* key) {
-  const auto it = descriptor.annotations.find(key);
-  return it == descriptor.annotations.end() ? std::string() : it->second;
 }
 
 /// "1.0" of "example.com/app:1.0".

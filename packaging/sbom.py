@@ -23,13 +23,15 @@ LICENCES = {
     "boost1.74": "BSL-1.0", "boost1.81": "BSL-1.0", "boost1.83": "BSL-1.0", "bzip2": "bzip2-1.0.6", "ca-certificates": "MPL-2.0",
     "cli11": "BSD-3-Clause", "curl": "curl", "gcc-12": "GPL-3.0-or-later WITH GCC-exception-3.1",
     "gcc-14": "GPL-3.0-or-later WITH GCC-exception-3.1", "glibc": "LGPL-2.1-or-later", "libarchive": "BSD-2-Clause",
-    "libdeflate": "MIT", "libisal": "BSD-3-Clause", "libseccomp": "LGPL-2.1-only", "libyaml": "MIT", "libzstd": "BSD-3-Clause",
+    "libdeflate": "MIT", "libisal": "BSD-3-Clause", "libseccomp": "LGPL-2.1-only", "libxcrypt": "LGPL-2.1-or-later",
+    "libyaml": "MIT", "libzstd": "BSD-3-Clause",
     "nghttp2": "MIT", "nlohmann-json3": "MIT", "onetbb": "Apache-2.0", "openssl": "Apache-2.0", "re2": "BSD-3-Clause",
-    "sqlite3": "blessing", "xz-utils": "LicenseRef-xz-public-domain", "zlib": "Zlib",
+    "sqlite3": "blessing", "tomlplusplus": "MIT", "xz-utils": "LicenseRef-xz-public-domain", "zlib": "Zlib",
 }
 PUBLIC_DOMAIN = {"licenseId": "LicenseRef-xz-public-domain", "name": "XZ Utils public domain",
                  "extractedText": "liblzma is in the public domain."}
-HEADERS = ["/usr/include/boost/version.hpp", "/usr/include/nlohmann/json.hpp", "/usr/include/CLI/CLI.hpp"]
+HEADERS = ["/usr/include/boost/version.hpp", "/usr/include/nlohmann/json.hpp", "/usr/include/CLI/CLI.hpp",
+           "/usr/include/toml++/toml.h"]
 PURPOSE = {"deb": "INSTALL", "static": "APPLICATION", "image": "CONTAINER"}
 
 
@@ -74,7 +76,8 @@ def linked(build):
     for archive in archives:
         name = os.path.basename(archive)
         if name in own and str(build.parent) in archive:
-            found.append(component({"curl": "libcurl4-openssl-dev", "onetbb": "libtbb-dev", "libisal": "libisal-dev"}[own[name][0]],
+            found.append(component({"curl": "libcurl4-openssl-dev", "onetbb": "libtbb-dev", "libisal": "libisal-dev",
+                                    "sqlite3": "libsqlite3-dev", "openssl": "libssl-dev"}[own[name][0]],
                                    "STATIC_LINK", *own[name]))
         else:
             found.append(component(owner(archive), "STATIC_LINK"))

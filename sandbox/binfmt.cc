@@ -1,18 +1,22 @@
 // SPDX-License-Identifier: Apache-2.0
 // Linux Documentation/admin-guide/binfmt-misc.rst: one file a registration, with the bytes that a program begins with.
+// An instance of our own is a mount that is attached nowhere: the descriptor alone keeps the registrations, so that
+// they end with the build however it ends. Flag F has the kernel open the emulator at once, so that it is found from
+// any root; C has set-uid programs keep their rights, O lets programs run that may not be read.
 #include "sandbox/binfmt.h"
 
 #include <elf.h>
 #include <fcntl.h>
+#include <unistd.h>
 
 #include <algorithm>
-#include <cstdint>
-#include <optional>
-#include <vector>
+#include <cstdlib>
+#include <cstring>
 
 #include "base/error.h"
 #include "base/sys.h"
 #include "base/text.h"
+#include "sandbox/kernel.h"
 
 namespace cbuild::sandbox {
 namespace {
@@ -49,6 +53,13 @@ Bytes header_of(const ElfKind& kind) {
   put(16, ET_EXEC);
   put(18, kind.machine);
   return header;
+}
+
+/// Null for an architecture that is not known.
+const ElfKind* find_kind(std::string_view architecture) {
+  const auto* kind = std::find_if(std::begin(kElfKinds), std::end(kElfKinds),
+                                  [&](const ElfKind& known) { return known.architecture == architecture; });
+  return kind == std::end(kElfKinds) ? nullptr : kind;
 }
 
 std::optional<Bytes> parse_hex(std::string_view text) {
@@ -97,12 +108,67 @@ Interpreter look(const std::string& directory, const Bytes& header) {
   return best;
 }
 
+struct EmulatorName {
+  std::string_view architecture, name;
+};
+constexpr EmulatorName kEmulators[] = {
+    {"386", "i386"},      {"amd64", "x86_64"},        {"arm", "arm"},
+    {"arm64", "aarch64"}, {"loong64", "loongarch64"}, {"mips", "mips"},
+    {"mipsle", "mipsel"}, {"mips64", "mips64"},       {"mips64le", "mips64el"},
+    {"ppc64", "ppc64"},   {"ppc64le", "ppc64le"},     {"riscv64", "riscv64"},
+    {"s390x", "s390x"},
+};
+constexpr std::size_t kMaxSegments = 64;
+
+/// Whether a program of this machine's kind asks for no loader.
+bool is_static_program(const std::string& path) {
+  const auto file = sys::try_open_at(AT_FDCWD, path, O_RDONLY | O_NONBLOCK);
+  if (!file) return false;
+  Elf64_Ehdr header;
+  if (::pread(file->get(), &header, sizeof header, 0) != sizeof header) return false;
+  if (std::memcmp(header.e_ident, ELFMAG, SELFMAG) != 0 || header.e_ident[EI_CLASS] != ELFCLASS64) return false;
+  if (header.e_phentsize != sizeof(Elf64_Phdr) || header.e_phnum > kMaxSegments) return false;
+  for (std::size_t i = 0; i < header.e_phnum; ++i) {
+    Elf64_Phdr segment;
+    const auto at = static_cast<off_t>(header.e_phoff + i * sizeof segment);
+    if (::pread(file->get(), &segment, sizeof segment, at) != sizeof segment) return false;
+    if (segment.p_type == PT_INTERP) return false;
+  }
+  return ::faccessat(AT_FDCWD, path.c_str(), X_OK, AT_EACCESS) == 0;
+}
+
+std::string escaped(const std::vector<std::uint8_t>& bytes) {
+  constexpr char kDigits[] = "0123456789abcdef";
+  std::string out;
+  for (const std::uint8_t byte : bytes) {
+    out += "\\x";
+    out += kDigits[byte >> 4];
+    out += kDigits[byte & 15];
+  }
+  return out;
+}
+
+[[noreturn]] void refuse_instance(const char* what, int error) {
+  throw Error(ErrorCode::unsupported, cat("binfmt_misc of a user namespace: ", what, ": ", std::strerror(-error)))
+      .with_hint("Linux 6.7 and later have one for each user namespace");
+}
+
 }  // namespace
 
+/// Any OS ABI, and position-independent programs (ET_DYN) as well as others (ET_EXEC).
+std::optional<ElfPattern> elf_pattern(std::string_view architecture) {
+  constexpr std::size_t kAbi = 7, kType = 16;
+  const ElfKind* kind = find_kind(architecture);
+  if (kind == nullptr) return std::nullopt;
+  ElfPattern pattern{header_of(*kind), Bytes(kHeaderSize, 0xff)};
+  pattern.mask[kAbi] = 0;
+  pattern.mask[kType + (kind->order == ELFDATA2MSB ? 1 : 0)] = 0xff & ~(ET_EXEC ^ ET_DYN);
+  return pattern;
+}
+
 Interpreter find_interpreter(std::string_view architecture, const std::string& directory) {
-  const auto* kind = std::find_if(std::begin(kElfKinds), std::end(kElfKinds),
-                                  [&](const ElfKind& known) { return known.architecture == architecture; });
-  if (kind == std::end(kElfKinds)) return Interpreter::unknown;
+  const ElfKind* kind = find_kind(architecture);
+  if (kind == nullptr) return Interpreter::unknown;
   try {
     return look(directory, header_of(*kind));
   } catch (const Error&) {
@@ -119,5 +185,44 @@ std::string interpreter_advice(std::string_view architecture) {
   return cat("install qemu-user-static (Debian, Ubuntu, Fedora), or run docker run --privileged --rm ",
              "tonistiigi/binfmt --install ", architecture);
 }
+
+std::vector<std::string> emulator_directories() {
+  const char* path = std::getenv("PATH");
+  std::vector<std::string> out;
+  for (std::string& directory : split(path == nullptr ? "/usr/bin" : path, ':'))
+    if (directory.starts_with('/')) out.push_back(std::move(directory));
+  return out;
+}
+
+std::optional<std::string> find_emulator(std::string_view architecture, const std::vector<std::string>& directories) {
+  for (const EmulatorName& emulator : kEmulators) {
+    if (emulator.architecture != architecture) continue;
+    for (const std::string& directory : directories)
+      for (const char* suffix : {"-static", ""})
+        if (const std::string path = cat(directory, "/qemu-", emulator.name, suffix); is_static_program(path))
+          return path;
+  }
+  return std::nullopt;
+}
+
+OwnInterpreters OwnInterpreters::make() {
+  const UniqueFd fs(kernel::fs_open("binfmt_misc"));
+  if (fs.get() < 0) refuse_instance("open", fs.get());
+  if (const int error = kernel::fs_create(fs.get()); error < 0) refuse_instance("create", error);
+  const int mount = kernel::fs_mount(fs.get(), MOUNT_ATTR_NOSUID | MOUNT_ATTR_NODEV | MOUNT_ATTR_NOEXEC);
+  if (mount < 0) refuse_instance("mount", mount);
+  return OwnInterpreters(UniqueFd(mount));
+}
+
+void OwnInterpreters::add(std::string_view architecture, const std::string& emulator) {
+  const std::optional<ElfPattern> pattern = elf_pattern(architecture);
+  CBUILD_CHECK(pattern.has_value());
+  const std::string line = cat(":cbuild-", architecture, ":M:0:", escaped(pattern->magic), ":", escaped(pattern->mask),
+                               ":", emulator, ":OCF");
+  const UniqueFd file = sys::open_at(mount_.get(), "register", O_WRONLY);
+  sys::write_all(file.get(), line);
+}
+
+std::string OwnInterpreters::directory() const { return sys::fd_path(mount_.get()); }
 
 }  // namespace cbuild::sandbox

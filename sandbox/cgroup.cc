@@ -185,11 +185,15 @@ void CgroupPlacer::place_in_own_group(const Spec& spec, const std::string& name,
   if (!unlimited.empty()) throw Error(ErrorCode::unsupported, cat("no cgroup controller for ", unlimited.front()));
 }
 
-UniqueFd CgroupPlacer::open_oom_file(const std::vector<std::string>& step_directories) const {
-  std::vector<std::string> candidates;
+UniqueFd CgroupPlacer::open_oom_file(const std::vector<std::string>& step_directories, bool& is_own) const {
   for (const std::string& directory : step_directories)
-    for (const char* name : {"/memory.events", "/memory.oom_control", "/../memory.events"})
-      candidates.push_back(directory + name);
+    for (const char* name : {"/memory.events", "/memory.oom_control"})
+      if (auto fd = sys::try_open_at(AT_FDCWD, directory + name, O_RDONLY)) {
+        is_own = true;
+        return std::move(*fd);
+      }
+  std::vector<std::string> candidates;
+  for (const std::string& directory : step_directories) candidates.push_back(directory + "/../memory.events");
   if (const auto* v2 = unified()) candidates.push_back(v2->own_directory + "/memory.events");
   if (const auto* memory = with_controller("memory"))
     candidates.push_back(memory->own_directory + "/memory.oom_control");
@@ -209,8 +213,26 @@ std::uint64_t oom_kills(int fd) {
 
 }  // namespace
 
+/// An OCI runtime makes the groups itself, by the name in Spec::cgroup_parent, and leaves them where it is killed.
+void CgroupPlacer::expect_groups_of_runtime(const Spec& spec, Placement& placement) {
+  if (hierarchies_.empty())
+    hierarchies_ = parse_hierarchies(read_proc("/proc/self/mountinfo"), read_proc("/proc/self/cgroup"));
+  for (const CgroupHierarchy& hierarchy : hierarchies_) {
+    const bool from_top = spec.cgroup_parent.starts_with('/');
+    placement.directories.push_back(
+        clean_path(cat(from_top ? hierarchy.mount_point : hierarchy.own_directory, "/", spec.cgroup_parent)));
+    note_parent(dir_name(placement.directories.back()));
+  }
+  placement.oom_file = open_oom_file({}, placement.counts_own_kills);
+}
+
 CgroupPlacer::Placement CgroupPlacer::place(const Spec& spec, std::uint64_t step_id) {
   Placement placement;
+  if (!spec.bundle.empty()) {
+    expect_groups_of_runtime(spec, placement);
+    placement.oom_kills = oom_kills(placement.oom_file.get());
+    return placement;
+  }
   const Group* const group = group_for(spec);
   const bool limited = spec.resources != Resources{};
   if (!spec.cgroup_parent.empty() || limited) {
@@ -229,13 +251,14 @@ CgroupPlacer::Placement CgroupPlacer::place(const Spec& spec, std::uint64_t step
     else
       placement.cgroup_fd = group->fd.get();
   }
-  placement.oom_file = open_oom_file(placement.directories);
+  placement.oom_file = open_oom_file(placement.directories, placement.counts_own_kills);
   placement.oom_kills = oom_kills(placement.oom_file.get());
   return placement;
 }
 
-bool CgroupPlacer::release(Placement placement) {
+bool CgroupPlacer::release(Placement placement, ResourceUse& use) {
   const bool killed = oom_kills(placement.oom_file.get()) > placement.oom_kills;
+  read_cgroup_use(placement.directories, use);
   for (const std::string& directory : placement.directories) remove_with_parents(directory);
   return killed;
 }

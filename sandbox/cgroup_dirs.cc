@@ -165,4 +165,24 @@ void remove_leftovers(const std::string& own_directory) {
   }
 }
 
+namespace {
+
+constexpr std::size_t kMaxControlFile = 1u << 20;
+constexpr const char* kUseFiles[] = {"cpu.stat",
+                                     "memory.peak",
+                                     "io.stat",
+                                     "cpuacct.usage_user",
+                                     "cpuacct.usage_sys",
+                                     "memory.max_usage_in_bytes",
+                                     "blkio.throttle.io_service_bytes"};
+
+}  // namespace
+
+void read_cgroup_use(const std::vector<std::string>& directories, ResourceUse& use) {
+  for (const std::string& directory : directories)
+    for (const char* name : kUseFiles)
+      if (const auto fd = sys::try_open_at(AT_FDCWD, cat(directory, "/", name), O_RDONLY))
+        add_cgroup_use(name, sys::read_all(fd->get(), kMaxControlFile), use);
+}
+
 }  // namespace cbuild::sandbox

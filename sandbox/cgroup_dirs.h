@@ -29,6 +29,9 @@ std::optional<UniqueFd> make_held(const std::string& directory);
 UniqueFd make_below(const CgroupHierarchy& hierarchy, const std::string& path,
                     const std::vector<std::string_view>& controllers);
 
+/// Replaces numbers of `use` by those that the groups of one step have, which count every process that was in them.
+void read_cgroup_use(const std::vector<std::string>& directories, ResourceUse& use);
+
 /// Removes a step's own group, and those above it that make_below() made and that nobody else is in.
 void remove_with_parents(std::string directory);
 

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 #include <algorithm>
+#include <optional>
 
 #include "base/text.h"
 #include "sandbox/cgroup.h"
@@ -77,6 +78,60 @@ std::optional<std::uint64_t> parse_oom_kills(std::string_view text) {
     if (const auto value = parse_int(trim(std::string_view(line).substr(9)))) return static_cast<std::uint64_t>(*value);
   }
   return std::nullopt;
+}
+
+namespace {
+
+std::optional<std::int64_t> number_of(std::string_view text) {
+  const auto value = parse_int(trim(text));
+  return value && *value >= 0 ? value : std::nullopt;
+}
+
+template <typename T>
+void set_number(std::string_view text, std::int64_t factor, T& field) {
+  if (const auto value = number_of(text)) field = static_cast<T>(*value * factor);
+}
+
+void add_cpu_stat(std::string_view text, ResourceUse& use) {
+  for (const std::string& line : split(text, '\n')) {
+    const std::vector<std::string> words = split(line, ' ');
+    if (words.size() != 2) continue;
+    if (words[0] == "user_usec") set_number(words[1], 1000, use.user_ns);
+    if (words[0] == "system_usec") set_number(words[1], 1000, use.system_ns);
+  }
+}
+
+/// The sum over all devices, v2: "8:0 rbytes=4096 wbytes=0 rios=1 ...", v1: "8:0 Read 4096".
+void add_io(std::string_view text, ResourceUse& use) {
+  std::uint64_t read = 0, written = 0;
+  bool any = false;
+  const auto add = [&any](std::string_view number, std::uint64_t& sum) {
+    const auto value = number_of(number);
+    if (value) sum += static_cast<std::uint64_t>(*value);
+    any |= value.has_value();
+  };
+  for (const std::string& line : split(text, '\n')) {
+    const std::vector<std::string> words = split(line, ' ');
+    for (const std::string& word : words) {
+      if (word.starts_with("rbytes=")) add(std::string_view(word).substr(7), read);
+      if (word.starts_with("wbytes=")) add(std::string_view(word).substr(7), written);
+    }
+    if (words.size() == 3 && words[1] == "Read") add(words[2], read);
+    if (words.size() == 3 && words[1] == "Write") add(words[2], written);
+  }
+  if (!any) return;
+  use.read_bytes = read;
+  use.written_bytes = written;
+}
+
+}  // namespace
+
+void add_cgroup_use(std::string_view file, std::string_view text, ResourceUse& use) {
+  if (file == "cpu.stat") add_cpu_stat(text, use);
+  if (file == "cpuacct.usage_user") set_number(text, 1, use.user_ns);
+  if (file == "cpuacct.usage_sys") set_number(text, 1, use.system_ns);
+  if (file == "memory.peak" || file == "memory.max_usage_in_bytes") set_number(text, 1, use.peak_memory_bytes);
+  if (file == "io.stat" || file == "blkio.throttle.io_service_bytes") add_io(text, use);
 }
 
 }  // namespace cbuild::sandbox

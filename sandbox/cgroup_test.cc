@@ -12,6 +12,7 @@
 #include "sandbox/cgroup_dirs.h"
 #include "sandbox/cgroup_limits.h"
 #include "sandbox/device_rules.h"
+#include "sandbox/host_traits.h"
 
 using namespace cbuild;
 using namespace cbuild::sandbox;
@@ -149,6 +150,29 @@ TEST_CASE("inside a container only a part of the hierarchy is mounted") {
   CHECK(parse_hierarchies("garbage\n - \n", "garbage\n").empty());
 }
 
+TEST_CASE("the use of a step is in files of both versions") {
+  ResourceUse v2{1, 2, 3, 4, 5, false};
+  add_cgroup_use("cpu.stat", "usage_usec 9\nuser_usec 7\nsystem_usec 2\nnr_periods 0\n", v2);
+  add_cgroup_use("memory.peak", "4096\n", v2);
+  add_cgroup_use("io.stat", "8:0 rbytes=100 wbytes=20 rios=1 wios=1 dbytes=0 dios=0\n8:16 rbytes=1 wbytes=2\n", v2);
+  CHECK(v2 == ResourceUse{7000, 2000, 4096, 101, 22, false});
+  ResourceUse v1;
+  add_cgroup_use("cpuacct.usage_user", "70\n", v1);
+  add_cgroup_use("cpuacct.usage_sys", "20\n", v1);
+  add_cgroup_use("memory.max_usage_in_bytes", "8192\n", v1);
+  add_cgroup_use("blkio.throttle.io_service_bytes", "8:0 Read 100\n8:0 Write 20\n8:0 Total 120\nTotal 120\n", v1);
+  CHECK(v1 == ResourceUse{70, 20, 8192, 100, 20, false});
+}
+
+TEST_CASE("files of a group without numbers leave the use as it is") {
+  ResourceUse use{1, 2, 3, 4, 5, true};
+  for (const char* file : {"cpu.stat", "memory.peak", "io.stat", "cpuacct.usage_user", "cpuacct.usage_sys",
+                           "memory.max_usage_in_bytes", "blkio.throttle.io_service_bytes", "another"})
+    for (const char* text : {"", "max\n", "-1\n", "user_usec\nuser_usec x\n", "8:0 rbytes=\n", "8:0 Read\n"})
+      add_cgroup_use(file, text, use);
+  CHECK(use == ResourceUse{1, 2, 3, 4, 5, true});
+}
+
 TEST_CASE("the count of processes killed for memory is in all three files") {
   CHECK(parse_oom_kills("low 0\nhigh 0\nmax 5\noom 3\noom_kill 2\noom_group_kill 0\n") == 2);
   CHECK(parse_oom_kills("oom_kill_disable 0\nunder_oom 0\noom_kill 7\n") == 7);
@@ -180,4 +204,13 @@ TEST_CASE("resource limits as the control files of both versions take them") {
   CHECK(cgroup_settings({.cpu_quota_us = 7000}, true) == Settings{{"cpu", "cpu.max", "7000 100000"}});
   CHECK(cgroup_settings({}, true).empty());
   CHECK(cgroup_settings({}, false).empty());
+}
+
+TEST_CASE("a step sees the hierarchies of version 1 at their names, not that of version 2 next to them") {
+  const auto shown = cgroups_to_show({{{"cpu", "cpuacct"}, "/sys/fs/cgroup/cpu,cpuacct", "/sys/fs/cgroup/cpu,cpuacct"},
+                                      {{"name=systemd"}, "/sys/fs/cgroup/systemd", "/sys/fs/cgroup/systemd/a"},
+                                      {{}, "/sys/fs/cgroup/unified", "/sys/fs/cgroup/unified", true}});
+  const std::vector<setup::CgroupMount> expected = {{"cpu,cpuacct", {{"cpu", ""}, {"cpuacct", ""}}},
+                                                    {"systemd", {{"none", ""}, {"name", "systemd"}}}};
+  CHECK(shown == expected);
 }

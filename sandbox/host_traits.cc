@@ -23,14 +23,19 @@ bool overlay_takes_single_layers() {
   return !fs || kernel::fs_set(fs.get(), "lowerdir+", "/") >= 0;
 }
 
+std::string read_small(const char* path) {
+  const auto fd = sys::try_open_at(AT_FDCWD, path, O_RDONLY);
+  return fd ? sys::read_all(fd->get(), 4u << 20) : std::string();
+}
+
 bool cgroups_are_unified() {
   struct statfs info {};
   return ::statfs("/sys/fs/cgroup", &info) == 0 && info.f_type == CGROUP2_SUPER_MAGIC;
 }
 
-std::string read_small(const char* path) {
-  const auto fd = sys::try_open_at(AT_FDCWD, path, O_RDONLY);
-  return fd ? sys::read_all(fd->get(), 1u << 16) : std::string();
+std::vector<setup::CgroupMount> mounted_cgroups() {
+  if (cgroups_are_unified()) return {{}};
+  return cgroups_to_show(parse_hierarchies(read_small("/proc/self/mountinfo"), read_small("/proc/self/cgroup")));
 }
 
 bool group_is_mapped(std::int64_t gid) {
@@ -66,13 +71,30 @@ bool same_file(int fd, int dirfd, const std::string& name) {
 
 }  // namespace
 
+std::vector<setup::CgroupMount> cgroups_to_show(const std::vector<CgroupHierarchy>& hierarchies) {
+  std::vector<setup::CgroupMount> mounts;
+  for (const CgroupHierarchy& hierarchy : hierarchies) {
+    if (hierarchy.unified || mounts.size() == setup::kMostCgroups) continue;
+    setup::CgroupMount mount{base_name(hierarchy.mount_point), {}};
+    for (const std::string& controller : hierarchy.controllers) {
+      const bool named = controller.starts_with("name=");
+      if (named) mount.options.emplace_back("none", "");
+      mount.options.emplace_back(named ? "name" : controller, named ? controller.substr(5) : "");
+    }
+    mounts.push_back(std::move(mount));
+  }
+  return mounts;
+}
+
 setup::HostTraits detect_host_traits() {
   setup::HostTraits traits;
   traits.layers_by_fsconfig = overlay_takes_single_layers();
-  traits.unified_cgroup = cgroups_are_unified();
+  traits.cgroup_namespaces = sys::try_stat_at(AT_FDCWD, "/proc/self/ns/cgroup").has_value();
+  traits.cgroups = mounted_cgroups();
   traits.tty_group_mapped = group_is_mapped(5);
   traits.may_set_groups = trim(read_small("/proc/self/setgroups")) != "deny";
   traits.thermal_paths = thermal_paths();
+  traits.labels = confine::detect_labels("");
   return traits;
 }
 

@@ -2,14 +2,20 @@
 #pragma once
 
 #include <string>
+#include <vector>
 
 #include "base/fd.h"
+#include "sandbox/cgroup.h"
 #include "sandbox/setup.h"
 
 namespace cbuild::sandbox {
 
 /// The features of this machine, found out by trying and by reading; some 0.1 ms.
 setup::HostTraits detect_host_traits();
+
+/// What of `hierarchies` a step on a machine with version 1 sees, as runc shows it: each at the last part of its mount
+/// point; the one of version 2 of a hybrid machine, which has no controllers, is left out.
+std::vector<setup::CgroupMount> cgroups_to_show(const std::vector<CgroupHierarchy>& hierarchies);
 
 /// How many loop devices exist, with a few free ones, as an insecure step of BuildKit gets them.
 int count_loop_devices();

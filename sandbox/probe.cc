@@ -20,6 +20,7 @@
 
 #include "base/error.h"
 #include "base/fd.h"
+#include "base/process/process_limits.h"
 #include "base/text.h"
 #include "sandbox/kernel.h"
 #include "sandbox/runner.h"
@@ -218,11 +219,7 @@ bool can_mount_overlay(int directory, bool user_xattr) {
   return in_child([&] { return try_overlay(directory, user_xattr); }).good();
 }
 
-bool may_mount() {
-  __user_cap_header_struct header{_LINUX_CAPABILITY_VERSION_3, 0};
-  __user_cap_data_struct data[2] = {};
-  return ::syscall(SYS_capget, &header, data) == 0 && (data[0].effective & CAP_TO_MASK(CAP_SYS_ADMIN)) != 0;
-}
+bool may_mount() { return has_capability(CAP_SYS_ADMIN); }
 
 std::string ProbeResult::why() const {
   std::string text;

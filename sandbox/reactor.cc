@@ -19,9 +19,10 @@
 #include <optional>
 
 #include "base/error.h"
+#include "base/process/subprocess.h"
+#include "base/process/threads.h"
 #include "base/sys.h"
 #include "base/text.h"
-#include "base/threads.h"
 
 namespace cbuild::sandbox {
 namespace {
@@ -32,12 +33,11 @@ constexpr std::int64_t kAbandonNs = 30'000'000'000;
 constexpr std::uint64_t kZygoteKey = 0, kWakeKey = 1;
 constexpr std::uint64_t stream_key(std::uint64_t id, unsigned stream) { return id * 2 + stream; }  // ids begin at 1
 
-std::pair<UniqueFd, UniqueFd> make_pipe() {
-  int fds[2];
-  if (::pipe2(fds, O_CLOEXEC) != 0) throw_errno(errno, "pipe");
-  std::pair<UniqueFd, UniqueFd> ends{UniqueFd(fds[0]), UniqueFd(fds[1])};
-  ::fcntl(fds[0], F_SETFL, O_NONBLOCK);
-  return ends;
+/// The reading end does not block; the writing one is a command's.
+Pipe make_output_pipe() {
+  Pipe out = make_pipe();
+  ::fcntl(out.read.get(), F_SETFL, O_NONBLOCK);
+  return out;
 }
 
 void watch(int epoll, int fd, std::uint64_t key) {
@@ -99,8 +99,8 @@ void Reactor::wake() const {
 }
 
 std::shared_ptr<RunningStep> Reactor::run(const Spec& spec, RunCallbacks callbacks) {
-  auto [out_read, out_write] = make_pipe();
-  auto [err_read, err_write] = make_pipe();
+  auto [out_read, out_write] = make_output_pipe();
+  auto [err_read, err_write] = make_output_pipe();
   auto step = std::make_shared<ReactorStep>();
   step->id = steps_.next_id();
   step->callbacks = std::move(callbacks);

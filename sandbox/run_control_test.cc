@@ -139,6 +139,9 @@ TEST_CASE("without namespaces, too, strays are killed and signals arrive") {
   Spec no_network = chroot_spec({"true"});
   no_network.network = NetworkMode::none;
   CHECK_THROWS_AS(sandbox.runner().run(no_network, {}), Error);
+  no_network.network = NetworkMode::host;
+  no_network.network_fd = 0;
+  CHECK_THROWS_AS(sandbox.runner().run(no_network, {}), Error);
   Spec with_mount = chroot_spec({"true"});
   with_mount.mounts.push_back({"/tmp", TmpfsSource{}});
   CHECK_THROWS_AS(sandbox.runner().run(with_mount, {}), Error);

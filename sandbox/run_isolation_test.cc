@@ -207,6 +207,23 @@ TEST_CASE("masked paths are empty, read-only ones cannot be written") {
   CHECK((sys::stat_at(AT_FDCWD, "/dev/null").st_mode & 0777) == 0666);
 }
 
+TEST_CASE("the builder's own program cannot be started inside a root (CVE-2019-5736)") {
+  if (!can_run_as_root()) return;
+  TestImage image;
+  Sandbox sandbox;
+  image.write("script", "#! /proc/self/exe --version\n", 0755);
+  image.write("twice", "#!/script\n", 0755);
+  image.link("link", "/proc/1/exe");
+  for (const char* program : {"/proc/self/exe", "/proc/thread-self/exe", "/link", "/script", "/twice"}) {
+    CAPTURE(program);
+    const Outcome outcome = sandbox.run(image.exec({program, "--version"}));
+    CHECK(outcome.exit.code == 126);
+    CHECK(holds(outcome.out + outcome.err, cat("exec ", program, ": permission denied")));
+  }
+  image.write("shell", "#!/bin/sh\nreadlink /proc/self/exe\n", 0755);
+  CHECK(sandbox.run(image.exec({"/shell"})).out == "/bin/busybox\n");
+}
+
 TEST_CASE("process ids, host name and System V memory are the step's own") {
   if (!can_run_as_root()) return;
   Sandbox sandbox;
@@ -532,9 +549,28 @@ TEST_CASE("a step that runs out of its cgroup's memory says so") {
   const Outcome outcome = sandbox.run(spec);
   CHECK(outcome.exit.setup_error == "");
   CHECK(outcome.exit.code == 137);
-  CHECK(outcome.exit.oom_killed);
+  CHECK(outcome.exit.use.oom_killed);
   spec = image.spec("sh -c 'kill -9 $$'; exit 137");
   spec.cgroup_parent = name;
-  CHECK_FALSE(sandbox.run(spec).exit.oom_killed);
+  CHECK_FALSE(sandbox.run(spec).exit.use.oom_killed);
   remove_cgroups(name);
+}
+
+TEST_CASE("a step reads its limits where a container would, in a cgroup namespace of its own") {
+  if (!can_run_as_root()) return;
+  const bool v2 = sys::try_stat_at(AT_FDCWD, "/sys/fs/cgroup/cgroup.controllers").has_value();
+  TestImage image;
+  Sandbox sandbox;
+  Spec spec = image.spec(cat("cat /sys/fs/cgroup/", v2 ? "memory.max" : "memory/memory.limit_in_bytes",
+                             "; cut -d: -f3 /proc/self/cgroup | sort -u; for d in /sys/fs/cgroup /sys/fs/cgroup/*/; do "
+                             "mkdir $d/x 2>/dev/null && echo writable $d; done; true"));
+  spec.resources.memory_bytes = 512 << 20;
+  const Outcome limited = sandbox.run(spec);
+  CHECK(limited.exit.code == 0);
+  CHECK(limited.out == "536870912\n/\n");
+  CHECK(limited.err.empty());
+  // Without a limit of its own it sees the group of the builder, and nothing above that.
+  const Outcome plain = sandbox.run(image.spec("cut -d: -f3 /proc/self/cgroup | sort -u; grep -c cgroup /proc/mounts"));
+  CHECK(plain.out.starts_with("/\n"));
+  CHECK_FALSE(holds(plain.out, "\n0\n"));
 }

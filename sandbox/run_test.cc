@@ -26,7 +26,7 @@ TEST_CASE("exit codes, signals and output come out as they are") {
   CHECK(fine.out == "out\n");
   CHECK(fine.err == "err\n");
   CHECK(fine.exit.wall_ns > 0);
-  CHECK(fine.exit.max_rss_bytes > 100'000);
+  CHECK(fine.exit.use.peak_memory_bytes > 100'000);
 
   CHECK(sandbox.run(image.spec("exit 3")).exit.code == 3);
   CHECK(sandbox.run(image.spec("sh -c 'kill -TERM $$'; echo $?")).out == "143\n");
@@ -35,7 +35,7 @@ TEST_CASE("exit codes, signals and output come out as they are") {
   const Outcome quiet = sandbox.run(image.exec({"true"}));
   CHECK(quiet.exit.code == 0);
   CHECK(quiet.out == "");
-  CHECK_FALSE(quiet.exit.oom_killed);
+  CHECK_FALSE(quiet.exit.use.oom_killed);
   CHECK_FALSE(quiet.exit.timed_out);
   CHECK_FALSE(quiet.exit.cancelled);
 }

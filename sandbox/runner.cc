@@ -48,8 +48,8 @@ std::unique_ptr<Runner> make_namespace_runner(Zygote& zygote, Mode mode) {
 
 std::string describe_setup(const Spec& spec, Mode mode) {
   std::string text;
-  for (const setup::Step& step : setup::make_plan(spec, mode, setup::HostTraits{}).steps)
-    text += cat(setup::describe(step), "\n");
+  for (const setup::Operation& operation : setup::make_plan(spec, mode, setup::HostTraits{}).operations)
+    text += cat(setup::describe(operation), "\n");
   return text;
 }
 

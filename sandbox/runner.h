@@ -26,9 +26,9 @@ enum class SetupFault : std::uint8_t {
 /// How a step ended.
 struct Exit {
   int code = 0;  ///< exit code, 128+signal when killed
-  bool oom_killed = false, timed_out = false, cancelled = false;
-  std::int64_t wall_ns = 0, user_ns = 0, system_ns = 0;
-  std::uint64_t max_rss_bytes = 0;
+  bool timed_out = false, cancelled = false;
+  std::int64_t wall_ns = 0;
+  ResourceUse use;
   std::string
       setup_error;  ///< not empty: the sandbox could not be made ("mount overlay: Invalid argument"); code is 125
   SetupFault setup_fault = SetupFault::none;  ///< none exactly if setup_error is empty

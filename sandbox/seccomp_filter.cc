@@ -53,7 +53,7 @@ int number_of(const char* name, std::uint32_t library_token) {
   return seccomp_syscall_resolve_name_arch(library_token, name);
 }
 
-ArchitectureCalls resolve(const Architecture& architecture) {
+ArchitectureCalls resolve(const Architecture& architecture, std::uint64_t capabilities) {
   std::map<std::uint32_t, Verdict> numbers;
   const auto add = [&](const char* name, Verdict verdict) {
     const int number = number_of(name, architecture.library_token);
@@ -61,6 +61,10 @@ ArchitectureCalls resolve(const Architecture& architecture) {
   };
   for (const char* name : allowed_calls()) add(name, Verdict::allow);
   for (const ConditionalCall& call : conditional_calls()) add(call.name, call.verdict);
+  for (const CallsOfCapability& calls : calls_of_capabilities()) {
+    if ((capabilities & *confine::capability_bit(calls.capability)) == 0) continue;
+    for (const char* name : calls.names) add(name, Verdict::allow);
+  }
   const std::uint32_t base = architecture.library_token == SCMP_ARCH_X32 ? kX32Bit : 0;
   for (const NumberedCall& call : allowed_new_calls()) numbers[base + call.number] = Verdict::allow;
   return {architecture.audit_arch, {numbers.begin(), numbers.end()}};
@@ -190,9 +194,9 @@ bool is_x32(const ArchitectureCalls& calls) {
 
 }  // namespace
 
-std::vector<ArchitectureCalls> default_calls() {
+std::vector<ArchitectureCalls> default_calls(std::uint64_t capabilities) {
   std::vector<ArchitectureCalls> all;
-  for (const Architecture& architecture : kArchitectures) all.push_back(resolve(architecture));
+  for (const Architecture& architecture : kArchitectures) all.push_back(resolve(architecture, capabilities));
   return all;
 }
 

@@ -7,6 +7,7 @@
 #include <span>
 #include <vector>
 
+#include "sandbox/confine/capabilities.h"
 #include "sandbox/seccomp_profile.h"
 
 namespace cbuild::sandbox {
@@ -21,7 +22,8 @@ struct ArchitectureCalls {
 
 /// The default profile for this machine's architecture and those it also runs (x86_64: i386 and x32; arm64:
 /// arm).
-std::vector<ArchitectureCalls> default_calls();
+/// `capabilities`: those of the step, some of which come with system calls of their own.
+std::vector<ArchitectureCalls> default_calls(std::uint64_t capabilities = confine::kDefaultCapabilities);
 
 /// Compiles to classic BPF for seccomp(2): one binary search over number ranges per architecture. Only the
 /// low word of an argument is looked at, because the kernel too takes an int from it: a 64-bit comparison

@@ -17,6 +17,8 @@
 #include <cstring>
 #include <map>
 
+#include "sandbox/confine/run_filter.h"
+
 using namespace cbuild::sandbox;
 
 namespace {
@@ -24,45 +26,13 @@ namespace {
 constexpr std::uint32_t kAllow = SECCOMP_RET_ALLOW, kDeny = SECCOMP_RET_ERRNO | EPERM,
                         kMissing = SECCOMP_RET_ERRNO | ENOSYS, kKill = SECCOMP_RET_KILL_PROCESS;
 
-/// The kernel's interpreter, for the few instructions that the compiler emits.
-std::uint32_t evaluate(const std::vector<sock_filter>& program, const seccomp_data& data) {
-  std::uint32_t accumulator = 0;
-  for (std::size_t at = 0; at < program.size(); ++at) {
-    const sock_filter& in = program[at];
-    switch (in.code) {
-      case BPF_LD | BPF_W | BPF_ABS:
-        REQUIRE(in.k + 4 <= sizeof data);
-        std::memcpy(&accumulator, reinterpret_cast<const char*>(&data) + in.k, 4);
-        break;
-      case BPF_JMP | BPF_JA:
-        at += in.k;
-        break;
-      case BPF_JMP | BPF_JEQ | BPF_K:
-        at += accumulator == in.k ? in.jt : in.jf;
-        break;
-      case BPF_JMP | BPF_JGE | BPF_K:
-        at += accumulator >= in.k ? in.jt : in.jf;
-        break;
-      case BPF_JMP | BPF_JSET | BPF_K:
-        at += (accumulator & in.k) != 0 ? in.jt : in.jf;
-        break;
-      case BPF_RET | BPF_K:
-        return in.k;
-      default:
-        FAIL("unexpected instruction ", in.code);
-    }
-  }
-  FAIL("ran off the end");
-  return 0;
-}
-
 std::uint32_t answer(std::uint32_t architecture, std::uint32_t number, std::uint64_t first = 0) {
   static const std::vector<sock_filter> program = compile_filter(default_calls());
   seccomp_data data{};
   data.arch = architecture;
   data.nr = static_cast<int>(number);
   data.args[0] = first;
-  return evaluate(program, data);
+  return confine::testing::run_filter(program, data);
 }
 
 }  // namespace
@@ -82,9 +52,30 @@ TEST_CASE("every number of every architecture gets the verdict of the profile") 
       const auto verdict = verdicts.find(number);
       std::uint32_t expected = number > last ? kMissing : kDeny;
       if (verdict != verdicts.end()) expected = verdict->second == Verdict::missing ? kMissing : kAllow;
-      CHECK_MESSAGE(evaluate(program, data) == expected, "call ", number);
+      CHECK_MESSAGE(confine::testing::run_filter(program, data) == expected, "call ", number);
     }
   }
+}
+
+TEST_CASE("calls come and go with their capability") {
+  const auto verdict = [](std::uint64_t capabilities, long number) {
+    const ArchitectureCalls native = default_calls(capabilities).front();
+    for (const auto& [call, found] : native.verdicts)
+      if (call == static_cast<std::uint32_t>(number)) return found;
+    return Verdict::deny;
+  };
+  const std::uint64_t admin = confine::kDefaultCapabilities | *confine::capability_bit("SYS_ADMIN");
+  for (const long number : {SYS_mount, SYS_unshare, SYS_setns, SYS_bpf}) {
+    CHECK(verdict(confine::kDefaultCapabilities, number) == Verdict::deny);
+    CHECK(verdict(admin, number) == Verdict::allow);
+  }
+  CHECK(verdict(confine::kDefaultCapabilities, SYS_clone3) == Verdict::missing);
+  CHECK(verdict(admin, SYS_clone3) == Verdict::allow);
+  CHECK(verdict(confine::kDefaultCapabilities, SYS_clone) == Verdict::clone_flags);
+  CHECK(verdict(admin, SYS_clone) == Verdict::allow);
+  CHECK(verdict(confine::kDefaultCapabilities, SYS_chroot) == Verdict::allow);
+  CHECK(verdict(0, SYS_chroot) == Verdict::deny);
+  CHECK(verdict(admin, SYS_reboot) == Verdict::deny);
 }
 
 TEST_CASE("a foreign architecture is killed") {
@@ -105,12 +96,12 @@ TEST_CASE("long jumps: a profile of alternating verdicts needs more than 255 ins
                                    : number % 2 == 1 ? kDeny
                                    : number % 4 == 0 ? kAllow
                                                      : kMissing;
-    CHECK(evaluate(program, data) == expected);
+    CHECK(confine::testing::run_filter(program, data) == expected);
   }
   const ArchitectureCalls none{AUDIT_ARCH_S390X, {}};
   seccomp_data data{};
   data.arch = none.audit_arch;
-  CHECK(evaluate(compile_filter({&none, 1}), data) == kMissing);
+  CHECK(confine::testing::run_filter(compile_filter({&none, 1}), data) == kMissing);
 }
 
 #if defined(__x86_64__)

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // The default profile of moby as data: the system calls that a step without extra rights may make. Facts as of
-// moby/profiles, summer 2026, evaluated for the default capabilities (CAP_SYS_CHROOT is among them, CAP_SYS_ADMIN and
-// CAP_SYS_PTRACE are not) and for kernels newer than 4.8, where ptrace cannot be used to get around a filter.
+// moby/profiles, summer 2026, evaluated for kernels newer than 4.8, where ptrace cannot be used to get around a filter.
+// Calls that come with a capability are listed with it.
 #include "sandbox/seccomp_profile.h"
 
 namespace cbuild::sandbox {
@@ -58,8 +58,6 @@ constexpr const char* kAllowed[] = {
     "waitid", "waitpid", "write", "writev",
     // since 4.8
     "process_vm_readv", "process_vm_writev", "ptrace",
-    // with CAP_SYS_CHROOT
-    "chroot",
     // of single architectures; unknown to all others
     "arch_prctl", "modify_ldt", "uretprobe", "arm_fadvise64_64", "arm_sync_file_range", "sync_file_range2", "breakpoint",
     "cacheflush", "set_tls", "riscv_flush_icache", "riscv_hwprobe", "s390_pci_mmio_read", "s390_pci_mmio_write",
@@ -80,6 +78,33 @@ constexpr ConditionalCall kConditional[] = {
     {"clone3", Verdict::missing},
 };
 
+constexpr const char* kDacReadSearch[] = {"open_by_handle_at"};
+constexpr const char* kSysAdmin[] = {
+    "bpf", "clone", "clone3", "fanotify_init", "fsconfig", "fsmount", "fsopen", "fspick", "lookup_dcookie", "mount",
+    "mount_setattr", "move_mount", "open_tree", "perf_event_open", "quotactl", "quotactl_fd", "setdomainname",
+    "sethostname", "setns", "syslog", "umount", "umount2", "unshare",
+};
+constexpr const char* kSysBoot[] = {"reboot"};
+constexpr const char* kSysChroot[] = {"chroot"};
+constexpr const char* kSysModule[] = {"delete_module", "init_module", "finit_module"};
+constexpr const char* kSysPacct[] = {"acct"};
+constexpr const char* kSysPtrace[] = {"kcmp", "pidfd_getfd", "process_madvise"};
+constexpr const char* kSysRawio[] = {"iopl", "ioperm"};
+constexpr const char* kSysTime[] = {"settimeofday", "stime", "clock_settime", "clock_settime64"};
+constexpr const char* kSysTtyConfig[] = {"vhangup"};
+constexpr const char* kSysNice[] = {"get_mempolicy", "mbind", "set_mempolicy", "set_mempolicy_home_node"};
+constexpr const char* kSyslog[] = {"syslog"};
+constexpr const char* kBpf[] = {"bpf"};
+constexpr const char* kPerfmon[] = {"perf_event_open"};
+
+constexpr CallsOfCapability kOfCapabilities[] = {
+    {"DAC_READ_SEARCH", kDacReadSearch}, {"SYS_ADMIN", kSysAdmin},  {"SYS_BOOT", kSysBoot},
+    {"SYS_CHROOT", kSysChroot},          {"SYS_MODULE", kSysModule}, {"SYS_PACCT", kSysPacct},
+    {"SYS_PTRACE", kSysPtrace},          {"SYS_RAWIO", kSysRawio},   {"SYS_TIME", kSysTime},
+    {"SYS_TTY_CONFIG", kSysTtyConfig},   {"SYS_NICE", kSysNice},     {"SYSLOG", kSyslog},
+    {"BPF", kBpf},                       {"PERFMON", kPerfmon},
+};
+
 // i386 got direct socket and System V IPC calls late; libseccomp gives pseudo numbers for these names.
 constexpr NumberedCall kX86Direct[] = {
     {"socket", 359},
@@ -96,6 +121,7 @@ constexpr NumberedCall kX86Direct[] = {
 std::span<const char* const> allowed_calls() { return kAllowed; }
 std::span<const NumberedCall> allowed_new_calls() { return kAllowedNew; }
 std::span<const ConditionalCall> conditional_calls() { return kConditional; }
+std::span<const CallsOfCapability> calls_of_capabilities() { return kOfCapabilities; }
 std::span<const NumberedCall> x86_direct_calls() { return kX86Direct; }
 
 }  // namespace cbuild::sandbox

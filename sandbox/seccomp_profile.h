@@ -25,10 +25,17 @@ struct ConditionalCall {
   Verdict verdict;
 };
 
+/// Calls that come with a capability.
+struct CallsOfCapability {
+  const char* capability;
+  std::span<const char* const> names;
+};
+
 /// The default profile; every other call is denied. Names that an architecture lacks are not errors.
 std::span<const char* const> allowed_calls();
 std::span<const NumberedCall> allowed_new_calls();
 std::span<const ConditionalCall> conditional_calls();
+std::span<const CallsOfCapability> calls_of_capabilities();
 /// i386 only: numbers of calls that also exist behind socketcall and ipc.
 std::span<const NumberedCall> x86_direct_calls();
 

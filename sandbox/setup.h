@@ -2,11 +2,13 @@
 #pragma once
 
 #include <cstdint>
+#include <span>
 #include <string>
 #include <utility>
 #include <variant>
 #include <vector>
 
+#include "sandbox/confine/labels.h"
 #include "sandbox/spec.h"
 
 /// The set-up of a cloned child before it becomes the step's command, as a list of data: built by a pure function,
@@ -28,7 +30,10 @@ using Attributes = std::uint64_t;
 struct JoinCgroups {
   std::vector<int> procs_fds;
 };
-struct NewSession {};  ///< own session, own stdio, default signals, dies with its parent
+/// Own session, own standard streams, default signals, dies with its parent.
+struct NewSession {
+  int stdin_fd = -1, terminal_fd = -1;  ///< as of the spec
+};
 
 struct OverlayTree {
   Slot slot = 0;
@@ -36,6 +41,7 @@ struct OverlayTree {
   int upper = -1, work = -1;
   Attributes attributes = 0;
   bool user_xattr = false;
+  std::string context;  ///< the SELinux label of all its files; empty: each has its own
 };
 /// Makes the layers of a later OverlayInPlace into trees: slots [first_slot, first_slot + lowers) and, if
 /// `base` >= 0, one more.
@@ -88,6 +94,20 @@ struct MountFileSystem {
   std::vector<std::pair<std::string, std::string>> options;
   bool optional = false;
 };
+/// A hierarchy of control groups as a step sees it. Mounted in the step's cgroup namespace, it shows the step's group.
+struct CgroupMount {
+  std::string name;  ///< below /sys/fs/cgroup; empty: version 2, which is all of it
+  std::vector<std::pair<std::string, std::string>> options;  ///< the controllers, which tell the hierarchies apart
+
+  bool operator==(const CgroupMount&) const = default;
+};
+constexpr std::size_t kMostCgroups = 32;  ///< more than Linux has controllers
+/// /sys/fs/cgroup. `optional`: where the hierarchies cannot be mounted, what lies there stays.
+struct MountCgroups {
+  std::vector<CgroupMount> hierarchies;
+  Attributes attributes = 0;
+  bool optional = false;
+};
 struct MakeDirectory {
   std::string path;
   mode_t mode = 0755;
@@ -114,12 +134,34 @@ struct Mask {
 struct ReadOnly {
   std::string path;
 };
+/// Asks for the label of the command, through the machine's own /proc.
+struct WriteLabel {
+  confine::LabelWrite write;
+};
 struct PivotRoot {};
 struct ChangeRoot {
   int fd = -1;
 };
 
+/// For an OCI runtime, which needs names of the machine: an own mount namespace that has all of the machine's mounts,
+/// none of which come from or go to another, and a /proc of the own pid namespace.
+struct PrivateMounts {};
+/// Attaches a tree at a name of the machine, which is made as the tree is, directory or file.
+struct AttachByName {
+  Slot slot = 0;
+  std::string path;
+};
+/// The same for a file given by value.
+struct AttachContentByName {
+  ContentSource file;
+  std::string path;
+};
+
 struct LoopbackUp {};
+/// Before file systems are mounted: sysfs shows the devices of the namespace it is mounted in.
+struct EnterNetwork {
+  int fd = -1;
+};
 struct SetHostname {
   std::string name;
 };
@@ -140,6 +182,7 @@ struct BoundCapabilities {
   std::uint64_t keep = 0;
   bool required = true;
 };
+struct NoNewPrivileges {};
 struct FilterSystemCalls {
   bool required = true;
 };
@@ -158,19 +201,23 @@ struct Execute {
   std::vector<std::string> candidates;  ///< argv[0] in each directory of PATH; empty if argv[0] holds a slash
 };
 
-using Step = std::variant<JoinCgroups, NewSession, OverlayTree, CloneLayers, CloneTree, EnterMountNamespace,
-                          OverlayInPlace, AttachRoot, SelectPath, AttachTree, MountFileSystem, MakeDirectory, MakeFile,
-                          MakeLink, MakeNode, ContentStore, AttachContent, Mask, ReadOnly, PivotRoot, ChangeRoot,
-                          LoopbackUp, SetHostname, ProcessDefaults, LimitResource, CloseDescriptors, EnterDirectory,
-                          NewKeyring, BoundCapabilities, FilterSystemCalls, SetIds, SetCapabilities, Execute>;
+using Operation =
+    std::variant<JoinCgroups, NewSession, OverlayTree, CloneLayers, CloneTree, EnterMountNamespace, OverlayInPlace,
+                 AttachRoot, SelectPath, AttachTree, MountFileSystem, MountCgroups, MakeDirectory, MakeFile, MakeLink,
+                 MakeNode, ContentStore, AttachContent, Mask, ReadOnly, WriteLabel, PivotRoot, ChangeRoot,
+                 PrivateMounts, AttachByName, AttachContentByName, LoopbackUp, EnterNetwork, SetHostname,
+                 ProcessDefaults, LimitResource, CloseDescriptors, EnterDirectory, NewKeyring, BoundCapabilities,
+                 NoNewPrivileges, FilterSystemCalls, SetIds, SetCapabilities, Execute>;
 
 /// Facts about the machine for the planner; found out once by the zygote. The defaults describe a current kernel.
 struct HostTraits {
   bool layers_by_fsconfig = true;  ///< overlay takes lowerdir+ (6.5 and later)
-  bool unified_cgroup = false;     ///< /sys/fs/cgroup is cgroup v2
-  bool device_control = true;      ///< a device cgroup stops opens of disks; without it mounts are nodev
-  bool tty_group_mapped = true;    ///< gid 5 exists in this user namespace
+  bool cgroup_namespaces = false;
+  std::vector<CgroupMount> cgroups;  ///< the mounted hierarchies; of a hybrid machine those of version 1
+  bool device_control = true;        ///< a device cgroup stops opens of disks; without it mounts are nodev
+  bool tty_group_mapped = true;      ///< gid 5 exists in this user namespace
   bool may_set_groups = true;
+  confine::LabelSupport labels;
   std::vector<std::string> thermal_paths;  ///< /sys/devices/system/cpu/cpu*/thermal_throttle
   int loop_devices = 8;                    ///< how many an insecure step sees
   // Of one step, not of the machine:
@@ -179,14 +226,14 @@ struct HostTraits {
   std::string upper_name, work_name;
 };
 
-struct Plan {
-  std::vector<Step> steps;
+struct OperationList {
+  std::vector<Operation> operations;
   std::uint64_t namespaces = 0;  ///< CLONE_NEW* of the child; its mount and cgroup namespaces are made later
   Slot slots = 0;
 };
 
 /// Throws Error{input or unsupported} for a spec that no machine, or this mode, can carry out.
-Plan make_plan(const Spec& spec, Mode mode, const HostTraits& traits);
+OperationList make_plan(const Spec& spec, Mode mode, const HostTraits& traits);
 /// Throws as make_plan() does; cheap.
 void validate(const Spec& spec, Mode mode);
 
@@ -194,9 +241,10 @@ void validate(const Spec& spec, Mode mode);
 LimitResource limit_step(const Ulimit& limit);
 
 /// "mount proc on /proc", for errors and listings.
-std::string describe(const Step& step);
+std::string describe(const Operation& operation);
 
-/// The capabilities a step has unless it is insecure, as a bit set.
-std::uint64_t default_capabilities();
+/// The paths of /proc and /sys that a step sees nothing of, and those that it cannot write to.
+std::span<const char* const> masked_paths();
+std::span<const char* const> read_only_paths();
 
 }  // namespace cbuild::sandbox::setup

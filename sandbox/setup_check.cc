@@ -52,10 +52,13 @@ void check_mode(const Spec& spec, Mode mode) {
   if (mode == Mode::none)
     throw Error(ErrorCode::unsupported, "this machine offers no way to run a command")
         .with_hint("run as root, allow user namespaces, or run the container with more rights");
+  if (!spec.bundle.empty() && mode != Mode::root)
+    throw Error(ErrorCode::unsupported, cat("an OCI runtime cannot run steps in mode ", to_string(mode)))
+        .with_hint("build as root, or without --runtime");
   if (mode != Mode::chroot) return;
   if (!spec.lower_fds.empty() || !spec.mounts.empty())
     throw Error(ErrorCode::unsupported, "without mount rights a step cannot have mounts");
-  if (spec.network == NetworkMode::none)
+  if (spec.network == NetworkMode::none || spec.network_fd >= 0)
     throw Error(ErrorCode::unsupported, "without namespaces a step cannot be cut off from the network");
 }
 

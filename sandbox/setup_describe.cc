@@ -36,10 +36,13 @@ std::string where(Slot slot) { return slot == kRootSlot ? "root" : cat("tree ", 
 
 struct Describe {
   std::string operator()(const JoinCgroups& s) const { return cat("join ", s.procs_fds.size(), " cgroups"); }
-  std::string operator()(const NewSession&) const { return "new session"; }
+  std::string operator()(const NewSession& s) const {
+    return s.terminal_fd >= 0 ? "new session with a terminal" : "new session";
+  }
   std::string operator()(const OverlayTree& s) const {
     return cat(where(s.slot), ": mount overlay of ", s.lowers.size(), " layers", s.upper >= 0 ? " with upper" : "",
-               s.user_xattr ? " userxattr" : "", attribute_text(s.attributes));
+               s.user_xattr ? " userxattr" : "", s.context.empty() ? "" : " context=", s.context,
+               attribute_text(s.attributes));
   }
   std::string operator()(const CloneLayers& s) const {
     return cat("trees ", s.first_slot, "-", s.first_slot + s.lowers.size() - (s.base >= 0 ? 0 : 1), ": clone ",
@@ -67,6 +70,12 @@ struct Describe {
     return cat("mount ", s.type, " on ", s.target, attribute_text(s.attributes), options.empty() ? "" : " ",
                join(options, ","));
   }
+  std::string operator()(const MountCgroups& s) const {
+    std::vector<std::string> names;
+    for (const CgroupMount& hierarchy : s.hierarchies)
+      names.push_back(hierarchy.name.empty() ? "version 2" : hierarchy.name);
+    return cat("mount cgroups ", join(names, " "), attribute_text(s.attributes));
+  }
   std::string operator()(const MakeDirectory& s) const { return cat("make directory ", s.path, " ", octal(s.mode)); }
   std::string operator()(const MakeFile& s) const { return cat("make file ", s.path); }
   std::string operator()(const MakeLink& s) const { return cat("make link ", s.path, " -> ", s.to); }
@@ -81,9 +90,16 @@ struct Describe {
   }
   std::string operator()(const Mask& s) const { return cat("mask ", s.path); }
   std::string operator()(const ReadOnly& s) const { return cat("make read-only ", s.path); }
+  std::string operator()(const WriteLabel& s) const { return cat("write ", s.write.text, " to ", s.write.path); }
   std::string operator()(const PivotRoot&) const { return "pivot root"; }
   std::string operator()(const ChangeRoot&) const { return "chroot"; }
+  std::string operator()(const PrivateMounts&) const { return "private copy of the machine's mounts"; }
+  std::string operator()(const AttachByName& s) const { return cat("attach ", where(s.slot), " at ", s.path); }
+  std::string operator()(const AttachContentByName& s) const {
+    return cat("attach file of ", s.file.content.size(), " bytes at ", s.path);
+  }
   std::string operator()(const LoopbackUp&) const { return "bring loopback up"; }
+  std::string operator()(const EnterNetwork&) const { return "enter the network namespace"; }
   std::string operator()(const SetHostname& s) const { return cat("set hostname ", s.name); }
   std::string operator()(const LimitResource& s) const {
     return cat("set resource limit ", s.resource, " to ", s.soft, ":", s.hard);
@@ -97,6 +113,7 @@ struct Describe {
   std::string operator()(const BoundCapabilities& s) const {
     return cat("bound capabilities to ", hexadecimal(s.keep));
   }
+  std::string operator()(const NoNewPrivileges&) const { return "no new privileges"; }
   std::string operator()(const FilterSystemCalls& s) const {
     return cat("filter system calls", s.required ? "" : " if possible");
   }
@@ -113,6 +130,6 @@ struct Describe {
 
 }  // namespace
 
-std::string describe(const Step& step) { return std::visit(Describe{}, step); }
+std::string describe(const Operation& operation) { return std::visit(Describe{}, operation); }
 
 }  // namespace cbuild::sandbox::setup

@@ -13,25 +13,26 @@ const DeviceNode kInsecureNodes[] = {
     {"/dev/kvm", 'c', 10, 232}, {"/dev/net/tun", 'c', 10, 200}, {"/dev/loop-control", 'c', 10, 237},
 };
 
-void make_parents(std::vector<Step>& steps, const DeviceNode& node) {
+void make_parents(std::vector<Operation>& operations, const DeviceNode& node) {
   for (auto slash = node.path.find('/', 5); slash != std::string::npos; slash = node.path.find('/', slash + 1))
-    steps.push_back(MakeDirectory{node.path.substr(0, slash), 0755});
+    operations.push_back(MakeDirectory{node.path.substr(0, slash), 0755});
 }
 
-void make_node(std::vector<Step>& steps, const DeviceNode& node) {
-  make_parents(steps, node);
-  steps.push_back(MakeNode{node});
+void make_node(std::vector<Operation>& operations, const DeviceNode& node) {
+  make_parents(operations, node);
+  operations.push_back(MakeNode{node});
 }
 
-void mount_file_systems(std::vector<Step>& steps, const Conditions& conditions) {
+void mount_file_systems(std::vector<Operation>& operations, const Conditions& conditions) {
   const Attributes attributes = kNoSuid | MOUNT_ATTR_STRICTATIME | conditions.device_attributes();
-  steps.push_back(MountFileSystem{"tmpfs", "/dev", attributes, {{"mode", "755"}, {"size", "65536k"}}});
-  for (const char* directory : {"/dev/pts", "/dev/shm", "/dev/mqueue"}) steps.push_back(MakeDirectory{directory, 0755});
+  operations.push_back(MountFileSystem{"tmpfs", "/dev", attributes, {{"mode", "755"}, {"size", "65536k"}}});
+  for (const char* directory : {"/dev/pts", "/dev/shm", "/dev/mqueue"})
+    operations.push_back(MakeDirectory{directory, 0755});
   // A mount of the step stands for ours at the same place, which would only lie hidden below it.
   const auto mount_unless_replaced = [&](MountFileSystem mount) {
     const auto takes_its_place = [&](const Mount& other) { return clean_path(other.target) == mount.target; };
     if (std::none_of(conditions.spec.mounts.begin(), conditions.spec.mounts.end(), takes_its_place))
-      steps.push_back(std::move(mount));
+      operations.push_back(std::move(mount));
   };
   std::vector<std::pair<std::string, std::string>> pts = {{"newinstance", ""}, {"ptmxmode", "0666"}, {"mode", "0620"}};
   if (conditions.traits.tty_group_mapped) pts.emplace_back("gid", "5");
@@ -41,13 +42,13 @@ void mount_file_systems(std::vector<Step>& steps, const Conditions& conditions) 
   mount_unless_replaced({"mqueue", "/dev/mqueue", kNoSuidDevExec, {}, true});
 }
 
-void make_nodes(std::vector<Step>& steps, const Conditions& conditions) {
-  for (const DeviceNode& node : standard_nodes()) steps.push_back(MakeNode{node});
-  for (const DeviceNode& node : conditions.spec.devices) make_node(steps, node);
+void make_nodes(std::vector<Operation>& operations, const Conditions& conditions) {
+  for (const DeviceNode& node : standard_nodes()) operations.push_back(MakeNode{node});
+  for (const DeviceNode& node : conditions.spec.devices) make_node(operations, node);
   if (!conditions.spec.insecure) return;
-  for (const DeviceNode& node : kInsecureNodes) make_node(steps, node);
+  for (const DeviceNode& node : kInsecureNodes) make_node(operations, node);
   for (int i = 0; i < conditions.traits.loop_devices; ++i)
-    steps.push_back(MakeNode{{cat("/dev/loop", i), 'b', 7, static_cast<std::uint32_t>(i), 0660}});
+    operations.push_back(MakeNode{{cat("/dev/loop", i), 'b', 7, static_cast<std::uint32_t>(i), 0660}});
 }
 
 }  // namespace
@@ -60,22 +61,23 @@ const std::vector<DeviceNode>& standard_nodes() {
   return nodes;
 }
 
-std::vector<Step> fill_devices(const Conditions& conditions, const std::vector<std::pair<DeviceNode, Slot>>& nodes) {
-  std::vector<Step> steps;
-  mount_file_systems(steps, conditions);
+std::vector<Operation> fill_devices(const Conditions& conditions,
+                                    const std::vector<std::pair<DeviceNode, Slot>>& nodes) {
+  std::vector<Operation> operations;
+  mount_file_systems(operations, conditions);
   for (const auto& [path, to] : {std::pair{"/dev/fd", "/proc/self/fd"},
                                  {"/dev/stdin", "/proc/self/fd/0"},
                                  {"/dev/stdout", "/proc/self/fd/1"},
                                  {"/dev/stderr", "/proc/self/fd/2"},
                                  {"/dev/ptmx", "pts/ptmx"}})
-    steps.push_back(MakeLink{path, to});
+    operations.push_back(MakeLink{path, to});
   for (const auto& [node, slot] : nodes) {
-    make_parents(steps, node);
-    steps.push_back(MakeFile{node.path});
-    steps.push_back(AttachTree{slot, node.path});
+    make_parents(operations, node);
+    operations.push_back(MakeFile{node.path});
+    operations.push_back(AttachTree{slot, node.path});
   }
-  if (conditions.makes_nodes()) make_nodes(steps, conditions);
-  return steps;
+  if (conditions.makes_nodes()) make_nodes(operations, conditions);
+  return operations;
 }
 
 }  // namespace cbuild::sandbox::setup

@@ -12,6 +12,7 @@
 
 #include "sandbox/kernel.h"
 #include "sandbox/mount_template.h"
+#include "sandbox/setup_attach.h"
 #include "sandbox/setup_steps.h"
 
 namespace cbuild::sandbox::setup {
@@ -61,11 +62,6 @@ Text<48> descriptor_path(int fd) {
 constexpr std::pair<const char*, const char*> kOverlayOptions[] = {
     {"index", "off"}, {"metacopy", "off"}, {"redirect_dir", "nofollow"}, {"xino", "off"}};
 
-int close_with(int fd, int result) {
-  call(SYS_close, fd);
-  return result;
-}
-
 bool is_directory(int fd) {
   struct stat info {};
   return ::fstat(fd, &info) == 0 && S_ISDIR(info.st_mode);
@@ -94,30 +90,32 @@ class LayerSetter {
   bool by_descriptor_ = true;
 };
 
-int configure_overlay(int fs, const OverlayTree& step) {
+int configure_overlay(int fs, const OverlayTree& operation) {
   LayerSetter set_layer(fs);
   int error = kernel::fs_set(fs, "source", "overlay");
-  for (std::size_t i = 0; i < step.lowers.size() && error >= 0; ++i) error = set_layer("lowerdir+", step.lowers[i]);
-  if (error >= 0 && step.upper >= 0) error = set_layer("upperdir", step.upper);
-  if (error >= 0 && step.upper >= 0) error = set_layer("workdir", step.work);
-  if (error >= 0 && step.upper >= 0) error = kernel::fs_flag(fs, "volatile");
+  for (std::size_t i = 0; i < operation.lowers.size() && error >= 0; ++i)
+    error = set_layer("lowerdir+", operation.lowers[i]);
+  if (error >= 0 && operation.upper >= 0) error = set_layer("upperdir", operation.upper);
+  if (error >= 0 && operation.upper >= 0) error = set_layer("workdir", operation.work);
+  if (error >= 0 && operation.upper >= 0) error = kernel::fs_flag(fs, "volatile");
   for (const auto& [key, value] : kOverlayOptions)
     if (error >= 0) error = kernel::fs_set(fs, key, value);
-  if (error >= 0 && step.user_xattr) error = kernel::fs_flag(fs, "userxattr");
+  if (error >= 0 && operation.user_xattr) error = kernel::fs_flag(fs, "userxattr");
+  if (error >= 0 && !operation.context.empty()) error = kernel::fs_set(fs, "context", operation.context.c_str());
   return error < 0 ? error : kernel::fs_create(fs);
 }
 
-Text<4096> overlay_options(const OverlayInPlace& step) {
+Text<4096> overlay_options(const OverlayInPlace& operation) {
   Text<4096> options;
   options.add("lowerdir=");
-  for (std::size_t i = 0; i < step.lowers; ++i) options.add(i == 0 ? "" : ":").add(i);
-  if (step.has_base)
-    options.add(",upperdir=base/").add(step.upper.c_str()).add(",workdir=base/").add(step.work.c_str());
-  else if (!step.read_only)
+  for (std::size_t i = 0; i < operation.lowers; ++i) options.add(i == 0 ? "" : ":").add(i);
+  if (operation.has_base)
+    options.add(",upperdir=base/").add(operation.upper.c_str()).add(",workdir=base/").add(operation.work.c_str());
+  else if (!operation.read_only)
     options.add(",upperdir=upper,workdir=work");
-  if (step.has_base || !step.read_only) options.add(",volatile");
+  if (operation.has_base || !operation.read_only) options.add(",volatile");
   for (const auto& [key, value] : kOverlayOptions) options.add(",").add(key).add("=").add(value);
-  if (step.user_xattr) options.add(",userxattr");
+  if (operation.user_xattr) options.add(",userxattr");
   return options;
 }
 
@@ -130,105 +128,88 @@ int check_writable(int tree) {
   return (disk.f_flags & ST_RDONLY) != 0 ? -ENOSPC : 0;
 }
 
-/// A detached tmpfs; -errno on failure.
-int new_tmpfs(const char* mode, Attributes attributes) {
-  const int fs = kernel::fs_open("tmpfs");
-  if (fs < 0) return fs;
-  int result = kernel::fs_set(fs, "mode", mode);
-  if (result >= 0) result = kernel::fs_create(fs);
-  if (result >= 0) result = kernel::fs_mount(fs, attributes);
-  return close_with(fs, result);
-}
-
-int make_and_attach(int dir, const char* name, int tree) {
-  const long made = call(SYS_mkdirat, dir, name, 0755);
-  if (made < 0) return static_cast<int>(made);
-  const int target = static_cast<int>(call(SYS_openat, dir, name, O_PATH | O_DIRECTORY | O_CLOEXEC));
-  return target < 0 ? target : close_with(target, kernel::attach(tree, target));
-}
-
 }  // namespace
 
-int StepRunner::fail_with_message(int fs, int error) {
+int OperationRunner::fail_with_message(int fs, int error) {
   kernel::fs_message(fs, report_.message, sizeof report_.message);
   return close_with(fs, error);
 }
 
-int StepRunner::operator()(const OverlayTree& step) {
+int OperationRunner::operator()(const OverlayTree& operation) {
   const int fs = kernel::fs_open("overlay");
   if (fs < 0) return fs;
-  int error = configure_overlay(fs, step);
-  if (error >= 0) error = child_.slots[step.slot] = kernel::fs_mount(fs, step.attributes);
-  if (error >= 0 && step.upper >= 0) error = check_writable(error);
+  int error = configure_overlay(fs, operation);
+  if (error >= 0) error = child_.slots[operation.slot] = kernel::fs_mount(fs, operation.attributes);
+  if (error >= 0 && operation.upper >= 0) error = check_writable(error);
   if (error < 0) return fail_with_message(fs, error);
   return close_with(fs, 0);
 }
 
-int StepRunner::operator()(const CloneLayers& step) {
-  Slot slot = step.first_slot;
-  for (const int lower : step.lowers)
+int OperationRunner::operator()(const CloneLayers& operation) {
+  Slot slot = operation.first_slot;
+  for (const int lower : operation.lowers)
     if ((child_.slots[slot++] = kernel::clone_tree(lower, "", false)) < 0) return child_.slots[slot - 1];
-  if (step.base < 0) return 0;
-  return child_.slots[slot] = kernel::clone_tree(step.base, "", false);
+  if (operation.base < 0) return 0;
+  return child_.slots[slot] = kernel::clone_tree(operation.base, "", false);
 }
 
-int StepRunner::operator()(const CloneTree& step) {
-  const int tree =
-      step.fd >= 0 ? kernel::clone_tree(step.fd, "", true) : kernel::clone_tree(AT_FDCWD, step.host_path.c_str(), true);
-  if (tree < 0) return step.optional ? 0 : tree;
-  child_.slots[step.slot] = tree;
-  return kernel::set_attributes(tree, step.attributes, true);
+int OperationRunner::operator()(const CloneTree& operation) {
+  const int tree = operation.fd >= 0 ? kernel::clone_tree(operation.fd, "", true)
+                                     : kernel::clone_tree(AT_FDCWD, operation.host_path.c_str(), true);
+  if (tree < 0) return operation.optional ? 0 : tree;
+  child_.slots[operation.slot] = tree;
+  return kernel::set_attributes(tree, operation.attributes, true);
 }
 
-int StepRunner::operator()(const EnterMountNamespace& step) {
+int OperationRunner::operator()(const EnterMountNamespace& operation) {
   const long entered = call(SYS_setns, child_.mount_template, CLONE_NEWNS);
   return static_cast<int>(entered < 0 ? entered
-                                      : call(SYS_unshare, CLONE_NEWNS | (step.own_cgroup ? CLONE_NEWCGROUP : 0)));
+                                      : call(SYS_unshare, CLONE_NEWNS | (operation.own_cgroup ? CLONE_NEWCGROUP : 0)));
 }
 
-int StepRunner::attach_on_scratch(int tree) {
-  const int scratch = open_path(MountTemplate::kScratch);
+int OperationRunner::attach_on_scratch(int tree) {
+  const int scratch = open_path(child_.scratch);
   return scratch < 0 ? scratch : close_with(scratch, kernel::attach(tree, scratch));
 }
 
-int StepRunner::operator()(const OverlayInPlace& step) {
+int OperationRunner::operator()(const OverlayInPlace& operation) {
   const int work = new_tmpfs("0700", 0);
   if (work < 0) return work;
   int error = attach_on_scratch(work);
   if (error >= 0) error = static_cast<int>(call(SYS_fchdir, work));
-  Slot slot = step.first_slot;
-  for (std::size_t i = 0; i < step.lowers && error >= 0; ++i)
+  Slot slot = operation.first_slot;
+  for (std::size_t i = 0; i < operation.lowers && error >= 0; ++i)
     error = make_and_attach(work, Text<24>().add(i).c_str(), child_.slots[slot++]);
-  if (error >= 0 && step.has_base) error = make_and_attach(work, "base", child_.slots[slot]);
+  if (error >= 0 && operation.has_base) error = make_and_attach(work, "base", child_.slots[slot]);
   for (const char* name : {"upper", "work", "merged"})
     if (error >= 0) error = static_cast<int>(call(SYS_mkdirat, work, name, 0755));
-  const auto options = overlay_options(step);
+  const auto options = overlay_options(operation);
   if (error >= 0 && !options.fits()) error = -E2BIG;
   if (error >= 0) error = static_cast<int>(call(SYS_mount, "overlay", "merged", "overlay", 0UL, options.c_str()));
-  if (error >= 0) error = child_.slots[step.slot] = open_path("merged");
-  if (error >= 0 && (step.has_base || !step.read_only)) error = check_writable(error);
-  if (error >= 0) error = kernel::set_attributes(child_.slots[step.slot], step.attributes, false);
+  if (error >= 0) error = child_.slots[operation.slot] = open_path("merged");
+  if (error >= 0 && (operation.has_base || !operation.read_only)) error = check_writable(error);
+  if (error >= 0) error = kernel::set_attributes(child_.slots[operation.slot], operation.attributes, false);
   call(SYS_chdir, "/");
   return close_with(work, error < 0 ? error : 0);
 }
 
-int StepRunner::operator()(const AttachRoot&) {
+int OperationRunner::operator()(const AttachRoot&) {
   root_ = child_.slots[kRootSlot];
   const int target = open_path(MountTemplate::kRoot);
   return target < 0 ? target : close_with(target, kernel::attach(root_, target));
 }
 
-int StepRunner::operator()(const SelectPath& step) {
-  int& tree = child_.slots[step.slot];
+int OperationRunner::operator()(const SelectPath& operation) {
+  int& tree = child_.slots[operation.slot];
   // A tree can be copied in part only once it is attached (until 6.15).
   if (const int error = attach_on_scratch(tree); error < 0) return error;
-  const int inside = kernel::open_in_root(tree, step.path.c_str(), O_PATH);
+  const int inside = kernel::open_in_root(tree, operation.path.c_str(), O_PATH);
   if (inside < 0) return inside;
   tree = close_with(inside, kernel::clone_tree(inside, "", true));
   return tree < 0 ? tree : kernel::set_attributes(tree, 0, true);
 }
 
-int StepRunner::make_target(const std::string& target, bool directory) {
+int OperationRunner::make_target(const std::string& target, bool directory) {
   char path[PATH_MAX];
   if (target.size() >= sizeof path) return -ENAMETOOLONG;
   std::memcpy(path, target.c_str(), target.size() + 1);
@@ -259,33 +240,33 @@ int StepRunner::make_target(const std::string& target, bool directory) {
   return at;
 }
 
-int StepRunner::attach_at(int tree, const std::string& target) {
+int OperationRunner::attach_at(int tree, const std::string& target) {
   int at = kernel::open_in_root(root_, target.c_str(), O_PATH);
   if (at == -ENOENT) at = make_target(target, is_directory(tree));
   return at < 0 ? at : close_with(at, kernel::attach(tree, at));
 }
 
-int StepRunner::operator()(const AttachTree& step) {
-  const int tree = child_.slots[step.slot];
-  if (tree < 0) return step.optional ? 0 : -EBADF;
-  return close_with(tree, attach_at(tree, step.target));
+int OperationRunner::operator()(const AttachTree& operation) {
+  const int tree = child_.slots[operation.slot];
+  if (tree < 0) return operation.optional ? 0 : -EBADF;
+  return close_with(tree, attach_at(tree, operation.target));
 }
 
-int StepRunner::operator()(const MountFileSystem& step) {
-  const int fs = kernel::fs_open(step.type.c_str());
-  if (fs < 0) return step.optional ? 0 : fs;
-  int error = kernel::fs_set(fs, "source", step.type.c_str());
-  for (const auto& [key, value] : step.options)
+int OperationRunner::operator()(const MountFileSystem& operation) {
+  const int fs = kernel::fs_open(operation.type.c_str());
+  if (fs < 0) return operation.optional ? 0 : fs;
+  int error = kernel::fs_set(fs, "source", operation.type.c_str());
+  for (const auto& [key, value] : operation.options)
     if (error >= 0)
       error = value.empty() ? kernel::fs_flag(fs, key.c_str()) : kernel::fs_set(fs, key.c_str(), value.c_str());
   if (error >= 0) error = kernel::fs_create(fs);
-  if (error >= 0) error = kernel::fs_mount(fs, step.attributes);
-  if (error >= 0) error = close_with(error, attach_at(error, step.target));
-  if (error < 0 && !step.optional) return fail_with_message(fs, error);
+  if (error >= 0) error = kernel::fs_mount(fs, operation.attributes);
+  if (error >= 0) error = close_with(error, attach_at(error, operation.target));
+  if (error < 0 && !operation.optional) return fail_with_message(fs, error);
   return close_with(fs, 0);
 }
 
-int StepRunner::open_parent(const std::string& path, const char*& name) {
+int OperationRunner::open_parent(const std::string& path, const char*& name) {
   char parent[PATH_MAX];
   const std::size_t slash = path.rfind('/');
   if (slash >= sizeof parent) return -ENAMETOOLONG;
@@ -295,64 +276,70 @@ int StepRunner::open_parent(const std::string& path, const char*& name) {
   return kernel::open_in_root(root_, slash == 0 ? "/" : parent, O_PATH | O_DIRECTORY);
 }
 
-int StepRunner::operator()(const MakeDirectory& step) {
+int OperationRunner::operator()(const MakeDirectory& operation) {
   const char* name = nullptr;
-  const int parent = open_parent(step.path, name);
+  const int parent = open_parent(operation.path, name);
   if (parent < 0) return parent;
-  const int made = static_cast<int>(call(SYS_mkdirat, parent, name, step.mode));
+  const int made = static_cast<int>(call(SYS_mkdirat, parent, name, operation.mode));
   return close_with(parent, made == -EEXIST ? 0 : made);
 }
 
-int StepRunner::operator()(const MakeFile& step) {
+int OperationRunner::operator()(const MakeFile& operation) {
   const char* name = nullptr;
-  const int parent = open_parent(step.path, name);
+  const int parent = open_parent(operation.path, name);
   if (parent < 0) return parent;
   return close_with(parent, static_cast<int>(call(SYS_mknodat, parent, name, S_IFREG | 0666, 0)));
 }
 
-int StepRunner::operator()(const MakeLink& step) {
+int OperationRunner::operator()(const MakeLink& operation) {
   const char* name = nullptr;
-  const int parent = open_parent(step.path, name);
+  const int parent = open_parent(operation.path, name);
   if (parent < 0) return parent;
-  return close_with(parent, static_cast<int>(call(SYS_symlinkat, step.to.c_str(), parent, name)));
+  return close_with(parent, static_cast<int>(call(SYS_symlinkat, operation.to.c_str(), parent, name)));
 }
 
-int StepRunner::operator()(const MakeNode& step) {
+int OperationRunner::operator()(const MakeNode& operation) {
   const char* name = nullptr;
-  const int parent = open_parent(step.node.path, name);
+  const int parent = open_parent(operation.node.path, name);
   if (parent < 0) return parent;
-  const mode_t type = step.node.type == 'b' ? S_IFBLK : step.node.type == 'p' ? S_IFIFO : S_IFCHR;
-  const dev_t device = makedev(step.node.major, step.node.minor);
-  int error = static_cast<int>(call(SYS_mknodat, parent, name, type | step.node.mode, device));
+  const mode_t type = operation.node.type == 'b' ? S_IFBLK : operation.node.type == 'p' ? S_IFIFO : S_IFCHR;
+  const dev_t device = makedev(operation.node.major, operation.node.minor);
+  int error = static_cast<int>(call(SYS_mknodat, parent, name, type | operation.node.mode, device));
   if (error >= 0)
-    error = static_cast<int>(call(SYS_fchownat, parent, name, step.node.uid, step.node.gid, AT_SYMLINK_NOFOLLOW));
+    error =
+        static_cast<int>(call(SYS_fchownat, parent, name, operation.node.uid, operation.node.gid, AT_SYMLINK_NOFOLLOW));
   return close_with(parent, error);
 }
 
-int StepRunner::operator()(const ContentStore&) {
+int OperationRunner::operator()(const ContentStore&) {
   // Not noexec: each file gets the attributes of its own mount, and a script has to be runnable.
   content_ = new_tmpfs("0700", MOUNT_ATTR_NOSUID | MOUNT_ATTR_NODEV);
   return content_ < 0 ? content_ : attach_on_scratch(content_);
 }
 
-int StepRunner::operator()(const AttachContent& step) {
+int OperationRunner::content_tree(const ContentSource& given, Attributes attributes) {
   const Text<24> name = Text<24>().add(content_count_++);
   const int file =
       static_cast<int>(call(SYS_openat, content_, name.c_str(), O_CREAT | O_EXCL | O_WRONLY | O_CLOEXEC, 0600));
   if (file < 0) return file;
-  int error = kernel::write_all(file, step.file.content.data(), step.file.content.size());
-  if (error >= 0) error = static_cast<int>(call(SYS_fchown, file, step.file.uid, step.file.gid));
-  if (error >= 0) error = static_cast<int>(call(SYS_fchmod, file, step.file.mode));
+  int error = kernel::write_all(file, given.content.data(), given.content.size());
+  if (error >= 0) error = static_cast<int>(call(SYS_fchown, file, given.uid, given.gid));
+  if (error >= 0) error = static_cast<int>(call(SYS_fchmod, file, given.mode));
   error = close_with(file, error);
   if (error < 0) return error;
   const int tree = kernel::clone_tree(content_, name.c_str(), false);
   if (tree < 0) return tree;
-  error = kernel::set_attributes(tree, step.attributes, false);
-  return close_with(tree, error < 0 ? error : attach_at(tree, step.target));
+  error = kernel::set_attributes(tree, attributes, false);
+  return error < 0 ? close_with(tree, error) : tree;
 }
 
-int StepRunner::operator()(const Mask& step) {
-  const int target = kernel::open_in_root(root_, step.path.c_str(), O_PATH);
+int OperationRunner::operator()(const AttachContent& operation) {
+  const int tree = content_tree(operation.file, operation.attributes);
+  return tree < 0 ? tree : close_with(tree, attach_at(tree, operation.target));
+}
+
+int OperationRunner::operator()(const Mask& operation) {
+  const int target = kernel::open_in_root(root_, operation.path.c_str(), O_PATH);
   if (target < 0) return target == -ENOENT || target == -ENOTDIR ? 0 : target;
   const char* source = is_directory(target) ? MountTemplate::kEmpty : MountTemplate::kNull;
   const int tree = kernel::clone_tree(AT_FDCWD, source, false);
@@ -360,8 +347,8 @@ int StepRunner::operator()(const Mask& step) {
   return close_with(target, close_with(tree, kernel::attach(tree, target)));
 }
 
-int StepRunner::operator()(const ReadOnly& step) {
-  const int target = kernel::open_in_root(root_, step.path.c_str(), O_PATH);
+int OperationRunner::operator()(const ReadOnly& operation) {
+  const int target = kernel::open_in_root(root_, operation.path.c_str(), O_PATH);
   if (target < 0) return target == -ENOENT || target == -ENOTDIR ? 0 : target;
   const int tree = kernel::clone_tree(target, "", true);
   if (tree < 0) return close_with(target, tree);
@@ -371,6 +358,6 @@ int StepRunner::operator()(const ReadOnly& step) {
   return close_with(target, close_with(tree, error));
 }
 
-int StepRunner::operator()(const PivotRoot&) { return kernel::enter_root(root_); }
+int OperationRunner::operator()(const PivotRoot&) { return kernel::enter_root(root_); }
 
 }  // namespace cbuild::sandbox::setup

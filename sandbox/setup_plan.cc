@@ -26,11 +26,13 @@ class RootBuilder {
  public:
   RootBuilder(const Conditions& conditions, Trees trees) : conditions_(conditions), trees_(std::move(trees)) {}
 
-  std::vector<Step> build() &&;
+  std::vector<Operation> build() &&;
 
  private:
-  void add(Step step) { steps_.push_back(std::move(step)); }
-  void add(std::vector<Step> steps) { std::move(steps.begin(), steps.end(), std::back_inserter(steps_)); }
+  void add(Operation operation) { operations_.push_back(std::move(operation)); }
+  void add(std::vector<Operation> operations) {
+    std::move(operations.begin(), operations.end(), std::back_inserter(operations_));
+  }
   void proc();
   void sys();
   void content_files();
@@ -39,12 +41,12 @@ class RootBuilder {
 
   const Conditions& conditions_;
   Trees trees_;
-  std::vector<Step> steps_;
+  std::vector<Operation> operations_;
 };
 
-std::vector<Step> RootBuilder::build() && {
-  add(std::move(trees_.steps));
-  add(EnterMountNamespace{conditions_.traits.unified_cgroup});
+std::vector<Operation> RootBuilder::build() && {
+  add(std::move(trees_.operations));
+  add(EnterMountNamespace{conditions_.traits.cgroup_namespaces});
   add(std::move(trees_.in_place));
   add(AttachRoot{});
   proc();
@@ -53,7 +55,7 @@ std::vector<Step> RootBuilder::build() && {
   content_files();
   for (std::size_t i = 0; i < trees_.mounts.size(); ++i) user_mount(conditions_.spec.mounts[i], trees_.mounts[i]);
   if (!conditions_.spec.insecure) masks();
-  return std::move(steps_);
+  return std::move(operations_);
 }
 
 void RootBuilder::proc() {
@@ -65,13 +67,12 @@ void RootBuilder::proc() {
 
 void RootBuilder::sys() {
   const Attributes attributes = kNoSuidDevExec | (conditions_.spec.insecure ? 0 : kReadOnly);
-  if (trees_.sys != 0) {
-    add(AttachTree{trees_.sys, "/sys", true});
-    return;  // brings the machine's cgroup file system along, read-only
-  }
-  add(MountFileSystem{"sysfs", "/sys", attributes, {}});
-  if (conditions_.traits.unified_cgroup)
-    add(MountFileSystem{"cgroup2", "/sys/fs/cgroup", attributes, {}, conditions_.in_user_namespace()});
+  if (trees_.sys != 0)
+    add(AttachTree{trees_.sys, "/sys", true});  // brings the machine's cgroup file system along, read-only
+  else
+    add(MountFileSystem{"sysfs", "/sys", attributes, {}});
+  if (conditions_.traits.cgroup_namespaces && !conditions_.traits.cgroups.empty())
+    add(MountCgroups{conditions_.traits.cgroups, attributes, conditions_.in_user_namespace()});
 }
 
 void RootBuilder::content_files() {
@@ -119,28 +120,69 @@ std::uint64_t namespaces_of(const Conditions& conditions) {
   return namespaces;
 }
 
+/// A step of an OCI runtime: see Spec::bundle.
+OperationList make_bundle_plan(const Conditions& conditions) {
+  const Spec& spec = conditions.spec;
+  OperationList plan;
+  plan.namespaces = CLONE_NEWPID;
+  Trees trees = build_trees(conditions);
+  plan.slots = trees.slots;
+  plan.operations.push_back(NewSession{});
+  std::move(trees.operations.begin(), trees.operations.end(), std::back_inserter(plan.operations));
+  plan.operations.push_back(PrivateMounts{});
+  std::move(trees.in_place.begin(), trees.in_place.end(), std::back_inserter(plan.operations));
+  plan.operations.push_back(AttachByName{kRootSlot, cat(spec.bundle, "/rootfs")});
+  plan.operations.push_back(ContentStore{});
+  std::size_t number = 0;
+  for (std::size_t i = 0; i < spec.mounts.size(); ++i) {
+    if (std::holds_alternative<TmpfsSource>(spec.mounts[i].source)) continue;
+    const std::string place = cat(spec.bundle, "/mounts/", number++);
+    const auto* content = std::get_if<ContentSource>(&spec.mounts[i].source);
+    const auto* overlay = std::get_if<OverlaySource>(&spec.mounts[i].source);
+    if (overlay != nullptr && clean_path(cat("/", overlay->path)) != "/")
+      plan.operations.push_back(SelectPath{trees.mounts[i], overlay->path});
+    if (content != nullptr)
+      plan.operations.push_back(AttachContentByName{*content, place});
+    else
+      plan.operations.push_back(AttachByName{trees.mounts[i], place});
+  }
+  for (const std::string* text : {&spec.resolv_conf, &spec.hosts_file})
+    if (!text->empty())
+      plan.operations.push_back(AttachContentByName{{*text, 0, 0, 0644}, cat(spec.bundle, "/mounts/", number++)});
+  plan.operations.push_back(ProcessDefaults{});
+  plan.operations.push_back(CloseDescriptors{});
+  plan.operations.push_back(Execute{spec.argv, spec.environment, path_candidates(spec)});
+  return plan;
+}
+
 }  // namespace
 
-Plan make_plan(const Spec& spec, Mode mode, const HostTraits& traits) {
+std::span<const char* const> masked_paths() { return kMaskedPaths; }
+std::span<const char* const> read_only_paths() { return kReadOnlyPaths; }
+
+OperationList make_plan(const Spec& spec, Mode mode, const HostTraits& traits) {
   validate(spec, mode);
-  const Conditions conditions{spec, mode, traits};
-  Plan plan;
+  const Conditions conditions{spec, mode, traits, confine::choose_labels(traits.labels, spec.security, spec.insecure)};
+  if (!spec.bundle.empty()) return make_bundle_plan(conditions);
+  OperationList plan;
   plan.slots = 1;
-  const auto add = [&](std::vector<Step> steps) {
-    std::move(steps.begin(), steps.end(), std::back_inserter(plan.steps));
+  const auto add = [&](std::vector<Operation> operations) {
+    std::move(operations.begin(), operations.end(), std::back_inserter(plan.operations));
   };
-  if (!traits.cgroup_procs.empty()) plan.steps.push_back(JoinCgroups{traits.cgroup_procs});
-  plan.steps.push_back(NewSession{});
+  if (!traits.cgroup_procs.empty()) plan.operations.push_back(JoinCgroups{traits.cgroup_procs});
+  plan.operations.push_back(NewSession{spec.stdin_fd, spec.terminal_fd});
   if (mode == Mode::chroot) {
-    plan.steps.push_back(ChangeRoot{spec.upper_fd});
+    plan.operations.push_back(ChangeRoot{spec.upper_fd});
   } else {
     plan.namespaces = namespaces_of(conditions);
+    if (spec.network_fd >= 0) plan.operations.push_back(EnterNetwork{spec.network_fd});
     Trees trees = build_trees(conditions);
     plan.slots = trees.slots;
     add(RootBuilder(conditions, std::move(trees)).build());
-    plan.steps.push_back(PivotRoot{});
-    if (spec.network == NetworkMode::none) plan.steps.push_back(LoopbackUp{});
-    plan.steps.push_back(SetHostname{spec.hostname});
+    for (const confine::LabelWrite& write : conditions.labels.writes) plan.operations.push_back(WriteLabel{write});
+    plan.operations.push_back(PivotRoot{});
+    if (spec.network == NetworkMode::none) plan.operations.push_back(LoopbackUp{});
+    plan.operations.push_back(SetHostname{spec.hostname});
   }
   add(become_command(conditions));
   return plan;

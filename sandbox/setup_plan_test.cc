@@ -28,7 +28,8 @@ Spec simple_spec() {
 
 std::vector<std::string> listing(const Spec& spec, Mode mode, const setup::HostTraits& traits = {}) {
   std::vector<std::string> lines;
-  for (const setup::Step& step : setup::make_plan(spec, mode, traits).steps) lines.push_back(setup::describe(step));
+  for (const setup::Operation& operation : setup::make_plan(spec, mode, traits).operations)
+    lines.push_back(setup::describe(operation));
   return lines;
 }
 
@@ -122,6 +123,20 @@ TEST_CASE("namespaces follow the mode and the network") {
   CHECK(has(listing(spec, Mode::root), "bring loopback up"));
 }
 
+TEST_CASE("a given network namespace is entered before anything is mounted") {
+  Spec spec = simple_spec();
+  spec.network_fd = 9;
+  for (const Mode mode : {Mode::root, Mode::user_namespace}) {
+    const auto lines = listing(spec, mode);
+    const auto entered = std::find(lines.begin(), lines.end(), "enter the network namespace");
+    const auto sysfs = std::find(lines.begin(), lines.end(), "mount sysfs on /sys [ro,nosuid,nodev,noexec]");
+    CHECK(entered < sysfs);
+    CHECK(sysfs != lines.end());
+    CHECK_FALSE(has(lines, "bring loopback up"));
+    CHECK((setup::make_plan(spec, mode, {}).namespaces & CLONE_NEWNET) == 0);
+  }
+}
+
 TEST_CASE("a user namespace: userxattr, the machine's device nodes, sysfs only with an own network") {
   Spec spec = simple_spec();
   auto lines = listing(spec, Mode::user_namespace);
@@ -196,8 +211,8 @@ TEST_CASE("kernels without single-layer configuration: layers are cloned outside
   CHECK(has(lines, "tree 4: mount overlay of trees 5-6 [ro]"));
   CHECK(place(lines, "tree 4: select a/b") < place(lines, "attach tree 4 on /m"));
   CHECK(plan.slots == 7);
-  for (const setup::Step& step : plan.steps)
-    if (const auto* overlay = std::get_if<setup::OverlayInPlace>(&step); overlay != nullptr && overlay->has_base)
+  for (const setup::Operation& operation : plan.operations)
+    if (const auto* overlay = std::get_if<setup::OverlayInPlace>(&operation); overlay != nullptr && overlay->has_base)
       CHECK(overlay->upper == "fs\\,1");
 }
 
@@ -212,12 +227,91 @@ TEST_CASE("a writable merged tree gets its upper on a tmpfs; a single layer is o
 
 TEST_CASE("cgroup v2 machines: a cgroup namespace and its file system, read-only") {
   setup::HostTraits traits;
-  traits.unified_cgroup = true;
+  traits.cgroup_namespaces = true;
+  traits.cgroups = {{}};
   traits.cgroup_procs = {40};
   const auto lines = listing(simple_spec(), Mode::root, traits);
   CHECK(lines[0] == "join 1 cgroups");
   CHECK(has(lines, "enter mount namespace and cgroup namespace"));
-  CHECK(has(lines, "mount cgroup2 on /sys/fs/cgroup [ro,nosuid,nodev,noexec]"));
+  CHECK(has(lines, "mount cgroups version 2 [ro,nosuid,nodev,noexec]"));
+}
+
+TEST_CASE("cgroup v1 machines: each hierarchy, in a namespace of the step's own; as is where that is missing") {
+  setup::HostTraits traits;
+  traits.cgroup_namespaces = true;
+  traits.cgroups = {{"memory", {{"memory", ""}}}, {"systemd", {{"none", ""}, {"name", "systemd"}}}};
+  Spec spec = simple_spec();
+  CHECK(has(listing(spec, Mode::root, traits), "mount cgroups memory systemd [ro,nosuid,nodev,noexec]"));
+  CHECK(has(listing(spec, Mode::masked_proc, traits), "mount cgroups memory systemd [ro,nosuid,nodev,noexec]"));
+  spec.insecure = true;
+  CHECK(has(listing(spec, Mode::root, traits), "mount cgroups memory systemd [nosuid,nodev,noexec]"));
+  traits.cgroup_namespaces = false;
+  CHECK_FALSE(has(listing(spec, Mode::root, traits), "mount cgroups memory systemd [nosuid,nodev,noexec]"));
+  CHECK(has(listing(spec, Mode::root, traits), "enter mount namespace"));
+}
+
+TEST_CASE("rights that differ from the usual ones") {
+  Spec spec = simple_spec();
+  spec.security.capabilities = 1;
+  spec.security.no_new_privileges = true;
+  auto lines = listing(spec, Mode::root);
+  CHECK(has(lines, "bound capabilities to 0000000000000001"));
+  CHECK(has(lines, "set capabilities 0000000000000001"));
+  CHECK(place(lines, "no new privileges") < place(lines, "filter system calls"));
+  spec.security.filters_calls = false;
+  CHECK_FALSE(has(listing(spec, Mode::root), "filter system calls"));
+  spec.insecure = true;
+  lines = listing(spec, Mode::root);
+  CHECK(has(lines, "bound capabilities to ffffffffffffffff"));
+  CHECK_FALSE(has(lines, "no new privileges"));
+}
+
+TEST_CASE("labels: asked for through the machine's /proc; files of the root have one as a whole") {
+  setup::HostTraits traits;
+  traits.labels = {true, "/proc/self/attr/apparmor/exec", true, true, "u:r:t:s0", "u:r:file_t:s0"};
+  Spec spec = simple_spec();
+  auto lines = listing(spec, Mode::root, traits);
+  CHECK(place(lines, "write exec cbuild-default to /proc/self/attr/apparmor/exec") < place(lines, "pivot root"));
+  CHECK(place(lines, "write u:r:t:s0 to /proc/self/attr/exec") > place(lines, "enter mount namespace"));
+  CHECK(has(lines, "root: mount overlay of 2 layers with upper context=u:r:file_t:s0"));
+  CHECK(
+      has(listing(spec, Mode::user_namespace, traits), "root: mount overlay of 2 layers with upper userxattr [nodev]"));
+  spec.insecure = true;
+  lines = listing(spec, Mode::root, traits);
+  CHECK(has(lines, "root: mount overlay of 2 layers with upper"));
+  spec = simple_spec();
+  spec.security.apparmor = "mine";
+  CHECK_THROWS_AS(listing(spec, Mode::root), Error);
+}
+
+TEST_CASE("a bundle: the root and the mounts at names, then the runtime on the machine's root") {
+  Spec spec = simple_spec();
+  spec.argv = {"/bin/runc", "run"};
+  spec.bundle = "/b";
+  spec.hosts_file = "x";
+  spec.mounts.push_back({"/cache", BindSource{15}});
+  spec.mounts.push_back({"/t", TmpfsSource{}});
+  spec.mounts.push_back({"/part", OverlaySource{{16}, "sub", false}, true});
+  spec.mounts.push_back({"/secret", ContentSource{"top"}});
+  CHECK(listing(spec, Mode::root) == std::vector<std::string>{
+                                         "new session",
+                                         "root: mount overlay of 2 layers with upper",
+                                         "tree 1: clone given source",
+                                         "tree 2: clone given source [ro]",
+                                         "private copy of the machine's mounts",
+                                         "attach root at /b/rootfs",
+                                         "mount tmpfs for files given by value",
+                                         "attach tree 1 at /b/mounts/0",
+                                         "tree 2: select sub",
+                                         "attach tree 2 at /b/mounts/1",
+                                         "attach file of 3 bytes at /b/mounts/2",
+                                         "attach file of 1 bytes at /b/mounts/3",
+                                         "set umask and resource limits",
+                                         "close descriptors",
+                                         "exec /bin/runc",
+                                     });
+  CHECK(setup::make_plan(spec, Mode::root, {}).namespaces == CLONE_NEWPID);
+  CHECK_THROWS_AS(listing(spec, Mode::user_namespace), Error);
 }
 
 TEST_CASE("chroot has the few steps that need no namespace") {
@@ -234,13 +328,14 @@ TEST_CASE("chroot has the few steps that need no namespace") {
 TEST_CASE("the command is looked for in the absolute directories of the last PATH") {
   Spec spec = simple_spec();
   auto plan = setup::make_plan(spec, Mode::root, {});
-  CHECK(std::get<setup::Execute>(plan.steps.back()).candidates == std::vector<std::string>{"/first/make", "/bin/make"});
+  CHECK(std::get<setup::Execute>(plan.operations.back()).candidates ==
+        std::vector<std::string>{"/first/make", "/bin/make"});
   spec.environment.emplace_back("PATH=/last");
   plan = setup::make_plan(spec, Mode::root, {});
-  CHECK(std::get<setup::Execute>(plan.steps.back()).candidates == std::vector<std::string>{"/last/make"});
+  CHECK(std::get<setup::Execute>(plan.operations.back()).candidates == std::vector<std::string>{"/last/make"});
   spec.argv[0] = "./make";
   plan = setup::make_plan(spec, Mode::root, {});
-  CHECK(std::get<setup::Execute>(plan.steps.back()).candidates.empty());
+  CHECK(std::get<setup::Execute>(plan.operations.back()).candidates.empty());
 }
 
 TEST_CASE("groups hold the primary one, limits are read by name") {

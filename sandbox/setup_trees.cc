@@ -33,7 +33,7 @@ class TreeBuilder {
 };
 
 Slot TreeBuilder::bind(int fd, std::string host_path, Attributes attributes, bool optional) {
-  trees_.steps.push_back(CloneTree{trees_.slots, fd, std::move(host_path), attributes, optional});
+  trees_.operations.push_back(CloneTree{trees_.slots, fd, std::move(host_path), attributes, optional});
   return trees_.slots++;
 }
 
@@ -41,25 +41,26 @@ Slot TreeBuilder::overlay(const std::vector<int>& lowers, int upper, int work, A
   const bool is_root = upper >= 0;
   const Slot slot = is_root ? kRootSlot : trees_.slots++;
   if (conditions_.traits.layers_by_fsconfig && !throw_away) {
-    trees_.steps.push_back(OverlayTree{slot, lowers, upper, work, attributes, conditions_.in_user_namespace()});
+    trees_.operations.push_back(OverlayTree{slot, lowers, upper, work, attributes, conditions_.in_user_namespace(),
+                                            conditions_.mount_context()});
     return slot;
   }
-  trees_.steps.push_back(CloneLayers{trees_.slots, lowers, is_root ? conditions_.traits.layer_base : -1});
-  OverlayInPlace step{slot,
-                      trees_.slots,
-                      lowers.size(),
-                      {},
-                      {},
-                      is_root,
-                      !is_root && !throw_away,
-                      attributes,
-                      conditions_.in_user_namespace()};
+  trees_.operations.push_back(CloneLayers{trees_.slots, lowers, is_root ? conditions_.traits.layer_base : -1});
+  OverlayInPlace operation{slot,
+                           trees_.slots,
+                           lowers.size(),
+                           {},
+                           {},
+                           is_root,
+                           !is_root && !throw_away,
+                           attributes,
+                           conditions_.in_user_namespace()};
   if (is_root) {
-    step.upper = option_value(conditions_.traits.upper_name);
-    step.work = option_value(conditions_.traits.work_name);
+    operation.upper = option_value(conditions_.traits.upper_name);
+    operation.work = option_value(conditions_.traits.work_name);
   }
   trees_.slots += lowers.size() + (is_root ? 1 : 0);
-  trees_.in_place.emplace_back(std::move(step));
+  trees_.in_place.emplace_back(std::move(operation));
   return slot;
 }
 
@@ -77,14 +78,16 @@ Trees TreeBuilder::build() && {
   std::vector<int> lowers = conditions_.spec.lower_fds;
   if (conditions_.spec.skeleton_fd >= 0) lowers.insert(lowers.begin(), conditions_.spec.skeleton_fd);
   if (lowers.empty())
-    trees_.steps.push_back(CloneTree{kRootSlot, conditions_.spec.upper_fd, {}, conditions_.device_attributes()});
+    trees_.operations.push_back(CloneTree{kRootSlot, conditions_.spec.upper_fd, {}, conditions_.device_attributes()});
   else
     overlay(lowers, conditions_.spec.upper_fd, conditions_.spec.work_fd, conditions_.device_attributes(), false);
   for (const Mount& mount : conditions_.spec.mounts) trees_.mounts.push_back(mount_tree(mount));
 
+  if (!conditions_.spec.bundle.empty()) return std::move(trees_);  // the rest of the root is the runtime's
   if (conditions_.mode == Mode::masked_proc) trees_.proc = bind(-1, "/proc", kNoSuidDevExec);
   const bool owns_network = conditions_.mode == Mode::root ||
-                            (conditions_.mode == Mode::user_namespace && conditions_.spec.network == NetworkMode::none);
+                            (conditions_.mode == Mode::user_namespace &&
+                             (conditions_.spec.network == NetworkMode::none || conditions_.spec.network_fd >= 0));
   if (!owns_network) trees_.sys = bind(-1, "/sys", kNoSuidDevExec | (conditions_.spec.insecure ? 0 : kReadOnly), true);
   if (conditions_.makes_nodes()) return std::move(trees_);
   // Read-only keeps a step from changing mode and owner of the machine's nodes; devices stay writable through

@@ -15,6 +15,8 @@
 #include <vector>
 
 #include "base/process_values.h"
+#include "base/resources.h"
+#include "sandbox/confine/security.h"
 
 namespace cbuild::sandbox {
 
@@ -81,17 +83,6 @@ struct DeviceNode {
 
   bool operator==(const DeviceNode&) const = default;
 };
-/// Limits of a step; 0 and "": none. See `man 7 cgroups`.
-struct Resources {
-  std::int64_t memory_bytes = 0;
-  std::int64_t memory_swap_bytes = 0;  ///< memory and swap together; -1: any amount of swap
-  std::uint64_t cpu_shares = 0;        ///< weight, 1024 is the usual one
-  std::int64_t cpu_period_us = 0, cpu_quota_us = 0;
-  std::string cpuset_cpus, cpuset_mems;
-
-  bool operator==(const Resources&) const = default;
-};
-
 /// One command to run in a fresh root. Plain data; descriptors are borrowed until run() returns.
 struct Spec {
   std::vector<std::string> argv;
@@ -110,13 +101,21 @@ struct Spec {
   std::string hosts_file, resolv_conf;  ///< content bound over /etc/hosts and /etc/resolv.conf; empty: left alone
 
   NetworkMode network = NetworkMode::host;
+  int network_fd = -1;    ///< a network namespace to enter; -1: as `network` says
   bool insecure = false;  ///< RUN --security=insecure: all capabilities, no seccomp, no masks
+  confine::Security security;
   std::uint64_t shm_size = 64u << 20;
   std::vector<Ulimit> ulimits;
   std::vector<DeviceNode> devices;
   std::string cgroup_parent;
-  Resources resources;  ///< needs a machine whose cgroups this process may use
+  int stdin_fd = -1;     ///< what the command reads; -1: /dev/null
+  int terminal_fd = -1;  ///< becomes the command's controlling terminal and its standard streams; -1: it has none
+  Resources resources;   ///< needs a machine whose cgroups this process may use
   std::optional<std::int64_t> timeout_ns;
+  /// Not empty: `argv` is that of an OCI runtime, which runs on the machine's own root. For it the step's root is put
+  /// at "rootfs" of this directory, and its mounts at "mounts/0" and so on; both names are there. All else is in the
+  /// config.json that whoever asks has written.
+  std::string bundle;
 };
 
 /// The mount targets and files that every step gets in addition to Spec::mounts; the skeleton must hold those that the

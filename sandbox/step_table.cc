@@ -51,10 +51,7 @@ void ReactorStep::read_output(unsigned stream) {
 void ReactorStep::take_end(const wire::Ended& end) {
   ended = true;
   exit.code = code_of(end);
-  exit.oom_killed = end.oom_killed;
-  exit.user_ns = end.user_ns;
-  exit.system_ns = end.system_ns;
-  exit.max_rss_bytes = end.max_rss_bytes;
+  exit.use = end.use;
   if (end.exec_failure != setup::ExecFailure::none) {
     last_words = end.failure + "\n";
   } else if (!end.failure.empty()) {

@@ -16,12 +16,12 @@
 #include <span>
 
 #include "base/error.h"
-#include "base/name_services.h"
-#include "base/subprocess.h"
+#include "base/process/name_services.h"
+#include "base/process/subprocess.h"
 #include "base/sys.h"
 #include "base/text.h"
+#include "sandbox/ids/subid.h"
 #include "sandbox/runner.h"
-#include "sandbox/subid.h"
 
 namespace cbuild::sandbox {
 namespace {

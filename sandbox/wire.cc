@@ -174,17 +174,27 @@ void fields_of(auto& f, DeviceNode& v) {
 void fields_of(auto& f, Resources& v) {
   f(v.memory_bytes, v.memory_swap_bytes, v.cpu_shares, v.cpu_period_us, v.cpu_quota_us, v.cpuset_cpus, v.cpuset_mems);
 }
+void fields_of(auto& f, confine::SeccompArgument& v) { f(v.index, v.value, v.value_two, v.comparison); }
+void fields_of(auto& f, confine::SeccompRule& v) { f(v.names, v.action, v.error, v.arguments); }
+void fields_of(auto& f, confine::SeccompProfile& v) {
+  f(v.default_action, v.default_error, v.architectures, v.rules, v.digest);
+}
+void fields_of(auto& f, confine::Security& v) {
+  f(v.capabilities, v.no_new_privileges, v.filters_calls, v.seccomp, v.apparmor, v.label_options);
+}
 void fields_of(auto& f, Spec& v) {
   f(v.argv, v.environment, v.working_dir, v.uid, v.gid, v.additional_gids, v.hostname, DescriptorList{v.lower_fds},
     Descriptor{v.upper_fd}, Descriptor{v.work_fd}, Descriptor{v.skeleton_fd}, v.mounts, v.hosts_file, v.resolv_conf,
-    v.network, v.insecure, v.shm_size, v.ulimits, v.devices, v.cgroup_parent, v.resources);
+    v.network, Descriptor{v.network_fd}, v.insecure, v.security, v.shm_size, v.ulimits, v.devices, v.cgroup_parent,
+    Descriptor{v.stdin_fd}, Descriptor{v.terminal_fd}, v.resources, v.bundle);
 }
 void fields_of(auto& f, Configure& v) { f(v.mode, v.device_control, v.layers_in_place); }
 void fields_of(auto& f, Run& v) { f(v.id, v.spec); }
 void fields_of(auto& f, Signal& v) { f(v.id, v.number); }
-void fields_of(auto& f, Ended& v) {
-  f(v.id, v.wait_status, v.user_ns, v.system_ns, v.max_rss_bytes, v.oom_killed, v.exec_failure, v.failure, v.fault);
+void fields_of(auto& f, ResourceUse& v) {
+  f(v.user_ns, v.system_ns, v.peak_memory_bytes, v.read_bytes, v.written_bytes, v.oom_killed);
 }
+void fields_of(auto& f, Ended& v) { f(v.id, v.wait_status, v.use, v.exec_failure, v.failure, v.fault); }
 
 }  // namespace
 

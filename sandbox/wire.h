@@ -39,9 +39,7 @@ using Request = std::variant<Configure, Run, Signal>;
 struct Ended {
   std::uint64_t id = 0;
   std::int32_t wait_status = 0;
-  std::int64_t user_ns = 0, system_ns = 0;
-  std::uint64_t max_rss_bytes = 0;
-  bool oom_killed = false;
+  ResourceUse use;
   setup::ExecFailure exec_failure = setup::ExecFailure::none;
   std::string failure;                     ///< why setup or exec failed; empty if the command ran
   SetupFault fault = SetupFault::machine;  ///< counts only if setup failed

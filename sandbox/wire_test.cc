@@ -37,11 +37,20 @@ Spec full_spec() {
   spec.mounts.push_back({"/content", ContentSource{"secret", 6, 7, 0440}});
   spec.hosts_file = "hosts";
   spec.network = NetworkMode::none;
+  spec.network_fd = 1;
   spec.insecure = true;
   spec.shm_size = 9;
   spec.ulimits = {{"nofile", -1, 5}};
   spec.devices = {{"/dev/x", 'b', 8, 1, 0600, 1, 2}};
   spec.cgroup_parent = "p";
+  spec.bundle = "/bundle";
+  spec.security.capabilities = 5;
+  spec.security.no_new_privileges = true;
+  spec.security.filters_calls = false;
+  spec.security.seccomp = {
+      "SCMP_ACT_ERRNO", 2, {"SCMP_ARCH_X86"}, {{{"a", "b"}, "SCMP_ACT_LOG", 3, {{1, 2, 3, "x"}}}}, "d"};
+  spec.security.apparmor = "profile";
+  spec.security.label_options = {"disable"};
   return spec;
 }
 
@@ -51,7 +60,7 @@ TEST_CASE("a spec comes out as it went in, its descriptors as those that travell
   const Spec spec = full_spec();
   std::vector<int> numbers = {1, 2};  // stdout and stderr go first
   const std::string data = encode(Run{42, spec}, numbers);
-  CHECK(numbers == std::vector<int>{1, 2, 0, 1, 2, 0, 1, 0, 2});
+  CHECK(numbers == std::vector<int>{1, 2, 0, 1, 2, 0, 1, 0, 2, 1});
   const std::vector<UniqueFd> fds = duplicates(numbers);
   const auto run = std::get<Run>(decode_request(data, fds));
   CHECK(run.id == 42);
@@ -60,6 +69,8 @@ TEST_CASE("a spec comes out as it went in, its descriptors as those that travell
   CHECK(back.environment == spec.environment);
   CHECK(back.gid == spec.gid);
   CHECK(back.additional_gids == spec.additional_gids);
+  CHECK(back.bundle == spec.bundle);
+  CHECK(back.security == spec.security);
   CHECK(back.lower_fds == std::vector<int>{fds[2].get(), fds[3].get()});
   CHECK(back.upper_fd == fds[4].get());
   CHECK(back.work_fd == fds[5].get());
@@ -76,6 +87,7 @@ TEST_CASE("a spec comes out as it went in, its descriptors as those that travell
   CHECK(std::get<ContentSource>(back.mounts[3].source).content == "secret");
   CHECK(back.hosts_file == "hosts");
   CHECK(back.network == NetworkMode::none);
+  CHECK(back.network_fd == fds[9].get());
   CHECK(back.insecure);
   CHECK(back.shm_size == 9);
   CHECK(back.ulimits == spec.ulimits);
@@ -97,11 +109,10 @@ TEST_CASE("the other messages, too") {
   const auto signal = std::get<Signal>(decode_request(encode(Signal{7, 15}, none), {}));
   CHECK(signal.id == 7);
   CHECK(signal.number == 15);
-  const Ended ended =
-      decode_ended(encode(Ended{1, 2, 3, 4, 5, true, setup::ExecFailure::not_found, "why", SetupFault::disk_full}));
+  const Ended ended = decode_ended(
+      encode(Ended{1, 2, {3, 4, 5, 6, 7, true}, setup::ExecFailure::not_found, "why", SetupFault::disk_full}));
   CHECK(ended.id == 1);
-  CHECK(ended.max_rss_bytes == 5);
-  CHECK(ended.oom_killed);
+  CHECK(ended.use == ResourceUse{3, 4, 5, 6, 7, true});
   CHECK(ended.exec_failure == setup::ExecFailure::not_found);
   CHECK(ended.failure == "why");
   CHECK(ended.fault == SetupFault::disk_full);

@@ -12,13 +12,16 @@
 #include <csignal>
 #include <cstring>
 #include <map>
+#include <memory>
 #include <optional>
 
 #include "base/error.h"
-#include "base/process_limits.h"
+#include "base/process/process_limits.h"
+#include "base/process/subprocess.h"
 #include "base/sys.h"
 #include "base/text.h"
 #include "sandbox/cgroup.h"
+#include "sandbox/confine/seccomp_json.h"
 #include "sandbox/host_traits.h"
 #include "sandbox/kernel.h"
 #include "sandbox/mount_template.h"
@@ -32,21 +35,50 @@ namespace {
 
 constexpr int kZygoteSetupFailed = 125;
 
+int exit_code_of(const std::vector<std::string>& argv, const std::string& input) {
+  try {
+    return run_command(argv, {.input = input}).exit_code;
+  } catch (const Error&) {
+    return -1;
+  }
+}
+
+/// Compiled filters; a build has one, or a few.
+class FilterCache {
+ public:
+  const sock_fprog* program_for(const confine::Security& security) {
+    for (const auto& [known, filter] : filters_)
+      if (known == security) return &filter->program;
+    auto filter = std::make_unique<Filter>();
+    const bool given = !security.seccomp.default_action.empty();
+    filter->code =
+        given ? confine::compile_profile(security.seccomp) : compile_filter(default_calls(security.capabilities));
+    filter->program = {static_cast<unsigned short>(filter->code.size()), filter->code.data()};
+    filters_.emplace_back(security, std::move(filter));
+    return &filters_.back().second->program;
+  }
+
+ private:
+  struct Filter {
+    std::vector<sock_filter> code;
+    sock_fprog program{};
+  };
+  std::vector<std::pair<confine::Security, std::unique_ptr<Filter>>> filters_;
+};
+
 /// Shared by all steps.
 struct Workshop {
-  explicit Workshop(const wire::Configure& configuration)
-      : placer(configuration.mode, configuration.device_control), filter(compile_filter(default_calls())) {
-    program = {static_cast<unsigned short>(filter.size()), filter.data()};
+  explicit Workshop(const wire::Configure& configuration) : placer(configuration.mode, configuration.device_control) {
     if (configuration.mode == Mode::chroot) return;
     mounts.emplace();
     traits = detect_host_traits();
     traits.device_control = placer.controls_devices();
     if (configuration.layers_in_place) traits.layers_by_fsconfig = false;
+    if (configuration.mode == Mode::root) confine::load_default_profile(traits.labels, exit_code_of);
   }
 
   CgroupPlacer placer;
-  std::vector<sock_filter> filter;
-  sock_fprog program{};
+  FilterCache filters;
   std::optional<MountTemplate> mounts;
   setup::HostTraits traits;
 };
@@ -54,7 +86,7 @@ struct Workshop {
 struct RunningChild {
   std::uint64_t id = 0;
   UniqueFd report;
-  std::vector<setup::Step> steps;  ///< to name the one that failed
+  std::vector<setup::Operation> operations;  ///< to name the one that failed
   CgroupPlacer::Placement placement;
 };
 
@@ -79,15 +111,15 @@ std::string exec_failure_text(const setup::Report& report, const std::string& pr
   }
 }
 
-std::string failure_text(const setup::Report& report, const std::vector<setup::Step>& steps, Mode mode) {
-  if (report.step >= steps.size()) return "the sandbox process sent nonsense";
-  const setup::Step& step = steps[report.step];
+std::string failure_text(const setup::Report& report, const std::vector<setup::Operation>& operations, Mode mode) {
+  if (report.operation >= operations.size()) return "the sandbox process sent nonsense";
+  const setup::Operation& operation = operations[report.operation];
   if (report.exec_failure != setup::ExecFailure::none)
-    return exec_failure_text(report, std::get<setup::Execute>(step).argv[0]);
-  std::string text = cat(setup::describe(step), ": ", std::strerror(-report.error));
+    return exec_failure_text(report, std::get<setup::Execute>(operation).argv[0]);
+  std::string text = cat(setup::describe(operation), ": ", std::strerror(-report.error));
   if (report.message[0] != '\0') text += cat(" (", report.message, ")");
   const bool about_ids =
-      std::holds_alternative<setup::SetIds>(step) || std::holds_alternative<setup::EnterDirectory>(step);
+      std::holds_alternative<setup::SetIds>(operation) || std::holds_alternative<setup::EnterDirectory>(operation);
   if (about_ids && report.error == -EINVAL && mode != Mode::root)
     text += "; this id is not mapped: give this user ranges in /etc/subuid and /etc/subgid";
   return text;
@@ -97,15 +129,28 @@ SetupFault fault_of(int error) {
   return error == ENOSPC || error == EDQUOT ? SetupFault::disk_full : SetupFault::machine;
 }
 
-SetupFault fault_of(const setup::Report& report, const std::vector<setup::Step>& steps) {
+SetupFault fault_of(const setup::Report& report, const std::vector<setup::Operation>& operations) {
   const SetupFault fault = fault_of(-report.error);
-  if (fault != SetupFault::machine || report.step >= steps.size()) return fault;
-  if (std::holds_alternative<setup::EnterDirectory>(steps[report.step])) return SetupFault::working_directory;
-  const bool is_unmapped = -report.error == EINVAL && std::holds_alternative<setup::SetIds>(steps[report.step]);
+  if (fault != SetupFault::machine || report.operation >= operations.size()) return fault;
+  if (std::holds_alternative<setup::EnterDirectory>(operations[report.operation])) return SetupFault::working_directory;
+  const bool is_unmapped =
+      -report.error == EINVAL && std::holds_alternative<setup::SetIds>(operations[report.operation]);
   return is_unmapped ? SetupFault::user : fault;
 }
 
 std::int64_t nanoseconds(const timeval& time) { return (time.tv_sec * 1'000'000LL + time.tv_usec) * 1000; }
+
+/// Of the command and of all that it, as the first process of its namespace, has waited for.
+ResourceUse use_of(const rusage& usage) {
+  constexpr std::uint64_t kBlock = 512;
+  ResourceUse use;
+  use.user_ns = nanoseconds(usage.ru_utime);
+  use.system_ns = nanoseconds(usage.ru_stime);
+  use.peak_memory_bytes = static_cast<std::uint64_t>(usage.ru_maxrss) * 1024;
+  use.read_bytes = static_cast<std::uint64_t>(usage.ru_inblock) * kBlock;
+  use.written_bytes = static_cast<std::uint64_t>(usage.ru_oublock) * kBlock;
+  return use;
+}
 
 bool has_subreaper(Mode mode) { return mode == Mode::masked_proc || mode == Mode::chroot; }
 
@@ -141,7 +186,7 @@ class ZygoteProcess {
   void handle(Packet packet);
   void open_workshop();
   void start(wire::Run request, const std::vector<UniqueFd>& descriptors);
-  void clone_child(std::uint64_t id, setup::Plan plan, const std::vector<UniqueFd>& descriptors,
+  void clone_child(const wire::Run& request, setup::OperationList plan, const std::vector<UniqueFd>& descriptors,
                    CgroupPlacer::Placement& placement);
   void signal(const wire::Signal& request);
   void reap();
@@ -210,10 +255,10 @@ void ZygoteProcess::start(wire::Run request, const std::vector<UniqueFd>& descri
       traits.upper_name = base.upper_name;
       traits.work_name = base.work_name;
     }
-    setup::Plan plan = setup::make_plan(request.spec, configuration_.mode, traits);
-    clone_child(request.id, std::move(plan), descriptors, placement);
+    setup::OperationList plan = setup::make_plan(request.spec, configuration_.mode, traits);
+    clone_child(request, std::move(plan), descriptors, placement);
   } catch (const std::exception& error) {
-    if (workshop_) workshop_->placer.release(std::move(placement));
+    if (ResourceUse unused; workshop_) workshop_->placer.release(std::move(placement), unused);
     wire::Ended reply;
     reply.id = request.id;
     reply.wait_status = kZygoteSetupFailed << 8;
@@ -226,8 +271,8 @@ void ZygoteProcess::start(wire::Run request, const std::vector<UniqueFd>& descri
   }
 }
 
-void ZygoteProcess::clone_child(std::uint64_t id, setup::Plan plan, const std::vector<UniqueFd>& descriptors,
-                                CgroupPlacer::Placement& placement) {
+void ZygoteProcess::clone_child(const wire::Run& request, setup::OperationList plan,
+                                const std::vector<UniqueFd>& descriptors, CgroupPlacer::Placement& placement) {
   int report[2];
   if (::pipe2(report, O_CLOEXEC | O_NONBLOCK) != 0) throw_errno(errno, "pipe");
   UniqueFd report_read(report[0]), report_write(report[1]);
@@ -237,8 +282,11 @@ void ZygoteProcess::clone_child(std::uint64_t id, setup::Plan plan, const std::v
   child.stderr_fd = descriptors.at(1).get();
   child.report_fd = report_write.get();
   child.mount_template = workshop_->mounts ? workshop_->mounts->fd() : -1;
-  child.filter = &workshop_->program;
+  child.filter = workshop_->filters.program_for(request.spec.security);
   child.open_files = open_files_;
+  const std::string scratch =
+      request.spec.bundle.empty() ? MountTemplate::kScratch : cat(request.spec.bundle, "/scratch");
+  child.scratch = scratch.c_str();
   const long pid = kernel::clone_process(has_subreaper(configuration_.mode) ? 0 : plan.namespaces, placement.cgroup_fd);
   if (pid == 0) {
     if (has_subreaper(configuration_.mode)) run_as_subreaper(child);
@@ -246,7 +294,7 @@ void ZygoteProcess::clone_child(std::uint64_t id, setup::Plan plan, const std::v
   }
   if (pid < 0) throw_errno(static_cast<int>(-pid), "clone a process in new namespaces");
   running_.emplace(static_cast<pid_t>(pid),
-                   RunningChild{id, std::move(report_read), std::move(plan.steps), std::move(placement)});
+                   RunningChild{request.id, std::move(report_read), std::move(plan.operations), std::move(placement)});
 }
 
 void ZygoteProcess::signal(const wire::Signal& request) {
@@ -269,19 +317,18 @@ void ZygoteProcess::ended(RunningChild child, int status, const rusage& usage) {
   wire::Ended reply;
   reply.id = child.id;
   reply.wait_status = status;
-  reply.user_ns = nanoseconds(usage.ru_utime);
-  reply.system_ns = nanoseconds(usage.ru_stime);
-  reply.max_rss_bytes = static_cast<std::uint64_t>(usage.ru_maxrss) * 1024;
+  reply.use = use_of(usage);
   setup::Report report;
   // The writer is dead: its message is in the pipe.
   if (::read(child.report.get(), &report, sizeof report) == sizeof report) {
     reply.exec_failure = report.exec_failure;
-    reply.failure = failure_text(report, child.steps, configuration_.mode);
-    reply.fault = fault_of(report, child.steps);
+    reply.failure = failure_text(report, child.operations, configuration_.mode);
+    reply.fault = fault_of(report, child.operations);
   }
-  const bool no_memory = workshop_->placer.release(std::move(child.placement));
   const bool killed = WIFSIGNALED(status) ? WTERMSIG(status) == SIGKILL : WEXITSTATUS(status) == 128 + SIGKILL;
-  reply.oom_killed = no_memory && killed;
+  // A count that others may have raised counts only for a step that was killed.
+  const bool counted_alone = child.placement.counts_own_kills;
+  reply.use.oom_killed = workshop_->placer.release(std::move(child.placement), reply.use) && (killed || counted_alone);
   socket_.send(wire::encode(reply));
 }
 
@@ -296,7 +343,7 @@ void ZygoteProcess::kill_everything() {
     }
     for (pid_t pid = 0; (pid = ::waitpid(-1, nullptr, WNOHANG)) > 0;) {
       auto found = running_.extract(pid);
-      if (found) workshop_->placer.release(std::move(found.mapped().placement));
+      if (ResourceUse unused; found) workshop_->placer.release(std::move(found.mapped().placement), unused);
     }
   }
 }

@@ -5,7 +5,7 @@
 #include <chrono>
 #include <utility>
 
-#include "base/threads.h"
+#include "base/process/threads.h"
 
 namespace cbuild::solver {
 

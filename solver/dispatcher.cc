@@ -13,9 +13,9 @@
 #include <variant>
 
 #include "base/error.h"
-#include "base/process_limits.h"
+#include "base/process/process_limits.h"
+#include "base/process/threads.h"
 #include "base/text.h"
-#include "base/threads.h"
 
 namespace cbuild::solver {
 

@@ -71,7 +71,11 @@ struct StepFailure {
   int exit_code = 0;
   std::string log_path;
 };
-using Outcome = std::variant<Result, StepFailure>;
+/// A source that was known before this build: there was nothing to do, and it is shown as cached.
+struct KnownSource {
+  Result result;
+};
+using Outcome = std::variant<Result, KnownSource, StepFailure>;
 using Completion = std::function<void(Outcome)>;
 
 struct ExecuteRequest {

@@ -30,6 +30,7 @@ class FakeExecutor : public Executor {
   std::map<std::string, Tree> local;            ///< by LocalSource::path
   std::map<std::string, Tree> outputs;          ///< by step: its result has this content and an identity made of it
   std::map<std::string, StepFailure> failures;  ///< by step
+  std::set<std::string> known_sources;          ///< by step: images that were known before
   std::map<std::string, Error> thrown;          ///< by step: execute() throws
   std::function<void(const ExecuteRequest&)> on_execute;
   std::function<Result(const ExecuteRequest&, const Result&)> on_rebase;  ///< the result itself if not set
@@ -150,7 +151,10 @@ class FakeExecutor : public Executor {
   Outcome outcome(const ExecuteRequest& request) {
     const std::string& step = request.vertex->name;
     if (const auto failure = failures.find(step); failure != failures.end()) return failure->second;
-    if (const auto* image = std::get_if<ImageSource>(&request.vertex->op)) return Result{request.key, image->chain_id};
+    if (const auto* image = std::get_if<ImageSource>(&request.vertex->op)) {
+      const Result result{request.key, image->chain_id};
+      return known_sources.contains(step) ? Outcome(KnownSource{result}) : Outcome(result);
+    }
     const auto output = outputs.find(step);
     if (output == outputs.end()) return Result{request.key, sha256("of " + request.key.str())};
     const std::lock_guard lock(mutex_);

@@ -15,8 +15,19 @@ namespace {
 void announce_all(const Graph& graph, const std::vector<VertexId>& reached, ProgressSink& progress) {
   for (const VertexId id : reached) {
     const Vertex& vertex = graph[id];
-    progress.on_event(TaskAdded{id, vertex.name, vertex.spans.empty() ? Span{} : vertex.spans.front()});
+    TaskAdded added{id, vertex.name, vertex.spans.empty() ? Span{} : vertex.spans.front(), vertex.digest};
+    for (const VertexId input : vertex.inputs)
+      if (input != kNoInput) added.inputs.push_back(graph[input].digest);
+    progress.on_event(added);
   }
+}
+
+std::optional<SolveFailure> first_refused(const Plan& plan, const SolveOptions& options) {
+  for (const VertexId id : plan.reached) {
+    if (plan.needs[id] != Need::work) continue;
+    if (auto error = options.refuse(id)) return SolveFailure{id, {std::move(*error), 0, {}}};
+  }
+  return std::nullopt;
 }
 
 /// The first pass ended early: nothing has begun.
@@ -44,7 +55,8 @@ SolveReport solve(const Graph& graph, const std::vector<VertexId>& targets, Exec
   std::vector<VertexId> reached = graph.reachable(targets);
   announce_all(graph, reached, progress);
   LocalSelections locals(graph, executor);
-  const Plan plan = make_plan(graph, std::move(reached), targets, store, locals, options.cancel);
+  Plan plan = make_plan(graph, std::move(reached), targets, store, locals, options.cancel);
+  if (options.refuse && !plan.failure) plan.failure = first_refused(plan, options);
   const StepWork::Services services{graph, plan, locals, executor, store, options, progress};
   if (plan.failure || plan.cancelled) {
     const std::atomic<bool> stopping{true};

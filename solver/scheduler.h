@@ -20,6 +20,9 @@ struct SolveOptions {
   ProgressSink* progress = nullptr;  ///< TaskId = VertexId
   /// A reason that holds for every step and that the caller has told: the events of steps do not repeat it, reports do.
   Reason::Kind told = Reason::Kind::none;
+  /// Asked, before anything runs, for each vertex that no record was found for: an error is that vertex's failure, and
+  /// nothing runs. May be null.
+  std::function<std::optional<Error>(VertexId)> refuse;
   /// Called once for each vertex that has a result, from any thread, before its dependents start; lets layers be packed
   /// while later steps run.
   std::function<void(VertexId, const Result&, bool cached)> on_result;

@@ -66,6 +66,22 @@ struct Stubborn : FakeExecutor {
   }
 };
 
+TEST_CASE("a step that is refused ends the build before anything runs, unless it is cached") {
+  Forked f;
+  f.options.refuse = [&](VertexId id) {
+    return id == f.later ? std::optional(Error(ErrorCode::unsupported, "not here")) : std::nullopt;
+  };
+  const SolveReport refused = f.solve_all();
+  REQUIRE(refused.failure);
+  CHECK(refused.failure->vertex == f.later);
+  CHECK(refused.failure->failure.error.message() == "not here");
+  CHECK(f.executor.started().empty());
+  const auto refuse = std::exchange(f.options.refuse, nullptr);
+  CHECK(!f.solve_all().failure);
+  f.options.refuse = refuse;
+  CHECK(!f.solve_all().failure);
+}
+
 TEST_CASE("a missing input lets running steps come to their end, and the next solve goes on from there") {
   Forked f;
   f.executor.hold("bad");

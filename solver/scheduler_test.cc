@@ -75,6 +75,23 @@ TEST_CASE("a diamond: each vertex once, inputs first") {
   CHECK(store.claims_held() == 0);
 }
 
+TEST_CASE("a base that is known is shown as cached, and read like any other") {
+  Graph graph;
+  const VertexId base = graph.add(image("base")), step = graph.add(run("step", {base}));
+  FakeExecutor executor;
+  executor.known_sources = {"base"};
+  FakeStore store;
+  RecordedProgress progress;
+  SolveOptions options;
+  options.progress = &progress;
+  const SolveReport report = solve(graph, {step}, executor, store, options);
+  CHECK(report.vertices[base].state == VertexState::cached);
+  CHECK_FALSE(report.vertices[base].result.id.empty());
+  CHECK(report.vertices[step].state == VertexState::ran);
+  CHECK(progress.lines() == Lines{"added 0 base", "added 1 step", "started 0 ", "finished 0 cached ",
+                                  "started 1 no cached result", "finished 1 ok "});
+}
+
 TEST_CASE("only reached vertices, several targets, an empty root as target") {
   Diamond d;
   FakeExecutor executor;

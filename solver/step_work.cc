@@ -164,10 +164,12 @@ Next StepWork::finish(VertexId id) {
   Step& step = steps_[id];
   const Outcome outcome = std::exchange(step.outcome, std::nullopt).value();
   if (const auto* failure = std::get_if<StepFailure>(&outcome)) return fail(id, *failure);
-  const CachedResult made{std::get<Result>(outcome), sys::now_ns(), sys::monotonic_ns() - step.run_began_ns};
+  const auto* known = std::get_if<KnownSource>(&outcome);
+  const Result& result = known != nullptr ? known->result : std::get<Result>(outcome);
+  const CachedResult made{result, sys::now_ns(), sys::monotonic_ns() - step.run_began_ns};
   if (!is_image(services_.graph[id])) services_.store.publish(publication(services_, id, step.key, reports_, made));
   step.claim.reset();
-  return settle(id, made, false);
+  return settle(id, made, known != nullptr);
 }
 
 // Details that the content key leaves out (times, above all) may differ between the inputs of this build and those that

@@ -5,7 +5,7 @@
 
 #include <thread>
 
-#include "base/threads.h"
+#include "base/process/threads.h"
 
 namespace cbuild::solver {
 

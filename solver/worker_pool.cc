@@ -10,7 +10,7 @@
 #include <mutex>
 #include <utility>
 
-#include "base/threads.h"
+#include "base/process/threads.h"
 #include "base/tsan.h"
 
 namespace cbuild::solver {

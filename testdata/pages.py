@@ -1,6 +1,7 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: Apache-2.0
 """pages.py CBUILD SOURCES: help, manual pages and completions hold every flag that the sources declare, and the shells take them."""
+import json
 import pathlib
 import re
 import shutil
@@ -8,6 +9,7 @@ import subprocess
 import sys
 import tempfile
 
+import interface
 from support import Failure, check
 
 DECLARED = re.compile(r'add_(?:option|flag)(?:_function)?(?:<[^(]*>)?\(\s*"(-[^"]+)"([^;]*);')
@@ -19,7 +21,7 @@ BASH = [
     (["cbuild", "prune", "--al"], {"--all"}),
     (["cbuild", "--progress", "pl"], {"plain"}),
     (["cbuild", "--progress", "=", "pl"], {"plain"}),
-    (["cbuild", "build", "--progress", "="], {"auto", "tty", "plain", "quiet", "rawjson"}),
+    (["cbuild", "build", "--progress", "="], {"auto", "tty", "plain", "quiet", "rawjson", "events"}),
     (["cbuild", "--no-cache-f"], {"--no-cache-filter"}),
     (["cbuild", "history", "l"], {"ls", "logs"}),
     (["cbuild", "history", "logs", "--ra"], {"--raw"}),
@@ -46,7 +48,7 @@ def output(words, **options):
 
 class Pages:
     def __init__(self, cbuild, sources, work):
-        self.cbuild, self.work = cbuild, work
+        self.cbuild, self.sources, self.work = cbuild, sources, work
         output([sources / "packaging/pages.sh", cbuild, work])
         self.commands = (work / "commands").read_text().split()
         self.declared = set()
@@ -119,6 +121,14 @@ def completions_have_every_flag(pages):
         check(wanted == have, f"fish, {command}: {sorted(wanted ^ have)}")
 
 
+def interface_is_whole(pages):
+    """What buildx offers has a test or a page here, and docs/interface.md says so."""
+    check(not (found := interface.problems_of(pages.sources)), "\n".join(found))
+    table = json.loads((pages.sources / "testdata/interface.json").read_text())
+    offered = {row["name"] for row in table["flags"] if row["tests"]} - {"--builder"}  # taken, but not shown
+    check(offered <= pages.flags("build"), f"not in the help: {sorted(offered - pages.flags('build'))}")
+
+
 def bash_completes(pages):
     script = 'compopt() { :; }; . "$1"; shift; COMP_WORDS=("$@"); COMP_CWORD=$(($# - 1)); _cbuild; printf "%s\\n" "${COMPREPLY[@]}"'
     place = pages.work / "place"
@@ -172,8 +182,8 @@ def main():
     failed = 0
     with tempfile.TemporaryDirectory() as work:
         pages = Pages(cbuild, sources, pathlib.Path(work))
-        for test in (help_has_every_flag, help_reads_well, manual_has_every_flag, completions_have_every_flag, bash_completes,
-                     fish_completes, zsh_completes):
+        for test in (help_has_every_flag, help_reads_well, manual_has_every_flag, completions_have_every_flag, interface_is_whole,
+                     bash_completes, fish_completes, zsh_completes):
             try:
                 test(pages)
                 print(f"ok      {test.__name__}")

@@ -16,6 +16,9 @@ import tempfile
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent / "e2e"))
 import bases  # noqa: E402
 
+# No test depends on the mirrors and registries that this machine has in /etc.
+os.environ["CBUILD_ETC"] = "/nonexistent"
+
 STEP = re.compile(r"^#(\d+) \[[^\]]*?\d+/\d+\] (.*)$")
 CACHED = re.compile(r"^#(\d+) CACHED$")
 

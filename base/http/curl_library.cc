@@ -4,7 +4,7 @@
 #include <dlfcn.h>
 
 #include "base/error.h"
-#include "base/name_services.h"
+#include "base/process/name_services.h"
 #include "base/text.h"
 
 namespace cbuild::http {

@@ -3,6 +3,7 @@
 // list of certificates, a proxy for loopback) is set here as Go's programs have it, because users know the registry
 // clients written in Go.
 #include "base/http/easy_options.h"
+#include "base/process/environment.h"
 
 #include <netinet/in.h>
 #include <netinet/tcp.h>
@@ -10,7 +11,6 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include <cstdlib>
 #include <vector>
 
 #include "base/files.h"
@@ -24,15 +24,10 @@ namespace {
 constexpr long kBufferSize = 256L << 10, kUploadBufferSize = 64L << 10;
 constexpr int kMostUnsent = 64 << 10;  // in the kernel: so that it is seen how fast an upload moves
 
-std::string variable(const char* name) {
-  const char* value = std::getenv(name);
-  return value == nullptr ? std::string() : value;
-}
-
 /// The file with the certificates the system trusts; empty if there is none. A libcurl that is linked in knows none,
 /// because each distribution has another one.
 std::string system_bundle_file(const CurlLibrary& curl) {
-  if (std::string wanted = variable("SSL_CERT_FILE"); !wanted.empty()) return wanted;
+  if (std::string wanted = environment_value("SSL_CERT_FILE"); !wanted.empty()) return wanted;
   std::vector<std::string> candidates;
   const curl_version_info_data* info = curl.version_info(CURLVERSION_NOW);
   if (info->age >= CURLVERSION_SEVENTH && info->cainfo != nullptr) candidates.emplace_back(info->cainfo);
@@ -80,6 +75,7 @@ void EasyOptions::apply(const Request& request, CURLSH* share) {
   set(CURLOPT_TCP_KEEPALIVE, 1L);
   if (request.decode) set(CURLOPT_ACCEPT_ENCODING, "identity");  // an encoded body is decoded all the same
   set_method(request);
+  if (!request.unix_socket.empty()) set(CURLOPT_UNIX_SOCKET_PATH, request.unix_socket.c_str());
   set_headers(request.headers);
   set_tls(request);
   set_proxy(request.url);
@@ -90,7 +86,8 @@ void EasyOptions::set_method(const Request& request) {
     set(CURLOPT_NOBODY, 1L);
   } else if (request.body_fd >= 0) {
     set(CURLOPT_UPLOAD, 1L);
-    set(CURLOPT_INFILESIZE_LARGE, static_cast<curl_off_t>(request.body_size));
+    const auto size = static_cast<curl_off_t>(request.body_size);
+    set(CURLOPT_INFILESIZE_LARGE, request.body_is_stream ? curl_off_t{-1} : size);
     set(CURLOPT_SOCKOPTFUNCTION, &limit_unsent);
     set(CURLOPT_CUSTOMREQUEST, request.method.c_str());
   } else if (request.method == "POST" || request.method == "PUT" || request.method == "PATCH") {
@@ -132,7 +129,7 @@ void EasyOptions::set_tls(const Request& request) {
   }
   if (!tls.verify || request.url.scheme != "https") return;
   // The library does not look at these variables, only its command line tool does.
-  if (const std::string dir = variable("SSL_CERT_DIR"); !dir.empty()) set(CURLOPT_CAPATH, dir.c_str());
+  if (const std::string dir = environment_value("SSL_CERT_DIR"); !dir.empty()) set(CURLOPT_CAPATH, dir.c_str());
   if (!tls.extra_ca.empty()) {
     ca_bundle_ = system_bundle(curl_) + "\n" + tls.extra_ca;
     curl_blob blob{ca_bundle_.data(), ca_bundle_.size(), CURL_BLOB_NOCOPY};
@@ -151,9 +148,9 @@ void EasyOptions::set_proxy(const Url& url) {
     set(CURLOPT_NOPROXY, "*");
     return;
   }
-  const bool in_cgi = !variable("REQUEST_METHOD").empty();  // there HTTP_PROXY is a header of the client
-  if (url.scheme != "http" || in_cgi || !variable("http_proxy").empty()) return;
-  if (const std::string proxy = variable("HTTP_PROXY"); !proxy.empty()) set(CURLOPT_PROXY, proxy.c_str());
+  const bool in_cgi = !environment_value("REQUEST_METHOD").empty();  // there HTTP_PROXY is a header of the client
+  if (url.scheme != "http" || in_cgi || !environment_value("http_proxy").empty()) return;
+  if (const std::string proxy = environment_value("HTTP_PROXY"); !proxy.empty()) set(CURLOPT_PROXY, proxy.c_str());
 }
 
 }  // namespace cbuild::http

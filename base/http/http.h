@@ -73,6 +73,8 @@ struct Request {
   std::string body;
   int body_fd = -1;  ///< when set, `body_size` bytes of this file from `body_offset` on are the body; borrowed
   std::uint64_t body_offset = 0, body_size = 0;
+  bool body_is_stream = false;  ///< instead `body_fd` is a pipe, read to its end once; the size is not stated
+  std::string unix_socket;      ///< path of the socket that is connected to in the place of the URL's host
   std::function<void(std::uint64_t sent)> on_sent;
   BodySink sink;
   std::size_t limit = 1u << 20;  ///< of a buffered 2xx body; other bodies are cut at 64 KiB

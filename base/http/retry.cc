@@ -97,7 +97,7 @@ std::chrono::milliseconds backoff(std::chrono::milliseconds delay, unsigned atte
   return std::chrono::milliseconds(std::llround(exact));
 }
 
-void RetryPolicy::sleep(std::chrono::milliseconds time) const {
+void RetryPolicy::pause(std::chrono::milliseconds time) const {
   if (options_.cancel == nullptr) {
     std::this_thread::sleep_for(time);
     return;
@@ -120,7 +120,7 @@ void RetryPolicy::wait_turn(const std::string& origin) {
         return;
       }
     }
-    sleep(std::chrono::milliseconds(left_ns / 1'000'000 + 1));
+    pause(std::chrono::milliseconds(left_ns / 1'000'000 + 1));
   }
 }
 
@@ -136,7 +136,7 @@ bool RetryPolicy::again(const Response& response, const std::string& origin, uns
     until = std::max(until, sys::monotonic_ns() + pause.count() * 1'000'000);
   }
   if (options_.warn) options_.warn(cat(why, "; trying again (", attempt + 1, " of ", options_.max_attempts, ')'));
-  sleep(pause);
+  this->pause(pause);
   return true;
 }
 

@@ -41,10 +41,10 @@ class RetryPolicy {
   /// Whether the answer to attempt number `attempt` (from 1) is worth another one; waits first. `why` is a
   /// line for the warning. Throws Error{cancelled}.
   bool again(const Response& response, const std::string& origin, unsigned attempt, const std::string& why);
+  /// Waits. Throws Error{cancelled}.
+  void pause(std::chrono::milliseconds time) const;
 
  private:
-  void sleep(std::chrono::milliseconds time) const;
-
   const Options options_;
   std::mutex mutex_;
   std::map<std::string, std::int64_t> closed_until_ns_;  ///< monotonic, by origin

@@ -10,6 +10,7 @@
 
 #include <algorithm>
 #include <cerrno>
+#include <limits>
 
 #include "base/error.h"
 #include "base/files.h"
@@ -19,6 +20,16 @@
 
 namespace cbuild::http {
 
+namespace {
+
+/// Of a stream nobody knows.
+std::uint64_t bytes_to_send(const Request& request) {
+  if (request.body_fd < 0) return 0;
+  return request.body_is_stream ? std::numeric_limits<std::uint64_t>::max() : request.body_size;
+}
+
+}  // namespace
+
 Transfer::Transfer(const CurlLibrary& curl, CURLSH* share, CURLM* multi, CURL* easy, const Request& request,
                    const CancelSource* cancel)
     : curl_(curl),
@@ -27,7 +38,7 @@ Transfer::Transfer(const CurlLibrary& curl, CURLSH* share, CURLM* multi, CURL* e
       cancel_(cancel),
       options_(curl, easy),
       answer_(request),
-      pace_(request.limits, request.body_fd >= 0 ? request.body_size : 0) {
+      pace_(request.limits, bytes_to_send(request)) {
   options_.apply(request, share);
   set_callbacks();
 }
@@ -138,7 +149,14 @@ int Transfer::on_progress(void* self, curl_off_t, curl_off_t, curl_off_t, curl_o
   return 0;
 }
 
+std::size_t Transfer::give_stream(std::span<std::byte> buffer) {
+  const std::size_t got = sys::read_some(request_.body_fd, buffer);
+  sent_ += got;
+  return got;
+}
+
 std::size_t Transfer::give_body(std::span<std::byte> buffer) {
+  if (request_.body_is_stream) return give_stream(buffer);
   const std::size_t wanted = std::min<std::uint64_t>(buffer.size(), request_.body_size - sent_);
   ssize_t got = 0;
   do {
@@ -152,7 +170,8 @@ std::size_t Transfer::give_body(std::span<std::byte> buffer) {
 }
 
 int Transfer::on_seek(void* self, curl_off_t offset, int origin) {
-  if (origin != SEEK_SET) return CURL_SEEKFUNC_CANTSEEK;
+  const bool stream = static_cast<Transfer*>(self)->request_.body_is_stream;
+  if (origin != SEEK_SET || stream) return CURL_SEEKFUNC_CANTSEEK;
   static_cast<Transfer*>(self)->sent_ = static_cast<std::uint64_t>(offset);
   return CURL_SEEKFUNC_OK;
 }

@@ -29,6 +29,7 @@ class Transfer {
   CURLcode drive();
   bool wait();
   std::size_t give_body(std::span<std::byte> buffer);
+  std::size_t give_stream(std::span<std::byte> buffer);
 
   static std::size_t on_header(char* data, std::size_t size, std::size_t count, void* self);
   static std::size_t on_body(char* data, std::size_t size, std::size_t count, void* self);

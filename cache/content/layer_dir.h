@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
+#include <memory>
 #include <optional>
 #include <string>
 #include <utility>
@@ -10,10 +11,12 @@
 
 namespace cbuild::cache {
 
-/// A tree on disk, or mounted: opened once by descriptor.
+/// A tree on disk, or mounted: opened once by descriptor. Its entries are what its side metadata says that they ought
+/// to be.
 class LayerDir final : public LayerTree {
  public:
-  explicit LayerDir(UniqueFd fd) : fd_(std::move(fd)) {}
+  explicit LayerDir(UniqueFd fd, std::shared_ptr<const SideMetadata> side = nullptr)
+      : fd_(std::move(fd)), side_(std::move(side)) {}
   int fd() const { return fd_.get(); }
   /// lookup() in a tree that may change: nothing is known of the parents.
   std::optional<struct stat> lookup_checked(const std::string& path) const;
@@ -25,11 +28,13 @@ class LayerDir final : public LayerTree {
   std::vector<sys::Xattr> xattrs(const std::string& path) const override;
   std::optional<Digest> content(const std::string&) const override { return std::nullopt; }
   std::optional<UniqueFd> open(const std::string& path, int flags) const override;
+  const SideMetadata* side() const override { return side_.get(); }
 
  private:
   std::vector<std::string> list_names(const std::string& path) const override;
 
   UniqueFd fd_;
+  std::shared_ptr<const SideMetadata> side_;  ///< null if it has none
 };
 
 }  // namespace cbuild::cache

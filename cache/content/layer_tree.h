@@ -16,6 +16,7 @@
 
 #include "base/digest.h"
 #include "base/fd.h"
+#include "base/side/side_metadata.h"
 #include "base/sys.h"
 
 namespace cbuild::cache {
@@ -61,6 +62,12 @@ class LayerTree {
   /// A descriptor of the real thing, which may have to be brought to disk for it. nullopt if there is nothing, or a
   /// symlink on the way.
   virtual std::optional<UniqueFd> open(const std::string& path, int flags) const = 0;
+
+  /// Says which files will be opened next, by their directories: a tree that is not on disk brings them, perhaps
+  /// without the rest. Throws what that throws.
+  virtual void bring(const std::vector<std::string>&) const {}
+  /// Metadata that the real things do not have; null if they have everything.
+  virtual const SideMetadata* side() const { return nullptr; }
 
   /// The names in a directory, read on first use; lives as long as this object.
   const NameSet& names(const std::string& path) const;

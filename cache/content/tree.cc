@@ -64,11 +64,16 @@ struct TreeView::Impl {
   std::vector<std::shared_ptr<const LayerTree>> layers;
   std::shared_ptr<const LayerDir> plain;  ///< the only layer, where there is no overlay
   const char* opaque = opaque_xattr(false);
+  bool has_side = false;  ///< of any layer
   std::shared_mutex mutex;
   std::unordered_map<std::string, std::shared_ptr<Directory>> directories;
 
   void read_names(Directory& directory, const std::string& path) const;
   std::optional<Found> find(const std::string& path);
+  void add(std::shared_ptr<const LayerTree> layer) {
+    has_side |= layer->side() != nullptr;
+    layers.push_back(std::move(layer));
+  }
   std::shared_ptr<Directory> directory(const std::string& path);
   const LayerTree& layer_of(const std::string& path);
 };
@@ -139,20 +144,23 @@ const LayerTree& TreeView::Impl::layer_of(const std::string& path) {
 TreeView::TreeView(std::vector<UniqueFd> layers, bool overlay, bool user_xattr) : impl_(std::make_unique<Impl>()) {
   CBUILD_CHECK(overlay || layers.size() == 1);
   for (UniqueFd& fd : layers) {
-    auto layer = std::make_shared<const LayerDir>(std::move(fd));
+    auto side = overlay ? SideMetadata::read(fd.get()) : nullptr;
+    auto layer = std::make_shared<const LayerDir>(std::move(fd), std::move(side));
     if (!overlay) impl_->plain = layer;
-    impl_->layers.push_back(std::move(layer));
+    impl_->add(std::move(layer));
   }
   impl_->opaque = opaque_xattr(user_xattr);
 }
-TreeView TreeView::of_directory(int dirfd) {
-  std::vector<UniqueFd> root;
-  root.push_back(sys::open_at(dirfd, ".", O_RDONLY | O_DIRECTORY));
-  return {std::move(root), false};
+TreeView TreeView::of_directory(int dirfd, std::shared_ptr<const SideMetadata> side) {
+  TreeView view({}, true);
+  view.impl_->plain =
+      std::make_shared<const LayerDir>(sys::open_at(dirfd, ".", O_RDONLY | O_DIRECTORY), std::move(side));
+  view.impl_->add(view.impl_->plain);
+  return view;
 }
 TreeView TreeView::of_shared(std::vector<std::shared_ptr<const LayerTree>> layers, bool user_xattr) {
   TreeView view({}, true, user_xattr);
-  view.impl_->layers = std::move(layers);
+  for (auto& layer : layers) view.impl_->add(std::move(layer));
   return view;
 }
 TreeView::~TreeView() = default;
@@ -194,6 +202,10 @@ UniqueFd TreeView::open(const std::string& path, int flags) const {
   return std::move(*file);
 }
 
+void TreeView::bring(std::size_t layer, const std::vector<std::string>& files) const {
+  impl_->layers[layer]->bring(files);
+}
+
 UniqueFd TreeView::open_directory(std::size_t layer, const std::string& path) const {
   auto directory = impl_->layers[layer]->open(path, O_RDONLY | O_DIRECTORY);
   if (!directory) throw_missing(path);
@@ -207,6 +219,13 @@ std::vector<sys::Xattr> TreeView::xattrs(const std::string& path) const {
   if (!impl_->plain) std::erase_if(out, [](const sys::Xattr& xattr) { return is_overlay_xattr(xattr.name); });
   return out;
 }
+
+const SideEntry* TreeView::side(const std::string& path) const {
+  const SideMetadata* side = impl_->has_side ? impl_->layer_of(path).side() : nullptr;
+  return side == nullptr ? nullptr : side->find(path);
+}
+
+bool TreeView::has_side() const { return impl_->has_side; }
 
 std::optional<Digest> TreeView::content(const std::string& path) const { return impl_->layer_of(path).content(path); }
 

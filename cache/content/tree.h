@@ -13,6 +13,7 @@
 #include "base/digest.h"
 #include "base/fd.h"
 #include "base/pattern/path_pattern.h"
+#include "base/side/side_metadata.h"
 #include "base/sys.h"
 
 namespace cbuild::cache {
@@ -25,12 +26,12 @@ class LayerTree;
 /// functions that open files need the tree. Thread-safe.
 class TreeView {
  public:
-  /// `layers`: topmost first; none is an empty root. With `overlay` false there is one directory and no
-  /// whiteout rule. `user_xattr`: opaque directories are marked by user.overlay.opaque, as the mount of such
-  /// a store reads it.
+  /// `layers`, each with its side metadata: topmost first; none is an empty root. With `overlay` false there is one
+  /// directory and no whiteout rule. `user_xattr`: opaque directories are marked by user.overlay.opaque, as the mount
+  /// of such a store reads it.
   TreeView(std::vector<UniqueFd> layers, bool overlay, bool user_xattr = false);
   /// One plain directory; `dirfd` is borrowed.
-  static TreeView of_directory(int dirfd);
+  static TreeView of_directory(int dirfd, std::shared_ptr<const SideMetadata> side = nullptr);
   /// An overlay of layers that other views share.
   static TreeView of_shared(std::vector<std::shared_ptr<const LayerTree>> layers, bool user_xattr);
   ~TreeView();
@@ -54,11 +55,18 @@ class TreeView {
   std::vector<Entry> list(const std::string& directory) const;
   /// Opens the entry that lookup() found, without following a symlink.
   UniqueFd open(const std::string& path, int flags) const;
+  /// Brings files of one layer (Entry::layer), so that open_directory() of theirs need not; of other files it may then
+  /// know nothing.
+  void bring(std::size_t layer, const std::vector<std::string>& files) const;
   /// The directory `path` of one layer (Entry::layer), no symlink followed. Throws Error{not_found}.
   UniqueFd open_directory(std::size_t layer, const std::string& path) const;
   std::string read_link(const std::string& path) const;
   /// Overlay's own are left out.
   std::vector<sys::Xattr> xattrs(const std::string& path) const;
+  /// Side metadata of the entry that lookup() finds; null if it has none. Lives as long as the view.
+  const SideEntry* side(const std::string& path) const;
+  /// Whether any layer has side metadata.
+  bool has_side() const;
   /// The digest of a regular file's bytes if its layer knows it without reading them.
   std::optional<Digest> content(const std::string& path) const;
   /// A small regular file, symlinks followed in-root; nullopt if missing or no regular file. Error{input}

@@ -64,7 +64,9 @@ class ViewScan {
       }
       const UniqueFd file = tree_.open(path, O_RDONLY | O_NONBLOCK);
       entry.content = sha256_fd(file.get());
-      entry.xattrs = xattr_digest(sys::list_xattrs(file.get()));
+      const SideEntry* side = tree_.side(path);
+      const bool all_here = side == nullptr || side->wanted.xattrs.empty();
+      entry.xattrs = xattr_digest(all_here ? sys::list_xattrs(file.get()) : tree_.xattrs(path));
     } else if (S_ISLNK(entry.mode)) {
       entry.content = sha256(tree_.read_link(path));
     } else if (S_ISDIR(entry.mode)) {

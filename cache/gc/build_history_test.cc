@@ -6,7 +6,7 @@
 
 #include <algorithm>
 
-#include "cache/database.h"
+#include "cache/database/database.h"
 #include "cache/gc/gc.h"
 #include "cache/test_support.h"
 

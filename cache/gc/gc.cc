@@ -13,11 +13,11 @@
 #include "base/error.h"
 #include "base/sys.h"
 #include "base/text.h"
+#include "cache/database/schema.h"
 #include "cache/gc/gc_items.h"
 #include "cache/gc/gc_state.h"
 #include "cache/gc/gc_take.h"
 #include "cache/reserve.h"
-#include "cache/schema.h"
 
 namespace cbuild::cache {
 

@@ -3,7 +3,7 @@
 #include <doctest/doctest.h>
 #include <unistd.h>
 
-#include "cache/database.h"
+#include "cache/database/database.h"
 #include "cache/gc/gc.h"
 #include "cache/gc/gc_state.h"
 #include "cache/test_support.h"

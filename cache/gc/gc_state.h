@@ -7,8 +7,8 @@
 #include <string>
 #include <vector>
 
+#include "cache/database/lease.h"
 #include "cache/gc/gc.h"
-#include "cache/lease.h"
 #include "cache/store_impl.h"
 
 namespace cbuild::cache {

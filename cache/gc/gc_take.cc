@@ -18,8 +18,8 @@
 #include "base/sys.h"
 #include "base/text.h"
 #include "cache/build_history.h"
+#include "cache/database/schema.h"
 #include "cache/other_indexes.h"
-#include "cache/schema.h"
 
 namespace cbuild::cache {
 

@@ -6,8 +6,8 @@
 
 #include <algorithm>
 
+#include "cache/database/schema.h"
 #include "cache/gc/gc.h"
-#include "cache/schema.h"
 #include "cache/test_support.h"
 
 using namespace cbuild;

@@ -11,7 +11,7 @@
 #include <thread>
 
 #include "base/test_wait.h"
-#include "cache/database.h"
+#include "cache/database/database.h"
 #include "cache/gc/gc.h"
 #include "cache/step_layer.h"
 #include "cache/test_support.h"

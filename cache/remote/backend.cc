@@ -11,7 +11,8 @@
 namespace cbuild::cache {
 namespace {
 
-constexpr std::array kBackendTypes = {&kRegistryBackend, &kLocalBackend, &kInlineBackend};
+constexpr std::array kBackendTypes = {&kRegistryBackend, &kLocalBackend, &kInlineBackend,
+                                      &kS3Backend,       &kAzureBackend, &kGhaBackend};
 
 const BackendType& backend_type(const CacheSpec& spec) {
   const BackendType* type = find_backend_type(spec.type);
@@ -21,12 +22,26 @@ const BackendType& backend_type(const CacheSpec& spec) {
 
 }  // namespace
 
+void CacheBackend::fetch_blob(const oci::Descriptor& descriptor, oci::BlobStore&, const BytesTold&) {
+  throw Error(ErrorCode::not_found, cat("blob ", descriptor.name(), " is fetched from ", locator()));
+}
+
 std::span<const BackendType* const> backend_types() { return kBackendTypes; }
 
 const BackendType* find_backend_type(std::string_view name) {
   const auto found = std::find_if(kBackendTypes.begin(), kBackendTypes.end(),
                                   [&](const BackendType* type) { return type->name == name; });
   return found == kBackendTypes.end() ? nullptr : *found;
+}
+
+std::string why_left_out(const CacheSpec& spec) {
+  const auto ask = backend_type(spec).left_out;
+  return ask == nullptr ? std::string() : ask(spec);
+}
+
+std::vector<CacheSpec> cache_imports(const CacheSpec& spec) {
+  const auto ask = backend_type(spec).imports;
+  return ask == nullptr ? std::vector<CacheSpec>{spec} : ask(spec);
 }
 
 std::unique_ptr<CacheBackend> open_cache_import(const CacheSpec& spec, const BackendServices& services) {

@@ -7,8 +7,10 @@
 #include <span>
 #include <string>
 #include <string_view>
+#include <vector>
 
 #include "base/digest.h"
+#include "cache/objects/object_store.h"
 #include "cache/remote/cache_flag.h"
 #include "cache/store.h"
 #include "oci/descriptor.h"
@@ -19,6 +21,8 @@ class Client;
 }
 
 namespace cbuild::cache {
+
+using BytesTold = std::function<void(std::uint64_t bytes, std::uint64_t total)>;
 
 /// One place that holds a cache, to read and to write: a tag of a registry, or of a layout directory. Thread-safe but
 /// for put_manifest(). Errors as registry::Client has them; a missing or damaged document is Error{not_found} or
@@ -38,13 +42,26 @@ class CacheBackend {
   virtual void put_blob(const oci::Descriptor& descriptor, const std::optional<oci::Reference>& mount_from) = 0;
   /// The same for a blob that the store lacks; false if only its content would help.
   virtual bool offer_blob(const oci::Descriptor& descriptor, const std::optional<oci::Reference>& mount_from) = 0;
-  virtual void put_manifest(std::string_view body) = 0;
+  /// False if the name has got another manifest since manifest() gave it, or a blob is gone that was there, and nothing
+  /// was written: where the backend can tell.
+  virtual bool put_manifest(std::string_view body) = 0;
+  /// Whether blobs stay there for as long as a manifest names them. Where they do not, each is asked for and renewed by
+  /// put_blob() and offer_blob().
+  virtual bool keeps_named_blobs() const { return true; }
+  /// Removes blobs that no manifest here names, after put_manifest(), where that is possible and worth it: none that
+  /// another export may be about to name. Throws Error.
+  virtual void collect() {}
+  /// Whether a manifest that has not changed is to be written again, against rules that remove by age.
+  virtual bool renews_manifest() const { return !keeps_named_blobs(); }
+  /// Streams a blob into a store, verified. Of backends whose locator is neither a registry's nor a layout's.
+  virtual void fetch_blob(const oci::Descriptor& descriptor, oci::BlobStore& into, const BytesTold& progress);
 };
 
 /// The parts of a build that backends need. The references must outlive the backend.
 struct BackendServices {
   Store& store;
   std::function<oci::registry::Client&()> registry;  ///< made on first use
+  ObjectOptions objects = {};                        ///< for object stores
 };
 
 /// One key=value of --cache-from and --cache-to. Its value is in CacheSpec::attributes.
@@ -63,15 +80,23 @@ struct BackendType {
   /// Takes the values read from the flag; throws Error{usage} if some are missing or do not go together.
   void (*parse)(CacheSpec& spec, const CacheFlag& flag);
   Open open_import;
-  Open open_export;  ///< null: the cache is in the image that is built, and goes where that goes
+  Open open_export;            ///< null: the cache is in the image that is built, and goes where that goes
+  bool fetches_blobs = false;  ///< CacheBackend::fetch_blob() is the way to its blobs
+  /// Why a cache is left out on this machine; empty if it is not. Null: never.
+  std::string (*left_out)(const CacheSpec& spec) = nullptr;
+  /// The caches that an import reads for one flag. Null: the one.
+  std::vector<CacheSpec> (*imports)(const CacheSpec& spec) = nullptr;
 };
 
-extern const BackendType kInlineBackend, kLocalBackend, kRegistryBackend;
+extern const BackendType kAzureBackend, kGhaBackend, kInlineBackend, kLocalBackend, kRegistryBackend, kS3Backend;
 
 /// All types, in the order of help texts.
 std::span<const BackendType* const> backend_types();
 /// Null for a name that no type has.
 const BackendType* find_backend_type(std::string_view name);
+
+/// The caches that an import reads for one --cache-from, at least one. Throws Error.
+std::vector<CacheSpec> cache_imports(const CacheSpec& spec);
 
 /// Opens the place that a --cache-from or --cache-to names; it may be missing or unreachable: nothing is read yet.
 std::unique_ptr<CacheBackend> open_cache_import(const CacheSpec& spec, const BackendServices& services);

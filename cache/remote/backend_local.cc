@@ -1,6 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 // type=local, a row of backend.h: an OCI layout directory, whose index.json names caches by tag. An export replaces the
-// manifest of its tag and removes blobs that only the old one needed.
+// manifest of its tag and removes blobs that only the old one needed. Both are done under a lock, which exports of
+// other tags wait for, and only if all blobs of the new manifest are there: a blob that another tag's export removed
+// since it was seen is put again. Blobs that no manifest has named for a day are removed, too.
+#include <fcntl.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -10,6 +14,7 @@
 #include <set>
 
 #include "base/error.h"
+#include "base/files.h"
 #include "base/output_file.h"
 #include "base/sys.h"
 #include "base/text.h"
@@ -22,6 +27,8 @@ namespace cbuild::cache {
 namespace {
 
 constexpr std::size_t kMaxManifest = 4u << 20;
+constexpr char kLockFile[] = "index.json.lock";  ///< BuildKit's, too
+constexpr std::int64_t kGrace_s = 86'400;        ///< no export takes as long
 constexpr char kRefName[] = "org.opencontainers.image.ref.name";
 
 /// The blobs of a manifest, itself and its config included.
@@ -52,7 +59,9 @@ class LayoutBackend final : public CacheBackend {
   std::string manifest(const std::optional<Digest>& digest) override {
     oci::ImageLayout layout = oci::ImageLayout::open(directory_);
     const auto wanted = digest ? digest : digest_;
+    if (!digest) asked_ = true, read_.reset();
     const Digest found = wanted ? *wanted : layout.find(tag_).digest;
+    if (!digest) read_ = found;
     return oci::read_blob(layout.blobs(), found, kMaxManifest);
   }
 
@@ -64,19 +73,82 @@ class LayoutBackend final : public CacheBackend {
 
   void put_blob(const oci::Descriptor& descriptor, const std::optional<oci::Reference>&) override {
     writing([&] {
-      oci::BlobStore& blobs = target().blobs();
-      if (blobs.size(descriptor.digest) != descriptor.size) oci::copy_blob(store_.blobs(), blobs, descriptor);
+      if (!offer_blob(descriptor, std::nullopt)) oci::copy_blob(store_.blobs(), target().blobs(), descriptor);
     });
   }
   bool offer_blob(const oci::Descriptor& descriptor, const std::optional<oci::Reference>&) override {
-    return target().blobs().size(descriptor.digest) == descriptor.size;
+    if (target().blobs().size(descriptor.digest) != descriptor.size) return false;
+    ::utimensat(AT_FDCWD, path_of(descriptor.digest).c_str(), nullptr, AT_SYMLINK_NOFOLLOW);  // against collectors
+    return true;
   }
 
-  void put_manifest(std::string_view body) override {
-    writing([&] { replace_manifest(body); });
+  bool put_manifest(std::string_view body) override {
+    bool done = false;
+    writing([&] {
+      target();
+      const UniqueFd directory = sys::open_at(AT_FDCWD, directory_, O_PATH | O_DIRECTORY);
+      const auto lock = FileLock::wait(directory.get(), kLockFile, FileLock::Mode::exclusive);
+      if ((asked_ && present() != read_) || !has_blobs(body)) return;
+      replace_manifest(body);
+      done = true;
+    });
+    return done;
+  }
+
+  /// Blobs that no manifest needs, of exports that did not come to their end.
+  void collect() override {
+    oci::ImageLayout& layout = target();
+    const UniqueFd directory = sys::open_at(AT_FDCWD, directory_, O_PATH | O_DIRECTORY);
+    const auto lock = FileLock::wait(directory.get(), kLockFile, FileLock::Mode::exclusive);
+    const std::set<Digest> needed = needed_blobs(layout, layout.index());
+    const std::int64_t before_s = sys::now_ns() / 1'000'000'000 - kGrace_s;
+    const UniqueFd blobs = sys::open_at(directory.get(), "blobs/sha256", O_RDONLY | O_DIRECTORY);
+    for (const std::string& name : sys::list_dir(blobs.get())) {
+      const auto digest = Digest::from_hex(name);
+      if (!digest || needed.contains(*digest)) continue;
+      const auto found = sys::try_stat_at(blobs.get(), name, AT_SYMLINK_NOFOLLOW);
+      if (found && S_ISREG(found->st_mode) && found->st_mtim.tv_sec < before_s)
+        ::unlinkat(blobs.get(), name.c_str(), 0);
+    }
   }
 
  private:
+  std::string path_of(const Digest& blob) const { return join_path(directory_, cat("blobs/sha256/", blob.hex())); }
+
+  /// The manifest that the tag has now.
+  std::optional<Digest> present() {
+    try {
+      return target().find(tag_).digest;
+    } catch (const Error& error) {
+      if (error.code() != ErrorCode::not_found) throw;
+      return std::nullopt;
+    }
+  }
+
+  /// Whether the blobs of a manifest are there: those of other tags may have gone since they were seen. Throws
+  /// Error{not_found} for one that the present manifest names, too: the directory has lost it.
+  bool has_blobs(std::string_view body) {
+    oci::BlobStore& blobs = target().blobs();
+    const auto document = oci::parse_manifest(body);
+    const auto* manifest = std::get_if<oci::Manifest>(&document);
+    if (manifest == nullptr) return true;
+    std::vector<oci::Descriptor> all = manifest->layers;
+    all.push_back(manifest->config);
+    for (const oci::Descriptor& blob : all) {
+      if (blobs.size(blob.digest)) continue;
+      if (read_ && blobs_of(blobs, *read_).contains(blob.digest))
+        throw Error(ErrorCode::not_found, cat(name(), " has lost blob ", blob.digest.str()));
+      return false;
+    }
+    return true;
+  }
+
+  static std::set<Digest> needed_blobs(oci::ImageLayout& layout, const oci::Index& index) {
+    std::set<Digest> needed;
+    for (const oci::Descriptor& entry : index.manifests) needed.merge(blobs_of(layout.blobs(), entry.digest));
+    return needed;
+  }
+
   void replace_manifest(std::string_view body) {
     oci::ImageLayout& layout = target();
     oci::Descriptor entry = oci::put_blob(layout.blobs(), body, std::string(oci::media_type::kManifest));
@@ -120,11 +192,10 @@ class LayoutBackend final : public CacheBackend {
   /// Only blobs that the replaced manifest alone needed: a directory that is exported to again and again does not grow.
   void remove_replaced(oci::ImageLayout& layout, const oci::Index& index, const std::vector<Digest>& replaced) const {
     try {
-      std::set<Digest> needed;
-      for (const oci::Descriptor& entry : index.manifests) needed.merge(blobs_of(layout.blobs(), entry.digest));
+      const std::set<Digest> needed = needed_blobs(layout, index);
       for (const Digest& manifest : replaced)
         for (const Digest& blob : blobs_of(layout.blobs(), manifest))
-          if (!needed.contains(blob)) ::unlink(join_path(directory_, cat("blobs/sha256/", blob.hex())).c_str());
+          if (!needed.contains(blob)) ::unlink(path_of(blob).c_str());
     } catch (const Error&) {
       // Something there cannot be read: rather too much is kept than too little.
     }
@@ -135,6 +206,8 @@ class LayoutBackend final : public CacheBackend {
   const std::optional<Digest> digest_;
   std::mutex mutex_;  // guards target_
   std::optional<oci::ImageLayout> target_;
+  bool asked_ = false;          ///< manifest() was called for the tag
+  std::optional<Digest> read_;  ///< the tag's manifest that manifest() gave last
 };
 
 void check_digest(const CacheFlag& flag, const std::string& value) {

@@ -9,10 +9,12 @@
 namespace cbuild::cache {
 namespace {
 
+using From = oci::registry::Client::From;
+
 class RegistryBackend final : public CacheBackend {
  public:
-  RegistryBackend(oci::registry::Client& client, Store& store, const std::string& ref)
-      : client_(client), store_(store), reference_(oci::parse_reference(ref)) {}
+  RegistryBackend(oci::registry::Client& client, Store& store, const std::string& ref, From from)
+      : client_(client), store_(store), reference_(oci::parse_reference(ref)), from_(from) {}
 
   std::string name() const override { return "registry " + reference_.familiar(); }
   std::string locator() const override { return "docker-image://" + reference_.str(); }
@@ -24,7 +26,7 @@ class RegistryBackend final : public CacheBackend {
       wanted.tag.clear();
       wanted.digest = digest;
     }
-    return client_.manifest(wanted).body;
+    return client_.manifest(wanted, from_).body;
   }
 
   /// Kept in the store's blobs, so that it is fetched once.
@@ -40,14 +42,16 @@ class RegistryBackend final : public CacheBackend {
   bool offer_blob(const oci::Descriptor& descriptor, const std::optional<oci::Reference>& from) override {
     return client_.offer_blob(reference_, descriptor, from);
   }
-  void put_manifest(std::string_view body) override {
+  bool put_manifest(std::string_view body) override {
     client_.push_manifest(reference_, oci::media_type::kManifest, body);
+    return true;  // registries cannot tell
   }
 
  private:
   oci::registry::Client& client_;
   Store& store_;
   const oci::Reference reference_;
+  const From from_;  ///< an export adds to what is there, which a mirror may not have yet
 };
 
 void check_registry_truth(const CacheFlag& flag, const std::string& value) { flag.truth("registry.insecure", value); }
@@ -66,8 +70,12 @@ void parse_registry(CacheSpec& spec, const CacheFlag& flag) {
   spec.attributes.erase(insecure);
 }
 
-std::unique_ptr<CacheBackend> open_registry(const CacheSpec& spec, const BackendServices& services) {
-  return std::make_unique<RegistryBackend>(services.registry(), services.store, spec.attribute("ref"));
+std::unique_ptr<CacheBackend> import_registry(const CacheSpec& spec, const BackendServices& services) {
+  return std::make_unique<RegistryBackend>(services.registry(), services.store, spec.attribute("ref"), From::mirrors);
+}
+
+std::unique_ptr<CacheBackend> export_registry(const CacheSpec& spec, const BackendServices& services) {
+  return std::make_unique<RegistryBackend>(services.registry(), services.store, spec.attribute("ref"), From::upstream);
 }
 
 }  // namespace
@@ -75,7 +83,7 @@ std::unique_ptr<CacheBackend> open_registry(const CacheSpec& spec, const Backend
 const BackendType kRegistryBackend = {.name = "registry",
                                       .keys = kRegistryKeys,
                                       .parse = parse_registry,
-                                      .open_import = open_registry,
-                                      .open_export = open_registry};
+                                      .open_import = import_registry,
+                                      .open_export = export_registry};
 
 }  // namespace cbuild::cache

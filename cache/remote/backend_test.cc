@@ -4,19 +4,21 @@
 
 #include <doctest/doctest.h>
 
+#include <fcntl.h>
+#include <sys/stat.h>
+
 #include <chrono>
 #include <mutex>
 #include <set>
 
-#include "base/threads.h"
+#include "base/process/threads.h"
 #include "cache/cached_layers.h"
 #include "cache/packer.h"
+#include "cache/remote/backend_sites.h"
 #include "cache/remote/read_cache.h"
 #include "cache/remote/remote_cache.h"
 #include "cache/test_support.h"
-#include "oci/layout.h"
 #include "oci/manifest.h"
-#include "oci/registry/fake_registry.h"
 
 namespace cbuild::cache {
 namespace {
@@ -24,48 +26,6 @@ namespace {
 using namespace testing;
 
 const oci::Platform kHere = *oci::parse_platform("linux/amd64");
-
-/// A directory, and how it is damaged from outside.
-struct LocalSite {
-  static constexpr std::string_view kType = "local";
-  TempDir dir = TempDir::in_tmp("backend-test-");
-  const std::string path = dir.path() + "/cache";
-
-  std::string to() const { return cat("type=local,tag=main,dest=", path); }
-  std::string from() const { return cat("type=local,tag=main,src=", path); }
-  BackendServices services(Store& store) { return {store, nullptr}; }
-  void set_blob(const Digest& digest, const std::string& content) {
-    sys::write_file_at(dir.fd(), "cache/blobs/sha256/" + digest.hex(), content);
-  }
-  void remove_blob(const Digest& digest) { REQUIRE(::unlink(cat(path, "/blobs/sha256/", digest.hex()).c_str()) == 0); }
-  void set_manifest(const std::string& body) {
-    oci::ImageLayout layout = oci::ImageLayout::create(path);
-    oci::Index index;
-    index.manifests = {oci::put_blob(layout.blobs(), body, std::string(oci::media_type::kManifest))};
-    index.manifests[0].annotations["org.opencontainers.image.ref.name"] = "main";
-    layout.write_index(index);
-  }
-};
-
-/// A registry, likewise.
-struct RegistrySite {
-  static constexpr std::string_view kType = "registry";
-  static constexpr char kRepository[] = "team/cache";
-  oci::registry::ClientFixture fixture;
-  oci::registry::FakeRegistry registry;
-
-  std::string reference() const { return registry.reference(cat(kRepository, ":main")).str(); }
-  std::string to() const { return cat("type=registry,ref=", reference()); }
-  std::string from() const { return to(); }
-  BackendServices services(Store& store) {
-    return {store, [this]() -> oci::registry::Client& { return fixture.client(); }};
-  }
-  void set_blob(const Digest& digest, const std::string& content) {
-    registry.blobs.at(cat(kRepository, "@", digest.str())) = content;
-  }
-  void remove_blob(const Digest& digest) { REQUIRE(registry.blobs.erase(cat(kRepository, "@", digest.str())) == 1); }
-  void set_manifest(const std::string& body) { registry.add_manifest(kRepository, "main", body); }
-};
 
 /// One machine that exports to a site, and another one that imports from it.
 template <typename Site>
@@ -77,7 +37,7 @@ struct Machines {
 
   std::unique_ptr<CacheBackend> exporting() { return open_cache_export(parse_cache_to(site.to()), site.services(far)); }
   std::unique_ptr<CacheBackend> importing() {
-    return open_cache_import(parse_cache_from(site.from()), site.services(near));
+    return open_cache_import(cache_imports(parse_cache_from(site.from())).front(), site.services(near));
   }
   oci::Descriptor put(CacheBackend& backend, std::string_view content, std::string_view type) {
     const oci::Descriptor blob = oci::put_blob(far.blobs(), content, std::string(type));
@@ -97,7 +57,8 @@ struct Machines {
     manifest.layers = {*layer.blob};
     backend->put_blob(*layer.blob, std::nullopt);
     manifest.config = put(*backend, to_json(builder.take()), kRemoteIndexType);
-    backend->put_manifest(oci::to_json(manifest));
+    code_of([&] { backend->manifest(std::nullopt); });  // an export reads before it writes; the first finds nothing
+    CHECK(backend->put_manifest(oci::to_json(manifest)));
     return manifest;
   }
   /// The result that a build finds for a step. The reports are complete when this returns.
@@ -111,7 +72,7 @@ struct Machines {
       reports.push_back(cat(severity == Severity::warning ? "warning: " : "note: ", text));
     };
     const std::shared_ptr<CacheBackend> backend = importing();
-    RemoteCache remote(near, {{backend->name(), [backend] { return read_cache(*backend, kHere); }}}, options);
+    RemoteCache remote(near, {{backend->name(), [backend] { return read_cache(*backend, {kHere}); }}}, options);
     return remote.find(digest_of(step));
   }
   /// That the step is not found, with one report that begins with `kind`.
@@ -122,11 +83,9 @@ struct Machines {
   }
 };
 
-ErrorCode code_of(const std::function<void()>& action) { return oci::registry::code_of(action); }
-
 }  // namespace
 
-#define EACH_BACKEND LocalSite, RegistrySite
+#define EACH_BACKEND LocalSite, RegistrySite, S3Site, AzureSite, GhaSite
 
 TEST_CASE("every backend that can be exported to is in the suite") {
   std::set<std::string_view> types;
@@ -134,7 +93,8 @@ TEST_CASE("every backend that can be exported to is in the suite") {
     CHECK(find_backend_type(type->name) == type);
     if (type->open_export != nullptr) types.insert(type->name);
   }
-  CHECK(types == std::set<std::string_view>{LocalSite::kType, RegistrySite::kType});
+  CHECK(types == std::set<std::string_view>{LocalSite::kType, RegistrySite::kType, S3Site::kType, AzureSite::kType,
+                                            GhaSite::kType});
   CHECK(find_backend_type("s4") == nullptr);
   CHECK(is_in_image(parse_cache_to("type=inline")));
 }
@@ -250,6 +210,127 @@ TEST_CASE_TEMPLATE("several blobs are put at once", Site, EACH_BACKEND) {
   backend->put_manifest(oci::to_json(machines.put_cache("RUN x")));
   const auto importing = machines.importing();
   for (int i = 0; i < 12; ++i) CHECK(importing->document(blobs[static_cast<std::size_t>(i)]) == cat("content ", i));
+}
+
+TEST_CASE("an index that somebody else has replaced since it was read is not written over") {
+  Machines<S3Site> machines;
+  const std::string first = oci::to_json(machines.put_cache("RUN x"));
+  const auto one = machines.exporting(), two = machines.exporting();
+  CHECK(one->manifest(std::nullopt) == first);
+  CHECK(two->manifest(std::nullopt) == first);
+  CHECK(one->put_manifest("{1}"));
+  CHECK_FALSE(two->put_manifest("{2}"));
+  CHECK(two->manifest(std::nullopt) == "{1}");
+  CHECK(two->put_manifest("{2}"));
+  const auto fresh = machines.exporting();
+  CHECK_FALSE(fresh->put_manifest("{3}"));  // it has not read any
+  CHECK(machines.importing()->manifest(std::nullopt) == "{2}");
+  CHECK(machines.site.service.violations.empty());
+}
+
+TEST_CASE("what another tag's export removed meanwhile is put again, and an index is not lost") {
+  Machines<LocalSite> machines;
+  const auto other = open_cache_export(parse_cache_to(replace_all(machines.site.to(), "tag=main", "tag=other")),
+                                       machines.site.services(machines.far));
+  const oci::Manifest first = machines.put_cache("RUN x");
+  code_of([&] { other->manifest(std::nullopt); });
+  CHECK(other->offer_blob(first.layers[0], std::nullopt));
+  CHECK(other->offer_blob(first.config, std::nullopt));
+  machines.put_cache("RUN y");  // removes both
+  CHECK_FALSE(other->put_manifest(oci::to_json(first)));
+  for (const oci::Descriptor& blob : {first.layers[0], first.config}) {
+    CHECK_FALSE(other->offer_blob(blob, std::nullopt));
+    other->put_blob(blob, std::nullopt);
+  }
+  CHECK(other->put_manifest(oci::to_json(first)));
+  CHECK(machines.find("RUN y"));
+  // The tag itself: of two exports on top of the same manifest one has to read again.
+  const auto one = machines.exporting(), two = machines.exporting();
+  const std::string body = one->manifest(std::nullopt);
+  CHECK(two->manifest(std::nullopt) == body);
+  CHECK(one->put_manifest(oci::to_json(first)));
+  CHECK_FALSE(two->put_manifest(body));
+  CHECK(two->manifest(std::nullopt) == oci::to_json(first));
+}
+
+TEST_CASE("blobs of a directory that no manifest names are removed after a day") {
+  Machines<LocalSite> machines;
+  machines.put_cache("RUN x");
+  const auto backend = machines.exporting();
+  const oci::Descriptor fresh = machines.put(*backend, "fresh", oci::media_type::kLayer);
+  const oci::Descriptor old = machines.put(*backend, "old", oci::media_type::kLayer);
+  const oci::Descriptor renewed = machines.put(*backend, "renewed", oci::media_type::kLayer);
+  const timespec two_days_ago[2] = {{sys::now_ns() / 1'000'000'000 - 172'800, 0},
+                                    {sys::now_ns() / 1'000'000'000 - 172'800, 0}};
+  const UniqueFd blobs = sys::open_at(machines.site.dir.fd(), "cache/blobs/sha256", O_RDONLY | O_DIRECTORY);
+  for (const std::string& name : sys::list_dir(blobs.get()))
+    if (name != fresh.digest.hex()) REQUIRE(::utimensat(blobs.get(), name.c_str(), two_days_ago, 0) == 0);
+  CHECK(backend->offer_blob(renewed, std::nullopt));
+  backend->collect();
+  CHECK(backend->offer_blob(fresh, std::nullopt));
+  CHECK(backend->offer_blob(renewed, std::nullopt));
+  CHECK_FALSE(backend->offer_blob(old, std::nullopt));
+  CHECK(machines.find("RUN x"));
+}
+
+TEST_CASE_TEMPLATE("objects that no manifest names are removed when no export may be about to name them", Site, S3Site,
+                   AzureSite) {
+  constexpr std::int64_t kDay_s = 86'400;
+  Machines<Site> machines;
+  machines.site.service.page = 2;
+  machines.put_cache("RUN x");
+  const auto backend = machines.exporting();
+  const oci::Descriptor old = machines.put(*backend, "old", oci::media_type::kLayer);
+  const oci::Descriptor renewed = machines.put(*backend, "renewed", oci::media_type::kLayer);
+  const oci::Descriptor foreign = machines.put(*backend, "foreign", oci::media_type::kLayer);
+  code_of([&] { backend->manifest(std::nullopt); });
+  machines.site.set_foreign_manifest(cat(R"({"layers":[{"blob":")", foreign.digest.str(), "\"}]}"));
+  machines.site.service.now_s += 3 * kDay_s;
+  const oci::Descriptor fresh = machines.put(*backend, "fresh", oci::media_type::kLayer);
+  CHECK(backend->offer_blob(renewed, std::nullopt));
+  backend->collect();
+  CHECK_FALSE(backend->offer_blob(old, std::nullopt));
+  for (const oci::Descriptor& blob : {renewed, foreign, fresh}) CHECK(backend->offer_blob(blob, std::nullopt));
+  CHECK(machines.find("RUN x"));
+  // With prefixes of its own, other manifests may name the blobs.
+  const auto own = open_cache_export(parse_cache_to(machines.site.to() + ",manifests_prefix=m/"),
+                                     machines.site.services(machines.far));
+  machines.site.service.now_s += 30 * kDay_s;
+  own->collect();
+  CHECK(machines.find("RUN x"));
+}
+
+TEST_CASE("a cache of several names is read by each of them") {
+  Machines<S3Site> machines;
+  const auto spec = parse_cache_to(replace_all(machines.site.to(), "name=main", "name=main;branch"));
+  const auto backend = open_cache_export(spec, machines.site.services(machines.far));
+  CHECK(code_of([&] { backend->manifest(std::nullopt); }) == ErrorCode::not_found);
+  machines.site.service.objects["/bucket/team/manifests/branch"] = "{old}";
+  CHECK(backend->put_manifest("{new}"));
+  CHECK(machines.site.service.objects.at("/bucket/team/manifests/branch") == "{new}");
+  CHECK(machines.site.service.objects.at("/bucket/team/manifests/main") == "{new}");
+}
+
+TEST_CASE("a layer is fetched from a bucket, verified") {
+  Machines<S3Site> machines;
+  const oci::Descriptor blob = machines.put(*machines.exporting(), "content", oci::media_type::kLayer);
+  const auto importing = machines.importing();
+  for (const char* wrong : {"contenT", "conten", "content and more", ""}) {
+    machines.site.set_blob(blob.digest, wrong);
+    CHECK(code_of([&] { importing->fetch_blob(blob, machines.near.blobs(), nullptr); }) == ErrorCode::corrupt);
+    CHECK_FALSE(machines.near.blobs().size(blob.digest));
+  }
+  machines.site.set_blob(blob.digest, "content");
+  importing->fetch_blob(blob, machines.near.blobs(), nullptr);
+  CHECK(machines.near.blobs().size(blob.digest) == 7);
+}
+
+TEST_CASE("the flag of a bucket") {
+  const std::string least = "type=s3,bucket=b,region=r";
+  CHECK(parse_cache_to(least).attribute("bucket") == "b");
+  for (const char* wrong : {",use_path_style=maybe", ",endpoint_url=x", ",upload_parallelism=0", ",touch_refresh=x",
+                            ",retry_mode=x", ",access_key_id=x", ",bucket=a/b", ",retry_max_attempts=-1"})
+    CHECK(code_of([&] { parse_cache_to(least + wrong); }) == ErrorCode::usage);
 }
 
 }  // namespace cbuild::cache

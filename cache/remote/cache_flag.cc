@@ -8,10 +8,11 @@
 
 #include "base/csv.h"
 #include "base/error.h"
+#include "base/process/environment.h"
 #include "base/text.h"
 #include "base/words.h"
 #include "cache/remote/backend.h"
-#include "oci/layer/compression_words.h"
+#include "oci/compression_words.h"
 
 namespace cbuild::cache {
 namespace {
@@ -47,7 +48,7 @@ void set_mode(CacheSpec& spec, const CacheFlag& flag, const std::string& value) 
 
 void set_compression(CacheSpec& spec, const CacheFlag& flag, const std::string& value) {
   spec.compression = oci::layer::parse_compression(value);
-  if (!spec.compression) flag.refuse(oci::layer::wrong_compression(value), oci::layer::kCompressionHint);
+  if (!spec.compression) flag.refuse(oci::wrong_compression(value), oci::kCompressionHint);
 }
 
 void set_level(CacheSpec& spec, const CacheFlag& flag, const std::string& value) {
@@ -65,8 +66,21 @@ void set_keep(CacheSpec& spec, const CacheFlag& flag, const std::string& value) 
   spec.keep_days = static_cast<unsigned>(flag.number("keep", days, 3650));
 }
 
+void set_max_bytes(CacheSpec& spec, const CacheFlag& flag, const std::string& value) {
+  const auto size = parse_size(value);
+  if (!size) flag.refuse(cat("max-size '", value, "' is not a size"), "for example 10g");
+  spec.max_bytes = *size;
+}
+
+void set_collect(CacheSpec& spec, const CacheFlag& flag, const std::string& value) {
+  spec.collect = flag.truth("gc", value);
+}
+
 void set_timeout(CacheSpec& spec, const CacheFlag& flag, const std::string& value) {
-  spec.timeout = std::chrono::seconds(flag.number("timeout", value, 3600));
+  constexpr std::int64_t kMost_s = 3600;
+  const auto duration_ns = parse_int(value) ? std::nullopt : parse_duration_ns(value);
+  spec.timeout = duration_ns ? std::chrono::milliseconds(std::min(*duration_ns / 1'000'000, kMost_s * 1000))
+                             : std::chrono::seconds(flag.number("timeout", value, kMost_s));
 }
 
 void set_ignore_error(CacheSpec& spec, const CacheFlag& flag, const std::string& value) {
@@ -92,6 +106,8 @@ constexpr CommonKey kCommonKeys[] = {
     {"mounts", add_mount, CacheUse::to},
     {"mounts-max", set_mount_bytes, CacheUse::to},
     {"keep", set_keep, CacheUse::to},
+    {"max-size", set_max_bytes, CacheUse::to},
+    {"gc", set_collect, CacheUse::to},
     {"force-compression", ignore_choice<kForce>, CacheUse::to},  // layers of bases are named where they lie
     {"reset", ignore_choice<kReset>, CacheUse::to},              // unneeded blobs of a replaced cache always go
 };
@@ -183,6 +199,13 @@ std::int64_t CacheFlag::number(std::string_view key, const std::string& value, s
 std::string CacheSpec::attribute(const std::string& key, const std::string& otherwise) const {
   const auto found = attributes.find(key);
   return found == attributes.end() ? otherwise : found->second;
+}
+
+std::string CacheSpec::attribute_or(const std::string& key, std::initializer_list<const char*> variables) const {
+  if (std::string value = attribute(key); !value.empty()) return value;
+  for (const char* name : variables)
+    if (std::string value = environment_value(name); !value.empty()) return value;
+  return {};
 }
 
 CacheSpec parse_cache_to(std::string_view text) { return parse_cache(text, {CacheUse::to}); }

@@ -47,6 +47,8 @@ void unpack_cache_mount(Store& store, const Layer& packed, int directory, const 
   options.whiteouts = oci::layer::Whiteouts::apply;
   options.user_xattr = store.impl().user_xattr;
   options.cancel = cancel;
+  SideRecorder unread(true);  // nobody asks who owns the files of a cache where they cannot be given away
+  if (store.owners_apart()) options.side = &unread;
   oci::layer::unpack(blob.get(), directory, options, &*packed.blob, &packed.diff_id);
 }
 

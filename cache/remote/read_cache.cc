@@ -4,6 +4,8 @@
 #include "cache/remote/read_cache.h"
 
 #include <algorithm>
+#include <limits>
+#include <optional>
 
 #include "base/error.h"
 #include "base/text.h"
@@ -39,17 +41,8 @@ RemoteIndex index_in(CacheBackend& backend, const oci::Manifest& manifest) {
   return index;
 }
 
-}  // namespace
-
-bool is_buildkit_cache(const std::variant<oci::Manifest, oci::Index>& document) {
-  const auto is_config = [](const oci::Descriptor& entry) { return entry.media_type.starts_with(kBuildkitCacheType); };
-  if (const auto* manifest = std::get_if<oci::Manifest>(&document)) return is_config(manifest->config);
-  const std::vector<oci::Descriptor>& entries = std::get<oci::Index>(document).manifests;
-  return std::any_of(entries.begin(), entries.end(), is_config);
-}
-
-RemoteDocument read_cache(CacheBackend& backend, const oci::Platform& platform) {
-  std::string body = backend.manifest(std::nullopt);
+/// From the document that the name gave, the cache of one image of an index.
+RemoteDocument read_below(CacheBackend& backend, std::string body, const oci::Platform& platform) {
   for (unsigned depth = 0; depth < kMaxIndexDepth; ++depth) {
     const auto document = oci::parse_manifest(body);
     if (is_buildkit_cache(document))
@@ -64,6 +57,35 @@ RemoteDocument read_cache(CacheBackend& backend, const oci::Platform& platform) 
     body = backend.manifest(chosen->digest);
   }
   throw Error(ErrorCode::corrupt, "indexes nested too deeply");
+}
+
+}  // namespace
+
+bool is_buildkit_cache(const std::variant<oci::Manifest, oci::Index>& document) {
+  const auto is_config = [](const oci::Descriptor& entry) { return entry.media_type.starts_with(kBuildkitCacheType); };
+  if (const auto* manifest = std::get_if<oci::Manifest>(&document)) return is_config(manifest->config);
+  const std::vector<oci::Descriptor>& entries = std::get<oci::Index>(document).manifests;
+  return std::any_of(entries.begin(), entries.end(), is_config);
+}
+
+RemoteDocument read_cache(CacheBackend& backend, const std::vector<oci::Platform>& platforms) {
+  const std::string top = backend.manifest(std::nullopt);
+  if (platforms.size() == 1 || std::holds_alternative<oci::Manifest>(oci::parse_manifest(top)))
+    return read_below(backend, top, platforms.front());
+  RemoteIndexBuilder all;
+  std::optional<Error> missing;
+  bool found = false;
+  for (const oci::Platform& platform : platforms) {
+    try {
+      all.merge(read_below(backend, top, platform).index, {.since_day = std::numeric_limits<std::int64_t>::min()});
+      found = true;
+    } catch (const Error& error) {
+      if (error.code() != ErrorCode::not_found) throw;
+      missing = error;
+    }
+  }
+  if (!found) throw Error(*missing);
+  return {all.take(), backend.locator()};
 }
 
 }  // namespace cbuild::cache

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <variant>
+#include <vector>
 
 #include "cache/remote/backend.h"
 #include "cache/remote/remote_cache.h"
@@ -13,9 +14,9 @@ namespace cbuild::cache {
 /// Whether a manifest or index is a cache that BuildKit exported.
 bool is_buildkit_cache(const std::variant<oci::Manifest, oci::Index>& document);
 
-/// Reads the cache at `backend`: a cache's manifest, or an image that carries its cache (of an index the one for
-/// `platform`). Throws Error{not_found} if there is neither, {unsupported} for a cache of BuildKit, {corrupt} for a
-/// damaged one.
-RemoteDocument read_cache(CacheBackend& backend, const oci::Platform& platform);
+/// Reads the cache at `backend`: a cache's manifest, or an image that carries its cache; of an index those for
+/// `platforms`, as one. Throws Error{not_found} if there is neither, {unsupported} for a cache of BuildKit, {corrupt}
+/// for a damaged one.
+RemoteDocument read_cache(CacheBackend& backend, const std::vector<oci::Platform>& platforms);
 
 }  // namespace cbuild::cache

@@ -22,7 +22,7 @@ class HostileBackend final : public CacheBackend {
   std::string document(const oci::Descriptor&) override { return next(); }
   void put_blob(const oci::Descriptor&, const std::optional<oci::Reference>&) override {}
   bool offer_blob(const oci::Descriptor&, const std::optional<oci::Reference>&) override { return false; }
-  void put_manifest(std::string_view) override {}
+  bool put_manifest(std::string_view) override { return true; }
 
  private:
   std::string next() {
@@ -42,7 +42,7 @@ class HostileBackend final : public CacheBackend {
 extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
   HostileBackend backend({reinterpret_cast<const char*>(data), size});
   try {
-    const RemoteDocument found = read_cache(backend, oci::host_platform());
+    const RemoteDocument found = read_cache(backend, {oci::host_platform()});
     CBUILD_CHECK(found.locator == backend.locator());
     CBUILD_CHECK(parse_remote_index(to_json(found.index)) == found.index);
   } catch (const Error& error) {

@@ -50,7 +50,8 @@ struct Place {
     builder.record(record);
     return builder.take();
   }
-  oci::Descriptor put_image(CacheBackend& backend, const std::map<std::string, std::string>& extra) {
+  /// `named`: the name of the cache gives it; what no name gives is removed when the name changes.
+  oci::Descriptor put_image(CacheBackend& backend, const std::map<std::string, std::string>& extra, bool named = true) {
     oci::ImageConfig config;
     config.platform = kPlatform;
     config.diff_ids = {digest_of("diff id of base"), digest_of("diff id of RUN x")};
@@ -58,7 +59,7 @@ struct Place {
     oci::Manifest manifest;
     manifest.config = put(backend, oci::to_json(config), oci::media_type::kConfig);
     manifest.layers = {put(backend, "base", oci::media_type::kLayer), put(backend, "x", oci::media_type::kLayer)};
-    backend.put_manifest(oci::to_json(manifest));
+    if (named) backend.put_manifest(oci::to_json(manifest));
     return put(backend, oci::to_json(manifest), oci::media_type::kManifest);
   }
   bool holds(const std::string& content) {
@@ -77,14 +78,14 @@ Error error_of(const std::function<void()>& action) {
   return Error(ErrorCode::internal, "");
 }
 ErrorCode read_code(CacheBackend& backend) {
-  return error_of([&] { read_cache(backend, kPlatform); }).code();
+  return error_of([&] { read_cache(backend, {kPlatform}); }).code();
 }
 
 TEST_CASE("a cache in a directory is read as it was written") {
   Place place;
   const auto backend = place.open();
   place.put_cache(*backend, "RUN x");
-  const RemoteDocument found = read_cache(*place.open(), kPlatform);
+  const RemoteDocument found = read_cache(*place.open(), {kPlatform});
   CHECK(found.index == Place::index_of("RUN x"));
   CHECK(found.locator == "oci-layout://" + place.directory);
   CHECK(backend->name() == "directory " + place.directory);
@@ -101,11 +102,12 @@ TEST_CASE("tags lie side by side; a digest names one of them whatever its tag") 
   Place place;
   place.put_cache(*place.open("one"), "RUN 1");
   place.put_cache(*place.open("two"), "RUN 2");
-  CHECK(read_cache(*place.open("one"), kPlatform).index.records[0].step_name == "RUN 1");
-  CHECK(read_cache(*place.open("two"), kPlatform).index.records[0].step_name == "RUN 2");
+  CHECK(read_cache(*place.open("one"), {kPlatform}).index.records[0].step_name == "RUN 1");
+  CHECK(read_cache(*place.open("two"), {kPlatform}).index.records[0].step_name == "RUN 2");
   const Digest two = oci::ImageLayout::open(place.directory).find("two").digest;
   const CacheSpec spec = parse_cache_from(cat("type=local,src=", place.directory, ",digest=", two.str()));
-  CHECK(read_cache(*open_cache_import(spec, {place.store, nullptr}), kPlatform).index.records[0].step_name == "RUN 2");
+  CHECK(read_cache(*open_cache_import(spec, {place.store, nullptr}), {kPlatform}).index.records[0].step_name ==
+        "RUN 2");
 }
 
 TEST_CASE("a directory that is exported to again does not grow, and keeps blobs that others need") {
@@ -128,15 +130,15 @@ TEST_CASE("blobs stay when something in the directory cannot be read") {
   CHECK(::unlink((place.directory + "/blobs/sha256/" + sha256(other).hex()).c_str()) == 0);
   place.put_cache(*place.open("one"), "RUN 3");
   CHECK(place.holds("layer of RUN 1"));
-  CHECK(read_cache(*place.open("one"), kPlatform).index.records[0].step_name == "RUN 3");
+  CHECK(read_cache(*place.open("one"), {kPlatform}).index.records[0].step_name == "RUN 3");
 }
 
 TEST_CASE("the manifest of a cache comes along, and not that of an image") {
   Place place;
   const oci::Manifest manifest = place.put_cache(*place.open("one"), "RUN 1");
-  CHECK(read_cache(*place.open("one"), kPlatform).body == oci::to_json(manifest));
+  CHECK(read_cache(*place.open("one"), {kPlatform}).body == oci::to_json(manifest));
   place.put_image(*place.open(), {{kInlineCacheKey, to_json(Place::index_of("RUN x"))}});
-  CHECK(read_cache(*place.open(), kPlatform).body.empty());
+  CHECK(read_cache(*place.open(), {kPlatform}).body.empty());
 }
 
 TEST_CASE("only blobs that a directory has are offered") {
@@ -153,7 +155,7 @@ TEST_CASE("only blobs that a directory has are offered") {
 TEST_CASE("an image's own cache finds the blobs of its layers by diff id") {
   Place place;
   place.put_image(*place.open(), {{kInlineCacheKey, to_json(Place::index_of("RUN x"))}});
-  const RemoteIndex index = read_cache(*place.open(), kPlatform).index;
+  const RemoteIndex index = read_cache(*place.open(), {kPlatform}).index;
   REQUIRE(index.layers.size() == 1);
   CHECK(index.layers[0].blob.digest == sha256("x"));
   CHECK(index.layers[0].blob.size == 1);
@@ -162,7 +164,7 @@ TEST_CASE("an image's own cache finds the blobs of its layers by diff id") {
 TEST_CASE("layers that the image does not have stay without a blob") {
   Place place;
   place.put_image(*place.open(), {{kInlineCacheKey, to_json(Place::index_of("RUN other"))}});
-  CHECK(read_cache(*place.open(), kPlatform).index.layers.at(0).blob.digest.empty());
+  CHECK(read_cache(*place.open(), {kPlatform}).index.layers.at(0).blob.digest.empty());
 }
 
 TEST_CASE("an image without a cache is not one") {
@@ -191,7 +193,7 @@ TEST_CASE("a cache of BuildKit is called that, in each of its forms") {
     backend->put_manifest(oci::to_json(manifest));
   }
   SUBCASE("in an image") { place.put_image(*backend, {{"moby.buildkit.cache.v0", R"("W10=")"}}); }
-  const Error error = error_of([&] { read_cache(*backend, kPlatform); });
+  const Error error = error_of([&] { read_cache(*backend, {kPlatform}); });
   CHECK(error.code() == ErrorCode::unsupported);
   CHECK(std::string(error.what()).find("a cache of BuildKit") != std::string::npos);
 }
@@ -204,8 +206,32 @@ TEST_CASE("of an index the image for the platform counts") {
   image.platform = kPlatform;
   index.manifests = {image};
   backend->put_manifest(oci::to_json(index));
-  CHECK(read_cache(*place.open(), kPlatform).index.records.size() == 1);
-  CHECK(error_of([&] { read_cache(*backend, *oci::parse_platform("linux/s390x")); }).code() == ErrorCode::not_found);
+  CHECK(read_cache(*place.open(), {kPlatform}).index.records.size() == 1);
+  CHECK(error_of([&] { read_cache(*backend, {*oci::parse_platform("linux/s390x")}); }).code() == ErrorCode::not_found);
+}
+
+TEST_CASE("of an index the images for all platforms count that are built, those without a cache do not") {
+  Place place;
+  const auto backend = place.open();
+  oci::Index index;
+  const std::vector<std::pair<const char*, const char*>> images = {
+      {"linux/amd64", "RUN x"}, {"linux/arm64", "RUN y"}, {"linux/s390x", nullptr}};
+  std::vector<oci::Platform> platforms;
+  for (const auto& [platform, step] : images) {
+    std::map<std::string, std::string> extra;
+    if (step != nullptr) extra[kInlineCacheKey] = to_json(Place::index_of(step));
+    index.manifests.push_back(place.put_image(*backend, extra, false));
+    index.manifests.back().platform = oci::parse_platform(platform);
+    platforms.push_back(*index.manifests.back().platform);
+  }
+  backend->put_manifest(oci::to_json(index));
+  const RemoteIndex found = read_cache(*place.open(), platforms).index;
+  REQUIRE(found.records.size() == 2);
+  CHECK(found.records[0].step_name == "RUN x");
+  CHECK(found.records[1].step_name == "RUN y");
+  CHECK(error_of([&] {
+          read_cache(*backend, {platforms[2], *oci::parse_platform("linux/riscv64")});
+        }).code() == ErrorCode::not_found);
 }
 
 TEST_CASE("indexes that are nested without end are given up") {

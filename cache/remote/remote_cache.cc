@@ -6,8 +6,8 @@
 #include <algorithm>
 
 #include "base/error.h"
+#include "base/process/threads.h"
 #include "base/text.h"
-#include "base/threads.h"
 #include "cache/cached_layers.h"
 #include "cache/claimed_layer.h"
 

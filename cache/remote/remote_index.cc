@@ -12,7 +12,9 @@
 #include "base/error.h"
 #include "base/text.h"
 #include "cache/layer_tables.h"
+#include "cache/remote/index_bound.h"
 #include "oci/json.h"
+#include "oci/table_annotations.h"
 
 namespace cbuild::cache {
 
@@ -62,6 +64,7 @@ oci::Descriptor parse_blob(const Value& object) {
   if (!oci::is_layer(blob.media_type))
     bad(cat("not a layer's media type: ", sanitize_for_terminal(blob.media_type.substr(0, 100))));
   blob.size = static_cast<std::uint64_t>(size);
+  blob.annotations = oci::table_annotations(json::text_map(*found, "annotations"));
   return blob;
 }
 
@@ -142,7 +145,12 @@ void write_blob(json::Writer& writer, const oci::Descriptor& blob) {
   if (blob.digest.empty()) return;
   writer.key("blob").begin_object().key("mediaType").text(blob.media_type);
   writer.key("digest").text(blob.digest.str()).key("size").number(static_cast<std::int64_t>(blob.size));
-  writer.end_object();
+  writer.opt_text_map("annotations", oci::table_annotations(blob.annotations)).end_object();
+}
+
+/// What a layer is known by: with its table, as claim_id().
+Digest place_key(const RemoteIndex::LayerEntry& entry) {
+  return CanonicalWriter().digest(entry.diff_id).digest(entry.blob.digest).text(oci::table_claim(entry.blob)).hash();
 }
 
 void write_record(json::Writer& writer, const RemoteIndex::RecordEntry& record) {
@@ -218,7 +226,7 @@ RemoteIndex parse_remote_index(std::string_view text) {
 }
 
 std::size_t RemoteIndexBuilder::layer(const RemoteIndex::LayerEntry& entry) {
-  const auto [at, fresh] = layers_.try_emplace({entry.diff_id, entry.blob.digest}, index_.layers.size());
+  const auto [at, fresh] = layers_.try_emplace(place_key(entry), index_.layers.size());
   if (fresh)
     index_.layers.push_back(entry);
   else if (index_.layers[at->second].table.digest.empty())
@@ -274,12 +282,14 @@ std::int64_t RemoteIndexBuilder::adopt_chain(const RemoteIndex& other, std::int6
   return top < 0 ? -1 : places[static_cast<std::size_t>(top)];
 }
 
-void RemoteIndexBuilder::merge(const RemoteIndex& other, std::int64_t since_day) {
+void RemoteIndexBuilder::merge(const RemoteIndex& other, const IndexBound& bound) {
+  const IndexShare share = fitting_share(index_, other, bound);
   for (const RemoteIndex::LayerEntry& entry : other.layers)  // whoever wrote it may have known more of a layer
-    if (layers_.contains({entry.diff_id, entry.blob.digest})) layer(entry);
+    if (layers_.contains(place_key(entry))) layer(entry);
   std::vector<std::int64_t> places(other.chains.size(), -1);
-  for (const RemoteIndex::RecordEntry& entry : other.records) {
-    if (entry.used_day < since_day) continue;
+  for (std::size_t i = 0; i < other.records.size(); ++i) {
+    if (!share.records[i]) continue;
+    const RemoteIndex::RecordEntry& entry = other.records[i];
     // A record with the same keys here stays, and the other's layers are not needed for it.
     const auto is_known = [this](const Digest& key) { return records_.contains(key); };
     RemoteIndex::RecordEntry taken = entry;
@@ -288,7 +298,8 @@ void RemoteIndexBuilder::merge(const RemoteIndex& other, std::int64_t since_day)
                       : adopt_chain(other, entry.chain, places);
     record(std::move(taken));
   }
-  for (const RemoteIndex::MountEntry& entry : other.mounts) mount(entry);
+  for (std::size_t i = 0; i < other.mounts.size(); ++i)
+    if (share.mounts[i]) mount(other.mounts[i]);
 }
 
 }  // namespace cbuild::cache

@@ -3,6 +3,7 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <limits>
 #include <map>
 #include <optional>
 #include <string>
@@ -69,6 +70,12 @@ std::string to_json(const RemoteIndex& index);
 /// Throws Error{corrupt} for anything that is not such a document; {unsupported} for a later version.
 RemoteIndex parse_remote_index(std::string_view json);
 
+/// How much of another index is taken over.
+struct IndexBound {
+  std::int64_t since_day = 0;                                           ///< RecordEntry::used_day, at least
+  std::uint64_t max_bytes = std::numeric_limits<std::uint64_t>::max();  ///< of all blobs that lie in the cache
+};
+
 /// Puts an index together: layers and chains once each, records by their first key.
 class RemoteIndexBuilder {
  public:
@@ -79,9 +86,10 @@ class RemoteIndexBuilder {
   /// keys; another result is kept under those definition keys alone that are not known yet.
   void record(RemoteIndex::RecordEntry entry);
   void mount(const RemoteIndex::MountEntry& entry);
-  /// Takes over records of another index that are new here, if they were used on `since_day` or later.
-  void merge(const RemoteIndex& other, std::int64_t since_day);
+  /// Takes over those records and mounts of another index that are new here and fit (cache/remote/index_bound.h).
+  void merge(const RemoteIndex& other, const IndexBound& bound);
 
+  const RemoteIndex& index() const { return index_; }
   RemoteIndex take() { return std::move(index_); }
 
  private:
@@ -89,8 +97,8 @@ class RemoteIndexBuilder {
   void add_keys(std::size_t record, const std::vector<Digest>& keys);
 
   RemoteIndex index_;
-  std::map<std::pair<Digest, Digest>, std::size_t> layers_;  ///< by diff id and blob
-  std::map<Digest, std::size_t> records_;                    ///< by any of their keys
+  std::map<Digest, std::size_t> layers_;   ///< by diff id, blob and the table it claims to hold
+  std::map<Digest, std::size_t> records_;  ///< by any of their keys
   std::map<std::pair<std::int64_t, std::pair<std::size_t, Digest>>, std::int64_t> chains_;
 };
 

@@ -25,7 +25,7 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
   const std::string text = to_json(index);
   CBUILD_CHECK(to_json(parse_remote_index(text)) == text);
   RemoteIndexBuilder builder;
-  builder.merge(index, 0);
+  builder.merge(index, {});
   CBUILD_CHECK(!to_json(parse_remote_index(to_json(builder.take()))).empty());
   return 0;
 }

@@ -86,7 +86,7 @@ TEST_CASE("who merges keeps the tables that the other knows of the same layers")
   own.layers[1].table = table_of("own");
   RemoteIndexBuilder builder;
   for (const RemoteIndex::LayerEntry& layer : own.layers) builder.layer(layer);
-  builder.merge(old, 0);
+  builder.merge(old, {});
   const RemoteIndex merged = builder.take();
   REQUIRE(merged.layers.size() == 3);
   CHECK(merged.layers[0].table == table_of("base"));
@@ -158,7 +158,7 @@ TEST_CASE("a definition stays with the result that it gave") {
   const std::int64_t theirs = others.chain(-1, others.layer(layer_of("theirs")), sha256("i"));
   others.record({{sha256("k"), sha256("d1"), sha256("d2")}, theirs, "RUN", 1, 1, 8, {}});
   others.record({{sha256("k"), sha256("d3")}, theirs, "RUN", 1, 1, 8, {}});
-  builder.merge(others.take(), 1);
+  builder.merge(others.take(), {.since_day = 1});
   const RemoteIndex index = builder.take();
   REQUIRE(index.records.size() == 2);
   CHECK(index.records[0].keys == std::vector{sha256("k"), sha256("d1")});
@@ -180,7 +180,7 @@ TEST_CASE("merging keeps records of others and drops those that nobody used") {
   RemoteIndexBuilder builder;
   const std::int64_t fresh = builder.chain(-1, builder.layer(layer_of("fresh")), sha256("fresh"));
   builder.record({{sha256("content a"), sha256("mine")}, fresh, "RUN a", 1, 1, 20005, {}});
-  builder.merge(sample(), 20001);
+  builder.merge(sample(), {.since_day = 20001});
   const RemoteIndex old = builder.take();
   // "content a" is ours; its old record is too old to add its definition key.
   REQUIRE(old.records.size() == 3);
@@ -195,7 +195,7 @@ TEST_CASE("merging keeps records of others and drops those that nobody used") {
 
 TEST_CASE("layers that no record needs are not merged") {
   RemoteIndexBuilder builder;
-  builder.merge(sample(), 30000);
+  builder.merge(sample(), {.since_day = 30000});
   const RemoteIndex merged = builder.take();
   CHECK(merged.records.empty());
   CHECK(merged.layers.empty());

@@ -5,7 +5,6 @@
 #include "cli/flags/environment.h"
 
 #include <fcntl.h>
-#include <limits.h>
 #include <stdlib.h>
 
 #include <algorithm>
@@ -15,11 +14,12 @@
 
 #include "base/error.h"
 #include "base/plain_file.h"
-#include "base/subprocess.h"
+#include "base/process/environment.h"
 #include "base/sys.h"
 #include "base/text.h"
-#include "base/url_parts.h"
 #include "base/words.h"
+#include "cli/flags/git_info.h"
+#include "cli/flags/registry_files.h"
 
 namespace cbuild::cli {
 namespace {
@@ -29,17 +29,12 @@ using EnvironmentJson = nlohmann::json;
 constexpr char kEpoch[] = "SOURCE_DATE_EPOCH";
 constexpr std::size_t kMaxConfig = 4u << 20;
 
-std::string variable_text(const char* name) {
-  const char* value = std::getenv(name);
-  return value == nullptr ? std::string() : value;
-}
-
-bool is_set(const char* name) { return parse_bool(variable_text(name)).value_or(false); }
+bool is_set(const char* name) { return parse_bool(environment_value(name)).value_or(false); }
 
 std::string config_path() {
-  if (const std::string docker = variable_text("DOCKER_CONFIG"); !docker.empty())
+  if (const std::string docker = environment_value("DOCKER_CONFIG"); !docker.empty())
     return join_path(docker, "config.json");
-  const std::string home = variable_text("HOME");
+  const std::string home = environment_value("HOME");
   return home.empty() ? home : join_path(home, ".docker/config.json");
 }
 
@@ -47,7 +42,7 @@ std::string config_path() {
 EnvironmentJson proxies_of(const EnvironmentJson& config) {
   const auto all = config.find("proxies");
   if (all == config.end() || !all->is_object()) return EnvironmentJson::object();
-  const std::string given = variable_text("DOCKER_HOST");
+  const std::string given = environment_value("DOCKER_HOST");
   for (const std::string& host :
        {given.empty() ? std::string("unix:///var/run/docker.sock") : given, std::string("default")})
     if (const auto entry = all->find(host); entry != all->end() && entry->is_object()) return *entry;
@@ -82,45 +77,22 @@ void add_proxies(BuildLine& line) {
   }
 }
 
-/// One line of git's; empty where it fails.
-std::string ask_git(const std::string& directory, std::vector<std::string> words) {
-  words.insert(words.begin(), {"git", "-C", directory, "-c", "core.fsmonitor=false"});
-  const CommandResult result = cbuild::run_command(words, CommandOptions{});
-  return result.exit_code == 0 ? std::string(trim(result.out)) : std::string();
-}
-
-std::string real_path_of(const std::string& path) {
-  std::array<char, PATH_MAX> buffer{};
-  return ::realpath(path.c_str(), buffer.data()) == nullptr ? std::string() : std::string(buffer.data());
-}
-
-void add_git_labels(BuildLine& line) {
-  const std::string directory = real_path_of(line.context);
-  const std::string root = directory.empty() ? "" : ask_git(directory, {"rev-parse", "--show-toplevel"});
-  if (root.empty()) return;
-  std::string commit = ask_git(directory, {"rev-parse", "--verify", "-q", "HEAD"});
-  if (!commit.empty() && is_set("BUILDX_GIT_CHECK_DIRTY") && !ask_git(directory, {"status", "--porcelain"}).empty())
-    commit += "-dirty";
-  if (!commit.empty()) line.request.inputs.labels["org.opencontainers.image.revision"] = commit;
-  const std::string branch = ask_git(directory, {"symbolic-ref", "-q", "--short", "HEAD"});
-  std::string remote = branch.empty() ? "" : ask_git(directory, {"config", "--get", cat("branch.", branch, ".remote")});
-  if (remote.empty()) remote = "origin";
-  const std::string url = ask_git(directory, {"config", "--get", cat("remote.", remote, ".url")});
-  if (!url.empty()) line.request.inputs.labels["org.opencontainers.image.source"] = without_user_info(url);
-  const std::string file = line.file.empty() ? cat(directory, "/Dockerfile") : real_path_of(line.file);
-  if (file.starts_with(root + "/"))
-    line.request.inputs.labels["com.docker.image.source.entrypoint"] = file.substr(root.size() + 1);
-}
-
 /// What says that this machine is made for one job and removed after it: variables that the services document for that.
 std::string sign_of_disposal() {
   if (is_set("CI_DISPOSABLE_ENVIRONMENT")) return "CI_DISPOSABLE_ENVIRONMENT";
-  if (variable_text("RUNNER_ENVIRONMENT") == "github-hosted") return "RUNNER_ENVIRONMENT";
+  if (environment_value("RUNNER_ENVIRONMENT") == "github-hosted") return "RUNNER_ENVIRONMENT";
   return {};
 }
 
+/// As buildx: any other value is the default.
+MetadataProvenance metadata_provenance() {
+  const std::string value = environment_value("BUILDX_METADATA_PROVENANCE");
+  if (value == "max") return MetadataProvenance::max;
+  return value == "disabled" || !parse_bool(value).value_or(true) ? MetadataProvenance::none : MetadataProvenance::min;
+}
+
 void read_source_policy(BuildLine& line) {
-  const std::string path = variable_text("EXPERIMENTAL_BUILDKIT_SOURCE_POLICY");
+  const std::string path = environment_value("EXPERIMENTAL_BUILDKIT_SOURCE_POLICY");
   if (path.empty()) return;
   try {
     const auto text = sys::try_read_plain(AT_FDCWD, path, kMaxConfig, sys::Pipes::taken);
@@ -134,23 +106,38 @@ void read_source_policy(BuildLine& line) {
 }  // namespace
 
 std::vector<std::string> platforms_or_default(const std::vector<std::string>& given) {
-  const std::string fallback = variable_text("DOCKER_DEFAULT_PLATFORM");
+  const std::string fallback = environment_value("DOCKER_DEFAULT_PLATFORM");
   return given.empty() && !fallback.empty() ? std::vector<std::string>{fallback} : given;
 }
 
 std::string progress_or_default(const std::string& given) {
-  const std::string fallback = variable_text("BUILDKIT_PROGRESS");
+  const std::string fallback = environment_value("BUILDKIT_PROGRESS");
   return given == "auto" && !fallback.empty() ? fallback : given;
+}
+
+std::string network_or_default(const std::string& given) {
+  const std::string fallback = environment_value("CBUILD_NETWORK");
+  return (given.empty() || given == "default") && !fallback.empty() ? fallback : given;
 }
 
 std::string sync_or_default(const std::string& given, std::vector<std::string>& told) {
   if (!given.empty()) return given;
-  if (const std::string wanted = variable_text("CBUILD_SYNC"); !wanted.empty()) return wanted;
+  if (const std::string wanted = environment_value("CBUILD_SYNC"); !wanted.empty()) return wanted;
   const std::string reason = sign_of_disposal();
   if (reason.empty()) return "end";
   told.push_back(cat("the store is not synced: this machine is thrown away (", reason, ")"));
   return "none";
 }
+
+bool has_no_default_attestations() {
+  constexpr char kName[] = "BUILDX_NO_DEFAULT_ATTESTATIONS";
+  if (std::getenv(kName) == nullptr) return false;
+  const auto truth = parse_bool(environment_value(kName));
+  if (!truth) throw Error(ErrorCode::usage, cat(kName, ": '", environment_value(kName), "' is not true or false"));
+  return *truth;
+}
+
+bool has_no_default_artifact() { return is_set("BUILDX_NO_DEFAULT_OCI_ARTIFACT"); }
 
 std::vector<std::string> agent_environment() {
   std::vector<std::string> out;
@@ -161,14 +148,19 @@ std::vector<std::string> agent_environment() {
 
 void apply_environment(BuildLine& line) {
   read_source_policy(line);
+  line.request.sources.registry_files = registry_files();
   line.request.steps.log_limits =
       solver::ops::log_limits_of(std::getenv("BUILDKIT_STEP_LOG_MAX_SIZE"), std::getenv("BUILDKIT_STEP_LOG_MAX_SPEED"));
   line.metadata_warnings = is_set("BUILDX_METADATA_WARNINGS");
-  if (const std::string epoch = variable_text(kEpoch); !epoch.empty())
+  line.metadata_provenance = metadata_provenance();
+  line.request.outputs.tell_provenance =
+      !line.metadata_file.empty() && line.metadata_provenance != MetadataProvenance::none;
+  if (const std::string epoch = environment_value(kEpoch); !epoch.empty())
     line.request.inputs.build_args.emplace(kEpoch, epoch);
   try {
     add_proxies(line);
-    if (is_set("BUILDX_GIT_LABELS") || variable_text("BUILDX_GIT_LABELS") == "full") add_git_labels(line);
+    if (is_set("BUILDX_GIT_LABELS") || environment_value("BUILDX_GIT_LABELS") == "full") add_git_labels(line);
+    if (parse_bool(environment_value("BUILDX_GIT_INFO")).value_or(true)) add_git_info(line);
   } catch (const Error& error) {
     line.notes.emplace_back(error.what());
   }

@@ -37,7 +37,9 @@ class Reader {
   Arguments read() {
     for (at_ = 0; at_ < words_.size(); ++at_) {
       const std::string& word = words_[at_];
-      if (word == "--") {
+      if (app_->get_prefix_command() && !positionals_.empty()) {
+        add_positional(word);  // a command and its own flags
+      } else if (word == "--") {
         for (++at_; at_ < words_.size(); ++at_) add_positional(words_[at_]);
       } else if (word.starts_with("--")) {
         read_long(word.substr(2));

@@ -19,8 +19,7 @@ constexpr std::array<Ignored, 4> kSwitches = {{{"rm", "no containers are left"},
                                                {"force-rm", "no containers are left"},
                                                {"compress", "the context is read where it lies"},
                                                {"squash", "a multi-stage Dockerfile makes images of few layers"}}};
-constexpr std::array<Ignored, 2> kValues = {
-    {{"security-opt", "RUN --security=insecure asks for more rights"}, {"builder", "there is no daemon to choose"}}};
+constexpr std::array<Ignored, 1> kValues = {{{"builder", "there is no daemon to choose"}}};
 constexpr std::array<const char*, 7> kLimits = {"-m,--memory", "--memory-swap", "-c,--cpu-shares", "--cpu-period",
                                                 "--cpu-quota", "--cpuset-cpus", "--cpuset-mems"};
 

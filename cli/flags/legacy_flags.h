@@ -16,7 +16,7 @@ namespace cbuild::cli {
 /// Flags that docker's builders had or hide: the limits of single resources, which mean the same as --resource, and
 /// those that ask for nothing here, which are taken and noted.
 struct LegacyFlags {
-  sandbox::Resources resources;                ///< --memory, --memory-swap, --cpu-*, --cpuset-*
+  Resources resources;                         ///< --memory, --memory-swap, --cpu-*, --cpuset-*
   std::map<std::string, std::string> ignored;  ///< by name, why they have no effect
 
   /// Adds the flags, out of the help text's sight. Must outlive the parse.

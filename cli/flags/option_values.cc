@@ -19,6 +19,7 @@
 #include "base/sys.h"
 #include "base/text.h"
 #include "base/words.h"
+#include "cli/flags/environment.h"
 #include "cli/flags/ssh_keys.h"
 #include "engine/remote_contexts.h"
 #include "frontend/stages/lower_remote.h"
@@ -111,15 +112,6 @@ bool looks_remote(const std::string& text) {
   } catch (const Error&) {
     return true;
   }
-}
-
-/// "true" and "false" are short for an attestation with its defaults and none.
-bool is_wanted(const std::string& value) {
-  const auto truth = parse_bool(value);
-  if (truth) return *truth;
-  for (const Field& field : fields_of(value, "--attest"))
-    if (field.key == "disabled") return !parse_bool(field.value).value_or(false);
-  return true;
 }
 
 }  // namespace
@@ -215,7 +207,7 @@ Ulimit parse_ulimit(const std::string& text) {
   return {parts[0], *soft, *hard};
 }
 
-std::optional<oci::Platform> parse_platforms(const std::vector<std::string>& values) {
+std::vector<oci::Platform> parse_platforms(const std::vector<std::string>& values) {
   std::vector<oci::Platform> platforms;
   for (const std::string& value : values) {
     for (const std::string& name : split(value, ',')) {
@@ -226,26 +218,15 @@ std::optional<oci::Platform> parse_platforms(const std::vector<std::string>& val
       if (std::find(platforms.begin(), platforms.end(), *platform) == platforms.end()) platforms.push_back(*platform);
     }
   }
-  if (platforms.empty()) return std::nullopt;
-  if (platforms.size() == 1) return platforms.front();
-  std::vector<std::string> names;
-  for (const oci::Platform& platform : platforms) names.push_back(platform.str());
-  refuse_value(cat("--platform: a build has one platform, not ", join(names, " and ")),
-               "run one build for each platform");
+  return platforms;
 }
 
-void check_attestations(const std::vector<std::string>& attests, const std::string& sbom,
-                        const std::string& provenance) {
-  for (const std::string& text : attests) {
-    if (text.empty()) refuse_value("--attest: type is required");
-    const std::vector<Field> fields = fields_of(text, "--attest");
-    if (std::none_of(fields.begin(), fields.end(), [](const Field& f) { return f.key == "type"; }))
-      refuse_value("--attest: type is required");
-    if (is_wanted(text)) refuse_value("--attest: attestations are not made", "leave it out, or add disabled=true");
-  }
-  if (!sbom.empty() && is_wanted(sbom)) refuse_value("--sbom: attestations are not made", "--sbom=false");
-  if (!provenance.empty() && is_wanted(provenance))
-    refuse_value("--provenance: attestations are not made", "--provenance=false");
+supply::AttestationSettings to_attestations(std::vector<std::string> attests, const std::string& sbom,
+                                            const std::string& provenance,
+                                            const std::map<std::string, std::string>& build_args) {
+  if (!provenance.empty()) attests.push_back(supply::as_attest("provenance", provenance));
+  if (!sbom.empty()) attests.push_back(supply::as_attest("sbom", sbom));
+  return supply::parse_attestations(attests, build_args, has_no_default_attestations());
 }
 
 void check_name(const std::string& flag, const std::string& name) {

@@ -8,7 +8,7 @@
 
 #include "base/process_values.h"
 #include "cli/flags/secrets.h"
-#include "engine/request.h"
+#include "engine/request/request.h"
 
 /// The values of single flags, checked as far as the line itself and this machine's files can tell: nothing of a build
 /// is begun when one is wrong. All throw Error{usage}; those for flags that may be repeated skip empty values where
@@ -34,12 +34,14 @@ engine::DockerfileSource to_dockerfile(const std::string& text);
 /// "NAME=SOFT[:HARD]", the names of setrlimit(2), -1 for no limit.
 Ulimit parse_ulimit(const std::string& text);
 
-/// One platform, however often it is named; nullopt for none. Several are an error.
-std::optional<oci::Platform> parse_platforms(const std::vector<std::string>& values);
+/// Each platform once, in the order given.
+std::vector<oci::Platform> parse_platforms(const std::vector<std::string>& values);
 
-/// --attest, --sbom and --provenance: there are no attestations, so a flag that asks for one is refused.
-void check_attestations(const std::vector<std::string>& attests, const std::string& sbom,
-                        const std::string& provenance);
+/// --attest, --sbom and --provenance, with the build arguments and the variable that count for them. Throws
+/// Error{usage}.
+supply::AttestationSettings to_attestations(std::vector<std::string> attests, const std::string& sbom,
+                                            const std::string& provenance,
+                                            const std::map<std::string, std::string>& build_args);
 
 /// Whether a name of an image is one.
 void check_name(const std::string& flag, const std::string& name);

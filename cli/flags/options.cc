@@ -9,18 +9,25 @@
 
 #include <CLI/CLI.hpp>
 #include <algorithm>
+#include <filesystem>
 
 #include "base/error.h"
 #include "base/text.h"
+#include "cli/flags/again.h"
+#include "cli/flags/docker_engine.h"
 #include "cli/flags/environment.h"
+#include "cli/flags/flag_words.h"
 #include "cli/flags/flags.h"
 #include "cli/flags/legacy_flags.h"
 #include "cli/flags/option_values.h"
 #include "cli/flags/secrets.h"
+#include "cli/flags/sign_options.h"
 #include "cli/flags/step_limits.h"
 #include "cli/flags/target_outputs.h"
+#include "exporter/attested_image.h"
 #include "exporter/destination.h"
 #include "oci/reference.h"
+#include "sandbox/confine/security_options.h"
 
 namespace cbuild::cli {
 namespace {
@@ -30,12 +37,14 @@ struct Raw {
   std::vector<std::string> targets, tags, build_args, labels, build_contexts, annotations, outputs, cache_to,
       cache_from;
   std::vector<std::string> secrets, ssh, ulimits, add_hosts, resources, platforms, attests, no_cache_filter, allow, dns,
-      transfer_limits;
+      allow_net, ca_certs, transfer_limits, cap_add, cap_drop, security_opts;
   std::string arg_keys = "all", progress = "auto", shm_size, pull_policy, step_timeout, call = "build", isolation, sbom,
-              provenance, sync;
+              provenance, sync, on_error, sign, signature_policy, lock;
   bool push = false, load = false, quiet = false;
   LegacyFlags legacy;
 };
+
+constexpr char kNoLock[] = "none";  ///< the value of --lock
 
 [[noreturn]] void usage(const std::string& message, const std::string& hint = {}) {
   throw Error(ErrorCode::usage, message).with_hint(hint);
@@ -49,9 +58,11 @@ std::vector<std::string> not_empty(std::vector<std::string> values) {
 ProgressMode parse_progress(const std::string& name) {
   static const std::map<std::string, ProgressMode> modes = {
       {"auto", ProgressMode::automatic}, {"tty", ProgressMode::tty},    {"plain", ProgressMode::plain},
-      {"quiet", ProgressMode::quiet},    {"none", ProgressMode::quiet}, {"rawjson", ProgressMode::rawjson}};
+      {"quiet", ProgressMode::quiet},    {"none", ProgressMode::quiet}, {"rawjson", ProgressMode::rawjson},
+      {"events", ProgressMode::events}};
   const auto mode = modes.find(name);
-  if (mode == modes.end()) usage(cat("--progress: unknown mode '", name, "'"), "auto, tty, plain, quiet or rawjson");
+  if (mode == modes.end())
+    usage(cat("--progress: unknown mode '", name, "'"), "auto, tty, plain, quiet, rawjson or events");
   return mode->second;
 }
 
@@ -76,6 +87,12 @@ void check_id_file(const BuildLine& line) {
     usage("--iidfile: an output of type=local or type=tar has no image id", "add an output that is an image");
 }
 
+/// Of an image.
+bool has_attestations(const supply::AttestationSettings& settings, const exporter::Output& output) {
+  if (!makes_image(output)) return false;
+  return settings.sbom || (settings.provenance && (output.attestation_inline || !settings.provenance->inline_only));
+}
+
 void convert_outputs(const Raw& raw, engine::BuildRequest& request) {
   std::vector<exporter::Output>& outputs = request.outputs.list;
   const std::vector<std::string>& targets = request.inputs.targets = parse_targets(raw.targets);
@@ -96,11 +113,18 @@ void convert_outputs(const Raw& raw, engine::BuildRequest& request) {
   for (const std::string& text : not_empty(raw.annotations))
     for (exporter::Annotation& annotation : exporter::parse_annotation(text)) annotations.push_back(annotation);
   for (exporter::Output& output : outputs) {
+    if (output.type == exporter::OutputType::docker && output.dest.empty())
+      output.engine = docker_engine(output.engine_context);
     check_destination(output, may_delete);
     output.annotations.insert(output.annotations.end(), annotations.begin(), annotations.end());
+    const bool attested = has_attestations(request.outputs.attestations, output);
+    if (attested) check_attestable(output);
+    if (!output.oci_artifact && has_no_default_artifact()) output.oci_artifact = false;
     if (makes_image(output))
-      check_annotations(output.annotations, request.inputs.platform.value_or(oci::host_platform()),
-                        output.oci_media_types);
+      check_annotations(output.annotations,
+                        {.platforms = wanted_platforms(request.inputs),
+                         .index = is_multi_platform(request.inputs) || (attested && !output.referrers),
+                         .oci_media_types = output.oci_media_types});
     for (const std::string& name : output.names) check_name(raw.tags.empty() ? "--output" : "-t", name);
     if (output.insecure)
       for (const std::string& name : output.names)
@@ -110,6 +134,15 @@ void convert_outputs(const Raw& raw, engine::BuildRequest& request) {
     usage(target.empty() ? "a push needs a name" : cat("a push of target ", output.target, " needs a name"),
           cat("add -t ", target, "REGISTRY/REPOSITORY:TAG"));
   }
+}
+
+void convert_signatures(const Raw& raw, engine::BuildRequest& request) {
+  if (!raw.signature_policy.empty()) request.sources.signatures = read_signature_policy(raw.signature_policy);
+  if (raw.sign.empty()) return;
+  const std::vector<exporter::Output>& outputs = request.outputs.list;
+  if (std::none_of(outputs.begin(), outputs.end(), [](const exporter::Output& output) { return output.push; }))
+    usage("--sign: nothing is pushed", "add --push, or type=image,push=true to --output");
+  request.outputs.signer = parse_sign(raw.sign);
 }
 
 /// References may stand in one value, with commas.
@@ -125,10 +158,21 @@ std::vector<std::string> cache_values(const std::vector<std::string>& values) {
   return out;
 }
 
-void convert_caches(const Raw& raw, engine::BuildRequest& request) {
+/// A cache that this machine cannot have is left out, not an error.
+void leave_out_caches(std::vector<cache::CacheSpec>& specs, std::vector<std::string>& notes) {
+  std::erase_if(specs, [&](const cache::CacheSpec& spec) {
+    const std::string why = cache::why_left_out(spec);
+    if (!why.empty() && std::find(notes.begin(), notes.end(), why) == notes.end()) notes.push_back(why);
+    return !why.empty();
+  });
+}
+
+void convert_caches(const Raw& raw, engine::BuildRequest& request, std::vector<std::string>& notes) {
   for (const std::string& text : cache_values(raw.cache_to)) request.caches.to.push_back(cache::parse_cache_to(text));
   for (const std::string& text : cache_values(raw.cache_from))
     request.caches.from.push_back(cache::parse_cache_from(text));
+  leave_out_caches(request.caches.to, notes);
+  leave_out_caches(request.caches.from, notes);
   for (const auto* specs : {&request.caches.to, &request.caches.from})
     for (const cache::CacheSpec& spec : *specs)
       if (!spec.insecure_registry.empty()) request.sources.insecure_registries.push_back(spec.insecure_registry);
@@ -156,12 +200,17 @@ void convert_steps(const Raw& raw, engine::StepSettings& steps) {
   for (const std::string& text : raw.add_hosts)
     for (const std::string& host : not_empty(split(text, ','))) steps.extra_hosts.push_back(parse_extra_host(host));
   steps.agent_environment = agent_environment();
+  for (const std::string& file : not_empty(raw.ca_certs)) steps.ca_certificates += read_ca_certificates(file);
   steps.dns = not_empty(raw.dns);
   for (const std::string& text : steps.dns) check_dns(text);
   steps.allow = not_empty(raw.allow);
   for (const std::string& text : steps.allow) check_entitlement(text);
-  if (!steps.network.empty() && steps.network != "default" && steps.network != "host" && steps.network != "none")
-    usage(cat("--network: unknown mode '", steps.network, "'"), "default, host or none");
+  steps.allowed_hosts = parse_allowed_hosts(raw.allow_net, steps.network);
+  if (!steps.allowed_hosts.empty()) steps.network = "sandbox";
+  steps.network = network_or_default(steps.network);
+  check_network(steps.network);
+  steps.security = sandbox::confine::parse_security({raw.cap_add, raw.cap_drop, raw.security_opts});
+  check_entitled(steps.security, steps.allow);
   steps.isolation = parse_isolation(raw.isolation);
   convert_sizes(raw, steps);
 }
@@ -178,12 +227,13 @@ void convert(const Raw& raw, BuildLine& line) {
             "for example base=../base or base=docker-image://alpine");
   add_pairs(not_empty(raw.build_contexts), "--build-context", false, request.inputs.named_contexts);
   convert_steps(raw, request.steps);
-  request.inputs.platform = parse_platforms(platforms_or_default(raw.platforms));
-  check_attestations(raw.attests, raw.sbom, raw.provenance);
+  request.inputs.platforms = parse_platforms(platforms_or_default(raw.platforms));
+  request.outputs.attestations = to_attestations(raw.attests, raw.sbom, raw.provenance, request.inputs.build_args);
   request.sources.transfer_limits = http::transfer_limits_of_environment();
   for (const std::string& text : raw.transfer_limits)
     http::set_transfer_limits(text, "--transfer-limits", request.sources.transfer_limits);
-  convert_caches(raw, request);
+  std::vector<std::string> cache_notes;
+  convert_caches(raw, request, cache_notes);
   line.progress = raw.quiet ? ProgressMode::quiet : parse_progress(progress_or_default(raw.progress));
   request.sources.pull = parse_pull(raw);
   if (raw.arg_keys != "all" && raw.arg_keys != "used")
@@ -191,14 +241,18 @@ void convert(const Raw& raw, BuildLine& line) {
   request.caches.only_used_args = raw.arg_keys == "used";
   request.caches.ignored = not_empty(raw.no_cache_filter);
   convert_outputs(raw, request);
+  convert_signatures(raw, request);
   check_id_file(line);
+  line.on_error = parse_on_error(raw.on_error, isatty(STDIN_FILENO) != 0 && isatty(STDERR_FILENO) != 0);
   line.notes = raw.legacy.notes();
+  line.notes.insert(line.notes.end(), cache_notes.begin(), cache_notes.end());
   std::vector<std::string> told;
   request.sync = parse_sync(sync_or_default(raw.sync, told));
   if (request.tell_isolation) line.notes.insert(line.notes.end(), told.begin(), told.end());
   apply_environment(line);
   request.inputs.context = to_context(line.context);
   request.inputs.dockerfile = to_dockerfile(line.file);
+  if (!raw.lock.empty()) request.inputs.lock_file = raw.lock == kNoLock ? "" : raw.lock;
   request.outputs.every_image = !line.iid_file.empty() || !line.metadata_file.empty();
   request.outputs.engine_ids = line.progress == ProgressMode::quiet || !line.iid_file.empty();
 }
@@ -214,8 +268,12 @@ void add_input_flags(CLI::App& app, BuildLine& line, Raw& raw) {
   app.add_option("--build-context", raw.build_contexts,
                  "NAME=SOURCE: more contexts (a directory, oci-layout://, docker-image://)")
       ->allow_extra_args(false);
+  app.add_option("--lock", raw.lock,
+                 "Lock file that pins the sources (default: DOCKERFILE.lock, if there is one); or none")
+      ->type_name("FILE");
   app.add_option("--label", raw.labels, "NAME=VALUE to add to the image's labels")->allow_extra_args(false);
-  app.add_option("--platform", raw.platforms, "Platform of the result (default: this machine's)")
+  app.add_option("--platform", raw.platforms,
+                 "Platform of the result (default: this machine's); repeated or with commas: several under one index")
       ->allow_extra_args(false);
   app.add_option("--secret", raw.secrets,
                  "id=NAME[,src=FILE|,env=VARIABLE][,cache=hash]: secret for RUN --mount=type=secret")
@@ -225,13 +283,33 @@ void add_input_flags(CLI::App& app, BuildLine& line, Raw& raw) {
 }
 
 void add_step_flags(CLI::App& app, engine::StepSettings& steps, Raw& raw) {
-  app.add_option("--network", steps.network, "Network of RUN steps: default (the host's), host, none");
+  app.add_option("--network", steps.network,
+                 "Network of RUN steps: host, none, sandbox (its own, reaching outside), a CNI network (default: "
+                 "$CBUILD_NETWORK, host)");
+  app.add_option("--allow-net", raw.allow_net,
+                 "HOST[:PORT], *.DOMAIN[:PORT] or ADDRESS[/BITS][:PORT], with commas: RUN steps connect to these only")
+      ->type_name("HOST")
+      ->allow_extra_args(false);
+  app.add_option("--ca-cert", raw.ca_certs, "PEM file of certificate authorities that RUN steps trust, too")
+      ->type_name("FILE")
+      ->allow_extra_args(false);
   app.add_option("--add-host", raw.add_hosts, "HOST:IP for the hosts file of RUN steps")->allow_extra_args(false);
   app.add_option("--dns", raw.dns, "Name server for RUN steps instead of the host's")->allow_extra_args(false);
-  app.add_option("--allow", raw.allow, "Entitlement: network.host, security.insecure, device[=NAME]")
+  app.add_option(
+         "--allow", raw.allow,
+         "Entitlement: network.host, security.insecure, device[=NAME], security.capabilities, security.seccomp, "
+         "security.apparmor, security.label")
+      ->allow_extra_args(false);
+  app.add_option("--cap-add", raw.cap_add, "Capability for RUN steps, or ALL; needs --allow security.capabilities")
+      ->allow_extra_args(false);
+  app.add_option("--cap-drop", raw.cap_drop, "Capability that RUN steps do not get, or ALL")->allow_extra_args(false);
+  app.add_option("--security-opt", raw.security_opts,
+                 "For RUN steps: seccomp=FILE|unconfined, apparmor=PROFILE|unconfined, label=..., no-new-privileges")
       ->allow_extra_args(false);
   app.add_option("--shm-size", raw.shm_size, "Size of /dev/shm in RUN steps")->type_name("SIZE");
   app.add_option("--ulimit", raw.ulimits, "NAME=SOFT[:HARD] for RUN steps")->allow_extra_args(false);
+  app.add_flag("--mask-secrets", steps.mask_secrets,
+               "Replace values of secrets in the output of RUN steps by *** (default: true; --mask-secrets=false)");
   app.add_option("--cgroup-parent", steps.cgroup_parent, "Parent cgroup of RUN steps");
   app.add_option("--cdi-dir", steps.cdi_directories,
                  "Directory of CDI device files instead of /etc/cdi and /var/run/cdi")
@@ -246,6 +324,10 @@ void add_step_flags(CLI::App& app, engine::StepSettings& steps, Raw& raw) {
   app.add_option("--step-retry", steps.retries, "Further tries for a failed RUN without --retry")
       ->check(CLI::Range(0, 100));
   app.add_option("--isolation", raw.isolation, "Force a sandbox mode: root, user-namespace, masked-proc, chroot");
+  app.add_option("--runtime", steps.runtime,
+                 "OCI runtime for RUN steps instead of the built-in sandbox: runc, or a path");
+  app.add_option("--on-error", raw.on_error,
+                 "What to do in a RUN that failed: shell (enter it), or export=DIR (write the files it changed)");
   app.add_option("-j,--jobs", steps.jobs, "Steps that run at once (default: 4 per core, at least 16)");
 }
 
@@ -258,10 +340,10 @@ void add_cache_flags(CLI::App& app, engine::CacheSettings& caches, Raw& raw) {
       ->delimiter(',')
       ->allow_extra_args(false);
   app.add_option("--cache-from", raw.cache_from,
-                 "REF or type=registry|local,...: remote cache to take results from; may be repeated")
+                 "REF or type=registry|local|s3|azblob|gha,...: remote cache to take results from; may be repeated")
       ->allow_extra_args(false);
   app.add_option("--cache-to", raw.cache_to,
-                 "REF or type=registry|local|inline,...: remote cache to put the results in")
+                 "REF or type=registry|local|inline|s3|azblob|gha,...: remote cache to put the results in")
       ->allow_extra_args(false);
   app.add_option("--pull", raw.pull_policy, "Ask for newer base images: --pull or --pull=always; also =missing, =never")
       ->expected(0, 1);
@@ -279,11 +361,12 @@ void add_output_flags(CLI::App& app, BuildLine& line, Raw& raw) {
                  "[LEVEL:]NAME=VALUE for the image: manifest (default), manifest-descriptor")
       ->allow_extra_args(false);
   app.add_option("--metadata-file", line.metadata_file, "Write digests and names of the result as JSON");
+  app.add_option("--report", line.report_file, "Write a page of the build: timeline, graph, reasons, logs, layers");
   app.add_option("--iidfile", line.iid_file, "Write the id of the image, as docker run takes it");
 }
 
 void add_progress_flags(CLI::App& app, BuildLine& line, Raw& raw) {
-  app.add_option("--progress", raw.progress, "Way to show progress: auto, tty, plain, quiet, rawjson");
+  app.add_option("--progress", raw.progress, "Way to show progress: auto, tty, plain, quiet, rawjson, events");
   app.add_flag("-q,--quiet", raw.quiet, "Print only the id of the image, as --iidfile has it");
   app.add_flag("-D,--debug", line.request.tell_isolation, "Print more details of the build");
 }
@@ -295,6 +378,9 @@ void add_registry_flags(CLI::App& app, engine::SourceSettings& sources, Raw& raw
   app.add_option("--transfer-limits", raw.transfer_limits,
                  "connect=TIME,answer=TIME,window=TIME,rate=BYTES: how slow registries and servers may be")
       ->allow_extra_args(false);
+  app.add_option("--signature-policy", raw.signature_policy,
+                 "containers-policy.json: which base images need a signature, by which key")
+      ->type_name("FILE");
   app.add_option("--authfile", sources.auth_file, "Registry credentials instead of docker's and podman's files");
 }
 
@@ -314,12 +400,20 @@ void add_call_flags(CLI::App& app, Raw& raw) {
       ->trigger_on_parse();
 }
 
+void add_signature_flags(CLI::App& app, Raw& raw) {
+  app.add_option("--sign", raw.sign,
+                 "key=FILE or key=env://NAME: sign pushed images with a private key, as cosign does");
+}
+
 void add_attestation_flags(CLI::App& app, Raw& raw) {
-  app.add_option("--attest", raw.attests, "type=sbom|provenance,disabled=true: attestations are not made")
-      ->allow_extra_args(false)
-      ->group("");
-  app.add_option("--sbom", raw.sbom, "false: attestations are not made")->group("");
-  app.add_option("--provenance", raw.provenance, "false: attestations are not made")->group("");
+  app.add_option(
+         "--attest", raw.attests,
+         "type=provenance[,mode=min|max,version=v1|v0.2,...] or type=sbom[,generator=IMAGE,...]: a document about "
+         "the image")
+      ->allow_extra_args(false);
+  app.add_option("--provenance", raw.provenance,
+                 "true, false or KEY=VALUE,...: short for --attest type=provenance,...");
+  app.add_option("--sbom", raw.sbom, "true, false or KEY=VALUE,...: short for --attest type=sbom,...");
 }
 
 /// In the groups and the order of --help.
@@ -329,6 +423,8 @@ void add_build_flags(CLI::App& app, BuildLine& line, Raw& raw) {
   add_call_flags(app, raw);
   app.option_defaults()->group("Output");
   add_output_flags(app, line, raw);
+  add_attestation_flags(app, raw);
+  add_signature_flags(app, raw);
   app.option_defaults()->group("Cache");
   add_cache_flags(app, line.request.caches, raw);
   app.option_defaults()->group("Steps");
@@ -342,7 +438,6 @@ void add_build_flags(CLI::App& app, BuildLine& line, Raw& raw) {
       "When the store is made to survive a power loss: end (of the build), later, none (default: $CBUILD_SYNC, "
       "end)");
   app.option_defaults()->group("Flags");
-  add_attestation_flags(app, raw);
   raw.legacy.add_to(app);
 }
 
@@ -359,8 +454,9 @@ class BuildFlags {
 
   /// As parse_flags().
   bool parse(Arguments arguments) {
-    if (!parse_flags(app, line_.root, std::move(arguments))) return false;
+    if (!parse_flags(app, line_.root, arguments)) return false;
     convert(raw_, line_);
+    line_.request.again = again_text(plain_words(app, arguments), std::filesystem::current_path().string());
     return true;
   }
 
@@ -401,6 +497,34 @@ std::optional<GraphLine> parse_graph_line(Arguments arguments) {
   graph.of_dockerfile = app.count("context") > 0 || app.count("--file") > 0;
   if (graph.of_dockerfile && !graph.build.empty()) usage("graph: a context and --build exclude each other");
   return graph;
+}
+
+std::optional<LockLine> parse_lock_line(Arguments arguments) {
+  LockLine lock;
+  BuildFlags flags("Pin the images, URLs and repositories of a Dockerfile by digest in a lock file", "cbuild lock",
+                   lock.line);
+  const auto add_name = [&lock](const std::string& name) {
+    if (name == "true")
+      lock.plan.update_all = true;
+    else
+      lock.plan.update.push_back(name);
+  };
+  flags.app
+      .add_option_function<std::string>(
+          "--update", add_name, "Take what a source is now, for example --update=alpine:3.20; without a name all")
+      ->expected(0, 1)
+      ->trigger_on_parse()
+      ->group("Flags");
+  flags.app.remove_option(flags.app.get_option("--check"));  // a build's has another meaning
+  flags.app
+      .add_flag("--check", lock.plan.check, "Say which sources are something else now; exit with 1 if there is one")
+      ->group("Flags");
+  if (!flags.parse(std::move(arguments))) return std::nullopt;
+  const auto& file = lock.line.request.inputs.lock_file;
+  if (file && file->empty()) usage("--lock=none: cbuild lock needs a file");
+  if (lock.plan.check && (lock.plan.update_all || !lock.plan.update.empty()))
+    usage("--check and --update do not go together");
+  return lock;
 }
 
 }  // namespace cbuild::cli

@@ -7,10 +7,15 @@
 
 #include "cli/flags/arguments.h"
 #include "cli/flags/call_options.h"
+#include "cli/flags/on_error.h"
 #include "cli/report/progress_views.h"
-#include "engine/request.h"
+#include "engine/lock_build.h"
+#include "engine/request/request.h"
 
 namespace cbuild::cli {
+
+/// How much of the provenance a metadata file has: BUILDX_METADATA_PROVENANCE.
+enum class MetadataProvenance { none, min, max };
 
 /// A build as the command line and the environment have it, checked; of the files it names, those that are given to a
 /// build unseen (secrets, keys) are there.
@@ -21,7 +26,10 @@ struct BuildLine {
   engine::BuildRequest request;
   ProgressMode progress = ProgressMode::automatic;
   std::string metadata_file, iid_file;
-  bool metadata_warnings = false;   ///< --metadata-file has the findings of the checks
+  std::string report_file;         ///< --report: the page of the build; empty: none
+  bool metadata_warnings = false;  ///< --metadata-file has the findings of the checks
+  MetadataProvenance metadata_provenance = MetadataProvenance::min;
+  OnError on_error;
   std::optional<CallOptions> call;  ///< answer this instead of building
   std::vector<std::string> notes;   ///< flags without effect, to be shown
 };
@@ -46,10 +54,17 @@ struct GraphLine {
   std::string build, format = "dot";
 };
 
+/// The flags of `cbuild lock`, in addition to those of a build.
+struct LockLine {
+  BuildLine line;
+  engine::LockPlan plan;
+};
+
 /// Parse the words behind the command's name. Throw Error{usage}; nullopt when help or the version was asked for and is
 /// printed.
 std::optional<BuildLine> parse_build_line(Arguments arguments);
 std::optional<BenchLine> parse_bench_line(Arguments arguments);
 std::optional<GraphLine> parse_graph_line(Arguments arguments);
+std::optional<LockLine> parse_lock_line(Arguments arguments);
 
 }  // namespace cbuild::cli

@@ -9,6 +9,7 @@
 #include "base/error.h"
 #include "base/files.h"
 #include "base/sys.h"
+#include "base/text.h"
 #include "cli/flags/option_values.h"
 
 namespace cbuild::cli {
@@ -85,7 +86,7 @@ TEST_CASE("flags reach their fields") {
   CHECK(line.file == "D");
   CHECK(b.inputs.targets == std::vector<std::string>{"T"});
   CHECK(b.inputs.build_args == std::map<std::string, std::string>{{"A", "b=c"}, {"CBUILD_TEST_ARG", "from env"}});
-  CHECK(b.inputs.platform->str() == "linux/arm64");
+  CHECK(b.inputs.platforms == std::vector{*oci::parse_platform("linux/arm64")});
   CHECK(b.caches.ignored == std::vector<std::string>{"a", "b"});
   CHECK(b.steps.extra_hosts == std::vector<std::string>{"h=1.2.3.4", "v6=::1"});
   CHECK(b.steps.shm_size == 1024 * 1024);
@@ -114,44 +115,43 @@ TEST_CASE("the last one of a repeated flag wins") {
 }
 
 TEST_CASE("wrong flags are usage errors") {
-  const std::vector<std::vector<std::string>> rows = {{".", "--bogus"},
-                                                      {".", "--progress", "loud"},
-                                                      {".", "--platform", "a/b/c/d/e"},
-                                                      {".", "--push"},
-                                                      {".", "--secret", "src=x"},
-                                                      {".", "--ulimit", "nofile"},
-                                                      {".", "--add-host", "nohost"},
-                                                      {".", "--network", "bridge"},
-                                                      {".", "--shm-size", "big"},
-                                                      {".", "--build-arg", "=x"},
-                                                      {".", "-o", "type=nope"},
-                                                      {".", "-t", "Bad Name"},
-                                                      {".", "-o", "type=oci,dest=x,name=Bad"},
-                                                      {".", "--isolation", "foo"},
-                                                      {".", "--ulimit", "foo=1"},
-                                                      {".", "--ulimit", "nofile=20:10"},
-                                                      {".", "--secret", "id=s,src=/nonexistent"},
-                                                      {".", "--secret", "id=s,src=/"},
-                                                      {".", "--secret", "id=s,type=vault"},
-                                                      {".", "--ssh", "k=/nonexistent"},
-                                                      {".", "--ssh", "k=/dev/null"},
-                                                      {".", "--dns", "1.1.1.1\n"},
-                                                      {".", "--dns", "1.1.1.1 8.8.8.8"},
-                                                      {".", "--add-host", "a b:1.1.1.1"},
-                                                      {".", "--add-host", "a\nb:1.1.1.1"},
-                                                      {".", "--platform", "linux/amd64,linux/arm64"},
-                                                      {".", "--platform", "linux/amd64", "--platform", "linux/s390x"},
-                                                      {".", "--provenance=true"},
-                                                      {".", "--provenance=mode=max"},
-                                                      {".", "--sbom=true"},
-                                                      {".", "--attest", "type=sbom"},
-                                                      {".", "--attest", "disabled=true"},
-                                                      {".", "--memory", "much"},
-                                                      {".", "--push=maybe"},
-                                                      {".", "--tag"},
-                                                      {".", "-qx"},
-                                                      {""},
-                                                      {"a", "b"}};
+  const std::vector<std::vector<std::string>> rows = {
+      {".", "--bogus"},
+      {".", "--progress", "loud"},
+      {".", "--platform", "a/b/c/d/e"},
+      {".", "--push"},
+      {".", "--secret", "src=x"},
+      {".", "--ulimit", "nofile"},
+      {".", "--add-host", "nohost"},
+      {".", "--network", "a/b"},
+      {".", "--shm-size", "big"},
+      {".", "--build-arg", "=x"},
+      {".", "-o", "type=nope"},
+      {".", "-t", "Bad Name"},
+      {".", "-o", "type=oci,dest=x,name=Bad"},
+      {".", "--isolation", "foo"},
+      {".", "--ulimit", "foo=1"},
+      {".", "--ulimit", "nofile=20:10"},
+      {".", "--secret", "id=s,src=/nonexistent"},
+      {".", "--secret", "id=s,src=/"},
+      {".", "--secret", "id=s,type=vault"},
+      {".", "--ssh", "k=/nonexistent"},
+      {".", "--ssh", "k=/dev/null"},
+      {".", "--dns", "1.1.1.1\n"},
+      {".", "--dns", "1.1.1.1 8.8.8.8"},
+      {".", "--add-host", "a b:1.1.1.1"},
+      {".", "--add-host", "a\nb:1.1.1.1"},
+      {".", "--provenance=mode=mid"},
+      {".", "--provenance=true", "-o", "type=docker,dest=x"},
+      {".", "--sbom=true", "-o", "type=oci,dest=x,oci-mediatypes=false"},
+      {".", "--attest", "type=vex"},
+      {".", "--attest", "disabled=true"},
+      {".", "--memory", "much"},
+      {".", "--push=maybe"},
+      {".", "--tag"},
+      {".", "-qx"},
+      {""},
+      {"a", "b"}};
   for (const auto& row : rows) {
     CAPTURE(row.back());
     try {
@@ -242,6 +242,20 @@ TEST_CASE("when the store is synced is said by the flag, else by the environment
   for (const char* name : {"CBUILD_SYNC", "RUNNER_ENVIRONMENT"}) unsetenv(name);
 }
 
+TEST_CASE("the network of steps is said by the flag, else by the environment") {
+  const auto network = [](std::vector<std::string> words) { return parse(std::move(words)).request.steps.network; };
+  unsetenv("CBUILD_NETWORK");
+  CHECK(network({"."}) == "");
+  CHECK(network({"--network=sandbox", "."}) == "sandbox");
+  setenv("CBUILD_NETWORK", "sandbox", 1);
+  CHECK(network({"."}) == "sandbox");
+  CHECK(network({"--network=default", "."}) == "sandbox");
+  CHECK(network({"--network=host", "."}) == "host");
+  setenv("CBUILD_NETWORK", "a/b", 1);
+  CHECK_THROWS_AS(parse({"."}), Error);
+  unsetenv("CBUILD_NETWORK");
+}
+
 TEST_CASE("a secret of type env takes the variable from src") {
   const SecretOption secret = parse_secret("id=a,type=env,src=CBUILD_TEST_VARIABLE");
   CHECK(secret.env == "CBUILD_TEST_VARIABLE");
@@ -254,8 +268,8 @@ TEST_CASE("docker's historic flags are taken") {
                                 "--force-rm=true",
                                 "--compress",
                                 "--squash",
-                                "--security-opt",
-                                "seccomp=x",
+                                "--builder",
+                                "x",
                                 "-m",
                                 "1g",
                                 "--memory-swap",
@@ -279,7 +293,8 @@ TEST_CASE("docker's historic flags are taken") {
   CHECK(line.request.steps.resources.cpu_quota_us == 50'000);
   CHECK(line.request.steps.resources.cpuset_cpus == "0,1");
   REQUIRE(line.notes.size() == 5);
-  CHECK(line.notes[0].starts_with("--compress has no effect"));
+  CHECK(line.notes[0].starts_with("--builder has no effect"));
+  CHECK(line.notes[1].starts_with("--compress has no effect"));
   CHECK(parse({"--rm=false", "."}).notes.empty());
   CHECK(parse({"--memory", "1g", "--resource", "memory=2g", "."}).request.steps.resources.memory_bytes ==
         std::int64_t{2} << 30);
@@ -294,10 +309,26 @@ TEST_CASE("caches may be bare references, several in one value") {
   CHECK(line.request.caches.from[1].attribute("ref") == "r/b");
 }
 
-TEST_CASE("one platform, however often it is named") {
-  CHECK(parse({"--platform", "linux/amd64,amd64", "--platform", "linux/x86_64", "."}).request.inputs.platform->str() ==
-        "linux/amd64");
-  CHECK(parse({"--platform", "local", "."}).request.inputs.platform == oci::host_platform());
+TEST_CASE("platforms are in the order given, each once however it is spelt") {
+  const auto platforms = [](const std::vector<std::string>& words) {
+    std::vector<std::string> out;
+    for (const oci::Platform& platform : parse(words).request.inputs.platforms) out.push_back(platform.str());
+    return join(out, " ");
+  };
+  CHECK(platforms({"--platform", "linux/amd64,amd64", "--platform", "linux/x86_64", "."}) == "linux/amd64");
+  CHECK(platforms({"--platform", "linux/arm64,linux/amd64", "--platform", "aarch64, linux/arm/v7", "."}) ==
+        "linux/arm64 linux/amd64 linux/arm/v7");
+  CHECK(platforms({"--platform", "local", "."}) == oci::host_platform().str());
+  CHECK(platforms({"."}).empty());
+}
+
+TEST_CASE("annotations are checked against the platforms and whether there is an index") {
+  CHECK_NOTHROW(
+      parse({"--platform", "linux/amd64,linux/arm64", "--annotation", "index,manifest[linux/arm64]:a=b", "."}));
+  CHECK_NOTHROW(parse({"--build-arg", "BUILDKIT_MULTI_PLATFORM=1", "--annotation", "index:a=b", "."}));
+  CHECK_THROWS_AS(parse({"--platform", "linux/amd64", "--annotation", "index:a=b", "."}), Error);
+  CHECK_THROWS_AS(parse({"--platform", "linux/amd64,linux/arm64", "--annotation", "manifest[linux/arm/v7]:a=b", "."}),
+                  Error);
 }
 
 TEST_CASE("an unknown flag or command names the one that is near") {
@@ -321,12 +352,12 @@ TEST_CASE("the environment stands for flags that are not given") {
   setenv("BUILDKIT_PROGRESS", "plain", 1);
   const BuildLine plain = parse({"."});
   CHECK(plain.request.inputs.build_args.at("SOURCE_DATE_EPOCH") == "1000");
-  CHECK(plain.request.inputs.platform->str() == "linux/arm64");
+  CHECK(plain.request.inputs.platforms == std::vector{*oci::parse_platform("linux/arm64")});
   CHECK(plain.progress == ProgressMode::plain);
   const BuildLine given =
       parse({"--build-arg", "SOURCE_DATE_EPOCH=5", "--platform", "linux/amd64", "--progress", "tty", "."});
   CHECK(given.request.inputs.build_args.at("SOURCE_DATE_EPOCH") == "5");
-  CHECK(given.request.inputs.platform->str() == "linux/amd64");
+  CHECK(given.request.inputs.platforms == std::vector{*oci::parse_platform("linux/amd64")});
   CHECK(given.progress == ProgressMode::tty);
   setenv("SOURCE_DATE_EPOCH", "", 1);
   CHECK_FALSE(parse({"."}).request.inputs.build_args.contains("SOURCE_DATE_EPOCH"));
@@ -362,6 +393,27 @@ TEST_CASE("wrong values are named with their flag") {
   CHECK_THROWS_WITH_AS(parse({"--jobs", "-1", "."}), "--jobs: '-1' is not a number in its range", Error);
   CHECK_THROWS_WITH_AS(parse({"--build-context", "a", "."}), "--build-context: 'a' is not NAME=PLACE", Error);
   CHECK_THROWS_WITH_AS(parse({"a", "b"}), "unexpected argument 'b' after 'a'", Error);
+}
+
+TEST_CASE("flags and variables of attestations") {
+  const auto settings = [](std::vector<std::string> words) {
+    words.emplace_back(".");
+    return parse(std::move(words)).request.outputs.attestations;
+  };
+  REQUIRE(settings({}).provenance);
+  CHECK(settings({}).provenance->inline_only);
+  CHECK_FALSE(settings({}).sbom);
+  CHECK(settings({"--provenance=true", "--sbom=true"}).provenance->max);
+  CHECK(settings({"--sbom=true"}).sbom);
+  CHECK_FALSE(settings({"--provenance", "false"}).provenance);
+  CHECK_FALSE(settings({"--attest", "type=provenance,mode=min", "--provenance=mode=max"}).provenance->max);
+  CHECK(settings({"--build-arg", "BUILDKIT_ATTEST_SBOM="}).sbom);
+  ::setenv("BUILDX_NO_DEFAULT_ATTESTATIONS", "1", 1);
+  CHECK_FALSE(settings({}).provenance);
+  CHECK(settings({"--provenance=mode=min"}).provenance);
+  ::unsetenv("BUILDX_NO_DEFAULT_ATTESTATIONS");
+  CHECK_FALSE(parse({"."}).request.outputs.tell_provenance);
+  CHECK(parse({"--metadata-file=m", "."}).request.outputs.tell_provenance);
 }
 
 }  // namespace cbuild::cli

@@ -3,7 +3,7 @@
 
 #include <string>
 
-#include "engine/request.h"
+#include "engine/request/request.h"
 
 namespace cbuild::cli {
 

@@ -5,7 +5,7 @@
 
 #include "base/error.h"
 #include "base/text.h"
-#include "engine/key_agents.h"
+#include "engine/request/key_agents.h"
 
 namespace cbuild::cli {
 namespace {

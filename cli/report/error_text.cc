@@ -2,7 +2,7 @@
 #include "cli/report/error_text.h"
 
 #include "base/disk_space.h"
-#include "base/process_limits.h"
+#include "base/process/process_limits.h"
 #include "base/suggestion.h"
 #include "base/text.h"
 #include "cli/report/exit_codes.h"

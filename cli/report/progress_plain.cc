@@ -8,6 +8,7 @@
 #include "base/sys.h"
 #include "base/text.h"
 #include "cli/report/progress_views.h"
+#include "cli/report/use_text.h"
 #include "frontend/syntax/check.h"
 
 namespace cbuild::cli {
@@ -86,7 +87,7 @@ void PlainProgress::handle(const TaskFinished& event) {
   const std::string took = format_seconds(event.time_ns - task.started_ns);
   switch (event.state) {
     case TaskState::ok:
-      return line(task, cat("DONE ", took));
+      return line(task, cat("DONE ", took, task.use.empty() ? "" : cat(" (", task.use, ")")));
     case TaskState::cached:
       return line(task, "CACHED");
     case TaskState::failed:
@@ -129,6 +130,8 @@ void PlainProgress::handle(const TaskCounter& event) {
   line(task,
        cat(event.item, ' ', format_size(event.current), event.done ? std::string() : total, event.done ? " done" : ""));
 }
+
+void PlainProgress::handle(const TaskUse& event) { tasks_[event.id].use = use_text(event.use); }
 
 void PlainProgress::handle(const RunNote& event) {
   last_ = nullptr;

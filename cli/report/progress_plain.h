@@ -22,6 +22,7 @@ class PlainProgress final : public ProgressSink {
     unsigned number = 0;
     std::string name, partial[3];
     std::int64_t started_ns = 0;
+    std::string use;                             ///< of its command, as text
     std::map<std::string, std::uint64_t> shown;  ///< counter item -> last printed value
   };
 
@@ -30,6 +31,7 @@ class PlainProgress final : public ProgressSink {
   void handle(const TaskFinished& event);
   void handle(const TaskLog& event);
   void handle(const TaskCounter& event);
+  void handle(const TaskUse& event);
   void handle(const RunNote& event);
   void handle(const RunDiagnostic& event);
   Task& begun(TaskId id);

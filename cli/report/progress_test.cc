@@ -129,6 +129,7 @@ TEST_CASE("plain progress writes numbered lines and completes cut ones") {
     plain.on_event(TaskStarted{7, 0, "no cached result"});
     plain.on_event(TaskLog{7, 500'000'000, LogStream::out, "one\ntw"});
     plain.on_event(TaskLog{7, 600'000'000, LogStream::out, "o\n\x1b[31mred"});
+    plain.on_event(TaskUse{7, {1'500'000'000, 500'000'000, 5'000'000, 0, 3000, false}});
     plain.on_event(TaskFinished{7, kSecond, TaskState::ok, {}});
     plain.on_event(TaskStarted{9, kSecond, {}});
     plain.on_event(TaskFinished{9, kSecond, TaskState::cached, {}});
@@ -137,7 +138,8 @@ TEST_CASE("plain progress writes numbered lines and completes cut ones") {
   const std::string text = sys::read_all(file.get(), 1 << 20);
   CHECK(text.find("#1 [1/2] RUN a\n#1 runs because: no cached result\n#1 0.500 one\n#1 0.600 two\n") == 0);
   CHECK(text.find('\x1b') == std::string::npos);
-  CHECK(text.find("#1 DONE 1.0s\n\n#2 [2/2] RUN b\n#2 CACHED\n") != std::string::npos);
+  CHECK(text.find("#1 DONE 1.0s (cpu 2.0s, memory 5.0 MB, written 3.0 kB)\n\n#2 [2/2] RUN b\n#2 CACHED\n") !=
+        std::string::npos);
 }
 
 }  // namespace cbuild::cli

@@ -12,10 +12,11 @@
 #include <cstdlib>
 
 #include "base/error.h"
+#include "base/process/threads.h"
 #include "base/sys.h"
 #include "base/text.h"
-#include "base/threads.h"
 #include "cli/report/progress_views.h"
+#include "cli/report/use_text.h"
 #include "frontend/syntax/check.h"
 
 namespace cbuild::cli {
@@ -152,6 +153,17 @@ std::vector<std::string> detail_lines(const TaskView& task, std::size_t width, s
   return lines;
 }
 
+/// What all commands have used: the processors' time together, the memory of the largest.
+std::string use_of_all(const Picture& picture) {
+  ResourceUse sum;
+  for (const TaskView& task : picture.tasks) {
+    sum.user_ns += task.use.user_ns;
+    sum.system_ns += task.use.system_ns;
+    sum.peak_memory_bytes = std::max(sum.peak_memory_bytes, task.use.peak_memory_bytes);
+  }
+  return use_text(sum);
+}
+
 std::string title(const Picture& picture, std::size_t done, std::size_t width) {
   const auto failed = std::any_of(picture.tasks.begin(), picture.tasks.end(), [](const TaskView& t) {
     return t.phase == TaskView::Phase::done && t.state == TaskState::failed;
@@ -159,6 +171,8 @@ std::string title(const Picture& picture, std::size_t done, std::size_t width) {
   std::string text =
       cat("[+] Building ", format_seconds(picture.elapsed_ns), " (", done, '/', picture.tasks.size(), ')');
   if (picture.final) text += failed ? " FAILED" : " FINISHED";
+  const std::string use = picture.final ? use_of_all(picture) : std::string();
+  if (!use.empty()) text += cat("  ", use);
   return clip(text, width);
 }
 
@@ -268,6 +282,8 @@ void TtyProgress::handle(const TaskCounter& event) {
   else
     view.counters.insert_or_assign(event.item, event);
 }
+
+void TtyProgress::handle(const TaskUse& event) { task(event.id).use = event.use; }
 
 void TtyProgress::handle(const RunNote& event) { notes_.push_back(sanitize_for_terminal(event.text)); }
 

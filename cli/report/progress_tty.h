@@ -23,6 +23,7 @@ struct TaskView {
   std::deque<std::string> tail;  ///< last complete lines of output
   std::string partial;
   std::map<std::string, TaskCounter> counters;  ///< not yet done
+  ResourceUse use;                              ///< of its command, when it is done
 };
 
 /// The picture of the whole build at one moment; pure, so that tests can look at it.
@@ -49,6 +50,7 @@ class TtyProgress final : public ProgressSink {
   void handle(const TaskFinished& event);
   void handle(const TaskLog& event);
   void handle(const TaskCounter& event);
+  void handle(const TaskUse& event);
   void handle(const RunNote& event);
   void handle(const RunDiagnostic& event);
   TaskView& task(TaskId id);

@@ -10,7 +10,9 @@
 #include "base/sys.h"
 #include "base/text.h"
 #include "cli/report/progress_plain.h"
+#include "cli/report/progress_solve_status.h"
 #include "cli/report/progress_tty.h"
+#include "cli/report/use_text.h"
 
 namespace cbuild::cli {
 namespace {
@@ -48,6 +50,11 @@ Json event_json(const TaskLog& e) {
 Json event_json(const TaskCounter& e) {
   return {{"event", "counter"},   {"id", e.id},       {"item", e.item},
           {"current", e.current}, {"total", e.total}, {"done", e.done}};
+}
+Json event_json(const TaskUse& e) {
+  Json json = {{"event", "use"}, {"id", e.id}};
+  json.update(use_json(e.use));
+  return json;
 }
 Json event_json(const RunNote& e) { return {{"event", "note"}, {"text", e.text}}; }
 Json event_json(const RunDiagnostic& e) {
@@ -97,6 +104,8 @@ std::unique_ptr<ProgressSink> make_progress_view(ProgressMode mode, int fd) {
     case ProgressMode::quiet:
       return std::make_unique<NullProgress>();
     case ProgressMode::rawjson:
+      return std::make_unique<SolveStatusLines>(fd);
+    case ProgressMode::events:
       return std::make_unique<JsonLines>(fd);
     case ProgressMode::automatic:
     case ProgressMode::plain:

@@ -9,7 +9,14 @@
 
 namespace cbuild::cli {
 
-enum class ProgressMode { automatic, tty, plain, quiet, rawjson };
+enum class ProgressMode {
+  automatic,
+  tty,
+  plain,
+  quiet,
+  rawjson,  ///< BuildKit's SolveStatus, as buildx prints it
+  events,   ///< the event stream itself
+};
 
 /// A renderer of the event stream on stderr. The tty view redraws itself until the object dies; its destructor leaves
 /// the final picture. `plain` reads well in a CI log: one line an event, prefixed by "#N".

@@ -30,13 +30,6 @@ bool has_word(std::string_view name, const std::array<std::string_view, N>& word
   });
 }
 
-bool sounds_secret(std::string_view name) {
-  constexpr std::array<std::string_view, 10> kSecret = {"apikey",   "auth",  "credential", "credentials", "key",
-                                                        "password", "pword", "passwd",     "secret",      "token"};
-  constexpr std::array<std::string_view, 3> kHarmless = {"public", "file", "version"};
-  return has_word(name, kSecret) && !has_word(name, kHarmless);
-}
-
 /// The root is excluded only by a pattern that excludes all.
 bool excludes_all(const PathPatternList& ignore) {
   const std::vector<std::string>& patterns = ignore.patterns();
@@ -75,6 +68,13 @@ void check_undefined(const StageLowering& stage, const std::vector<std::string>&
     report(stage, Check::undefined_var,
            cat("Usage of undefined variable '$", name, "'", near.empty() ? "" : cat(" (did you mean $", near, "?)")));
   }
+}
+
+bool sounds_secret(std::string_view name) {
+  constexpr std::array<std::string_view, 10> kSecret = {"apikey",   "auth",  "credential", "credentials", "key",
+                                                        "password", "pword", "passwd",     "secret",      "token"};
+  constexpr std::array<std::string_view, 3> kHarmless = {"public", "file", "version"};
+  return has_word(name, kSecret) && !has_word(name, kHarmless);
 }
 
 void check_secret_name(const StageLowering& stage, std::string_view word, std::string_view name) {

@@ -15,6 +15,8 @@ namespace cbuild::frontend {
 
 /// UndefinedVar: `unset` was used without a value. A declared ARG may have none.
 void check_undefined(const StageLowering& stage, const std::vector<std::string>& unset);
+/// Whether a variable of that name is likely to hold a secret: "GITHUB_TOKEN", not "TOKEN_FILE".
+bool sounds_secret(std::string_view name);
 /// SecretsUsedInArgOrEnv. `keyword`: "ARG" or "ENV".
 void check_secret_name(const StageLowering& stage, std::string_view keyword, std::string_view name);
 /// JSONArgsRecommended.

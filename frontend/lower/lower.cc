@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 // From the syntax tree to the graph, in passes: the global scope, the table of stages, the plan (which stages the
 // target needs, with their bases), then each needed stage in the order of the file, instruction by instruction. Several
-// targets share one graph, in which equal vertices are one. A wrong instruction does not end the pass, so that one run
-// reports many mistakes; they are reported before a failure to pull.
+// targets and platforms share one graph, in which equal vertices are one. A wrong instruction does not end the pass, so
+// that one run reports many mistakes; they are reported before a failure to pull.
 #include "frontend/lower/lower.h"
 
 #include <algorithm>
@@ -12,6 +12,7 @@
 #include "frontend/lower/lower_plan.h"
 #include "frontend/lower/lower_stage.h"
 #include "frontend/lower/lower_validate.h"
+#include "frontend/lower/sbom_scan.h"
 #include "frontend/stages/check_from.h"
 #include "frontend/stages/lower_diagnostic.h"
 #include "frontend/syntax/check_syntax.h"
@@ -48,6 +49,8 @@ StageState lower_stage(BuildState& build, const StageInfo& info) {
     execute_all(stage, info.syntax->instructions, false);
   }
   stage.state.done = true;
+  if (build.options.scan_extras)
+    build.scans[info.index] = scan_of_stage(info.display_name, stage.state.scope, build.globals.args);
   return std::move(stage.state);
 }
 
@@ -98,6 +101,8 @@ void set_platform(oci::ImageConfig& image, const LowerOptions& options) {
 LoweredTarget finish_target(BuildState& build, std::size_t index) {
   LoweredTarget out;
   out.stage_name = build.table.stages()[index].syntax->name;
+  out.target = build.options.target;
+  out.platform = build.options.target_platform;
   out.result = stage_root(build, index);
   StageState state = std::move(build.states[index]);
   out.config = std::move(state.image);
@@ -144,12 +149,17 @@ LoweredTarget lower_target(const Dockerfile& dockerfile, const LowerOptions& opt
                    std::vector<StageState>(count),
                    std::vector<StageUse>(count),
                    {},
-                   {}};
+                   {},
+                   std::vector<StageScan>(count)};
   lower_stages_or_throw(build);
   if (options.reports.outline != nullptr) *options.reports.outline = make_outline(build, target);
   for (std::size_t i = 0; i < build.plan.size(); ++i)
     triggers[i] = std::max(triggers[i], build.plan[i].triggers.size());
-  return finish_target(build, target);
+  std::vector<ScanExtra> extras;
+  if (options.scan_extras) extras = scan_extras(build, target);
+  LoweredTarget out = finish_target(build, target);
+  out.scan_extras = std::move(extras);
+  return out;
 }
 
 LoweredTargets lower_all(const Dockerfile& dockerfile, const LowerOptions& options,
@@ -161,14 +171,24 @@ LoweredTargets lower_all(const Dockerfile& dockerfile, const LowerOptions& optio
   check_default_arguments(dockerfile, options, checks);
   LoweredTargets out;
   const NamedContexts contexts(options.named_contexts);
-  Sources sources(options, contexts, images, out.graph);
   LowerOptions own = options;
+  Sources sources(own, contexts, images, out.graph);
   own.target = targets.front();
   check_targets(StageTable(dockerfile, own, contexts, make_global_scope(dockerfile, own).args, checks), targets);
   std::vector<std::size_t> triggers(dockerfile.stages.size());
+  std::vector<oci::Platform> platforms = options.platforms;
+  if (platforms.empty()) platforms.push_back(options.target_platform);
+  Checks none = Checks::none();
   for (const std::string& target : targets) {
     own.target = target;
-    out.targets.push_back(lower_target(dockerfile, own, sources, contexts, out.graph, checks, triggers));
+    own.reports = options.reports;
+    for (const oci::Platform& platform : platforms) {
+      own.target_platform = platform;
+      const bool first = &platform == &platforms.front();
+      out.targets.push_back(
+          lower_target(dockerfile, own, sources, contexts, out.graph, first ? checks : none, triggers));
+      own.reports.outline = nullptr;
+    }
   }
   out.notes = trigger_notes(triggers);
   checks.throw_if_errors();

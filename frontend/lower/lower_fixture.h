@@ -35,8 +35,8 @@ class FakeImages final : public ImageResolver {
     return config;
   }
 
-  ResolvedImage resolve(const std::string& reference, const oci::Platform& platform) override {
-    requests.emplace_back(reference, platform.str());
+  ResolvedImage resolve(const std::string& reference, const Digest& locked, const oci::Platform& platform) override {
+    requests.emplace_back(locked.empty() ? reference : cat(reference, "@", locked.str()), platform.str());
     if (reference.find("missing") != std::string::npos) {
       throw Error(ErrorCode::not_found, cat(reference, ": not found"));
     }

@@ -4,6 +4,7 @@
 // With only_used_args, ARGs that the command cannot be seen to use leave the key (arg_usage.h).
 #include <algorithm>
 
+#include "base/resources.h"
 #include "base/text.h"
 #include "frontend/lower/arg_usage.h"
 #include "frontend/lower/lower_heredoc.h"
@@ -30,15 +31,23 @@ void require_entitlement(const StageLowering& stage, const Span& span, std::stri
   reject(span, cat(entitlement, " is not allowed"), cat("pass --allow ", entitlement, " to the build"));
 }
 
+/// Whether a step that asks for nothing has a network of its own that reaches outside.
+bool has_own_network(const StageLowering& stage) {
+  const std::string& wide = stage.build.options.network;
+  return !wide.empty() && wide != "default" && wide != "host" && wide != "none";
+}
+
 /// The build-wide mode unless the step has its own. A build has the host's network by default, so asking for it needs
-/// an entitlement only where the build as a whole was cut off.
+/// an entitlement only where the build as a whole was cut off. The way to a network that reaches outside is not in the
+/// key: it is a matter of the machine.
 NetworkMode network_mode(const StageLowering& stage, const RunInstruction& run) {
   const std::string& wide = stage.build.options.network;
   const NetworkMode inherited = wide == "none" ? NetworkMode::none : NetworkMode::host;
   const std::string own = run.network ? run.network->value : "default";
   if (own == "default") return inherited;
   if (own == "none") return NetworkMode::none;
-  if (inherited == NetworkMode::none) require_entitlement(stage, run.network->span, "network.host");
+  if (inherited == NetworkMode::none || has_own_network(stage))
+    require_entitlement(stage, run.network->span, "network.host");
   return NetworkMode::host;
 }
 
@@ -128,8 +137,11 @@ solver::ExecSettings make_settings(const StageLowering& stage, const RunInstruct
   settings.ulimits = options.ulimits;
   settings.shm_size = options.shm_size;
   settings.cgroup_parent = options.cgroup_parent;
+  for (const Text& limits : run.resources)
+    at(limits.span, [&] { return add_resources(limits.value, settings.resources); });
   settings.timeout_ns = timeout_ns(run, options.step_timeout_ns);
   settings.retries = retry_count(run, options.step_retries);
+  settings.own_network = has_own_network(stage) && (!run.network || run.network->value == "default");
   return settings;
 }
 
@@ -158,6 +170,7 @@ solver::ExecOp make_exec(const StageLowering& stage, const RunInstruction& run, 
     const DeviceSpec wanted = at(device.span, [&] { return parse_device(device.value); });
     op.devices.push_back(cat(wanted.name, wanted.required ? ",required" : ""));
   }
+  op.security = stage.build.options.security;
   add_host_names(stage.build.options, op);
   return op;
 }

@@ -182,6 +182,21 @@ TEST_CASE("network modes") {
   CHECK(build.hint("FROM a\nRUN --network=host x\n") == "pass --allow network.host to the build");
   build.options.allow = {"network.host"};
   CHECK(exec_of(build.run("FROM a\nRUN --network=host x\n")).network == NetworkMode::host);
+  for (const char* name : {"sandbox", "site"}) {
+    build.options.network = name;
+    build.options.allow = {"network.host"};
+    const solver::ExecSettings own = settings_of(build.run("FROM a\nRUN --network=default x\n"));
+    CHECK(own.own_network);
+    CHECK(exec_of(build.run("FROM a\nRUN x\n")).network == NetworkMode::host);
+    CHECK_FALSE(settings_of(build.run("FROM a\nRUN --network=host x\n")).own_network);
+    CHECK_FALSE(settings_of(build.run("FROM a\nRUN --network=none x\n")).own_network);
+    build.options.allow.clear();
+    CHECK(build.message("FROM a\nRUN --network=host x\n") == "network.host is not allowed");
+  }
+  for (const char* name : {"", "default", "host", "none"}) {
+    build.options.network = name;
+    CHECK_FALSE(settings_of(build.run("FROM a\nRUN x\n")).own_network);
+  }
   CHECK(build.message("FROM a\nRUN --network=bridge x\n") == "invalid network mode \"bridge\"");
 }
 
@@ -362,7 +377,7 @@ TEST_CASE("no cache marks the step") {
   CHECK(result_vertex(build.run("FROM a\nRUN x\n")).ignore_cache);
 }
 
-TEST_CASE("timeout and retry") {
+TEST_CASE("timeout, retry and resources") {
   Build build;
   const solver::ExecSettings settings = settings_of(build.run("FROM a\nRUN --timeout=90s --retry=3 x\n"));
   CHECK(settings.timeout_ns == 90'000'000'000);
@@ -373,6 +388,9 @@ TEST_CASE("timeout and retry") {
   CHECK(settings_of(build.run("FROM a\nRUN --timeout=0 --retry=0 x\n")).retries == 0);
   CHECK(settings_of(build.run("FROM a\nRUN x\n")).timeout_ns == 5);
   CHECK(settings_of(build.run("FROM a\nRUN x\n")).retries == 2);
+  CHECK(settings_of(build.run("FROM a\nRUN --resource=memory=1g --resource=cpu-shares=64 x\n")).resources ==
+        Resources{.memory_bytes = std::int64_t{1} << 30, .cpu_shares = 64});
+  CHECK(build.message("FROM a\nRUN --resource=memory x\n") == "--resource: 'memory' is not KEY=VALUE");
   CHECK(build.message("FROM a\nRUN --timeout=soon x\n") == "invalid value \"soon\" for --timeout");
   CHECK(build.message("FROM a\nRUN --retry=-1 x\n") == "invalid value \"-1\" for --retry");
 }

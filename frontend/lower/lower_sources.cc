@@ -67,11 +67,26 @@ std::string context_step_name(const NamedContext& context) {
   return cat("[context ", context.name, "] ", describe_context(context));
 }
 
-const ResolvedImage& Sources::image(const std::string& reference, const oci::Platform& platform) {
+const ResolvedImage& Sources::image(const std::string& reference, const Digest& locked, const oci::Platform& platform) {
   const std::pair<std::string, std::string> key(reference, platform.str());
   const auto known = resolved_.find(key);
   if (known != resolved_.end()) return known->second;
-  return resolved_.emplace(key, images_.resolve(reference, platform)).first->second;
+  return resolved_.emplace(key, images_.resolve(reference, locked, platform)).first->second;
+}
+
+/// An image that the Dockerfile names: a lock file counts, unless there is a digest already.
+const ResolvedImage& Sources::named_image(const std::string& reference, const oci::Platform& platform,
+                                          const Span& span) {
+  const oci::Reference parsed = oci::parse_reference(reference);
+  SourceLock* lock = options_.callbacks.lock;
+  Digest locked;
+  if (lock != nullptr && !parsed.digest && parsed.sha512.empty()) locked = lock->lock_image(parsed.str(), span);
+  try {
+    return image(reference, locked, platform);
+  } catch (Error& error) {
+    if (!locked.empty()) lock->explain(error);
+    throw;
+  }
 }
 
 ResolvedBase Sources::resolve(const std::string& reference, const std::optional<oci::Platform>& platform,
@@ -88,7 +103,7 @@ ResolvedBase Sources::resolve(const std::string& reference, const std::optional<
   ResolvedBase out;
   out.image = asked_at(span, [&] {
     try {
-      return image(reference, wanted);
+      return named_image(reference, wanted, span);
     } catch (Error& e) {
       if (e.code() == ErrorCode::not_found && e.hint().empty()) e.with_hint(nearest_stage(reference, stages));
       throw;
@@ -115,7 +130,7 @@ ResolvedBase Sources::resolve_context(const NamedContext& context, const std::op
   }
   out.image = asked_at(span, [&] {
     try {
-      return image(context.value, out.platform);
+      return image(context.value, {}, out.platform);
     } catch (Error& e) {
       e.add_context(cat("context ", context.name));
       throw;
@@ -145,7 +160,11 @@ solver::VertexId Sources::add(const ResolvedBase& base, const std::string& step_
 
 solver::VertexId Sources::add_root(const ResolvedBase& base, const std::string& step_name, const Span& span) {
   if (!base.context || base.context->kind != NamedContext::Kind::local) return add(base, step_name, span);
-  const solver::VertexId source = add(base, context_step_name(*base.context), span);
+  return add_copy(add(base, context_step_name(*base.context), span), step_name, span);
+}
+
+/// A layer with all of a source.
+solver::VertexId Sources::add_copy(solver::VertexId source, const std::string& step_name, const Span& span) {
   solver::CopyAction copy;
   copy.sources = {"."};
   copy.destination = "/";
@@ -180,13 +199,25 @@ solver::VertexId Sources::build_context(const std::string& stage, const Span& sp
   return graph_.add(std::move(vertex));
 }
 
+solver::VertexId Sources::build_context_root(const std::string& stage, const Span& span) {
+  const solver::VertexId context = build_context(stage, span);
+  if (context == solver::kNoInput || options_.context_source) return context;
+  return add_copy(context, "[sbom] build context", span);
+}
+
 solver::VertexId Sources::add_context(const NamedContext& context, const std::string& step_name, const Span& span) {
   if (context.kind == NamedContext::Kind::git) {
-    const std::optional<GitRef> ref = at(span, [&] { return parse_git_ref(context.value, true); });
-    return add_git(*ref, ref->keep_git_dir.value_or(false), step_name, span);
+    std::optional<GitRef> ref = at(span, [&] { return parse_git_ref(context.value, true); });
+    if (options_.dry) ref->checksum.clear();
+    const bool keep = ref->keep_git_dir.value_or(false);
+    return add_source(asked_at(span, [&] { return pin_git_source(*ref, keep, options_.callbacks.pinner); }), step_name,
+                      span);
   }
   if (context.kind == NamedContext::Kind::http) {
-    return add_url(context.value, std::string(kContextFileName), "", step_name, span);
+    const auto pin = [&] {
+      return pin_http_source(context.value, std::string(kContextFileName), "", options_.callbacks.pinner);
+    };
+    return add_source(asked_at(span, pin), step_name, span);
   }
   const std::string directory = without_scheme(context.value);
   solver::Vertex vertex;
@@ -216,15 +247,14 @@ solver::VertexId Sources::add_git(const GitRef& ref, bool keep_git_dir, const st
                                   const Span& span) {
   GitRef asked = ref;
   if (options_.dry) asked.checksum.clear();
-  return add_source(asked_at(span, [&] { return pin_git_source(asked, keep_git_dir, options_.callbacks.pinner); }),
+  return add_source(asked_at(span, [&] { return pin_named_git(asked, keep_git_dir, options_.callbacks, span); }),
                     step_name, span);
 }
 
 solver::VertexId Sources::add_url(const std::string& url, const std::string& file_name, const std::string& checksum,
                                   const std::string& step_name, const Span& span) {
-  return add_source(
-      asked_at(span, [&] { return pin_http_source(url, file_name, checksum, options_.callbacks.pinner); }), step_name,
-      span);
+  return add_source(asked_at(span, [&] { return pin_named_url(url, file_name, checksum, options_.callbacks, span); }),
+                    step_name, span);
 }
 
 }  // namespace cbuild::frontend

@@ -29,6 +29,7 @@ struct ResolvedBase {
 /// repositories. Asks the resolver for each image and platform once, and makes source vertices.
 class Sources {
  public:
+  /// `options.target_platform` may change between two calls.
   Sources(const LowerOptions& options, const NamedContexts& contexts, ImageResolver& images, solver::Graph& graph)
       : options_(options), contexts_(contexts), images_(images), graph_(graph) {}
 
@@ -50,15 +51,20 @@ class Sources {
   /// The build context as the stage of that name (maybe none) reads it. kNoInput: the build has none.
   solver::VertexId build_context(const std::string& stage, const Span& span);
 
+  /// The same as files of a layer, for who cannot read a directory in place.
+  solver::VertexId build_context_root(const std::string& stage, const Span& span);
+
   solver::VertexId add_git(const GitRef& ref, bool keep_git_dir, const std::string& step_name, const Span& span);
   /// `checksum`: "sha256:..." or empty. Throws Error{input} when the content differs.
   solver::VertexId add_url(const std::string& url, const std::string& file_name, const std::string& checksum,
                            const std::string& step_name, const Span& span);
 
  private:
-  const ResolvedImage& image(const std::string& reference, const oci::Platform& platform);
+  const ResolvedImage& image(const std::string& reference, const Digest& locked, const oci::Platform& platform);
+  const ResolvedImage& named_image(const std::string& reference, const oci::Platform& platform, const Span& span);
   solver::VertexId add_context(const NamedContext& context, const std::string& step_name, const Span& span);
   const std::vector<std::string>& ignore_patterns(const std::string& directory);
+  solver::VertexId add_copy(solver::VertexId source, const std::string& step_name, const Span& span);
   solver::VertexId add_source(solver::Op source, const std::string& step_name, const Span& span);
 
   const LowerOptions& options_;

@@ -52,6 +52,11 @@ struct PlannedStage {
   std::size_t dependents = 0;         ///< who still needs its config: reached stages made of it, and the target itself
 };
 
+/// Whether a scan for an SBOM looks at a stage, and at the build context where the stage is the target.
+struct StageScan {
+  bool stage = false, context = false;
+};
+
 /// Shared by all stages of one lowering.
 struct BuildState {
   const Dockerfile& dockerfile;
@@ -66,6 +71,7 @@ struct BuildState {
   std::vector<StageUse> uses;                              // by stage index
   std::vector<Diagnostic> errors;                          ///< found so far, each in an instruction of its own
   std::map<std::string, PathPatternList> context_ignores;  ///< compiled for checks, by stage name
+  std::vector<StageScan> scans;                            // by stage index
 };
 
 /// A stage while its instructions are executed one by one.

@@ -88,4 +88,53 @@ TEST_CASE_FIXTURE(SeveralTargets, "all names that are not stages are reported be
   CHECK(images.requests.empty());
 }
 
+TEST_CASE_FIXTURE(SeveralTargets, "what platforms share is one vertex, in the order of the platforms otherwise") {
+  options.platform_given = options.multi_platform = true;
+  for (const char* name : {"linux/arm64", "linux/amd64"}) options.platforms.push_back(*oci::parse_platform(name));
+  const LoweredTargets lowered =
+      run("FROM --platform=$BUILDPLATFORM tools AS gen\nRUN generate\n"
+          "FROM --platform=$BUILDPLATFORM tools AS cross\nARG TARGETARCH\nRUN compile\n"
+          "FROM base\nCOPY --from=gen /a /a\nCOPY --from=cross /b /b\nRUN install\n",
+          {""});
+  REQUIRE(lowered.targets.size() == 2);
+  CHECK(lowered.targets[0].platform.str() == "linux/arm64");
+  CHECK(lowered.targets[1].platform.str() == "linux/amd64");
+  CHECK(lowered.targets[0].config.platform.str() == "linux/arm64");
+  CHECK(lowered.targets[1].config.platform.str() == "linux/amd64");
+  Texts commands;
+  for (solver::VertexId id = 0; id < lowered.graph.size(); ++id)
+    if (std::holds_alternative<solver::ExecOp>(lowered.graph[id].op)) commands.push_back(lowered.graph[id].name);
+  CHECK(commands == Texts{"[linux/amd64 gen 2/2] RUN generate", "[linux/amd64->arm64 cross 2/2] RUN compile",
+                          "[linux/arm64 stage-2 4/4] RUN install", "[linux/amd64 cross 2/2] RUN compile",
+                          "[linux/amd64 stage-2 4/4] RUN install"});
+  using Requests = std::vector<std::pair<std::string, std::string>>;
+  Requests asked = images.requests;
+  std::sort(asked.begin(), asked.end());
+  CHECK(asked == Requests{{"base", "linux/amd64"}, {"base", "linux/arm64"}, {"tools", "linux/amd64"}});
+}
+
+TEST_CASE_FIXTURE(SeveralTargets, "a context of one platform stands in for that platform only") {
+  options.named_contexts = {{"base::linux/arm64", "docker-image://for-arm"}};
+  for (const char* name : {"linux/amd64", "linux/arm64"}) options.platforms.push_back(*oci::parse_platform(name));
+  run("FROM base\n", {""});
+  using Requests = std::vector<std::pair<std::string, std::string>>;
+  CHECK(images.requests == Requests{{"base", "linux/amd64"}, {"docker-image://for-arm", "linux/arm64"}});
+}
+
+TEST_CASE_FIXTURE(SeveralTargets, "each target is there for each platform, target after target") {
+  for (const char* name : {"linux/amd64", "linux/arm64"}) options.platforms.push_back(*oci::parse_platform(name));
+  Texts found;
+  for (const LoweredTarget& target : run("FROM a AS x\nFROM b AS y\n", {"y", "x"}).targets)
+    found.push_back(cat(target.target, " ", target.platform.str()));
+  CHECK(found == Texts{"y linux/amd64", "y linux/arm64", "x linux/amd64", "x linux/arm64"});
+}
+
+TEST_CASE_FIXTURE(SeveralTargets, "checks report a finding once however many platforms are built") {
+  Checks checks;
+  options.reports.checks = &checks;
+  for (const char* name : {"linux/amd64", "linux/arm64"}) options.platforms.push_back(*oci::parse_platform(name));
+  run("FROM --platform=$TARGETPLATFORM a\n", {""});
+  CHECK(checks.findings().size() == 1);
+}
+
 }  // namespace cbuild::frontend

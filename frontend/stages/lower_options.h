@@ -8,7 +8,9 @@
 #include <string>
 #include <vector>
 
+#include "base/diagnostic.h"
 #include "base/digest.h"
+#include "base/error.h"
 #include "base/process_values.h"
 #include "frontend/syntax/check.h"
 #include "oci/image_config.h"
@@ -31,8 +33,9 @@ class ImageResolver {
  public:
   virtual ~ImageResolver() = default;
   /// `reference` as in the Dockerfile after expansion, or the value of a named context ("oci-layout://...",
-  /// "docker-image://..."). Throws Error: not_found, network, denied, unsupported ("no linux/arm64 in ...").
-  virtual ResolvedImage resolve(const std::string& reference, const oci::Platform& platform) = 0;
+  /// "docker-image://..."). `locked`: the digest that a lock file has for it; empty: the present image. Throws Error:
+  /// not_found, network, denied, unsupported ("no linux/arm64 in ...").
+  virtual ResolvedImage resolve(const std::string& reference, const Digest& locked, const oci::Platform& platform) = 0;
 };
 
 /// The content of a URL at the moment.
@@ -70,6 +73,21 @@ class SourcePinner {
   virtual std::optional<std::int64_t> source_time(const solver::Op& source) = 0;
 };
 
+/// The digests that a lock file has for the sources that a Dockerfile names. Seam. It is asked before a source is
+/// pinned; not about contexts, and not where the Dockerfile gives a digest, a checksum or a commit itself. All of these
+/// throw Error{input} for a source that is not to be used.
+class SourceLock {
+ public:
+  virtual ~SourceLock() = default;
+  /// `name` is complete: "docker.io/library/alpine:3.20". Empty: the present one.
+  virtual Digest lock_image(const std::string& name, const Span& where) = 0;
+  virtual Digest lock_url(const std::string& url, const Span& where) = 0;
+  /// Gives `ref` its full name and the commit as the checksum; leaves it for the present one.
+  virtual void lock_git(GitRef& ref, const Span& where) = 0;
+  /// Tells about a failure to get what is locked.
+  virtual void explain(Error& error) const = 0;
+};
+
 /// Questions to the caller while a Dockerfile is lowered.
 struct LowerCallbacks {
   /// Ignore patterns for the main context in the stage of that name; nullopt: LowerOptions::context_ignore.
@@ -77,6 +95,7 @@ struct LowerCallbacks {
   std::function<std::vector<std::string>(const std::string& directory)>
       named_context_ignore;        ///< ignore patterns of a local named context
   SourcePinner* pinner = nullptr;  ///< borrowed; nullptr: this call has no network sources
+  SourceLock* lock = nullptr;      ///< borrowed; nullptr: sources are taken as they are now
 };
 
 /// Reports of lowering next to the graph; each is borrowed and may be null.
@@ -96,22 +115,25 @@ struct LowerOptions {
   std::vector<std::string> context_ignore;   ///< patterns of its ignore file
   std::optional<solver::Op> context_source;  ///< the main context is not a directory: a GitSource or HttpSource
   oci::Platform target_platform, build_platform;
-  bool platform_given = false;  ///< --platform was used
+  std::vector<oci::Platform> platforms;  ///< lower_targets(): one result each, in the place of target_platform
+  bool platform_given = false;           ///< --platform was used
   bool no_cache = false;
   std::vector<std::string> no_cache_filter;  ///< "STAGE" or "STAGE:LINE"
   bool only_used_args = false;  ///< ARGs that a RUN cannot be seen to use (arg_usage.h) are not part of its key
   std::map<std::string, std::string> secret_hashes;  ///< by id: keyed hashes of the values that are part of keys
   std::string network;                               ///< "", "default", "host", "none": build-wide mode
   std::vector<std::string> allow;                    ///< entitlements: network.host, security.insecure
+  std::vector<std::string> security;                 ///< rights of steps that differ from the usual ones, for keys
   std::vector<std::string> extra_hosts;              ///< name=ip
   std::vector<Ulimit> ulimits;
   std::uint64_t shm_size = 0;
   std::string cgroup_parent, hostname;
   std::int64_t step_timeout_ns = 0;  ///< for a RUN without --timeout; 0: none
   unsigned step_retries = 0;         ///< for a RUN without --retry
-  bool multi_platform = false;       ///< several platforms are built: step names say which
-  bool all_stages = false;  ///< without a target: lower the stages that it does not need as well, for their checks
-  bool dry = false;         ///< nothing will be carried out: commits need not match checksums, as `pinner` may not ask
+  bool multi_platform = false;       ///< a result of several platforms is made: step names say which
+  bool all_stages = false;   ///< without a target: lower the stages that it does not need as well, for their checks
+  bool scan_extras = false;  ///< the result is scanned for an SBOM: BUILDKIT_SBOM_SCAN_STAGE and _CONTEXT count
+  bool dry = false;          ///< nothing will be carried out: commits need not match checksums, as `pinner` may not ask
   LowerCallbacks callbacks;
   LowerReports reports;
 };

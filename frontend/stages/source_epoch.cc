@@ -87,10 +87,10 @@ class SourceStage {
     const std::string checksum = add.checksum ? expand(*add.checksum) : "";
     if (std::optional<GitRef> ref = parse_git_ref(source, false)) {
       if (!checksum.empty()) ref->checksum = checksum;
-      return pin_git_source(*ref, ref->keep_git_dir.value_or(add.keep_git_dir), options_.callbacks.pinner);
+      return pin_named_git(*ref, ref->keep_git_dir.value_or(add.keep_git_dir), options_.callbacks, span);
     }
     if (!is_http_url(source)) reject(span, "SOURCE_DATE_EPOCH stage source must be a single HTTP(S) or Git ADD");
-    return pin_http_source(source, url_file_name(source), checksum, options_.callbacks.pinner);
+    return pin_named_url(source, url_file_name(source), checksum, options_.callbacks, span);
   }
 
   const Stage& stage_;

@@ -67,6 +67,17 @@ Digest parse_checksum(const std::string& checksum) {
       .with_hint("only sha256:<64 hexadecimal digits> can be checked");
 }
 
+/// Runs `pin`; the lock tells about its failure if it gave the digest.
+template <typename Pin>
+auto explained(const SourceLock* lock, bool is_locked, const Pin& pin) {
+  try {
+    return pin();
+  } catch (Error& error) {
+    if (is_locked) lock->explain(error);
+    throw;
+  }
+}
+
 }  // namespace
 
 solver::GitSource pin_git_source(const GitRef& ref, bool keep_git_dir, SourcePinner* pinner) {
@@ -94,6 +105,25 @@ solver::HttpSource pin_http_source(const std::string& url, const std::string& fi
                 cat("digest mismatch for ", where, ": ", pinned.content.str(), " (expected: ", expected.str(), ")"));
   }
   return {where, file_name, pinned.content, pinned.last_modified_s.value_or(0), false};
+}
+
+solver::GitSource pin_named_git(const GitRef& ref, bool keep_git_dir, const LowerCallbacks& callbacks,
+                                const Span& where) {
+  GitRef wanted = ref;
+  if (callbacks.lock != nullptr && ref.checksum.empty() && !is_commit_id(ref.ref))
+    callbacks.lock->lock_git(wanted, where);
+  wanted.fetch_by_commit |= wanted != ref;
+  return explained(callbacks.lock, wanted != ref,
+                   [&] { return pin_git_source(wanted, keep_git_dir, callbacks.pinner); });
+}
+
+solver::HttpSource pin_named_url(const std::string& url, const std::string& file_name, const std::string& checksum,
+                                 const LowerCallbacks& callbacks, const Span& where) {
+  Digest locked;
+  if (callbacks.lock != nullptr && checksum.empty()) locked = callbacks.lock->lock_url(url, where);
+  return explained(callbacks.lock, !locked.empty(), [&] {
+    return pin_http_source(url, file_name, locked.empty() ? checksum : locked.str(), callbacks.pinner);
+  });
 }
 
 }  // namespace cbuild::frontend

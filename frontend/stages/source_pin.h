@@ -19,4 +19,10 @@ solver::GitSource pin_git_source(const GitRef& ref, bool keep_git_dir, SourcePin
 solver::HttpSource pin_http_source(const std::string& url, const std::string& file_name, const std::string& checksum,
                                    SourcePinner* pinner);
 
+/// As pin_git_source() and pin_http_source(), of a source that the Dockerfile names at `where`: a lock file counts.
+solver::GitSource pin_named_git(const GitRef& ref, bool keep_git_dir, const LowerCallbacks& callbacks,
+                                const Span& where);
+solver::HttpSource pin_named_url(const std::string& url, const std::string& file_name, const std::string& checksum,
+                                 const LowerCallbacks& callbacks, const Span& where);
+
 }  // namespace cbuild::frontend

@@ -70,6 +70,7 @@ struct FromInstruction {
 struct RunInstruction {
   std::vector<Text> mounts;  ///< raw CSV of each --mount
   std::vector<Text> devices;
+  std::vector<Text> resources;  ///< raw CSV of each --resource
   std::optional<Text> network, security;
   std::optional<Text> timeout, retry;
   CommandLine command;

@@ -130,6 +130,7 @@ void Dumper::body(const FromInstruction& from) {
 void Dumper::body(const RunInstruction& run) {
   texts("mount", run.mounts);
   texts("device", run.devices);
+  texts("resource", run.resources);
   text("network", run.network);
   text("security", run.security);
   text("timeout", run.timeout);

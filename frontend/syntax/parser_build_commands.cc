@@ -4,6 +4,7 @@
 #include <string>
 
 #include "base/error.h"
+#include "base/resources.h"
 #include "base/text.h"
 #include "frontend/syntax/flags.h"
 #include "frontend/syntax/heredoc.h"
@@ -13,8 +14,9 @@
 namespace cbuild::frontend {
 namespace {
 
-constexpr std::array<FlagSpec, 6> kRunFlags = {{{"mount", FlagKind::list},
+constexpr std::array<FlagSpec, 7> kRunFlags = {{{"mount", FlagKind::list},
                                                 {"device", FlagKind::list},
+                                                {"resource", FlagKind::list},
                                                 {"network", FlagKind::text},
                                                 {"security", FlagKind::text},
                                                 {"timeout", FlagKind::text},
@@ -43,8 +45,11 @@ void check_word(const std::vector<Flag>& flags, std::string_view name, const std
   }
 }
 
-/// The flags of our own: how long a command may run, and how often it is tried again.
+/// The flags of our own: what a command may use, how long it may run, and how often it is tried again.
 void check_limits(const RunInstruction& run, Report& report) {
+  Resources resources;
+  for (const Text& limits : run.resources)
+    check_value(limits, report, [&resources](const std::string& csv) { add_resources(csv, resources); });
   if (run.timeout) {
     const auto ns = parse_duration_ns(run.timeout->value);
     if (!ns || *ns < 0) {
@@ -64,6 +69,7 @@ void build_run_flags(const Statement& statement, Report& report, RunInstruction&
   const FlagSet flags(statement.flags, kRunFlags, report);
   run.devices = flags.list("device");
   run.mounts = flags.list("mount");
+  run.resources = flags.list("resource");
   run.network = flags.text("network");
   run.security = flags.text("security");
   run.timeout = flags.text("timeout");

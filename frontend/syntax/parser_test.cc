@@ -129,13 +129,15 @@ TEST_CASE("no more than twenty errors") {
 TEST_CASE("flags of RUN") {
   const auto run = only<RunInstruction>(
       "RUN --mount=type=cache,target=/a --mount=type=ssh --network=none --security=insecure --device=a/b=c "
-      "--timeout=90s --retry=3 make");
+      "--timeout=90s --retry=3 --resource=memory=1g --resource=cpu-quota=50000 make");
   CHECK(run.mounts.size() == 2);
   CHECK(run.network->value == "none");
   CHECK(run.security->value == "insecure");
   CHECK(run.devices[0].value == "a/b=c");
   CHECK(run.timeout->value == "90s");
   CHECK(run.retry->value == "3");
+  REQUIRE(run.resources.size() == 2);
+  CHECK(run.resources[1].value == "cpu-quota=50000");
   CHECK(run.command.arguments[0].value == "make");
   CHECK(line_messages("RUN --network=foo x") == Strings{"invalid network mode \"foo\""});
   CHECK(line_messages("RUN --network= x") == Strings{"invalid network mode \"\""});
@@ -146,6 +148,9 @@ TEST_CASE("flags of RUN") {
   CHECK(line_messages("RUN --timeout=5 --retry=-1 x") ==
         Strings{"invalid value \"5\" for --timeout", "invalid value \"-1\" for --retry"});
   CHECK(line_messages("RUN --retry=101 x") == Strings{"invalid value \"101\" for --retry"});
+  CHECK(line_messages("RUN --resource=memroy=1g x") == Strings{"--resource: unknown key 'memroy'"});
+  CHECK(line_messages("RUN --resource=memory=2g --resource=memory-swap=1g x") ==
+        Strings{"--resource: memory-swap is memory and swap together, it cannot be less than memory"});
   CHECK(line_messages("RUN --network=none --network=none x") == Strings{"duplicate flag specified: --network"});
 }
 

@@ -26,7 +26,9 @@ namespace {
 constexpr int kFileFlags = O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_NOCTTY | O_CLOEXEC;
 constexpr off_t kReadAhead = 4 << 20;  ///< of a large file, before its turn comes
 
-void take_stat(ScannedEntry& out, const struct stat& st) {
+/// As it ought to be, where the tree has side metadata.
+void take_stat(ScannedEntry& out, struct stat& st, const ScanRules& rules) {
+  if (rules.side) rules.side->correct(out.header.name, st);
   out.header.mode = st.st_mode & 07777;
   out.header.uid = st.st_uid;
   out.header.gid = st.st_gid;
@@ -36,6 +38,13 @@ void take_stat(ScannedEntry& out, const struct stat& st) {
   out.inode = st.st_ino;
 }
 
+/// Those that the file system does not have.
+void add_xattrs(std::vector<sys::Xattr>& to, const std::vector<sys::Xattr>& more) {
+  if (more.empty()) return;
+  to.insert(to.end(), more.begin(), more.end());
+  to = layer_xattrs(std::move(to));
+}
+
 void take_xattrs(ScannedEntry& out, int fd, const ScanRules& rules) {
   KeptXattrs found = read_kept_xattrs(fd, out.header.name);
   if (rules.overlay && !found.refused.empty()) {
@@ -43,6 +52,8 @@ void take_xattrs(ScannedEntry& out, int fd, const ScanRules& rules) {
         .with_hint("mount the overlay with redirect_dir=off,metacopy=off");
   }
   out.header.xattrs = std::move(found.kept);
+  const SideEntry* side = rules.side ? rules.side->find(out.header.name) : nullptr;
+  if (side != nullptr) add_xattrs(out.header.xattrs, side->wanted.xattrs);
   out.opaque = rules.overlay && found.opaque && out.header.type == EntryType::directory;
 }
 
@@ -50,7 +61,7 @@ void scan_directory(ScannedEntry& out, int fd, const ScanRules& rules) {
   out.header.type = EntryType::directory;
   struct stat st;
   if (fstat(fd, &st) != 0) throw_errno(errno, out.header.name);
-  take_stat(out, st);
+  take_stat(out, st, rules);
   take_xattrs(out, fd, rules);
 }
 
@@ -83,24 +94,33 @@ void take_content(ScannedEntry& out, int fd, const struct stat& st, std::size_t&
   load_content(out, fd, 0, budget);
 }
 
+void take_device(ScannedEntry& out, const struct stat& st) {
+  out.header.type = S_ISCHR(st.st_mode)   ? EntryType::char_device
+                    : S_ISBLK(st.st_mode) ? EntryType::block_device
+                                          : EntryType::fifo;
+  out.header.device_major = major(st.st_rdev);
+  out.header.device_minor = minor(st.st_rdev);
+}
+
 void scan_file(ScannedEntry& out, const ScanRules& rules, std::size_t& budget) {
   const UniqueFd fd = open_scanned(out);
-  const struct stat st = stat_file(out, fd.get());
-  take_stat(out, st);
+  struct stat st = stat_file(out, fd.get());
+  take_stat(out, st, rules);
+  if (!S_ISREG(st.st_mode)) return take_device(out, st);
   take_xattrs(out, fd.get(), rules);
   take_content(out, fd.get(), st, budget);
 }
 
-struct stat stat_name(ScannedEntry& out) {
+struct stat stat_name(ScannedEntry& out, const ScanRules& rules) {
   struct stat st;
   if (fstatat(out.parent->get(), out.name(), &st, AT_SYMLINK_NOFOLLOW) != 0) throw_errno(errno, out.header.name);
-  take_stat(out, st);
+  take_stat(out, st, rules);
   return st;
 }
 
-void scan_symlink(ScannedEntry& out) {
+void scan_symlink(ScannedEntry& out, const ScanRules& rules) {
   out.header.type = EntryType::symlink;
-  stat_name(out);
+  stat_name(out, rules);
   out.header.mode = 0777;
   std::array<char, PATH_MAX> target;
   const ssize_t size = readlinkat(out.parent->get(), out.name(), target.data(), target.size());
@@ -108,17 +128,15 @@ void scan_symlink(ScannedEntry& out) {
   out.header.link_target.assign(target.data(), static_cast<std::size_t>(size));
 }
 
-void scan_device(ScannedEntry& out, EntryType type, const ScanRules& rules) {
-  out.header.type = type;
-  const struct stat st = stat_name(out);
-  out.header.device_major = major(st.st_rdev);
-  out.header.device_minor = minor(st.st_rdev);
+void scan_device(ScannedEntry& out, const ScanRules& rules) {
+  const struct stat st = stat_name(out, rules);
+  take_device(out, st);
   if (rules.overlay && is_whiteout(st)) out.role = ScannedEntry::Role::whiteout;
 }
 
 /// layer.md has no form for sockets.
 void scan_socket(ScannedEntry& out, const ScanRules& rules) {
-  const bool whiteout = rules.overlay && is_whiteout(stat_name(out));
+  const bool whiteout = rules.overlay && is_whiteout(stat_name(out, rules));
   out.role = whiteout ? ScannedEntry::Role::whiteout : ScannedEntry::Role::skipped;
 }
 
@@ -151,16 +169,12 @@ ScannedEntry scan_entry(WalkEntry&& found, const ScanRules& rules, std::size_t& 
       scan_file(out, rules, budget);
       break;
     case DT_LNK:
-      scan_symlink(out);
+      scan_symlink(out, rules);
       break;
     case DT_CHR:
-      scan_device(out, EntryType::char_device, rules);
-      break;
     case DT_BLK:
-      scan_device(out, EntryType::block_device, rules);
-      break;
     case DT_FIFO:
-      scan_device(out, EntryType::fifo, rules);
+      scan_device(out, rules);
       break;
     default:
       scan_socket(out, rules);
@@ -193,7 +207,9 @@ ScannedEntry scan_planned(PlannedEntry&& planned, std::size_t& budget) {
   out.source_name = std::move(planned.source_name);
   const UniqueFd fd = open_scanned(out);
   const struct stat st = stat_file(out, fd.get());
+  std::vector<sys::Xattr> more = std::move(out.header.xattrs);
   take_xattrs(out, fd.get(), ScanRules{.overlay = false});
+  add_xattrs(out.header.xattrs, more);
   take_content(out, fd.get(), st, budget);
   return out;
 }

@@ -6,8 +6,9 @@
 #include <memory>
 #include <span>
 
+#include "base/side/side_metadata.h"
+#include "oci/compression/raw_buffer.h"
 #include "oci/layer/planned_entry.h"
-#include "oci/layer/raw_buffer.h"
 #include "oci/layer/tar_writer.h"
 #include "oci/layer/tree_walk.h"
 
@@ -34,7 +35,8 @@ struct ScannedEntry {
 };
 
 struct ScanRules {
-  bool overlay = true;  ///< char 0:0 and the overlay xattrs have overlayfs's meaning
+  bool overlay = true;                                 ///< char 0:0 and the overlay xattrs have overlayfs's meaning
+  std::shared_ptr<const SideMetadata> side = nullptr;  ///< of the tree; null if it has none
 };
 
 /// Reads everything about one entry: stat, link target, xattrs, and the content of a file that is no larger than

@@ -20,7 +20,6 @@
 #include "base/sys.h"
 #include "base/text.h"
 #include "oci/layer/entry_rules.h"
-#include "oci/layer/whiteout_names.h"
 
 namespace cbuild::oci::layer {
 namespace {
@@ -36,6 +35,11 @@ NewFile::Piece copy_of(std::span<const std::byte> bytes) {
   return {{copy.get(), bytes.size()}, 0, copy};
 }
 
+void set_mode(const UnpackOptions& options, int parent, const std::string& name, mode_t mode) {
+  if (options.side != nullptr) return options.side->give_mode(parent, name.c_str(), mode);
+  if (fchmodat(parent, name.c_str(), mode, 0) != 0) throw_errno(errno, name);
+}
+
 }  // namespace
 
 Extractor::Extractor(int rootfd, const UnpackOptions& options)
@@ -44,6 +48,7 @@ Extractor::Extractor(int rootfd, const UnpackOptions& options)
       whiteouts_(options.whiteouts, options.user_xattr),
       dirs_(rootfd, {[this] { wait(); },
                      [this](const TargetDir& parent, const std::string& name, const TargetDir& made) {
+                       if (options_.side != nullptr) options_.side->give(made.fd.get(), "", {S_IFDIR | 0755});
                        note_made(parent, name);
                        known_.begin(made.inode);
                      }}),
@@ -224,9 +229,7 @@ void Extractor::finish() {
     const auto st = dir ? sys::try_stat_at(dir->fd.get(), name) : std::nullopt;
     if (!st || !S_ISDIR(st->st_mode)) continue;  // something else took its place
     // Of several members for one directory the last counts.
-    if ((st->st_mode & 07777) != late.mode && fchmodat(dir->fd.get(), name.c_str(), late.mode, 0) != 0) {
-      throw_errno(errno, late.path);
-    }
+    if ((st->st_mode & 07777) != late.mode) set_mode(options_, dir->fd.get(), name, late.mode);
     set_times(dir->fd.get(), name.c_str(), late.mtime);
   }
   late_dirs_.clear();

@@ -16,10 +16,10 @@
 #include <utility>
 
 #include "base/error.h"
-#include "base/process_limits.h"
+#include "base/process/process_limits.h"
+#include "base/process/threads.h"
 #include "base/sys.h"
 #include "base/text.h"
-#include "base/threads.h"
 
 namespace cbuild::oci::layer {
 namespace {

@@ -9,11 +9,10 @@
 
 #include "base/error.h"
 #include "base/files.h"
-#include "base/subprocess.h"
+#include "base/process/subprocess.h"
 #include "base/sys.h"
 #include "base/test_skip.h"
 #include "base/text.h"
-#include "oci/layer/table_check.h"
 #include "oci/layer/test_support.h"
 #include "oci/layer/unpack.h"
 

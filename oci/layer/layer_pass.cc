@@ -5,9 +5,9 @@
 
 #include "base/error.h"
 #include "base/text.h"
-#include "oci/layer/decoded_stream.h"
+#include "oci/compression/decoded_stream.h"
+#include "oci/compression/source_reader.h"
 #include "oci/layer/entry_rules.h"
-#include "oci/layer/source_reader.h"
 
 namespace cbuild::oci::layer {
 namespace {

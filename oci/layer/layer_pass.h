@@ -5,9 +5,9 @@
 #include <functional>
 
 #include "base/cancel.h"
+#include "oci/compression/byte_source.h"
+#include "oci/compression/compression.h"
 #include "oci/descriptor.h"
-#include "oci/layer/byte_source.h"
-#include "oci/layer/compression.h"
 #include "oci/layer/tar_reader.h"
 #include "oci/layer/unpack.h"
 

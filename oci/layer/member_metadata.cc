@@ -4,6 +4,7 @@
 #include "oci/layer/member_metadata.h"
 
 #include <fcntl.h>
+#include <sys/sysmacros.h>
 #include <sys/xattr.h>
 #include <unistd.h>
 
@@ -14,6 +15,7 @@
 #include "base/sys.h"
 #include "base/text.h"
 #include "oci/layer/entry_rules.h"
+#include "oci/layer/layer_table.h"
 
 namespace cbuild::oci::layer {
 namespace {
@@ -80,6 +82,10 @@ void MemberMetadata::adjust_link(const TargetDir& dir, const std::string& name, 
                                  const struct stat& st) const {
   const Owner owner = owner_of(member);
   const int dirfd = dir.fd.get();
+  if (options_.side != nullptr) {
+    give(dirfd, name.c_str(), member, st.st_mode & S_IFMT, member.entry.mode);
+    return set_times(dirfd, name.c_str(), mtime_of(member));
+  }
   if (st.st_uid != owner.uid || st.st_gid != owner.gid) sys::set_owner(dirfd, name.c_str(), owner.uid, owner.gid);
   if (S_ISREG(st.st_mode)) {
     const UniqueFd fd = sys::open_at(dirfd, name, O_RDONLY | O_NOFOLLOW | O_NONBLOCK);
@@ -98,12 +104,28 @@ bool MemberMetadata::keeps_owner(const Owner& owner, const TargetDir& dir) const
   return owner.uid == own_uid_ && owner.gid == own_gid_ && !dir.setgid;
 }
 
-void MemberMetadata::apply(int fd, const TarMember& member, const TargetDir& dir, mode_t mode) const {
+void MemberMetadata::give(int dirfd, const char* name, const TarMember& member, mode_t type, mode_t mode) const {
+  const Owner owner = owner_of(member);
+  Metadata wanted{type | mode, owner.uid, owner.gid};
+  if (type == S_IFCHR || type == S_IFBLK) wanted.device = makedev(member.entry.device_major, member.entry.device_minor);
+  for (const sys::Xattr& xattr : member.entry.xattrs)
+    if (may_set_xattr(xattr.name)) wanted.xattrs.push_back(xattr);
+  options_.side->give(dirfd, name, wanted);
+}
+
+void MemberMetadata::set_all(int fd, const TarMember& member, const TargetDir& dir, mode_t mode) const {
   const Owner owner = owner_of(member);
   if (!keeps_owner(owner, dir) || member.entry.type == EntryType::directory)
     sys::set_owner(fd, "", owner.uid, owner.gid);
   if (!member.entry.xattrs.empty()) set_xattrs(fd, member.entry.xattrs);
   if (fchmod(fd, mode) != 0) throw_errno(errno, "set mode");
+}
+
+void MemberMetadata::apply(int fd, const TarMember& member, const TargetDir& dir, mode_t mode) const {
+  if (options_.side != nullptr)
+    give(fd, "", member, type_bits(member.entry.type), mode);
+  else
+    set_all(fd, member, dir, mode);
   const timespec both[2] = {mtime_of(member), mtime_of(member)};
   if (futimens(fd, both) != 0) throw_errno(errno, "set times");
 }
@@ -112,6 +134,10 @@ void MemberMetadata::apply(int fd, const TarMember& member, const TargetDir& dir
 void MemberMetadata::apply_by_name(const TargetDir& dir, const std::string& name, const TarMember& member) const {
   const Owner owner = owner_of(member);
   const int dirfd = dir.fd.get();
+  if (options_.side != nullptr) {
+    give(dirfd, name.c_str(), member, type_bits(member.entry.type), member.entry.mode);
+    return set_times(dirfd, name.c_str(), mtime_of(member));
+  }
   if (!keeps_owner(owner, dir)) sys::set_owner(dirfd, name.c_str(), owner.uid, owner.gid);
   for (const sys::Xattr& xattr : member.entry.xattrs) {
     if (may_set_xattr(xattr.name)) sys::set_xattr_at(dirfd, name, xattr);

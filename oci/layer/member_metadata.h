@@ -40,6 +40,10 @@ class MemberMetadata {
     std::uint32_t uid, gid;
   };
   Owner owner_of(const TarMember& member) const;
+  /// All but the times, with errors where something cannot be set.
+  void set_all(int fd, const TarMember& member, const TargetDir& dir, mode_t mode) const;
+  /// The same by UnpackOptions::side; `name` is empty for `dirfd` itself.
+  void give(int dirfd, const char* name, const TarMember& member, mode_t type, mode_t mode) const;
   bool keeps_owner(const Owner& owner, const TargetDir& dir) const;
 
   const UnpackOptions& options_;

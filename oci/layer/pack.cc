@@ -13,9 +13,10 @@
 
 #include "base/error.h"
 #include "base/text.h"
-#include "oci/layer/block_stream.h"
+#include "oci/compression/block_stream.h"
+#include "oci/layer/entry_rules.h"
+#include "oci/layer/stargz_writer.h"
 #include "oci/layer/tree_scan.h"
-#include "oci/layer/whiteout_names.h"
 
 namespace cbuild::oci::layer {
 namespace {
@@ -42,8 +43,12 @@ class LinkTable {
 
 class TreePacker {
  public:
-  TreePacker(BlockStream& out, const PackOptions& options)
-      : out_(out), options_(options), tar_([&out](std::span<const std::byte> bytes) { out.write(bytes); }) {}
+  /// `table`, which may be null, is told of every member.
+  TreePacker(BlockStream& out, const PackOptions& options, StargzWriter* table)
+      : out_(out),
+        options_(options),
+        table_(table),
+        tar_([&out](std::span<const std::byte> bytes) { out.write(bytes); }) {}
 
   void add(ScannedEntry& entry);
   void finish() {
@@ -52,6 +57,7 @@ class TreePacker {
   }
 
  private:
+  void add_header(const TarEntry& header);
   void add_whiteout(const std::string& name, std::size_t name_at);
   void add_marker(std::string name);
   void add_data(const ScannedEntry& entry);
@@ -63,6 +69,7 @@ class TreePacker {
 
   BlockStream& out_;
   const PackOptions& options_;
+  StargzWriter* const table_;
   TarWriter tar_;
   LinkTable links_;
 };
@@ -80,9 +87,17 @@ void TreePacker::add(ScannedEntry& entry) {
       header.link_target = *first;
     }
   }
-  tar_.entry(header);
+  add_header(header);
   if (header.type == EntryType::file && header.size > 0) add_data(entry);
   if (entry.opaque) add_marker(cat(header.name, "/", kOpaqueName));
+}
+
+void TreePacker::add_header(const TarEntry& header) {
+  tar_.entry(header);
+  if (table_ == nullptr) return;
+  TarMember member{header};
+  member.has_data = header.type == EntryType::file && header.size > 0;
+  table_->add(member, out_.size());
 }
 
 void TreePacker::add_whiteout(const std::string& name, std::size_t name_at) {
@@ -93,7 +108,7 @@ void TreePacker::add_whiteout(const std::string& name, std::size_t name_at) {
 void TreePacker::add_marker(std::string name) {
   TarEntry marker;
   marker.name = std::move(name);
-  tar_.entry(marker);
+  add_header(marker);
 }
 
 void TreePacker::add_data(const ScannedEntry& entry) {
@@ -140,15 +155,33 @@ void TreePacker::copy_sparse(int fd, const ScannedEntry& entry) {
   }
 }
 
-void pack_entries(ScanSource& source, TaskGroup& tasks, BlockStream& out, const PackOptions& options) {
+void pack_entries(ScanSource& source, TaskGroup& tasks, BlockStream& out, const PackOptions& options,
+                  StargzWriter* table = nullptr) {
   TreeScan scan(source, tasks);
-  TreePacker packer(out, options);
+  TreePacker packer(out, options, table);
   ScannedEntry entry;
   while (scan.next(entry)) packer.add(entry);
   packer.finish();
 }
 
+/// The archive goes through the writer of the table, which has threads of its own.
+PackedLayer pack_stargz(ScanSource& source, BlobStore& blobs, const PackOptions& options) {
+  PackedLayer layer;
+  const std::unique_ptr<BlobWriter> writer = blobs.create();
+  StargzWriter stargz(options.level, [&](std::span<const std::byte> bytes) {
+    writer->write(bytes);
+    layer.descriptor.size += bytes.size();
+  });
+  TaskGroup tasks;
+  BlockStream out(tasks, Compression::none, 0, [&](std::span<const std::byte> bytes) { stargz.write(bytes); });
+  pack_entries(source, tasks, out, options, &stargz);
+  complete_stargz(layer, stargz.finish());
+  layer.descriptor.digest = writer->commit();
+  return layer;
+}
+
 PackedLayer pack_source(ScanSource& source, BlobStore& blobs, const PackOptions& options) {
+  if (options.compression == Compression::estargz) return pack_stargz(source, blobs, options);
   PackedLayer layer;
   const std::unique_ptr<BlobWriter> writer = blobs.create();
   const auto sink = [&](std::span<const std::byte> bytes) {
@@ -174,8 +207,16 @@ PackedLayer pack_source(ScanSource& source, BlobStore& blobs, const PackOptions&
 
 }  // namespace
 
+void complete_stargz(PackedLayer& layer, const StargzBlob& blob) {
+  layer.diff_id = blob.diff_id;
+  layer.uncompressed_size = blob.uncompressed_size;
+  layer.descriptor.media_type = media_type(Compression::estargz);
+  layer.descriptor.annotations = blob.annotations;
+}
+
 PackedLayer pack_layer(int upper_dirfd, BlobStore& blobs, const PackOptions& options) {
-  return pack_source(*scan_directory_tree(upper_dirfd, ScanRules{.overlay = true}), blobs, options);
+  const ScanRules rules{.overlay = true, .side = SideMetadata::read(upper_dirfd)};
+  return pack_source(*scan_directory_tree(upper_dirfd, rules), blobs, options);
 }
 
 PackedLayer pack_planned(PlannedEntries& entries, BlobStore& blobs, const PackOptions& options) {

@@ -9,7 +9,7 @@
 #include "base/cancel.h"
 #include "base/digest.h"
 #include "oci/blob_store.h"
-#include "oci/layer/compression.h"
+#include "oci/compression/compression.h"
 #include "oci/layer/planned_entry.h"
 #include "oci/layer/tar_writer.h"
 
@@ -24,10 +24,14 @@ struct PackOptions {
 
 /// The result of packing a layer.
 struct PackedLayer {
-  Digest diff_id;         ///< of the uncompressed tar
+  Digest diff_id;         ///< of the uncompressed tar; of estargz with the table behind it
   Descriptor descriptor;  ///< of the blob as stored
   std::uint64_t uncompressed_size = 0;
 };
+
+struct StargzBlob;
+/// Fills in all but the blob's digest and size.
+void complete_stargz(PackedLayer& layer, const StargzBlob& blob);
 
 /// Tars the changes in an overlay upper directory: char 0:0 devices and opaque directories become whiteouts (layer.md,
 /// "Whiteouts"), overlay's own xattrs are left out, redirect and metacopy are refused with Error{unsupported}. One

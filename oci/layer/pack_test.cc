@@ -15,10 +15,11 @@
 
 #include "base/error.h"
 #include "base/files.h"
-#include "base/subprocess.h"
+#include "base/process/subprocess.h"
 #include "base/sys.h"
 #include "base/test_skip.h"
 #include "base/text.h"
+#include "oci/blob_store_suite.h"
 #include "oci/layer/tar_reader.h"
 #include "oci/layer/test_support.h"
 
@@ -318,4 +319,9 @@ TEST_CASE("a plain tree tar knows no whiteouts and no overlay") {
 }
 
 }  // namespace
+TEST_CASE("blobs in memory, as tests have them, keep the contract of a blob store") {
+  test::MemoryBlobs blobs;
+  testing::check_blob_store(blobs);
+}
+
 }  // namespace cbuild::oci::layer

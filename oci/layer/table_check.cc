@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // Compares a table with the tree that unpack() makes of the same archive: both are written as sorted lines, one for
 // each entry. Called for ordinary and hostile archives, so that the rules of both cannot drift apart.
-#include "oci/layer/table_check.h"
+#include "oci/layer/test_support.h"
 
 #include <doctest/doctest.h>
 #include <sys/stat.h>
@@ -16,7 +16,6 @@
 #include "base/text.h"
 #include "oci/layer/table_codec.h"
 #include "oci/layer/table_recorder.h"
-#include "oci/layer/test_support.h"
 #include "oci/layer/unpack.h"
 
 namespace cbuild::oci::layer::test {

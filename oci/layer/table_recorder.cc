@@ -18,7 +18,6 @@
 #include "oci/layer/entry_rules.h"
 #include "oci/layer/resolved_dirs.h"
 #include "oci/layer/table_tree.h"
-#include "oci/layer/whiteout_names.h"
 #include "oci/layer/whiteouts.h"
 
 namespace cbuild::oci::layer {

@@ -7,10 +7,9 @@
 #include <random>
 
 #include "base/error.h"
-#include "base/subprocess.h"
+#include "base/process/subprocess.h"
 #include "base/test_skip.h"
 #include "base/text.h"
-#include "oci/layer/table_check.h"
 #include "oci/layer/table_recorder.h"
 #include "oci/layer/test_support.h"
 

@@ -1,12 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 // Two habits of libarchive have to be worked around (3.6 to 3.8):
 // - Names in PAX records are converted from UTF-8 to the locale's character set. Where that fails (always in the C
-// locale), the
-//   bytes are kept and the call warns. The warning is taken for what it is; any other one means that something was not
-//   understood, which in a layer is an error.
+//   locale), the bytes are kept and the call warns. The warning is taken for what it is; any other one means that
+//   something was not understood, which in a layer is an error.
 // - The first link whose ustar field is empty, as Go writes targets without any ASCII character, loses its target,
-// because a
-//   string of libarchive's was never allocated. A symlink member put in front of the stream allocates it.
+//   because a string of libarchive's was never allocated. A symlink member put in front of the stream allocates it.
 #include "oci/layer/tar_reader.h"
 
 #include <archive.h>
@@ -16,13 +14,13 @@
 #include <array>
 #include <cerrno>
 #include <exception>
-#include <limits>
 #include <new>
 #include <string_view>
 #include <utility>
 
 #include "base/error.h"
 #include "base/text.h"
+#include "oci/layer/entry_rules.h"
 
 namespace cbuild::oci::layer {
 namespace {
@@ -48,18 +46,6 @@ bool is_harmless(std::string_view warning) {
 struct Free {
   void operator()(archive* handle) const { archive_read_free(handle); }
 };
-
-std::uint64_t checked_id(std::int64_t value, const char* what) {
-  if (value < 0 || value >= std::numeric_limits<std::uint32_t>::max()) {
-    throw Error(ErrorCode::corrupt, cat(what, " ", value, " is out of range"));
-  }
-  return static_cast<std::uint64_t>(value);
-}
-
-std::uint32_t checked_device(dev_t value, std::uint32_t limit) {
-  if (value >= limit) throw Error(ErrorCode::corrupt, "device number out of range");
-  return static_cast<std::uint32_t>(value);
-}
 
 std::string text_or_empty(const char* text) { return text ? text : ""; }
 
@@ -96,26 +82,18 @@ std::vector<sys::Xattr> xattrs_of(archive_entry* entry) {
   return out;
 }
 
-void take_device(TarEntry& out, archive_entry* from) {
-  out.device_major = out.device_minor = 0;
-  if (out.type != EntryType::char_device && out.type != EntryType::block_device) return;
-  out.device_major = checked_device(archive_entry_rdevmajor(from), 1u << 12);
-  out.device_minor = checked_device(archive_entry_rdevminor(from), 1u << 20);
-}
-
 void take(TarMember& out, archive_entry* from) {
   TarEntry& entry = out.entry;
   entry.type = type_of(from);
   const char* target = entry.type == EntryType::hardlink ? archive_entry_hardlink(from) : archive_entry_symlink(from);
   entry.link_target = text_or_empty(target);
   entry.mode = archive_entry_perm(from) & 07777;
-  entry.uid = checked_id(archive_entry_uid(from), "uid");
-  entry.gid = checked_id(archive_entry_gid(from), "gid");
+  set_owner(entry, archive_entry_uid(from), archive_entry_gid(from));
   entry.size = static_cast<std::uint64_t>(std::max<std::int64_t>(archive_entry_size(from), 0));
   entry.mtime_s = archive_entry_mtime(from);
   out.mtime_ns = std::clamp<std::int64_t>(archive_entry_mtime_nsec(from), 0, 999'999'999);
   entry.xattrs = xattrs_of(from);
-  take_device(entry, from);
+  set_device(entry, archive_entry_rdevmajor(from), archive_entry_rdevminor(from));
   out.has_data = entry.size > 0;
 }
 

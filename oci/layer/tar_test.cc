@@ -6,7 +6,7 @@
 
 #include "base/error.h"
 #include "base/files.h"
-#include "base/subprocess.h"
+#include "base/process/subprocess.h"
 #include "base/sys.h"
 #include "base/text.h"
 #include "oci/layer/tar_reader.h"

@@ -8,7 +8,7 @@
 #include <vector>
 
 #include "base/sys.h"
-#include "oci/layer/compression.h"
+#include "oci/compression/compression.h"
 
 namespace cbuild::oci::layer {
 

@@ -14,6 +14,7 @@
 
 #include "base/files.h"
 #include "oci/blob_store.h"
+#include "oci/layer/layer_table.h"
 #include "oci/layer/tar_writer.h"
 
 /// Shared by the tests and benches of this module.
@@ -93,5 +94,15 @@ Member dir_member(std::string name, mode_t mode = 0755);
 Member link_member(std::string name, std::string target, EntryType type = EntryType::symlink);
 
 bool is_root();
+
+/// The lines that describe_tree() gives for the tree of a table on disk, sorted; `archive` is uncompressed. With no
+/// time where the archive does not say it.
+std::vector<std::string> describe_table(const LayerTable& table, std::string_view archive);
+/// Takes those times out of the lines of describe_tree() for the unpacked tree of `table`, and sorts.
+std::vector<std::string> without_implied_times(const LayerTable& table, std::vector<std::string> lines);
+
+/// Checks that the table of an archive, in any compression, is the tree that unpack() makes of it in an empty
+/// directory, or that both refuse it; and that its encoding gives it back. As root; else it checks nothing.
+void check_table(std::string_view archive, std::uint64_t max_bytes = 1ull << 42);
 
 }  // namespace cbuild::oci::layer::test

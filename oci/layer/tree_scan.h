@@ -3,8 +3,8 @@
 
 #include <memory>
 
+#include "oci/compression/task_group.h"
 #include "oci/layer/entry_scan.h"
-#include "oci/layer/task_group.h"
 
 namespace cbuild::oci::layer {
 

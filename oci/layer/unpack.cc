@@ -11,10 +11,10 @@
 #include "base/error.h"
 #include "base/sys.h"
 #include "base/text.h"
-#include "oci/layer/decoder.h"
+#include "oci/compression/decoder.h"
+#include "oci/compression/source_reader.h"
 #include "oci/layer/extract.h"
 #include "oci/layer/layer_pass.h"
-#include "oci/layer/source_reader.h"
 #include "oci/layer/tar_reader.h"
 
 namespace cbuild::oci::layer {

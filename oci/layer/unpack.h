@@ -11,8 +11,9 @@
 #include "base/cancel.h"
 #include "base/digest.h"
 #include "base/fd.h"
+#include "base/side/side_metadata.h"
+#include "oci/compression/byte_source.h"
 #include "oci/descriptor.h"
-#include "oci/layer/byte_source.h"
 
 namespace cbuild::oci::layer {
 
@@ -35,6 +36,9 @@ struct UnpackOptions {
   std::set<std::string>* directories = nullptr;
   /// How many threads make files besides the calling one, which reads the archive. Unset: as many as are worth it.
   std::optional<unsigned> threads;
+  /// Takes what entries cannot be given here: owners, devices, capabilities. Null: an owner that cannot be given is an
+  /// error, the rest is left out. Borrowed.
+  SideRecorder* side = nullptr;
 };
 
 struct UnpackResult {
@@ -42,7 +46,7 @@ struct UnpackResult {
   Digest diff_id;                  ///< of the uncompressed stream
   std::uint64_t archive_size = 0;  ///< bytes of the uncompressed stream
   std::uint64_t entries = 0;
-  std::uint64_t devices_as_files = 0;  ///< devices that may not be made here and became empty files
+  std::uint64_t devices_as_files = 0;  ///< devices that may not be made here and are empty files
 };
 
 /// Reads a tar stream (plain, gzip, zstd, bzip2, xz by content; several members too) into `target_dirfd`. Hostile input

@@ -12,8 +12,8 @@
 
 #include "base/error.h"
 #include "base/files.h"
+#include "oci/compression/block_stream.h"
 #include "oci/layer/bench_trees.h"
-#include "oci/layer/block_stream.h"
 #include "oci/layer/pack.h"
 
 namespace cbuild::oci::layer {

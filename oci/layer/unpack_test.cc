@@ -14,12 +14,11 @@
 
 #include "base/error.h"
 #include "base/files.h"
-#include "base/subprocess.h"
+#include "base/process/subprocess.h"
 #include "base/sys.h"
 #include "base/test_skip.h"
 #include "base/text.h"
 #include "oci/layer/pack.h"
-#include "oci/layer/table_check.h"
 #include "oci/layer/test_support.h"
 
 namespace cbuild::oci::layer {

@@ -13,7 +13,7 @@
 #include "base/sys.h"
 #include "base/text.h"
 #include "base/whiteout.h"
-#include "oci/layer/whiteout_names.h"
+#include "oci/layer/entry_rules.h"
 
 namespace cbuild::oci::layer {
 namespace {

@@ -47,7 +47,10 @@ std::string basic_header(const Credentials& credentials) {
   return "Basic " + base64_encode(credentials.user + ":" + credentials.password);
 }
 
-bool has_password(const std::optional<Account>& account) { return account && !account->credentials.user.empty(); }
+bool has_password(const std::optional<Account>& account) {
+  if (!account || account->credentials.user.empty()) return false;
+  return account->credentials.identity_token.empty() || !account->credentials.password.empty();
+}
 
 std::string scopes_text(const ScopeSet& scopes) { return join(scopes.texts(), " "); }
 
@@ -72,6 +75,7 @@ Authenticator::Authenticator(http::Pool& pool, Hosts& hosts, CredentialStore& st
       secrets_(secrets),
       retry_(retry),
       limits_(options.limits),
+      wants_identity_(options.wants_identity),
       clock_ns_(options.clock_ns ? options.clock_ns : sys::monotonic_ns) {}
 
 std::string Authenticator::first(Attempt& attempt) {
@@ -104,6 +108,11 @@ std::optional<std::string> Authenticator::answer(const http::Response& unauthori
   std::string header = header_for(*challenge, attempt);
   if (header.empty() || header == attempt.sent) return std::nullopt;
   return attempt.sent = std::move(header);
+}
+
+bool Authenticator::was_challenged(const Endpoint& endpoint) {
+  const std::lock_guard lock(mutex_);
+  return challenges_.contains(endpoint.base.origin());
 }
 
 std::string Authenticator::account_note(const std::string& registry, const std::string& repository) {
@@ -178,7 +187,9 @@ Authenticator::Grant Authenticator::fetch(const Challenge& challenge, const Atte
   }
   if (!response.ok()) {
     const std::string note = account ? " with the account from " + account->source : "";
-    throw_failure(response, cat("token for ", registry, "/", attempt.repository, " from ", realm->redacted(), note),
+    throw_failure(response,
+                  cat("token for ", registry, attempt.repository.empty() ? "" : "/", attempt.repository, " from ",
+                      realm->redacted(), note),
                   secrets_);
   }
   const nlohmann::json body = json::parse_object(response.body, 1u << 20, "token answer of " + realm->redacted());
@@ -186,10 +197,23 @@ Authenticator::Grant Authenticator::fetch(const Challenge& challenge, const Atte
   grant.token = json::text(body, "token");
   if (grant.token.empty()) grant.token = json::text(body, "access_token");
   if (grant.token.empty()) throw Error(ErrorCode::denied, realm->redacted() + " sent no token");
+  note_identity(json::text(body, "refresh_token"));
   const nlohmann::json* lifetime = json::find(body, "expires_in");
   const bool stated = lifetime != nullptr && lifetime->is_number_integer();
   grant.lifetime_s = std::clamp(stated ? lifetime->get<std::int64_t>() : kShortestLife, kShortestLife, kLongestLife);
   return grant;
+}
+
+void Authenticator::note_identity(const std::string& token) {
+  if (!wants_identity_ || token.empty()) return;
+  secrets_.add(token);
+  const std::lock_guard lock(mutex_);
+  identity_ = token;
+}
+
+std::string Authenticator::identity_token() {
+  const std::lock_guard lock(mutex_);
+  return identity_;
 }
 
 http::Response Authenticator::get(const Challenge& challenge, const Endpoint& endpoint, const ScopeSet& scopes,
@@ -203,6 +227,10 @@ http::Response Authenticator::get(const Challenge& challenge, const Endpoint& en
   if (has_password(account)) {
     add_query(request.url, "account", account->credentials.user);
     request.headers.emplace_back("Authorization", basic_header(account->credentials));
+    if (wants_identity_) {
+      add_query(request.url, "offline_token", "true");
+      add_query(request.url, "client_id", kClientId);
+    }
   }
   return ask(std::move(request), endpoint);
 }
@@ -228,6 +256,7 @@ http::Response Authenticator::post(const Challenge& challenge, const Endpoint& e
   } else {
     add("username", credentials.user);
     add("password", credentials.password);
+    if (wants_identity_) add("access_type", "offline");
   }
   return ask(std::move(request), endpoint);
 }
@@ -255,7 +284,9 @@ http::Response Authenticator::ask(http::Request request, const Endpoint& endpoin
       continue;
     }
     const std::string why = cat("token server ", request.url.host, ": ", explain(response, secrets_));
-    if (response.ok() || !retry_.again(response, origin, attempt, why)) return response;
+    if (response.ok() || !may_repeat(endpoint.has_alternative, response, attempt) ||
+        !retry_.again(response, origin, attempt, why))
+      return response;
   }
 }
 

@@ -44,6 +44,12 @@ class Authenticator {
   /// server refuses and for a realm that may not be asked.
   std::optional<std::string> answer(const http::Response& unauthorized, Attempt& attempt);
 
+  /// Whether this endpoint has asked for an account or a token.
+  bool was_challenged(const Endpoint& endpoint);
+
+  /// The last one that a token server gave, if Options::wants_identity asked for it; or empty.
+  std::string identity_token();
+
   /// Whose account is used for a repository, for messages: "the account from FILE" or "no account found in
   /// FILES".
   std::string account_note(const std::string& registry, const std::string& repository);
@@ -66,6 +72,7 @@ class Authenticator {
   std::shared_ptr<Slot> slot_for(const std::string& key, const ScopeSet& scopes);
   Grant fetch(const Challenge& challenge, const Attempt& attempt, const ScopeSet& scopes,
               const std::optional<Account>& account);
+  void note_identity(const std::string& token);
   http::Response get(const Challenge& challenge, const Endpoint& endpoint, const ScopeSet& scopes,
                      const http::Url& realm, const std::optional<Account>& account);
   http::Response post(const Challenge& challenge, const Endpoint& endpoint, const ScopeSet& scopes,
@@ -79,8 +86,10 @@ class Authenticator {
   http::Secrets& secrets_;
   http::RetryPolicy& retry_;
   const http::TransferLimits limits_;
+  const bool wants_identity_;
   const std::function<std::int64_t()> clock_ns_;
-  std::mutex mutex_;                                                 // guards the maps
+  std::mutex mutex_;  // guards the rest
+  std::string identity_;
   std::map<std::string, Challenge> challenges_;                      ///< by origin
   std::map<std::string, std::vector<std::shared_ptr<Slot>>> slots_;  ///< by registry, token server and account
 };

@@ -20,9 +20,9 @@ constexpr unsigned kMostExpired = 3;
 
 class Download {
  public:
-  Download(Session& session, Call call, const Descriptor& descriptor, const MakeWriter& make,
+  Download(Transport& transport, Call call, const Descriptor& descriptor, const MakeWriter& make,
            const Transferred& progress)
-      : session_(session), call_(std::move(call)), blob_(descriptor, make, progress) {
+      : transport_(transport), call_(std::move(call)), blob_(descriptor, make, progress) {
     call_.request.sink = [this](const http::Response& head, std::span<const std::byte> data) {
       blob_.take(head, data);
     };
@@ -32,11 +32,11 @@ class Download {
   const Digest& digest() const { return *digest_; }
 
   /// The failed answer when the registry does not have the blob; nullopt on success.
-  std::optional<Session::Answer> run() {
+  std::optional<Transport::Answer> run() {
     unsigned attempt = 1, expired = 0;
     while (!digest_) {
       const std::uint64_t before = blob_.received();
-      Session::Answer answer = try_again_if_damaged();
+      Transport::Answer answer = try_again_if_damaged();
       if (answer.response.ok() || (blob_.is_complete() && blob_.received() > 0)) {
         commit();
         continue;
@@ -47,7 +47,7 @@ class Download {
       if (answer.foreign && !answer.response.failure && (status == 401 || status == 403) && ++expired < kMostExpired) {
         continue;  // signed storage URLs expire; the registry gives a new one
       }
-      if (!session_.again(call_, answer, attempt++)) session_.fail(call_, answer);
+      if (!transport_.again(call_, answer, attempt++)) transport_.fail(call_, answer);
     }
     return std::nullopt;
   }
@@ -56,14 +56,14 @@ class Download {
   /// Once; parts of two answers may also be parts of two different files.
   void begin_again_after(const Error& error) {
     if (error.code() != ErrorCode::corrupt || std::exchange(begun_again_, true)) throw error;
-    Session::Answer answer;
+    Transport::Answer answer;
     answer.response.failure = {http::TransportFailure::Kind::damaged, error.what()};
     answer.url = call_.request.url;
-    if (!session_.again(call_, answer, 1)) throw error;
+    if (!transport_.again(call_, answer, 1)) throw error;
     blob_.restart();
   }
 
-  Session::Answer try_again_if_damaged() {
+  Transport::Answer try_again_if_damaged() {
     try {
       return try_once();
     } catch (const Error& error) {
@@ -72,13 +72,13 @@ class Download {
     }
   }
 
-  Session::Answer try_once() {
+  Transport::Answer try_once() {
     Call call = call_;
     blob_.begin_answer();
     if (blob_.received() > 0) call.request.headers.emplace_back("Range", cat("bytes=", blob_.received(), '-'));
-    Session::Answer answer;
+    Transport::Answer answer;
     try {
-      answer = session_.once(call);
+      answer = transport_.once(call);
     } catch (const BadRange&) {
       answer.response.failure = {http::TransportFailure::Kind::broken, "the answer to a Range request does not fit"};
       answer.url = call.request.url;
@@ -102,7 +102,7 @@ class Download {
     }
   }
 
-  Session& session_;
+  Transport& transport_;
   Call call_;
   PartialBlob blob_;
   std::optional<Digest> digest_;
@@ -122,31 +122,39 @@ std::optional<Digest> write_embedded(const Descriptor& descriptor, const MakeWri
   return digest;
 }
 
-}  // namespace
-
-Digest download_blob(Session& session, const Reference& reference, const Descriptor& descriptor, const MakeWriter& make,
+Digest download_from(Transport& transport, const Source& source, const Descriptor& descriptor, const MakeWriter& make,
                      const Transferred& progress) {
-  if (const auto digest = write_embedded(descriptor, make, progress)) return *digest;
-  const std::string doing = cat("pull of ", descriptor.name(), " from ", reference.name());
   try {
-    const Call call =
-        session.call(reference, "blobs/" + descriptor.name(), ScopeSet::pull(reference.repository), doing);
-    Download here(session, call, descriptor, make, progress);
+    const Call call = transport.read(source, "blobs/" + descriptor.name());
+    Download here(transport, call, descriptor, make, progress);
     const auto missing = here.run();
     if (!missing) return here.digest();
     for (const std::string& text : descriptor.urls) {  // "foreign" layers live elsewhere
       const std::optional<http::Url> url = http::parse_url(text);
-      if (!url) continue;
+      if (!url || source.has_alternative) continue;
       Call elsewhere = call;
-      elsewhere.request.url = session.follow(call, call.request.url, text);
-      Download there(session, elsewhere, descriptor, make, progress);
+      elsewhere.request.url = transport.follow(call, call.request.url, text);
+      Download there(transport, elsewhere, descriptor, make, progress);
       if (!there.run()) return there.digest();
     }
-    session.fail(call, *missing);
+    transport.fail(call, *missing);
   } catch (Error& e) {
-    if (e.code() == ErrorCode::corrupt) e.add_context(doing);
+    if (e.code() == ErrorCode::corrupt) e.add_context(source.doing);
     throw;
   }
+}
+
+}  // namespace
+
+Digest download_blob(Transport& transport, const Reference& reference, const Descriptor& descriptor,
+                     const MakeWriter& make, const Transferred& progress) {
+  if (const auto digest = write_embedded(descriptor, make, progress)) return *digest;
+  const std::string doing = cat("pull of ", descriptor.name(), " from ", reference.name());
+  std::optional<Digest> out;
+  transport.sources().ask(reference, routes::Asking::blob, doing, [&](const Source& source) {
+    out = download_from(transport, source, descriptor, make, progress);
+  });
+  return *out;
 }
 
 }  // namespace cbuild::oci::registry

@@ -15,9 +15,9 @@ namespace {
 
 class Upload {
  public:
-  Upload(Session& session, const Reference& reference, const Descriptor& descriptor, BlobStore* store,
+  Upload(Transport& transport, const Reference& reference, const Descriptor& descriptor, BlobStore* store,
          const std::optional<Reference>& mount_from, const Transferred& progress)
-      : session_(session), reference_(reference), descriptor_(descriptor), store_(store), progress_(progress) {
+      : transport_(transport), reference_(reference), descriptor_(descriptor), store_(store), progress_(progress) {
     const bool other =
         mount_from && mount_from->registry == reference.registry && mount_from->repository != reference.repository;
     if (other) source_ = mount_from->repository;
@@ -37,12 +37,12 @@ class Upload {
       const std::optional<UploadSession> upload = begin();
       if (!upload) return Client::PushOutcome::mounted;
       Call put = put_call(*upload);
-      const Session::Answer answer = send_content(*upload, put);
+      const Transport::Answer answer = send_content(*upload, put);
       if (answer.response.ok()) {
         check_stored(answer.response, reference_, descriptor_.digest);
         return Client::PushOutcome::uploaded;
       }
-      if (!worth_another(put, answer, attempt)) session_.fail(put, answer);
+      if (!worth_another(put, answer, attempt)) transport_.fail(put, answer);
       if (exists()) return Client::PushOutcome::uploaded;  // the answer got lost, not the blob
     }
   }
@@ -52,26 +52,26 @@ class Upload {
     ScopeSet scopes = ScopeSet::push(reference_.repository);
     if (!source_.empty()) scopes.add(ScopeSet::pull(source_));  // one token for both, though HEAD needs less
     Call out =
-        session_.call(reference_, rest, scopes, cat("push of ", descriptor_.digest.str(), " to ", reference_.name()));
+        transport_.call(reference_, rest, scopes, cat("push of ", descriptor_.digest.str(), " to ", reference_.name()));
     out.request.method = method;
     return out;
   }
 
   /// Runs a call that asks for access to the source of a mount too; without that right the mount is given up.
   template <typename F>
-  Session::Answer with_source(F&& make_call) {
+  Transport::Answer with_source(F&& make_call) {
     try {
-      return session_.send(make_call());
+      return transport_.send(make_call());
     } catch (const Error& e) {
       if (e.code() != ErrorCode::denied || source_.empty()) throw;
       source_.clear();
-      return session_.send(make_call());
+      return transport_.send(make_call());
     }
   }
 
   bool exists() {
-    const Session::Answer answer = with_source([&] { return call("HEAD", "blobs/" + descriptor_.digest.str()); });
-    if (answer.response.failure) session_.fail(call("HEAD", ""), answer);
+    const Transport::Answer answer = with_source([&] { return call("HEAD", "blobs/" + descriptor_.digest.str()); });
+    if (answer.response.failure) transport_.fail(call("HEAD", ""), answer);
     const auto length = parse_int(answer.response.header("content-length"));
     if (length && *length > 0 && static_cast<std::uint64_t>(*length) != descriptor_.size) return false;  // damaged
     return answer.response.ok();  // any other answer: the upload will tell more
@@ -79,17 +79,17 @@ class Upload {
 
   /// Opens an upload session; nullopt when the registry has mounted the blob instead.
   std::optional<UploadSession> begin() {
-    Session::Answer answer = with_source([&] { return post_call(); });
+    Transport::Answer answer = with_source([&] { return post_call(); });
     if (!answer.response.ok() && !answer.response.failure && !source_.empty()) {
       source_.clear();  // refused, or the registry does not know about mounts
-      answer = session_.send(post_call());
+      answer = transport_.send(post_call());
     }
-    if (!answer.response.ok()) session_.fail(post_call(), answer);
+    if (!answer.response.ok()) transport_.fail(post_call(), answer);
     if (answer.response.status == 201 && !source_.empty()) return std::nullopt;
     if (answer.response.status == 201) {
       throw Error(ErrorCode::network, cat(post_call().doing, ": HTTP 201, but nothing has been uploaded yet"));
     }
-    return UploadSession(session_, post_call(), answer);
+    return UploadSession(transport_, post_call(), answer);
   }
 
   Call post_call() {
@@ -108,11 +108,11 @@ class Upload {
     return out;
   }
 
-  Session::Answer send_content(const UploadSession& upload, Call& put) {
+  Transport::Answer send_content(const UploadSession& upload, Call& put) {
     const UniqueFd content = store_->open(descriptor_.digest);
     put.request.body_fd = content.get();
     try {
-      Session::Answer answer = session_.once(put);
+      Transport::Answer answer = transport_.once(put);
       if (!answer.response.ok()) upload.give_up();
       return answer;
     } catch (...) {  // cancelled, or the blob is gone: leave nothing at the registry
@@ -121,14 +121,14 @@ class Upload {
     }
   }
 
-  bool worth_another(const Call& put, const Session::Answer& answer, unsigned attempt) {
-    if (!is_lost_upload(answer.response)) return session_.again(put, answer, attempt);
-    Session::Answer broken = answer;
-    broken.response.failure = {http::TransportFailure::Kind::broken, session_.explain(answer.response)};
-    return session_.again(put, broken, attempt);
+  bool worth_another(const Call& put, const Transport::Answer& answer, unsigned attempt) {
+    if (!is_lost_upload(answer.response)) return transport_.again(put, answer, attempt);
+    Transport::Answer broken = answer;
+    broken.response.failure = {http::TransportFailure::Kind::broken, transport_.explain(answer.response)};
+    return transport_.again(put, broken, attempt);
   }
 
-  Session& session_;
+  Transport& transport_;
   const Reference& reference_;
   const Descriptor& descriptor_;
   BlobStore* store_;  ///< null when there is nothing to send, only to offer
@@ -138,15 +138,15 @@ class Upload {
 
 }  // namespace
 
-Client::PushOutcome upload_blob(Session& session, const Reference& reference, const Descriptor& descriptor,
+Client::PushOutcome upload_blob(Transport& transport, const Reference& reference, const Descriptor& descriptor,
                                 BlobStore& store, const std::optional<Reference>& mount_from,
                                 const Transferred& progress) {
-  return Upload(session, reference, descriptor, &store, mount_from, progress).run();
+  return Upload(transport, reference, descriptor, &store, mount_from, progress).run();
 }
 
-bool offer_blob(Session& session, const Reference& reference, const Descriptor& descriptor,
+bool offer_blob(Transport& transport, const Reference& reference, const Descriptor& descriptor,
                 const std::optional<Reference>& mount_from) {
-  return Upload(session, reference, descriptor, nullptr, mount_from, nullptr).offer();
+  return Upload(transport, reference, descriptor, nullptr, mount_from, nullptr).offer();
 }
 
 }  // namespace cbuild::oci::registry

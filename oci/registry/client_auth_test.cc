@@ -89,8 +89,31 @@ TEST_CASE_FIXTURE(AuthFixture, "no account: denied, with the places that were se
   std::string what;
   CHECK(code_of([&] { client().manifest(ref); }, &what) == ErrorCode::denied);
   CHECK(what.find("no account found in " + *options.auth_file) != std::string::npos);
-  CHECK(what.find("docker login " + ref.registry) != std::string::npos);
+  CHECK(what.find("cbuild login " + ref.registry) != std::string::npos);
   CHECK(what.find("UNAUTHORIZED") != std::string::npos);
+}
+
+TEST_CASE_FIXTURE(AuthFixture, "an account is checked at the registry's root") {
+  bool asks = true, token = false;
+  SUBCASE("Basic") { want_account(); }
+  SUBCASE("token") {
+    want_account();
+    token = true;
+  }
+  SUBCASE("nothing is asked for") { asks = false; }
+  registry.wants_token = token;
+  options.account = Credentials{"me", kPassword, {}};
+  CHECK(client().check_account(ref.registry).was_asked == asks);
+  std::string what;
+  options.account->password = "wrong-password-1";
+  Client other(options);
+  const ErrorCode code = code_of([&] { other.check_account(ref.registry); }, &what);
+  CHECK(code == (asks ? ErrorCode::denied : ErrorCode::internal));
+  CHECK(what.find("wrong-password-1") == std::string::npos);
+  if (!asks) return;
+  CHECK(what.find(ref.registry) != std::string::npos);
+  CHECK(what.find("the account from the command line") != std::string::npos);
+  CHECK(what.find("cbuild login") == std::string::npos);  // that is what was tried
 }
 
 TEST_CASE_FIXTURE(AuthFixture, "a wrong password: denied, with the file and without the password") {
@@ -277,6 +300,44 @@ TEST_CASE_FIXTURE(AuthFixture, "an identity token is exchanged by POST") {
   CHECK(form ==
         "grant_type=refresh_token&service=fake&client_id=cbuild&scope=repository%3Ateam%2Fapp%3Apull"
         "&refresh_token=refresh%20me%2B");
+}
+
+TEST_CASE_FIXTURE(AuthFixture, "a login asks for an identity token, by GET or POST, and only a login does") {
+  registry.wants_token = true;
+  bool posted = false;
+  SUBCASE("GET") {}
+  SUBCASE("POST") { posted = true; }
+  std::vector<http::FakeRequest> asked;
+  registry.script = [&](const http::FakeRequest& r) -> std::optional<http::FakeResponse> {
+    if (r.path != "/token") return std::nullopt;
+    if (posted && r.method == "GET") return http::FakeResponse{.status = 405};
+    asked.push_back(r);
+    registry.tokens["issued"] = ScopeSet::pull("team/app");
+    return http::FakeResponse{.body = R"({"access_token":"issued","refresh_token":"identity"})"};
+  };
+  options.account = Credentials{"me", kPassword, {}};
+  SUBCASE("login") {
+    options.wants_identity = true;
+    CHECK(client().check_account(ref.registry).identity_token == "identity");
+    REQUIRE(asked.size() == 1);
+    CHECK((posted ? asked[0].body.find("access_type=offline") != std::string::npos
+                  : asked[0].param("offline_token") == "true" && asked[0].param("client_id") == "cbuild"));
+  }
+  SUBCASE("pull") {
+    CHECK(client().manifest(ref).body == manifest);
+    REQUIRE_FALSE(asked.empty());
+    CHECK(asked[0].param("offline_token").empty());
+    CHECK(asked[0].body.find("access_type") == std::string::npos);
+  }
+}
+
+TEST_CASE_FIXTURE(AuthFixture, "an account with an identity token sends no empty password") {
+  registry.basic_user = "me";
+  registry.basic_password = kPassword;
+  write_auth(
+      cat(R"({"auths":{")", ref.registry, R"(":{"auth":")", base64_encode("me:"), R"(","identitytoken":"refresh"}}})"));
+  CHECK(code_of([&] { client().manifest(ref); }) == ErrorCode::denied);
+  for (const http::FakeRequest& request : registry.server->log()) CHECK(request.header("authorization").empty());
 }
 
 TEST_CASE_FIXTURE(AuthFixture, "a token server that knows POST only gets the password by POST") {

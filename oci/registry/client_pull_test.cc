@@ -122,6 +122,35 @@ TEST_CASE_FIXTURE(PullFixture, "small and empty blobs") {
   CHECK(code_of([&] { client().fetch_small_blob(ref, huge); }) == ErrorCode::corrupt);
 }
 
+TEST_CASE_FIXTURE(PullFixture, "a part of a blob") {
+  CHECK(client().fetch_range(ref, descriptor, 1000, 70'000) == blob.substr(1000, 70'000));
+  CHECK(client().fetch_range(ref, descriptor, blob.size() - 1, 1) == blob.substr(blob.size() - 1));
+  CHECK_FALSE(client().fetch_range(ref, descriptor, blob.size() - 1, 2));
+  CHECK_FALSE(client().fetch_range(ref, descriptor, 0, 0));
+  CHECK_FALSE(client().fetch_range(ref, descriptor_of("none"), 0, 1));
+}
+
+TEST_CASE_FIXTURE(PullFixture, "a registry that does not give the part that was asked for gives none") {
+  const std::string part = blob.substr(10, 100);
+  const http::FakeResponse answers[] = {
+      whole(),  // knows no Range
+      {.status = 206, .body = part},
+      {.status = 206, .headers = {{"Content-Range", "bytes 11-110/300000"}}, .body = part},
+      {.status = 206, .headers = {{"Content-Range", "bytes 10-109/300000"}}, .body = part.substr(1)},
+      {.status = 206, .headers = {{"Content-Range", "bytes 10-110/300000"}}, .body = part + "x"},
+      {.status = 416},
+      {.status = 200, .body = part},
+  };
+  for (const http::FakeResponse& answer : answers) {
+    const std::size_t before = blob_requests();
+    script_blobs({answer});
+    CHECK_FALSE(client().fetch_range(ref, descriptor, 10, 100));
+    CHECK(blob_requests() == before + 1);
+  }
+  registry.wants_token = true;
+  CHECK(client().fetch_range(ref, descriptor, 10, 100) == part);
+}
+
 TEST_CASE_FIXTURE(PullFixture, "a missing blob") {
   std::string what;
   CHECK(code_of([&] { client().fetch_blob(ref, descriptor_of("none"), layout.blobs()); }, &what) ==

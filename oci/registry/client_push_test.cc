@@ -251,6 +251,34 @@ TEST_CASE_FIXTURE(PushFixture, "manifests by tag and by digest, exact bytes and 
   CHECK(code_of([&] { client().push_manifest(by_digest, media_type::kIndex, "{}"); }) == ErrorCode::corrupt);
 }
 
+TEST_CASE_FIXTURE(PushFixture, "referrers come from the registry's list, else from the subject's tag") {
+  const Digest subject = sha256("subject");
+  const auto index_of = [](const std::string& type) {
+    Index index;
+    index.manifests.emplace_back();
+    index.manifests[0].media_type = std::string(media_type::kManifest);
+    index.manifests[0].digest = sha256(type);
+    index.manifests[0].artifact_type = type;
+    return to_json(index);
+  };
+  bool lists = false;
+  registry.script = [&](const http::FakeRequest& r) -> std::optional<http::FakeResponse> {
+    if (r.target != "/v2/team/app/referrers/" + subject.str()) return std::nullopt;
+    if (!lists) return error_response(404, "NOT_FOUND", "no such page");
+    http::FakeResponse response;
+    response.headers.emplace_back("Content-Type", std::string(media_type::kIndex));
+    response.body = index_of("listed");
+    return response;
+  };
+  CHECK(client().referrers(ref, subject).empty());
+  registry.add_manifest("team/app", "sha256-" + subject.hex(), index_of("tagged"), std::string(media_type::kIndex));
+  REQUIRE(client().referrers(ref, subject).size() == 1);
+  CHECK(client().referrers(ref, subject)[0].artifact_type == "tagged");
+  lists = true;
+  REQUIRE(client().referrers(ref, subject).size() == 1);
+  CHECK(client().referrers(ref, subject)[0].artifact_type == "listed");
+}
+
 TEST_CASE_FIXTURE(PushFixture, "a manifest the registry refuses or changes") {
   registry.script = [](const http::FakeRequest& r) -> std::optional<http::FakeResponse> {
     return r.method == "PUT" ? std::optional(error_response(400, "MANIFEST_BLOB_UNKNOWN", "blob unknown"))
@@ -264,4 +292,20 @@ TEST_CASE_FIXTURE(PushFixture, "a manifest the registry refuses or changes") {
     return http::FakeResponse{.status = 201, .headers = {{"Docker-Content-Digest", sha256("?").str()}}};
   };
   CHECK(code_of([&] { client().push_manifest(ref, media_type::kManifest, "{}"); }) == ErrorCode::corrupt);
+}
+
+TEST_CASE_FIXTURE(PushFixture, "a page of a proxy, with 200, does not pass for an answer of the registry") {
+  std::string method;
+  SUBCASE("HEAD of a blob") { method = "HEAD"; }
+  SUBCASE("PUT of a manifest") { method = "PUT"; }
+  unsigned pages = 0;
+  registry.script = [&](const http::FakeRequest& r) -> std::optional<http::FakeResponse> {
+    const bool page = r.method == method && (method == "HEAD" || r.path.find("/manifests/") != std::string::npos);
+    if (!page || pages++ > 0) return std::nullopt;
+    return http::FakeResponse{.headers = {{"Content-Type", "text/html"}}, .body = method == "HEAD" ? "" : "<p>Sign in"};
+  };
+  CHECK(push() == Client::PushOutcome::uploaded);
+  client().push_manifest(registry.reference("team/app:1"), media_type::kManifest, R"({"schemaVersion":2})");
+  CHECK(pages >= 2);
+  CHECK(registry.manifests.contains("team/app@1"));
 }

@@ -8,46 +8,33 @@
 #include <unistd.h>
 
 #include <algorithm>
-#include <cstdlib>
 #include <nlohmann/json.hpp>
 
 #include "base/error.h"
 #include "base/plain_file.h"
-#include "base/subprocess.h"
+#include "base/process/environment.h"
 #include "base/text.h"
 #include "oci/json.h"
+#include "oci/registry/credential_helper.h"
 
 namespace cbuild::oci::registry {
 
 namespace {
 
 using Value = nlohmann::json;
-constexpr std::size_t kMaxFile = 4u << 20, kMaxHelperOutput = 1u << 20;
-constexpr std::chrono::seconds kHelperTimeout{60};  // it may ask a person
+constexpr std::size_t kMaxFile = 4u << 20;
 constexpr char kHubKey[] = "https://index.docker.io/v1/";
 
-std::string environment(const char* name) {
-  const char* value = std::getenv(name);
-  return value == nullptr ? std::string() : value;
-}
-
-/// "https://Index.docker.io/v1/" -> "docker.io"; "http://host:5000/v2" -> "host:5000"; "host/ns" stays.
-std::string normalize_key(std::string_view key) {
-  if (const std::size_t scheme = key.find("://"); scheme != std::string_view::npos) key.remove_prefix(scheme + 3);
-  while (key.ends_with('/')) key.remove_suffix(1);
-  for (const std::string_view version : {"/v1", "/v2"}) {
-    if (key.ends_with(version)) key.remove_suffix(version.size());
-  }
-  const std::size_t slash = key.find('/');
-  std::string host = to_lower(key.substr(0, slash));
-  if (host == "index.docker.io" || host == "registry-1.docker.io") host = "docker.io";
-  return slash == std::string_view::npos ? host : host + std::string(key.substr(slash));
+/// Empty without a home directory.
+std::string docker_config_file() {
+  const std::string directory = docker_directory();
+  return directory.empty() ? directory : join_path(directory, "config.json");
 }
 
 /// "host/a/b", "host/a", "host".
 std::vector<std::string> candidate_keys(const std::string& registry, const std::string& repository) {
   std::vector<std::string> out;
-  std::string key = normalize_key(registry) + "/" + repository;
+  std::string key = account_key(registry) + "/" + repository;
   while (true) {
     out.push_back(key);
     const std::size_t slash = key.rfind('/');
@@ -55,8 +42,6 @@ std::vector<std::string> candidate_keys(const std::string& registry, const std::
     key.resize(slash);
   }
 }
-
-std::string server_address(const std::string& registry) { return registry == "docker.io" ? kHubKey : registry; }
 
 std::optional<Account> account_of_entry(const Value& entry, const std::string& source) {
   Account out;
@@ -82,45 +67,11 @@ std::optional<Account> from_entries(const Value& entries, const std::vector<std:
                                     const std::string& source) {
   for (const std::string& key : keys) {
     for (const auto& [name, entry] : entries.items()) {
-      if (!entry.is_object() || normalize_key(name) != key) continue;
+      if (!entry.is_object() || account_key(name) != key) continue;
       if (auto account = account_of_entry(entry, source)) return account;
     }
   }
   return std::nullopt;
-}
-
-bool is_program_suffix(std::string_view name) {
-  return !name.empty() && std::all_of(name.begin(), name.end(), [](char c) {
-    return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '-' || c == '_' ||
-           c == '.';
-  });
-}
-
-/// docker-credential-helpers protocol: server on stdin, JSON on stdout, "not found" is a message and an exit
-/// code.
-std::optional<Account> ask_helper(const std::string& name, const std::string& server) {
-  if (!is_program_suffix(name)) throw Error(ErrorCode::input, "credential helper name " + go_quote(name));
-  const std::string program = "docker-credential-" + name;
-  const CommandResult result = run_command({program, "get"}, server, kHelperTimeout, kMaxHelperOutput);
-  if (result.exit_code != 0) {
-    const std::string said = result.out + result.err;
-    if (said.find("credentials not found") != std::string::npos) return std::nullopt;
-    throw Error(ErrorCode::denied, cat(program, " for ", server, " failed with exit code ", result.exit_code, ": ",
-                                       sanitize_for_terminal(trim(said).substr(0, 400))));
-  }
-  const Value answer = json::parse_object(result.out, kMaxHelperOutput, program);
-  Account out;
-  out.source = program;
-  out.credentials.user = json::text(answer, "Username");
-  const std::string secret = json::text(answer, "Secret");
-  if (secret.empty()) return std::nullopt;
-  if (out.credentials.user == "<token>") {
-    out.credentials.user.clear();
-    out.credentials.identity_token = secret;
-  } else {
-    out.credentials.password = secret;
-  }
-  return out;
 }
 
 std::optional<Account> from_registry_helpers(const Value& config, const std::vector<std::string>& keys,
@@ -129,9 +80,9 @@ std::optional<Account> from_registry_helpers(const Value& config, const std::vec
   if (helpers == nullptr) return std::nullopt;
   for (const std::string& key : keys) {
     for (const auto& [name, helper] : helpers->items()) {
-      if (normalize_key(name) != key || !helper.is_string()) continue;
+      if (account_key(name) != key || !helper.is_string()) continue;
       const std::string server = key.find('/') == std::string::npos ? server_address(registry) : key;
-      if (auto account = ask_helper(helper.get<std::string>(), server)) return account;
+      if (auto account = helper_get(helper.get<std::string>(), server)) return account;
     }
   }
   return std::nullopt;
@@ -143,7 +94,7 @@ std::optional<Account> from_default_helper(const Value& config, const std::strin
   const std::string helper = json::text(config, "credsStore");
   if (helper.empty()) return std::nullopt;
   try {
-    return ask_helper(helper, server_address(registry));
+    return helper_get(helper, server_address(registry));
   } catch (const Error& e) {
     if (e.code() != ErrorCode::not_found) throw;
     if (warn) warn(cat("docker-credential-", helper, " is not installed; going on without an account"));
@@ -170,7 +121,7 @@ bool is_entry_of_environment(const Value& entry) {
 std::optional<Account> from_variable(const std::string& registry, const std::string& repository,
                                      const CredentialStore::Warn& warn) {
   constexpr char kName[] = "DOCKER_AUTH_CONFIG";
-  const std::string text = environment(kName);
+  const std::string text = environment_value(kName);
   if (text.empty()) return std::nullopt;
   try {
     const Value config = json::parse_object(text, kMaxFile, kName);
@@ -188,6 +139,20 @@ std::optional<Account> from_variable(const std::string& registry, const std::str
 
 }  // namespace
 
+std::string account_key(std::string_view key) {
+  if (const std::size_t scheme = key.find("://"); scheme != std::string_view::npos) key.remove_prefix(scheme + 3);
+  while (key.ends_with('/')) key.remove_suffix(1);
+  for (const std::string_view version : {"/v1", "/v2"}) {
+    if (key.ends_with(version)) key.remove_suffix(version.size());
+  }
+  const std::size_t slash = key.find('/');
+  std::string host = to_lower(key.substr(0, slash));
+  if (host == "index.docker.io" || host == "registry-1.docker.io") host = "docker.io";
+  return slash == std::string_view::npos ? host : host + std::string(key.substr(slash));
+}
+
+std::string server_address(const std::string& registry) { return registry == "docker.io" ? kHubKey : registry; }
+
 CredentialStore::Places CredentialStore::places(const std::optional<std::string>& auth_file) {
   Places out;
   if (auth_file) {
@@ -195,20 +160,15 @@ CredentialStore::Places CredentialStore::places(const std::optional<std::string>
     out.explicit_file = true;
     return out;
   }
-  const std::string home = environment("HOME");
+  const std::string home = environment_value("HOME");
   const auto add = [&](const std::string& dir, std::string_view file) {
     if (!dir.empty()) out.files.push_back(join_path(dir, file));
   };
-  if (const std::string file = environment("REGISTRY_AUTH_FILE"); !file.empty()) out.files.push_back(file);
-  const std::string docker = environment("DOCKER_CONFIG");
-  if (!docker.empty()) {
-    add(docker, "config.json");
-  } else {
-    add(home, ".docker/config.json");
-  }
-  const std::string runtime = environment("XDG_RUNTIME_DIR");
+  if (const std::string file = environment_value("REGISTRY_AUTH_FILE"); !file.empty()) out.files.push_back(file);
+  if (const std::string docker = docker_config_file(); !docker.empty()) out.files.push_back(docker);
+  const std::string runtime = environment_value("XDG_RUNTIME_DIR");
   add(runtime.empty() ? cat("/run/containers/", ::getuid()) : join_path(runtime, "containers"), "auth.json");
-  const std::string config = environment("XDG_CONFIG_HOME");
+  const std::string config = environment_value("XDG_CONFIG_HOME");
   if (!config.empty()) {
     add(config, "containers/auth.json");
   } else {
@@ -216,6 +176,14 @@ CredentialStore::Places CredentialStore::places(const std::optional<std::string>
   }
   add(home, ".dockercfg");
   return out;
+}
+
+std::string CredentialStore::file_to_write(const std::optional<std::string>& auth_file) {
+  if (auth_file) return *auth_file;
+  if (std::string file = environment_value("REGISTRY_AUTH_FILE"); !file.empty()) return file;
+  if (std::string file = docker_config_file(); !file.empty()) return file;
+  throw Error(ErrorCode::usage, "HOME is not set: there is no place for the account")
+      .with_hint("--authfile FILE, or set DOCKER_CONFIG to a directory");
 }
 
 std::optional<Account> CredentialStore::find(const std::string& registry, const std::string& repository) {
@@ -227,6 +195,7 @@ std::optional<Account> CredentialStore::find(const std::string& registry, const 
 }
 
 std::optional<Account> CredentialStore::search(const std::string& registry, const std::string& repository) const {
+  if (places_.given) return places_.given;
   if (!places_.explicit_file)
     if (auto account = from_variable(registry, repository, warn_)) return account;
   const sys::Pipes pipes = places_.explicit_file ? sys::Pipes::taken : sys::Pipes::refused;

@@ -19,6 +19,12 @@ struct Account {
   std::string source;          ///< "/root/.docker/config.json" or "docker-credential-pass", for messages
 };
 
+/// The name of a registry, or of a part of it ("host/ns"), as a key of accounts: "https://Index.docker.io/v1/" is
+/// "docker.io", "http://host:5000/v2" is "host:5000".
+std::string account_key(std::string_view text);
+/// The name that docker's files and helpers have for it.
+std::string server_address(const std::string& registry);
+
 /// Looks accounts up in the files docker and podman write and in docker's credential helpers. Nothing is ever
 /// written. Thread-safe; each registry is looked up once.
 class CredentialStore {
@@ -26,11 +32,16 @@ class CredentialStore {
   struct Places {
     std::vector<std::string> files;  ///< in order; the first that knows the registry wins
     bool explicit_file = false;      ///< the user named it: it must exist
+    std::optional<Account> given;    ///< for every registry, instead of all others
   };
   /// Places from an explicit file, else the environment: REGISTRY_AUTH_FILE, $DOCKER_CONFIG or ~/.docker
   /// (config.json), $XDG_RUNTIME_DIR/containers/auth.json, $XDG_CONFIG_HOME or ~/.config
   /// (containers/auth.json), ~/.dockercfg.
   static Places places(const std::optional<std::string>& auth_file);
+
+  /// Where a login is written: the explicit file, REGISTRY_AUTH_FILE, docker's config.json. Throws Error{usage} if the
+  /// environment names no place.
+  static std::string file_to_write(const std::optional<std::string>& auth_file);
 
   using Warn = std::function<void(const std::string&)>;
   CredentialStore(Places places, Warn warn) : places_(std::move(places)), warn_(std::move(warn)) {}

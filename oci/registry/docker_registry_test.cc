@@ -9,7 +9,7 @@
 #include <cstdlib>
 #include <thread>
 
-#include "base/subprocess.h"
+#include "base/process/subprocess.h"
 #include "base/sys.h"
 #include "base/test_skip.h"
 #include "base/text.h"
@@ -202,7 +202,7 @@ struct DockerRegistryFixture : ClientFixture {
       copy("client.crt", "/client.cert");
       copy("client.key", "/client.key");
     }
-    options.cert_dirs = {dir.path() + "/certs.d"};
+    options.files.cert_dirs = {dir.path() + "/certs.d"};
   }
 };
 
@@ -359,7 +359,7 @@ TEST_CASE_FIXTURE(DockerRegistryFixture, "a client certificate without its key i
 TEST_CASE_FIXTURE(DockerRegistryFixture, "a certificate or key that is not a file is named, and nothing waits for it") {
   const std::string place = "certs.d/r.example:1";
   sys::mkdir_all(dir.fd(), place, 0755);
-  options.cert_dirs = {dir.path() + "/certs.d"};
+  options.files.cert_dirs = {dir.path() + "/certs.d"};
   std::string odd = "client.key";
   SUBCASE("key") {}
   SUBCASE("certificate") { odd = "client.cert"; }

@@ -4,6 +4,7 @@
 // it alone: accounts from one file, no pauses, cancelled by a watchdog when a test hangs.
 #include "oci/registry/fake_registry.h"
 
+#include <algorithm>
 #include <cstdio>
 
 #include "base/error.h"
@@ -17,11 +18,15 @@ namespace {
 
 http::FakeResponse plain(int status) { return {.status = status}; }
 
-/// "bytes=5-" of a content; nullopt when there is no Range header.
-std::optional<std::size_t> range_of(const http::FakeRequest& request) {
+/// First and last byte of "bytes=5-" and "bytes=5-9" of so many; nullopt when there is no Range header.
+std::optional<std::pair<std::size_t, std::size_t>> range_of(const http::FakeRequest& request, std::size_t size) {
   const std::string range = request.header("range");
-  if (!range.starts_with("bytes=") || !range.ends_with('-')) return std::nullopt;
-  return static_cast<std::size_t>(parse_int(std::string_view(range).substr(6, range.size() - 7)).value_or(0));
+  if (!range.starts_with("bytes=")) return std::nullopt;
+  const std::vector<std::string> ends = split(std::string_view(range).substr(6), '-');
+  const std::size_t last = size == 0 ? 0 : size - 1;
+  const auto to = ends.size() == 2 ? parse_int(ends[1]) : std::nullopt;
+  return std::pair(static_cast<std::size_t>(parse_int(ends[0]).value_or(0)),
+                   to ? std::min<std::size_t>(static_cast<std::size_t>(*to), last) : last);
 }
 
 }  // namespace
@@ -74,6 +79,7 @@ http::FakeResponse FakeRegistry::route(const http::FakeRequest& request) {
   }
   if (request.path == "/token") return token(request);
   if (request.path == "/v2/") return check_access(request, {}).value_or(plain(200));
+  if (request.path.find("/referrers/") != std::string::npos) return plain(404);  // a registry of version 1.0
   const std::size_t blobs_at = request.path.find("/blobs/"), manifests_at = request.path.find("/manifests/");
   const std::size_t end = std::min(blobs_at, manifests_at);
   if (!request.path.starts_with("/v2/") || end == std::string::npos) {
@@ -137,15 +143,16 @@ http::FakeResponse FakeRegistry::blob(const http::FakeRequest& request, const st
   http::FakeResponse out;
   out.headers = {{"Content-Type", "application/octet-stream"}, {"Docker-Content-Digest", digest}};
   out.body = found->second;
-  const auto from = range_of(request);
-  if (!from) return out;
-  if (*from >= out.body.size()) {
+  const auto range = range_of(request, out.body.size());
+  if (!range) return out;
+  const auto [first, last] = *range;
+  if (first >= out.body.size()) {
     violations.emplace_back("Range at or after the end");
     return plain(416);
   }
   out.status = 206;
-  out.headers.emplace_back("Content-Range", cat("bytes ", *from, '-', out.body.size() - 1, '/', out.body.size()));
-  out.body.erase(0, *from);
+  out.headers.emplace_back("Content-Range", cat("bytes ", first, '-', last, '/', out.body.size()));
+  out.body = out.body.substr(first, last - first + 1);
   return out;
 }
 
@@ -229,7 +236,6 @@ Watchdog::~Watchdog() {
 ClientFixture::ClientFixture() {
   options.cancel = &watchdog.cancel();
   options.auth_file = dir.path() + "/auth.json";
-  options.cert_dirs.clear();
   options.retry_delay = std::chrono::milliseconds(1);
   options.warn = [this](const std::string& line) {
     const std::lock_guard lock(warnings_mutex_);

@@ -5,7 +5,6 @@
 #include "oci/registry/hosts.h"
 
 #include <algorithm>
-#include <cstdlib>
 
 #include "base/error.h"
 #include "base/plain_file.h"
@@ -27,18 +26,6 @@ std::vector<std::string> directory_names(const http::Url& url) {
   if (url.port.empty()) names.push_back(url.host + (url.scheme == "https" ? ":443" : ":80"));
   if (url.host == "registry-1.docker.io") names.emplace_back("docker.io");
   return names;
-}
-
-std::vector<std::string> certificate_roots(const Options& options) {
-  std::vector<std::string> roots = options.cert_dirs;
-  const char* config = std::getenv("XDG_CONFIG_HOME");
-  const char* home = std::getenv("HOME");
-  if (config != nullptr && *config != '\0') {
-    roots.push_back(join_path(config, "containers/certs.d"));
-  } else if (home != nullptr && *home != '\0') {
-    roots.push_back(join_path(home, ".config/containers/certs.d"));
-  }
-  return roots;
 }
 
 std::string read_certificate(const std::string& path) {
@@ -73,6 +60,13 @@ bool speaks_tls(const http::Response& response) {
          kind != FailureKind::resolve && kind != FailureKind::no_authorities && kind != FailureKind::stalled;
 }
 
+/// Where another place can be asked, what looks permanent or asks for patience is left at once.
+bool is_passing(const http::Response& response) {
+  if (!response.failure) return response.status >= 500;
+  const FailureKind kind = response.failure->kind;
+  return kind == FailureKind::broken || kind == FailureKind::damaged;
+}
+
 /// Of two failures: whether the one over plain http shows the reason better.
 bool is_more_telling(const http::Response& by_http, const http::Response& by_tls) {
   if (!by_http.failure || by_tls.failure->kind == FailureKind::no_authorities) return false;
@@ -81,62 +75,76 @@ bool is_more_telling(const http::Response& by_http, const http::Response& by_tls
 
 }  // namespace
 
-Hosts::Hosts(const Options& options, http::Pool& pool, const http::Secrets& secrets, http::RetryPolicy& retry)
-    : options_(options), pool_(pool), secrets_(secrets), retry_(retry) {}
+bool may_repeat(bool has_alternative, const http::Response& response, unsigned attempt) {
+  return !has_alternative || (attempt == 1 && is_passing(response));
+}
 
-bool Hosts::is_insecure(const http::Url& url) const {
-  return std::any_of(options_.insecure.begin(), options_.insecure.end(), [&](const std::string& entry) {
+Hosts::Hosts(const Options& options, routes::Routes& routes, http::Pool& pool, const http::Secrets& secrets,
+             http::RetryPolicy& retry)
+    : options_(options), routes_(routes), pool_(pool), secrets_(secrets), retry_(retry) {}
+
+bool Hosts::is_insecure(const http::Url& url) {
+  const bool named = std::any_of(options_.insecure.begin(), options_.insecure.end(), [&](const std::string& entry) {
     const std::string name = to_lower(entry);
     return name == url.host || name == url.authority() ||
            (url.port.empty() && name == url.host + (url.scheme == "https" ? ":443" : ":80"));
   });
+  return named || routes_.is_insecure(url);
 }
 
-http::Response Hosts::ping(const http::Url& base) {
+http::Response Hosts::ping(const http::Url& base, bool has_alternative) {
   http::Request ping;
   ping.url = base;
   ping.url.path = "/v2/";
   ping.tls = tls(ping.url);
   ping.limits = options_.limits;
   // A server of plain http may wait for the end of a line while we wait for its part of the handshake.
-  if (base.scheme == "https") ping.limits.connect = std::min(ping.limits.connect, kProbeHandshake);
+  if (base.scheme == "https" || has_alternative) ping.limits.connect = std::min(ping.limits.connect, kProbeHandshake);
   retry_.wait_turn(base.origin());
   return pool_.perform(ping);
 }
 
 /// A connection that breaks says nothing, so both are asked again as anything else is.
-http::Url Hosts::find_out(const http::Url& secure, const http::Url& plain, std::string_view doing) {
+http::Url Hosts::find_out(const http::Url& secure, const http::Url& plain, bool has_alternative,
+                          std::string_view doing) {
   for (unsigned attempt = 1;; ++attempt) {
-    const http::Response by_tls = ping(secure);
+    const http::Response by_tls = ping(secure, has_alternative);
     if (speaks_tls(by_tls)) return secure;
-    const http::Response by_http = ping(plain);
+    const http::Response by_http = ping(plain, has_alternative);
     const bool tls_is_refused = by_tls.failure->kind == FailureKind::tls;
     // TLS servers answer 400 to plain http.
     if (!by_http.failure && (by_http.status != 400 || tls_is_refused)) return plain;
     const http::Response& telling = is_more_telling(by_http, by_tls) ? by_http : by_tls;
     const std::string why = cat(doing, ": ", explain(telling, secrets_));
-    if (!retry_.again(telling, secure.origin(), attempt, why)) throw_failure(telling, doing, secrets_);
+    if (!may_repeat(has_alternative, telling, attempt) || !retry_.again(telling, secure.origin(), attempt, why))
+      throw_failure(telling, doing, secrets_);
   }
 }
 
-Endpoint Hosts::endpoint(const std::string& registry, std::string_view doing) {
+http::Url Hosts::base_of(const routes::Route& route, bool insecure, bool has_alternative, std::string_view doing) {
+  const auto secure = http::parse_url("https://" + route.host), plain = http::parse_url("http://" + route.host);
+  if (!secure || !plain) throw Error(ErrorCode::input, "invalid registry name " + go_quote(route.host));
+  if (!route.scheme.empty()) return route.scheme == "http" ? *plain : *secure;
+  const bool may_be_plain = insecure || http::locality(secure->host) == http::Locality::loopback;
+  return may_be_plain ? find_out(*secure, *plain, has_alternative, doing) : *secure;
+}
+
+Endpoint Hosts::endpoint(const routes::Route& route, bool has_alternative, std::string_view doing) {
+  const auto url = http::parse_url("https://" + route.host);
+  if (!url) throw Error(ErrorCode::input, "invalid registry name " + go_quote(route.host));
+  const bool insecure = route.insecure || is_insecure(*url);
+  add_tls(*url, route);
   std::shared_ptr<Slot> slot;
   {
     const std::lock_guard lock(mutex_);
-    std::shared_ptr<Slot>& place = slots_[registry];
+    std::shared_ptr<Slot>& place = slots_[cat(route.scheme, '\n', route.host, insecure ? "\ninsecure" : "")];
     if (!place) place = std::make_shared<Slot>();
     slot = place;
   }
   const std::lock_guard lock(slot->mutex);
-  if (slot->endpoint) return *slot->endpoint;
-  const std::string host = registry == "docker.io" ? "registry-1.docker.io" : registry;
-  const std::optional<http::Url> secure = http::parse_url("https://" + host), plain = http::parse_url("http://" + host);
-  if (!secure || !plain) throw Error(ErrorCode::input, "invalid registry name " + go_quote(registry));
-  Endpoint out{registry, *secure, is_insecure(*secure)};
-  const bool may_be_plain = out.insecure || http::locality(secure->host) == http::Locality::loopback;
-  if (may_be_plain) out.base = find_out(*secure, *plain, doing);
-  slot->endpoint = out;
-  return out;
+  if (!slot->base) slot->base = base_of(route, insecure, has_alternative, doing);
+  return {route.reference.registry, *slot->base,   insecure,   route.root,
+          route.upstream,           route.headers, route.dial, has_alternative};
 }
 
 http::TlsConfig Hosts::tls(const http::Url& url) {
@@ -147,11 +155,24 @@ http::TlsConfig Hosts::tls(const http::Url& url) {
   return tls_.emplace(url.authority(), read_certificates(url)).first->second;
 }
 
-http::TlsConfig Hosts::read_certificates(const http::Url& url) const {
+/// What a file says of a host's certificates holds for its token server at the same place, too.
+void Hosts::add_tls(const http::Url& url, const routes::Route& route) {
+  const http::TlsConfig& more = route.tls;
+  if (more == http::TlsConfig{} && !route.insecure) return;
+  (void)tls(url);
+  const std::lock_guard lock(mutex_);
+  http::TlsConfig& known = tls_[url.authority()];
+  known.verify = known.verify && more.verify && !route.insecure;
+  if (known.extra_ca.find(more.extra_ca) == std::string::npos) known.extra_ca += more.extra_ca;
+  if (more.certificate.empty()) return;
+  known.certificate = more.certificate;
+  known.key = more.key;
+}
+
+http::TlsConfig Hosts::read_certificates(const http::Url& url) {
   http::TlsConfig tls;
-  for (const std::string& root : certificate_roots(options_)) {
-    for (const std::string& name : directory_names(url)) read_directory(join_path(root, name), tls);
-  }
+  for (const std::string& name : directory_names(url))
+    for (const std::string& directory : routes_.certificate_directories(name)) read_directory(directory, tls);
   tls.verify = !is_insecure(url);
   return tls;
 }

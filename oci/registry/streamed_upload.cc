@@ -35,9 +35,9 @@ std::uint64_t least_chunk(const http::Response& opened) {
   return std::clamp(static_cast<std::uint64_t>(std::max<std::int64_t>(wanted, 0)), kLeastChunk, kMostLeast);
 }
 
-Call post_call(Session& session, const Reference& reference) {
-  Call call = session.call(reference, "blobs/uploads/", ScopeSet::push(reference.repository),
-                           cat("push of a layer to ", reference.name()));
+Call post_call(Transport& transport, const Reference& reference) {
+  Call call = transport.call(reference, "blobs/uploads/", ScopeSet::push(reference.repository),
+                             cat("push of a layer to ", reference.name()));
   call.request.method = "POST";
   return call;
 }
@@ -51,15 +51,15 @@ bool is_refusal(const http::Response& response) {
 }  // namespace
 
 struct StreamedUpload::Impl {
-  Impl(Session& with, Reference where) : session(with), reference(std::move(where)) {
-    const Call post = post_call(session, reference);
-    const Session::Answer answer = session.send(post);
-    if (!answer.response.ok()) session.fail(post, answer);
-    upload.emplace(session, post, answer);
+  Impl(Transport& with, Reference where) : transport(with), reference(std::move(where)) {
+    const Call post = post_call(transport, reference);
+    const Transport::Answer answer = transport.send(post);
+    if (!answer.response.ok()) transport.fail(post, answer);
+    upload.emplace(transport, post, answer);
     least = least_chunk(answer.response);
   }
 
-  Session::Answer send_chunk(int file, std::uint64_t end, const OnSent& on_sent) {
+  Transport::Answer send_chunk(int file, std::uint64_t end, const OnSent& on_sent) {
     Call patch = upload->call("PATCH");
     patch.request.body_fd = file;
     patch.request.body_offset = sent;
@@ -67,11 +67,11 @@ struct StreamedUpload::Impl {
     patch.request.headers.emplace_back("Content-Type", "application/octet-stream");
     patch.request.headers.emplace_back("Content-Range", cat(sent, '-', end - 1));
     if (on_sent) patch.request.on_sent = [&, from = sent](std::uint64_t bytes) { on_sent(from + bytes); };
-    return session.once(patch);
+    return transport.once(patch);
   }
 
   /// A registry may take less than it was sent, but has to get on.
-  bool take(const Session::Answer& answer, std::uint64_t end) {
+  bool take(const Transport::Answer& answer, std::uint64_t end) {
     const std::uint64_t before = sent;
     sent = std::min(received_bytes(answer.response).value_or(end), end);
     upload->follow(answer);
@@ -80,7 +80,7 @@ struct StreamedUpload::Impl {
 
   /// Asks where the registry stands; false if that is nowhere useful.
   bool resume(std::uint64_t end) {
-    const Session::Answer answer = session.once(upload->call("GET"));
+    const Transport::Answer answer = transport.once(upload->call("GET"));
     if (!answer.response.ok()) return false;
     const auto has = received_bytes(answer.response);
     if (!has || *has > end) return false;
@@ -89,17 +89,17 @@ struct StreamedUpload::Impl {
     return true;
   }
 
-  bool again(const Session::Answer& failed, unsigned attempt) {
-    Session::Answer answer = failed;
+  bool again(const Transport::Answer& failed, unsigned attempt) {
+    Transport::Answer answer = failed;
     if (answer.response.status == 416 && !answer.response.failure)
-      answer.response.failure = {http::TransportFailure::Kind::broken, session.explain(failed.response)};
-    return session.again(upload->call("PATCH"), answer, attempt);
+      answer.response.failure = {http::TransportFailure::Kind::broken, transport.explain(failed.response)};
+    return transport.again(upload->call("PATCH"), answer, attempt);
   }
 
   bool send(int file, std::uint64_t end, const OnSent& on_sent) {
     std::uint64_t furthest = sent;
     for (unsigned attempt = 1; sent < end;) {
-      const Session::Answer answer = send_chunk(file, end, on_sent);
+      const Transport::Answer answer = send_chunk(file, end, on_sent);
       if (answer.response.ok()) {
         if (!take(answer, end)) return false;
       } else {
@@ -113,7 +113,7 @@ struct StreamedUpload::Impl {
 
   bool finish(const Digest& digest) {
     const Call put = upload->put(digest);
-    const Session::Answer answer = session.send(put);
+    const Transport::Answer answer = transport.send(put);
     if (!answer.response.ok()) return false;
     check_stored(answer.response, reference, digest);
     return true;
@@ -140,15 +140,15 @@ struct StreamedUpload::Impl {
     upload.reset();
   }
 
-  Session& session;
+  Transport& transport;
   const Reference reference;
   std::optional<UploadSession> upload;  ///< unset: it is over
   std::uint64_t sent = 0, least = 0;
   bool over = false, refused = false;
 };
 
-StreamedUpload::StreamedUpload(Session& session, Reference repository)
-    : impl_(std::make_unique<Impl>(session, std::move(repository))) {}
+StreamedUpload::StreamedUpload(Transport& transport, Reference repository)
+    : impl_(std::make_unique<Impl>(transport, std::move(repository))) {}
 
 StreamedUpload::~StreamedUpload() { impl_->give_up(); }
 

@@ -10,7 +10,7 @@
 
 namespace cbuild::oci::registry {
 
-class Session;
+class Transport;
 
 /// The upload of a blob that is still being written, whose digest is known only at its end (distribution-spec,
 /// "Pushing a blob in chunks"). Never the only way: where the registry does not take a blob like this, or a fault
@@ -18,7 +18,7 @@ class Session;
 class StreamedUpload {
  public:
   /// Opens an upload. Throws Error if the registry does not.
-  StreamedUpload(Session& session, Reference repository);
+  StreamedUpload(Transport& transport, Reference repository);
   /// Cancels the upload at the registry unless it was finished.
   ~StreamedUpload();
   StreamedUpload(const StreamedUpload&) = delete;

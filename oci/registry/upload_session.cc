@@ -14,15 +14,15 @@ constexpr std::chrono::seconds kGiveUpTimeout{2};
 
 }  // namespace
 
-UploadSession::UploadSession(Session& session, const Call& post, const Session::Answer& answer)
-    : session_(session), call_(post) {
+UploadSession::UploadSession(Transport& transport, const Call& post, const Transport::Answer& answer)
+    : transport_(transport), call_(post) {
   const std::string_view location = answer.response.header("location");
   if (location.empty()) {
     throw Error(ErrorCode::network, cat(post.doing, ": the registry names no place for the upload"));
   }
   call_.request = {};
   call_.request.limits = post.request.limits;
-  call_.request.url = session_.follow(post, answer.url, location);
+  call_.request.url = transport_.follow(post, answer.url, location);
 }
 
 Call UploadSession::call(const char* method) const {
@@ -39,9 +39,9 @@ Call UploadSession::put(const Digest& digest) const {
   return out;
 }
 
-void UploadSession::follow(const Session::Answer& answer) {
+void UploadSession::follow(const Transport::Answer& answer) {
   const std::string_view location = answer.response.header("location");
-  if (!location.empty()) call_.request.url = session_.follow(call_, answer.url, location);
+  if (!location.empty()) call_.request.url = transport_.follow(call_, answer.url, location);
 }
 
 void UploadSession::give_up() const noexcept {
@@ -49,7 +49,7 @@ void UploadSession::give_up() const noexcept {
     Call drop = call("DELETE");
     drop.request.limits = {.connect = kGiveUpTimeout, .answer = kGiveUpTimeout, .window = kGiveUpTimeout, .rate = 0};
     drop.request.cancellable = false;
-    session_.once(drop);
+    transport_.once(drop);
   } catch (...) {
     return;  // the failure before counts
   }

@@ -4,7 +4,7 @@
 #include <optional>
 #include <string>
 
-#include "oci/registry/session.h"
+#include "oci/registry/transport.h"
 
 namespace cbuild::oci::registry {
 
@@ -12,19 +12,19 @@ namespace cbuild::oci::registry {
 class UploadSession {
  public:
   /// From the answer to `post`, which opened it. Throws Error{network} if it names no place.
-  UploadSession(Session& session, const Call& post, const Session::Answer& answer);
+  UploadSession(Transport& transport, const Call& post, const Transport::Answer& answer);
 
   /// A request with this method at the place of the upload.
   Call call(const char* method) const;
   /// The request that completes it.
   Call put(const Digest& digest) const;
   /// Takes over the place that an answer within the upload names, if it names one.
-  void follow(const Session::Answer& answer);
+  void follow(const Transport::Answer& answer);
   /// DELETE. Best effort, also after a cancel; the registry drops forgotten uploads by itself some day.
   void give_up() const noexcept;
 
  private:
-  Session& session_;
+  Transport& transport_;
   Call call_;
 };
 

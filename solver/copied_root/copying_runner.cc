@@ -164,7 +164,8 @@ class CopyingRunner final : public sandbox::Runner {
  public:
   CopyingRunner(std::unique_ptr<sandbox::Runner> inner, CopyingSettings settings)
       : shared_{std::move(settings), false, {}}, inner_(std::move(inner)) {
-    shared_.makes_devices = may_make_devices(shared_.settings.stage().tree_fd());
+    const cache::Staging trial = shared_.settings.stage();
+    shared_.makes_devices = trial.side() != nullptr || may_make_devices(trial.tree_fd());
   }
 
   std::shared_ptr<sandbox::RunningStep> run(const sandbox::Spec& spec, sandbox::RunCallbacks callbacks) override {

@@ -10,7 +10,7 @@
 
 #include <regex>
 
-#include "base/subprocess.h"
+#include "base/process/subprocess.h"
 #include "base/test_skip.h"
 #include "oci/layer/test_support.h"
 #include "solver/ops/ops_fixture.h"
@@ -218,6 +218,20 @@ TEST_CASE("mount targets are there for the command and not in its layer, unless 
   CHECK(changes[1].starts_with("run/sibling "));
 }
 
+TEST_CASE("a directory of mount targets that the command replaces by a link leads nowhere (CVE-2024-23652)") {
+  Machine machine;
+  for (const char* place : {"skeleton/a/deep/empty", "outside/deep/empty"})
+    sys::mkdir_all(machine.dir.fd(), place, 0755);
+  for (const char* place : {"skeleton/a/deep/victim", "outside/deep/victim"}) write_file(machine.dir.fd(), place, "");
+  const UniqueFd skeleton = machine.open("skeleton");
+  sandbox::Spec spec = machine.spec();
+  spec.skeleton_fd = skeleton.get();
+  const sandbox::Exit exit = machine.run(spec, shell(cat("mv a b; ln -s ", machine.dir.path(), "/outside a")));
+  CHECK(exit.setup_error.empty());
+  CHECK(sys::try_stat_at(machine.dir.fd(), "outside/deep/victim"));
+  CHECK(sys::try_stat_at(machine.dir.fd(), "outside/deep/empty"));
+}
+
 TEST_CASE("where nothing can be mounted, mounts are moved and copied in, and out again") {
   if (!test::can_run(::geteuid() == 0, "root")) return;
   Machine machine(false);
@@ -252,6 +266,22 @@ TEST_CASE("where nothing can be mounted, mounts are moved and copied in, and out
   CHECK(changes[0].starts_with("etc "));
   CHECK(changes[1].starts_with("etc/passwd "));
   CHECK(changes[2].starts_with("out "));
+}
+
+TEST_CASE("where nothing can be mounted, one cache is at all of its targets") {
+  if (!test::can_run(::geteuid() == 0, "root")) return;
+  Machine machine(false);
+  sys::mkdir_all(machine.dir.fd(), "cache/c", 0755);
+  write_file(machine.dir.fd(), "cache/c/old", "cached");
+  const UniqueFd cache = machine.open("cache/c");
+  sandbox::Spec spec = machine.spec();
+  spec.mounts = {{.target = "/c1", .source = sandbox::BindSource{cache.get()}},
+                 {.target = "/d/c2", .source = sandbox::BindSource{cache.get()}}};
+  std::string seen;
+  CHECK(machine.run(spec, shell("cat c1/old d/c2/old; echo new > d/c2/new; cat c1/new", &seen)).setup_error.empty());
+  CHECK(seen == "cachedcachednew\n");
+  CHECK(sys::list_dir(machine.open("cache/c").get()) == std::vector<std::string>{"new", "old"});
+  CHECK(machine.changes().empty());
 }
 
 }  // namespace cbuild::solver::ops

@@ -174,13 +174,31 @@ void MountStandIns::place_copy(const Placed& at, const sandbox::OverlaySource& s
   TreeCopier copier(view, plan, {});
   if (!S_ISDIR(entry->st.st_mode)) {
     copier.copy_file(*from, at.name);
-    return write_tree(plan, at.parent.get(), nullptr);
+    return write_tree(plan, at.parent.get(), nullptr, nullptr);
   }
   copier.copy_contents(*from, "", true);
   make_directory(at.parent.get(), at.name, entry->st.st_mode & 07777);
   const UniqueFd directory = sys::open_at(at.parent.get(), at.name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW);
   sys::set_owner(directory.get(), "", entry->st.st_uid, entry->st.st_gid);
-  write_tree(plan, directory.get(), nullptr);
+  write_tree(plan, directory.get(), nullptr, nullptr);
+}
+
+/// One cache that is shown twice lies at its first target, and a link at the other one leads there.
+const MountStandIns::Placed* MountStandIns::placed_before(int cache) const {
+  const struct stat st = sys::stat_fd(cache);
+  const auto found = std::find_if(placed_.begin(), placed_.end(), [&](const Placed& placed) {
+    return placed.origin && placed.cache == std::pair{st.st_dev, st.st_ino};
+  });
+  return found == placed_.end() ? nullptr : &*found;
+}
+
+void MountStandIns::link_to(const Placed& first, const Placed& at) {
+  std::string to;
+  for (const char c : at.path)
+    if (c == '/') to += "../";
+  to += first.path;
+  if (::symlinkat(to.c_str(), at.parent.get(), at.name.c_str()) != 0)
+    throw_errno(errno, cat("link /", at.path, " to /", first.path));
 }
 
 void MountStandIns::place_mount(const sandbox::Mount& mount, bool user_xattr) {
@@ -193,6 +211,9 @@ void MountStandIns::place_mount(const sandbox::Mount& mount, bool user_xattr) {
     return place_copy(at, *overlay, user_xattr);
   const int fd = std::get<sandbox::BindSource>(mount.source).fd;
   if (S_ISSOCK(sys::stat_fd(fd).st_mode)) return place_socket(at, fd);
+  if (const Placed* first = placed_before(fd)) return link_to(*first, at);
+  const struct stat st = sys::stat_fd(fd);
+  at.cache = {st.st_dev, st.st_ino};
   at.origin = place_of(fd);
   sys::rename_at(at.origin->parent.get(), at.origin->name, at.parent.get(), at.name);
 }

@@ -1,9 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
+#include <sys/types.h>
+
 #include <ctime>
 #include <optional>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "base/fd.h"
@@ -46,6 +49,7 @@ class MountStandIns {
     std::string aside;  ///< name in aside_; empty if nothing was there
     struct timespec parent_time {};
     std::optional<Origin> origin;  ///< of a cache
+    std::pair<dev_t, ino_t> cache = {};
   };
 
   Placed& make_place(const std::string& target);
@@ -53,6 +57,8 @@ class MountStandIns {
   void place_mount(const sandbox::Mount& mount, bool user_xattr);
   static void place_socket(const Placed& at, int socket);
   static void place_copy(const Placed& at, const sandbox::OverlaySource& source, bool user_xattr);
+  const Placed* placed_before(int cache) const;
+  static void link_to(const Placed& first, const Placed& at);
   void lock_caches(const sandbox::Spec& spec);
   void take_away(Placed& placed);
 

@@ -150,11 +150,12 @@ class ChangePlanner {
 
 }  // namespace
 
-TreeSnapshot TreeSnapshot::take(int root) {
-  const cache::TreeView tree = cache::TreeView::of_directory(root);
+TreeSnapshot TreeSnapshot::take(int root, std::shared_ptr<const SideMetadata> side) {
+  const cache::TreeView tree = cache::TreeView::of_directory(root, side);
   TreeSnapshot snapshot;
+  snapshot.side_ = std::move(side);
   struct timespec latest {};
-  snapshot.root_ = read_entry(root, tree, "", sys::stat_fd(root), latest);
+  snapshot.root_ = read_entry(root, tree, "", tree.lookup("")->st, latest);
   wait_past(latest);
   return snapshot;
 }
@@ -162,7 +163,7 @@ TreeSnapshot TreeSnapshot::take(int root) {
 void TreeSnapshot::refresh(int root, const std::string& path) {
   Entry* known = find(path);
   if (known == nullptr) return;
-  const cache::TreeView tree = cache::TreeView::of_directory(root);
+  const cache::TreeView tree = cache::TreeView::of_directory(root, side_);
   struct timespec latest {};
   if (const auto found = tree.lookup(path)) *known = read_entry(root, tree, path, found->st, latest);
 }

@@ -19,7 +19,8 @@ namespace cbuild::solver::ops {
 class TreeSnapshot {
  public:
   /// Of everything below `root`. Returns when a change that follows must have a later time (a few milliseconds).
-  static TreeSnapshot take(int root);
+  /// `side`: of the tree; may be null.
+  static TreeSnapshot take(int root, std::shared_ptr<const SideMetadata> side = nullptr);
 
   struct Entry {
     struct stat st {};
@@ -39,6 +40,7 @@ class TreeSnapshot {
   Entry* find(const std::string& path);
 
   Entry root_;
+  std::shared_ptr<const SideMetadata> side_;
 };
 
 /// Plans the changes of the directory `root` since the snapshot, which `now` is a view of (it has to live as long as

@@ -39,6 +39,7 @@ void relax_ulimits(std::vector<Ulimit>& kept, const std::vector<Ulimit>& others)
 void relax_limits(ExecSettings& kept, const ExecSettings& other) {
   relax_ulimits(kept.ulimits, other.ulimits);
   kept.shm_size = std::max(kept.shm_size, other.shm_size);
+  kept.resources = looser(kept.resources, other.resources);
   kept.retries = std::max(kept.retries, other.retries);
   const bool unlimited = kept.timeout_ns == 0 || other.timeout_ns == 0;
   kept.timeout_ns = unlimited ? 0 : std::max(kept.timeout_ns, other.timeout_ns);

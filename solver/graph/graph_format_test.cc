@@ -85,6 +85,7 @@ TEST_CASE("json shows every field that is not at its default, but no password of
   vertex.op = exec;
   vertex.settings.extra_hosts = {"db=10.0.0.1"};
   vertex.settings.ulimits = {{"nofile", 1, 2}};
+  vertex.settings.resources = {7, -1, 2, 3, 4, "0-1", "0"};
   vertex.settings.proxy_environment = {"http_proxy=http://user:password@host"};
   vertex.inputs = {kNoInput};
   vertex.stage = "stage";
@@ -114,7 +115,9 @@ TEST_CASE("json shows every field that is not at its default, but no password of
     "network": "none",
     "extra_hosts": ["db=10.0.0.1"],
     "proxy_environment": ["http_proxy"],
-    "ulimits": ["nofile=1:2"]})");
+    "ulimits": ["nofile=1:2"],
+    "memory_bytes": 7, "memory_swap_bytes": -1, "cpu_shares": 2, "cpu_period_us": 3, "cpu_quota_us": 4,
+    "cpuset_cpus": "0-1", "cpuset_mems": "0"})");
   CHECK(json["op"] == expected);
 }
 

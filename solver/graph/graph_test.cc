@@ -46,9 +46,11 @@ TEST_CASE("the kept one of two equal vertices takes the more generous limits") {
   t.ulimits = {{"nofile", 10, 100}};
   t.timeout_ns = 5;
   t.shm_size = 9;
+  t.resources = {.memory_bytes = 5, .cpu_shares = 7};
   w.ulimits = {{"nofile", 20, 50}, {"core", 1, 1}};
   w.timeout_ns = 0;
   w.retries = 3;
+  w.resources = {.memory_bytes = 6};
   const VertexId id = graph.add(tight);
   REQUIRE(graph.add(wide) == id);
   const ExecSettings& kept = graph[id].settings;
@@ -56,6 +58,7 @@ TEST_CASE("the kept one of two equal vertices takes the more generous limits") {
   CHECK(kept.timeout_ns == 0);
   CHECK(kept.shm_size == 9);
   CHECK(kept.retries == 3);
+  CHECK(kept.resources == Resources{.memory_bytes = 6});
 }
 
 TEST_CASE("different vertices stay apart") {

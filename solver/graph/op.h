@@ -11,6 +11,7 @@
 
 #include "base/digest.h"
 #include "base/process_values.h"
+#include "base/resources.h"
 
 /// The work of a build, as values. An Op is the action on its inputs; where the inputs come from is the graph's
 /// business, and names, labels and places are the vertex's.
@@ -117,6 +118,7 @@ struct ExecOp {
   bool insecure = false;
   std::vector<std::string> devices;
   std::string hostname;
+  std::vector<std::string> security;    ///< rights that differ from the usual ones: "cap-add=CAP_SYS_PTRACE"
   std::vector<std::string> host_names;  ///< that the command can look up in addition, see ExecSettings::extra_hosts
 
   bool operator==(const ExecOp&) const = default;
@@ -131,8 +133,10 @@ struct ExecSettings {
   std::vector<Ulimit> ulimits;
   std::uint64_t shm_size = 0;  ///< 0: the sandbox's own
   std::string cgroup_parent;
+  Resources resources;          ///< no more than these; the build as a whole may have lower ones
   std::int64_t timeout_ns = 0;  ///< 0: none
   unsigned retries = 0;
+  bool own_network = false;  ///< a network of its own that reaches outside, instead of the machine's
 
   bool operator==(const ExecSettings&) const = default;
 };

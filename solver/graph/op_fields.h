@@ -134,7 +134,7 @@ void visit_fields(const InlineFile& file, Visitor& visit) {
 template <typename Visitor>
 void visit_fields(const ExecOp& exec, Visitor& visit) {
   const auto& [argv, environment, working_dir, user, platform, mounts, files, network, insecure, devices, hostname,
-               host_names] = exec;
+               security, host_names] = exec;
   visit.command(argv);
   visit.variables(environment);
   visit.text({"working_dir", "workdir"}, working_dir, "/");
@@ -147,6 +147,7 @@ void visit_fields(const ExecOp& exec, Visitor& visit) {
   visit.texts({"devices", "devices"}, devices);
   visit.text({"hostname", "hostname"}, hostname);
   visit.texts({"extra_hosts"}, host_names);
+  visit.keyed_if(!security.empty(), [&, &rights = security] { visit.texts({"security_options", "rights"}, rights); });
 }
 
 template <typename Visitor>

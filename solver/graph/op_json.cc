@@ -123,15 +123,23 @@ void JsonFields::actions(const std::vector<FileAction>& actions) {
 /// The host names of the op get their addresses. Of proxies only the names: the values may hold passwords.
 void JsonFields::settings(const ExecSettings& settings) {
   const auto& [argument_names, unkeyed_environment, extra_hosts, proxy_environment, ulimits, shm_size, cgroup_parent,
-               timeout_ns, retries] = settings;
+               resources, timeout_ns, retries, own_network] = settings;
   add({"extra_hosts"}, extra_hosts);
   for (const std::string& variable : proxy_environment)
     out["proxy_environment"].push_back(variable.substr(0, variable.find('=')));
   for (const Ulimit& limit : ulimits) out["ulimits"].push_back(cat(limit.name, '=', limit.soft, ':', limit.hard));
   add({"shm_size"}, shm_size);
   add({"cgroup_parent"}, cgroup_parent);
+  add({"memory_bytes"}, resources.memory_bytes);
+  add({"memory_swap_bytes"}, resources.memory_swap_bytes);
+  add({"cpu_shares"}, resources.cpu_shares);
+  add({"cpu_period_us"}, resources.cpu_period_us);
+  add({"cpu_quota_us"}, resources.cpu_quota_us);
+  add({"cpuset_cpus"}, resources.cpuset_cpus);
+  add({"cpuset_mems"}, resources.cpuset_mems);
   add({"timeout_ns"}, timeout_ns);
   add({"retries"}, retries);
+  if (own_network) out["network"] = "own";
 }
 
 }  // namespace

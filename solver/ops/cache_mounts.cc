@@ -23,7 +23,14 @@ namespace {
 
 constexpr auto kLockPoll = std::chrono::milliseconds(20);
 
-void own(int directory, const CacheMount& cache) {
+/// A command sees one id where files cannot be given away: nobody asks for the others in a cache.
+std::unique_ptr<SideRecorder> unread_side(const cache::Store& store) {
+  return store.owners_apart() ? std::make_unique<SideRecorder>(true) : nullptr;
+}
+
+void own(const cache::Store& store, int directory, const CacheMount& cache) {
+  if (const auto side = unread_side(store))
+    return side->give(directory, "", {S_IFDIR | (cache.mode & 07777), cache.uid, cache.gid});
   sys::set_owner_and_mode(directory, cache.uid, cache.gid, cache.mode, "a cache mount");
 }
 
@@ -32,7 +39,8 @@ void fill(StepContext& context, const Result& from, int directory) {
   const cache::TreeView view = cache::open_view(context.services.store, from.id);
   PlannedTree seed(nullptr);
   TreeCopier(view, seed, {}).copy_contents("", "");
-  write_tree(seed, directory, &context.services.cancel);
+  const auto side = unread_side(context.services.store);
+  write_tree(seed, directory, side.get(), &context.services.cancel);
 }
 
 }  // namespace
@@ -82,7 +90,7 @@ void CacheMounts::empty(const std::string& key, const CacheMount& cache) {
 
 std::function<void(int)> CacheMounts::filler(const CacheMount& cache) const {
   return [this, &cache](int directory) {
-    own(directory, cache);
+    own(context_.services.store, directory, cache);
     fill(context_, content(cache), directory);
   };
 }
@@ -94,7 +102,7 @@ cache::Store::CacheMountDir CacheMounts::take(const CacheMount& cache) {
     context_.services.cancel.check();
     const auto begin = [&](int directory) {
       if (instance != 0 || !fetch_content(cache, wanted, directory)) return filler(cache)(directory);
-      own(directory, cache);
+      own(context_.services.store, directory, cache);
     };
     auto mount = context_.services.store.try_cache_mount(cache.id, wanted, mode, instance, begin);
     if (mount) return std::move(*mount);

@@ -1,11 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
+#include <cstdint>
 #include <functional>
 #include <memory>
 #include <optional>
 #include <string>
 #include <string_view>
+#include <vector>
 
 #include "base/progress.h"
 #include "cache/store.h"
@@ -23,6 +25,7 @@ struct ExecEnd {
   /// Its changes to its root, as an overlay's upper directory; a backend elsewhere unpacks its layer into one. Always
   /// there if the exit code is 0 and there is no set-up error.
   std::optional<cache::Staging> changes;
+  std::int64_t memory_limit_bytes = 0;  ///< that the command had, of those that a build sets; 0: none
 };
 
 struct ExecCallbacks {
@@ -33,8 +36,23 @@ struct ExecCallbacks {
   std::function<void(ExecEnd)> done;
 };
 
-/// The seam between "a RUN is due" and the way it is run: here in a sandbox (local_exec.h), or, one day, by an OCI
-/// runtime or on another machine. It runs one attempt and gives its exit and its changes; attempts, logs, messages, the
+/// A file or directory of this machine that a visitor sees.
+struct VisitMount {
+  int fd = -1;  ///< O_PATH; borrowed until visit() returns
+  std::string target;
+  bool read_only = true;
+};
+
+/// How a command is run in the place of a step's own, for a person who looks around. Descriptors are borrowed until
+/// visit() returns.
+struct ExecVisit {
+  const cache::Staging* changes = nullptr;  ///< of the step's own command, put on top of its root; null: none
+  std::vector<VisitMount> mounts = {};
+  int stdin_fd = -1, terminal_fd = -1;  ///< as of sandbox::Spec
+};
+
+/// The seam between "a RUN is due" and the way it is run: here in a sandbox (local_exec.h), or, one day, on another
+/// machine. It runs one attempt and gives its exit and its changes; attempts, logs, messages, the
 /// identity of the result and the store's records are ExecStep's, so that they do not depend on the way. Thread-safe.
 class ExecBackend {
  public:
@@ -43,6 +61,11 @@ class ExecBackend {
   /// Throws Error, and then done() is not called, for a request of the step that cannot be met. stop() of the returned
   /// handle ends the command, and its exit then says that it was cancelled.
   virtual std::shared_ptr<sandbox::RunningStep> start(const ExecuteRequest& request, ExecCallbacks callbacks) = 0;
+  /// The same for a command that stands in for the step's own: what it changes is thrown away at its end. `visit` and
+  /// `request.vertex` live until done(). A backend whose commands run where nobody can look in throws
+  /// Error{unsupported}, as this one does.
+  virtual std::shared_ptr<sandbox::RunningStep> visit(const ExecuteRequest& request, const ExecVisit& visit,
+                                                      ExecCallbacks callbacks);
 };
 
 /// Makes the backend of one build, when its first command is due. `context` outlives it.

@@ -11,6 +11,7 @@
 #include <algorithm>
 
 #include "base/error.h"
+#include "base/process/subprocess.h"
 #include "base/sys.h"
 #include "base/text.h"
 
@@ -59,12 +60,6 @@ std::vector<std::string> find_device(const DeviceRequest& request, const std::st
   throw Error(ErrorCode::denied, cat(one ? "device " : "devices ", join(forbidden, ", "), one ? " is" : " are",
                                      " requested by the build but not allowed"))
       .with_hint(cat("pass --allow device=", forbidden.front(), ", or --allow device for all"));
-}
-
-void set_variable(std::vector<std::string>& environment, const std::string& entry) {
-  const std::string_view name = std::string_view(entry).substr(0, entry.find('=') + 1);
-  std::erase_if(environment, [&](const std::string& other) { return other.starts_with(name); });
-  environment.push_back(entry);
 }
 
 /// Fields that a file leaves open are taken from the machine's node.

@@ -6,7 +6,7 @@
 #include <vector>
 
 #include "base/fd.h"
-#include "sandbox/cdi.h"
+#include "sandbox/cdi/cdi.h"
 #include "sandbox/spec.h"
 #include "solver/graph/op.h"
 #include "solver/ops/local_exec.h"

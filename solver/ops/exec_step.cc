@@ -7,6 +7,9 @@
 
 #include <fcntl.h>
 
+#include <algorithm>
+#include <csignal>
+
 #include "base/error.h"
 #include "base/sys.h"
 #include "base/text.h"
@@ -40,9 +43,31 @@ Error setup_failure(const sandbox::Exit& exit) {
   return {code_of(exit.setup_fault), cat("cannot start the step: ", exit.setup_error)};
 }
 
-std::string how_it_ended(const ExecSettings& settings, const sandbox::Exit& exit) {
+/// As the flag that limits it takes it: "512m".
+std::string size_of_limit(std::int64_t bytes) {
+  constexpr std::pair<int, char> kUnits[] = {{30, 'g'}, {20, 'm'}, {10, 'k'}};
+  for (const auto& [shift, unit] : kUnits)
+    if (bytes % (std::int64_t{1} << shift) == 0) return cat(bytes >> shift, unit);
+  return cat(bytes, "b");
+}
+
+std::string how_it_ended(const ExecSettings& settings, const ExecEnd& end) {
+  const sandbox::Exit& exit = end.exit;
   if (exit.timed_out) return cat("stopped after its time limit of ", format_go_duration(settings.timeout_ns));
-  return cat("exit code: ", exit.code, exit.oom_killed ? " (killed: out of memory)" : "");
+  const std::string text = cat("exit code: ", exit.code);
+  if (!exit.use.oom_killed) return text;
+  const std::string limit = end.memory_limit_bytes > 0 ? cat(", limit ", size_of_limit(end.memory_limit_bytes)) : "";
+  return cat(text, exit.code == 128 + SIGKILL ? " (" : " (a process of it was ", "killed: out of memory", limit, ")");
+}
+
+/// Attempts come one after the other.
+void add_use(ResourceUse& sum, const ResourceUse& use) {
+  sum.user_ns += use.user_ns;
+  sum.system_ns += use.system_ns;
+  sum.peak_memory_bytes = std::max(sum.peak_memory_bytes, use.peak_memory_bytes);
+  sum.read_bytes += use.read_bytes;
+  sum.written_bytes += use.written_bytes;
+  sum.oom_killed |= use.oom_killed;
 }
 
 bool is_failure(const sandbox::Exit& exit) { return exit.code != 0 || !exit.setup_error.empty(); }
@@ -59,7 +84,8 @@ ExecStep::ExecStep(const ExecServices& services, const ExecuteRequest& request, 
           [this] { return sys::open_at(services_.logs.directory(), log_name(), O_WRONLY | O_CREAT | O_APPEND, 0600); },
           [this](LogStream stream, std::string_view data) {
             services_.context.services.progress.on_event(TaskLog{request_.id, sys::monotonic_ns(), stream, data});
-          }) {}
+          },
+          services.masked) {}
 
 ExecStep::~ExecStep() = default;
 
@@ -82,7 +108,7 @@ void ExecStep::launch() {
     attempt = ++attempts_;
     runs_ = true;
   }
-  began_ns_ = sys::now_ns();
+  spent_.began_ns = sys::now_ns();
   auto self = shared_from_this();
   auto running = services_.backend.start(
       request_, {.output = [self](LogStream stream, std::string_view data) { self->on_output(stream, data); },
@@ -112,9 +138,16 @@ void ExecStep::finish(ExecEnd end) {
     ended = std::move(running_);
   }
   changes_ = std::move(end.changes);
+  log_.end_attempt();
+  add_use(spent_.use, end.exit.use);
   try {
     if (try_again(end)) return;
-    if (end.exit.cancelled || is_failure(end.exit)) return fail(failure_of(end), end.exit.code);
+    if (services_.on_use && end.exit.setup_error.empty()) services_.on_use(request_.id, spent_.use);
+    if (end.exit.cancelled || is_failure(end.exit)) {
+      const bool ran = !end.exit.cancelled && end.exit.setup_error.empty();
+      if (ran && changes_ && services_.keep_failed) services_.keep_failed(request_, *std::exchange(changes_, {}));
+      return fail(failure_of(end), end.exit.code);
+    }
     log_.close();
     const Result result = publish();
     std::exchange(done_, nullptr)(result);
@@ -130,7 +163,7 @@ void ExecStep::finish(ExecEnd end) {
 bool ExecStep::try_again(const ExecEnd& end) {
   const bool failed = is_failure(end.exit);
   if (!(failed && attempts_ <= settings_.retries && !end.exit.cancelled && end.exit.setup_error.empty())) return false;
-  on_output(LogStream::err, cat("[cbuild] ", how_it_ended(settings_, end.exit), "; try ", attempts_ + 1, " of ",
+  on_output(LogStream::err, cat("[cbuild] ", how_it_ended(settings_, end), "; try ", attempts_ + 1, " of ",
                                 settings_.retries + 1, "\n"));
   changes_.reset();
   services_.context.pool.post([self = shared_from_this()] { self->start(); });
@@ -141,8 +174,8 @@ Error ExecStep::failure_of(const ExecEnd& end) const {
   if (end.exit.cancelled) return {ErrorCode::cancelled, "cancelled"};
   if (!end.exit.setup_error.empty()) return setup_failure(end.exit);
   const auto& op = std::get<ExecOp>(request_.vertex->op);
-  std::string text = cat("process ", go_quote(join(op.argv, " ")),
-                         " did not complete successfully: ", how_it_ended(settings_, end.exit));
+  std::string text =
+      cat("process ", go_quote(join(op.argv, " ")), " did not complete successfully: ", how_it_ended(settings_, end));
   if (settings_.retries > 0) text += cat(", ", settings_.retries + 1, " tries");
   return Error(ErrorCode::step_failed, text).with_hint(end.hint);
 }
@@ -152,7 +185,7 @@ Result ExecStep::publish() {
   const Result& root = request_.inputs.at(0);
   CanonicalWriter identity;
   std::optional<cache::TreeView> base;
-  const RunTimes times{began_ns_, sys::now_ns(), [&]() -> const cache::TreeView* {
+  const RunTimes times{spent_.began_ns, sys::now_ns(), [&]() -> const cache::TreeView* {
                          if (root.id.empty()) return nullptr;
                          if (!base) base.emplace(cache::open_view(services_.context.services.store, root.id));
                          return &*base;

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
+#include <functional>
 #include <memory>
 #include <mutex>
 #include <optional>
@@ -16,12 +17,18 @@
 
 namespace cbuild::solver::ops {
 
+/// Takes the changes of a command that failed.
+using KeepFailed = std::function<void(const ExecuteRequest& request, cache::Staging changes)>;
+
 /// Shared by the commands of one build.
 struct ExecServices {
   StepContext& context;
   ExecBackend& backend;
   cache::BuildLogs& logs;
   LogLimits log_limits;
+  const SecretValues* masked;  ///< replaced in the output; null: nothing is
+  KeepFailed keep_failed;      ///< empty: they are thrown away
+  OnUse on_use;                ///< empty: nobody asks
 };
 
 /// One RUN, however it is run: its attempts, its log, its result. Keeps itself alive while it runs.
@@ -53,7 +60,10 @@ class ExecStep : public std::enable_shared_from_this<ExecStep> {
   unsigned attempts_ = 0;  ///< begun
   bool runs_ = false;      ///< the last of them
   bool stopped_ = false;
-  std::int64_t began_ns_ = 0;  ///< the attempt that runs
+  struct {
+    std::int64_t began_ns = 0;  ///< the attempt that runs
+    ResourceUse use;            ///< of all attempts
+  } spent_;
   std::optional<cache::Staging> changes_;
   StepLog log_;
 };

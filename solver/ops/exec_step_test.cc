@@ -4,8 +4,12 @@
 
 #include <doctest/doctest.h>
 
+#include <fcntl.h>
+
 #include <algorithm>
+#include <future>
 #include <map>
+#include <tuple>
 
 #include "base/files.h"
 #include "oci/platform.h"
@@ -239,13 +243,98 @@ TEST_CASE("a time limit and the end of memory are said") {
       sandbox::Exit exit;
       exit.code = 137;
       exit.timed_out = timed_out;
-      exit.oom_killed = !timed_out;
+      exit.use.oom_killed = !timed_out;
       return exit;
     };
   };
   world.runner.steps = {ends(true), ends(false)};
   CHECK(world.failed(vertex, {Result{}}).error.message().ends_with("stopped after its time limit of 2s"));
   CHECK(world.failed(vertex, {Result{}}).error.message().ends_with("exit code: 137 (killed: out of memory)"));
+}
+
+TEST_CASE("the limit that was too small is named") {
+  for (const auto& [limit, code, text] :
+       {std::tuple{512ll << 20, 137, "exit code: 137 (killed: out of memory, limit 512m)"},
+        std::tuple{2ll << 30, 3, "exit code: 3 (a process of it was killed: out of memory, limit 2g)"},
+        std::tuple{1000ll, 137, "exit code: 137 (killed: out of memory, limit 1000b)"}}) {
+    World world;
+    world.local.resources.memory_bytes = limit;
+    world.runner.steps = {[code = code](const sandbox::Spec&, const sandbox::RunCallbacks&) {
+      sandbox::Exit exit;
+      exit.code = code;
+      exit.use.oom_killed = true;
+      return exit;
+    }};
+    CHECK(world.failed(command(), {Result{}}).error.message().ends_with(text));
+  }
+}
+
+TEST_CASE("the use of all tries of a command is told") {
+  World world;
+  const auto uses = [](int code, std::uint64_t memory) {
+    return [code, memory](const sandbox::Spec&, const sandbox::RunCallbacks&) {
+      sandbox::Exit exit;
+      exit.code = code;
+      exit.use = {1, 2, memory, 3, 4, false};
+      return exit;
+    };
+  };
+  world.runner.steps = {uses(1, 70), uses(0, 60)};
+  std::vector<std::pair<VertexId, ResourceUse>> told;
+  world.services.commands.emplace(local_exec(world.local), world.logs);
+  world.services.commands->on_use = [&](VertexId id, const ResourceUse& use) { told.emplace_back(id, use); };
+  world.done(retried(1), {Result{}});
+  REQUIRE(told.size() == 1);
+  CHECK(told[0] == std::pair{VertexId{7}, ResourceUse{2, 4, 70, 6, 8, false}});
+}
+
+TEST_CASE("the changes of a failed command are kept for a visitor") {
+  World world;
+  const Result base = world.base([](int tree) { write_file(tree, "below", "base"); });
+  world.services.commands.emplace(local_exec(world.local), world.logs);
+  world.services.commands->keep_failed = true;
+  world.runner.steps = {[](const sandbox::Spec& spec, const sandbox::RunCallbacks&) {
+    write_file(spec.upper_fd, "made", "half");
+    sandbox::Exit exit;
+    exit.code = 3;
+    return exit;
+  }};
+  Vertex vertex = command();
+  vertex.settings.timeout_ns = 5;
+  world.failed(vertex, {base});
+  CHECK(world.executor().failed(8) == nullptr);
+  const FailedCommand* failed = world.executor().failed(7);
+  REQUIRE(failed != nullptr);
+  CHECK(failed->request.inputs == std::vector<Result>{base});
+
+  std::string seen;
+  world.runner.steps = {[&seen](const sandbox::Spec& spec, const sandbox::RunCallbacks&) {
+    seen = sys::read_all(sys::open_at(spec.lower_fds.at(0), "made", O_RDONLY).get(), 100);
+    write_file(spec.upper_fd, "mine", "x");
+    return sandbox::Exit{};
+  }};
+  std::promise<ExecEnd> promise;
+  const UniqueFd shown = sys::open_at(AT_FDCWD, "/", O_PATH);
+  const ExecVisit visit{&failed->changes, {{shown.get(), "/shown"}}, 0, -1};
+  const auto running = world.executor().visit(
+      failed->request, visit,
+      {.output = [](LogStream, std::string_view) {}, .done = [&](ExecEnd end) { promise.set_value(std::move(end)); }});
+  CHECK(promise.get_future().get().exit.code == 0);
+  CHECK(seen == "half");
+  const sandbox::Spec& spec = world.runner.specs.back();
+  CHECK(spec.lower_fds.size() == 2);
+  CHECK(spec.stdin_fd == 0);
+  CHECK_FALSE(spec.timeout_ns);
+  CHECK(spec.mounts.back().target == "/shown");
+  CHECK(spec.mounts.back().read_only);
+  CHECK_FALSE(sys::try_stat_at(failed->changes.tree_fd(), "mine"));
+}
+
+TEST_CASE("a failed command is forgotten unless it is asked for") {
+  World world;
+  world.runner.steps = {exits(3)};
+  world.failed(command(), {Result{}});
+  CHECK(world.executor().failed(7) == nullptr);
 }
 
 TEST_CASE("an unknown user is an error of the step") {

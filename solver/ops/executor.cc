@@ -6,8 +6,8 @@
 #include "solver/ops/executor.h"
 
 #include <algorithm>
+#include <map>
 #include <mutex>
-#include <set>
 
 #include "base/error.h"
 #include "base/pattern/path_pattern.h"
@@ -18,8 +18,9 @@
 #include "solver/ops/exec_step.h"
 #include "solver/ops/file_op.h"
 #include "solver/ops/planned_walk.h"
-#include "solver/ops/sources.h"
+#include "solver/ops/rootfs_path.h"
 #include "solver/ops/step_context.h"
+#include "solver/sources/sources.h"
 
 namespace cbuild::solver::ops {
 namespace {
@@ -40,8 +41,9 @@ OpenedSources open_sources(StepContext& context, const ExecuteRequest& request) 
       continue;
     }
     // Whoever copies wants content, but perhaps of few layers.
-    opened.views.push_back(std::make_unique<cache::TreeView>(
-        context.lazy_view(request.inputs[i].id, request.id, cache::Missing::make_trees)));
+    const cache::Missing missing = context.missing_sources(selector(request.vertex->op, i));
+    opened.views.push_back(
+        std::make_unique<cache::TreeView>(context.lazy_view(request.inputs[i].id, request.id, missing)));
     opened.sources[i] = {opened.views.back().get(), nullptr, false};
   }
   return opened;
@@ -58,11 +60,19 @@ cache::Missing missing_base(const StepContext& context, VertexId vertex) {
   return context.leads_to_trees(vertex) ? cache::Missing::make_trees : cache::Missing::make_tables;
 }
 
-/// Opens each layer that the plan copies from, so that none is brought by a worker that writes or packs.
-void bring_sources(const PlannedNode& node, std::set<std::pair<const cache::TreeView*, std::size_t>>& brought) {
-  if (node.source && brought.emplace(node.source->tree, node.source->layer).second)
-    (void)node.source->tree->open_directory(node.source->layer, "");
-  for (const auto& [name, child] : node.children) bring_sources(child, brought);
+using FilesByLayer = std::map<std::pair<const cache::TreeView*, std::size_t>, std::vector<std::string>>;
+
+void find_sources(const PlannedNode& node, FilesByLayer& files) {
+  if (node.source)
+    files[{node.source->tree, node.source->layer}].push_back(child_path(node.source->path, node.source_name));
+  for (const auto& [name, child] : node.children) find_sources(child, files);
+}
+
+/// Brings the files that the plan copies, so that none is brought by a worker that writes or packs.
+void bring_sources(const PlannedTree& plan) {
+  FilesByLayer files;
+  find_sources(plan.root(), files);
+  for (const auto& [layer, paths] : files) layer.first->bring(layer.second, paths);
 }
 
 /// The same copy, of the same directories.
@@ -82,10 +92,7 @@ Result run_file_op(StepContext& context, const ExecuteRequest& request, const Fi
   const OpenedSources opened = open_sources(context, request);
   const PlannedTree plan =
       plan_file_actions(op, view ? &*view : nullptr, opened.sources, store, &context.services.cancel);
-  if (!opened.views.empty()) {
-    std::set<std::pair<const cache::TreeView*, std::size_t>> brought;
-    bring_sources(plan.root(), brought);
-  }
+  if (!opened.views.empty()) bring_sources(plan);
   // A copy is a function of its key, so its identity is the key: no need to look at the files.
   const Digest identity = CanonicalWriter().tag('f').digest(request.key).hash();
   const std::optional<PackedCopies>& packed = context.services.packed;
@@ -122,7 +129,7 @@ Result run_http(StepContext& context, const ExecuteRequest& request, const HttpS
   cache::Store& store = context.services.store;
   network_of(context).urls.fetch(op.url, op.content);
   cache::Staging staging = store.stage("url");
-  make_url_tree(store, op, staging.tree_fd(), &context.services.cancel);
+  make_url_tree(store, op, staging, &context.services.cancel);
   const Digest identity = CanonicalWriter().tag('u').digest(request.key).hash();
   return context.add_layer({}, std::move(staging), identity, request.vertex->name);
 }
@@ -181,8 +188,9 @@ struct StoreExecutor::Impl {
   void start_exec(const ExecuteRequest& request, Completion done);
 
   std::mutex digest_mutex;  // guards the digests that local trees cache
-  std::mutex mutex;         // guards running and cancelled
+  std::mutex mutex;         // guards running, failed and cancelled
   std::vector<std::weak_ptr<ExecStep>> running;
+  std::map<VertexId, FailedCommand> failed;
   bool cancelled = false;
   std::once_flag backend_made;
   std::unique_ptr<ExecBackend> backend;  ///< before the context, whose threads use it until they end
@@ -204,11 +212,16 @@ Digest StoreExecutor::digest_result(const Result& result, const Selector& select
   if (selector.kind == Selector::Kind::whole) return result.identity;
   cache::Store& store = impl_->context.services.store;
   const Digest selection = sha256(canonical(selector));
-  if (const auto known = store.memo(result.id, selection)) return *known;
-  const cache::TreeView view = impl_->context.lazy_view(result.id, 0, cache::Missing::make_trees);
+  StepContext& context = impl_->context;
+  const cache::Missing missing = context.missing_sources(selector);
+  const bool by_trees = missing == cache::Missing::make_trees;
+  const auto known = store.memo(result.id, selection);
+  if (known && (by_trees || context.reads_trees(result.id))) return *known;
+  const cache::TreeView view = context.lazy_view(result.id, 0, missing);
   static const PathPatternList kNothing;
   const Digest digest = cache::digest_tree(view, selector, kNothing, parts);
-  if (!result.id.empty()) store.set_memo(result.id, selection, digest);
+  // What a layer's own table says is not for other builds to believe.
+  if (!result.id.empty() && (by_trees || !context.reads_parts(result.id))) store.set_memo(result.id, selection, digest);
   return digest;
 }
 
@@ -246,8 +259,16 @@ ExecBackend& StoreExecutor::Impl::exec_backend(const CommandServices& commands) 
 void StoreExecutor::Impl::start_exec(const ExecuteRequest& request, Completion done) {
   const std::optional<CommandServices>& commands = context.services.commands;
   if (!commands) return done(StepFailure{Error(ErrorCode::internal, "commands cannot be run here"), 0, {}});
-  auto step = std::make_shared<ExecStep>(
-      ExecServices{context, exec_backend(*commands), commands->logs, commands->log_limits}, request, std::move(done));
+  KeepFailed keep;
+  if (commands->keep_failed)
+    keep = [this](const ExecuteRequest& of, cache::Staging changes) {
+      const std::lock_guard lock(mutex);
+      failed.emplace(of.id, FailedCommand{of, std::move(changes)});
+    };
+  auto step =
+      std::make_shared<ExecStep>(ExecServices{context, exec_backend(*commands), commands->logs, commands->log_limits,
+                                              commands->masked, std::move(keep), commands->on_use},
+                                 request, std::move(done));
   {
     const std::lock_guard lock(mutex);
     std::erase_if(running, [](const auto& weak) { return weak.expired(); });
@@ -287,6 +308,19 @@ void StoreExecutor::cancel() {
       if (auto step = weak.lock()) steps.push_back(std::move(step));
   }
   for (const auto& step : steps) step->stop();
+}
+
+const FailedCommand* StoreExecutor::failed(VertexId vertex) {
+  const std::lock_guard lock(impl_->mutex);
+  const auto found = impl_->failed.find(vertex);
+  return found == impl_->failed.end() ? nullptr : &found->second;
+}
+
+std::shared_ptr<sandbox::RunningStep> StoreExecutor::visit(const ExecuteRequest& request, const ExecVisit& visit,
+                                                           ExecCallbacks callbacks) {
+  const std::optional<CommandServices>& commands = impl_->context.services.commands;
+  if (!commands) throw Error(ErrorCode::internal, "commands cannot be run here");
+  return impl_->exec_backend(*commands).visit(request, visit, std::move(callbacks));
 }
 
 void StoreExecutor::save_scans() noexcept { impl_->context.local_trees.save(); }

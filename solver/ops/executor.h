@@ -14,6 +14,12 @@ class RemoteCache;
 
 namespace cbuild::solver::ops {
 
+/// A command that failed, and its changes to its root.
+struct FailedCommand {
+  ExecuteRequest request;
+  cache::Staging changes;
+};
+
 /// Carries out ops on a store: solver::Executor for real.
 class StoreExecutor final : public Executor {
  public:
@@ -26,6 +32,12 @@ class StoreExecutor final : public Executor {
   Result rebase(const ExecuteRequest& request, const Result& found) override;
   void execute(const ExecuteRequest& request, Completion done) override;
   void cancel() override;
+  /// The failed command of a vertex, where CommandServices::keep_failed asks for it; null if there is none. It lives as
+  /// long as this.
+  const FailedCommand* failed(VertexId vertex);
+  /// As ExecBackend::visit(), also after cancel().
+  std::shared_ptr<sandbox::RunningStep> visit(const ExecuteRequest& request, const ExecVisit& visit,
+                                              ExecCallbacks callbacks);
   /// Writes the digests of local scans back to the store.
   void save_scans() noexcept;
 
@@ -39,8 +51,8 @@ class StoreExecutor final : public Executor {
 class CacheResultStore final : public ResultStore {
  public:
   /// `project` tells Dockerfiles apart for explanations; never part of a key. `remote` may be null: no remote caches.
-  explicit CacheResultStore(cache::Store& store, std::string project = {}, cache::RemoteCache* remote = nullptr)
-      : store_(store), project_(std::move(project)), remote_(remote) {}
+  /// Made when the build begins to solve: results made from then on are not what a step is compared with.
+  explicit CacheResultStore(cache::Store& store, std::string project = {}, cache::RemoteCache* remote = nullptr);
   std::optional<CachedResult> find(const Digest& key) override;
   void publish(const Publication& publication) override;
   std::unique_ptr<Claim> try_claim(const Digest& key) override;
@@ -53,11 +65,13 @@ class CacheResultStore final : public ResultStore {
     std::vector<Difference> differences;
   };
   std::optional<Relative> nearest(const Publication& wanted);
+  std::vector<cache::Record> of_other_builds(std::vector<cache::Record> records) const;
   Relative compare(const cache::Record& record, const Publication& wanted) const;
 
   cache::Store& store_;
   const std::string project_;
   cache::RemoteCache* remote_;
+  const std::int64_t began_ns_;
 };
 
 }  // namespace cbuild::solver::ops

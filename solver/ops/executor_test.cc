@@ -65,6 +65,7 @@ TEST_CASE("an image is its layers, as its manifest describes them") {
   const Result result = world.done(image.vertex(), {});
   CHECK(world.read(result, "f") == "one");
   CHECK(world.done(image.vertex(), {}) == result);
+  CHECK(std::get<KnownSource>(world.execute(image.vertex(), {})).result == result);
   SUBCASE("another manifest with the same layers is the same base") {
     image.config.author = "somebody";
     image.save(world);

@@ -15,7 +15,7 @@
 #include "base/text.h"
 #include "cache/content/tree_digest.h"
 #include "oci/layer/unpack.h"
-#include "sandbox/users.h"
+#include "sandbox/ids/users.h"
 #include "solver/ops/rootfs_path.h"
 #include "solver/ops/tree_copy.h"
 
@@ -25,8 +25,19 @@ namespace {
 /// An archive in a directory of its own: its entries must meet symlinks and directories of the base by the same rules
 /// as a copy does.
 struct UnpackedArchive {
-  explicit UnpackedArchive(cache::Staging at)
-      : staging(std::move(at)), tree(cache::TreeView::of_directory(staging.tree_fd())) {}
+  UnpackedArchive(int archive, oci::layer::UnpackOptions options, cache::Staging at)
+      : staging(unpack(archive, std::move(options), std::move(at))),
+        tree(cache::TreeView::of_directory(staging.tree_fd(), side_of(staging))) {}
+
+  static cache::Staging unpack(int archive, oci::layer::UnpackOptions options, cache::Staging into) {
+    options.side = into.side();
+    oci::layer::unpack(archive, into.tree_fd(), options);
+    return into;
+  }
+  static std::shared_ptr<const SideMetadata> side_of(const cache::Staging& staging) {
+    const SideRecorder* side = staging.side();
+    return side ? std::make_shared<const SideMetadata>(side->list(staging.tree_fd())) : nullptr;
+  }
 
   cache::Staging staging;
   cache::TreeView tree;
@@ -174,8 +185,7 @@ bool FileActions::unpack_archive(const CopyAction& copy, const std::string& from
   }
   const std::string target = destination_.resolve(relative(copy.destination));
   make_parents(copy, target, 0755);  // --chmod says nothing of archives
-  const auto unpacked = std::make_shared<UnpackedArchive>(store_.stage("unpack"));
-  oci::layer::unpack(archive.get(), unpacked->staging.tree_fd(), options);
+  const auto unpacked = std::make_shared<UnpackedArchive>(archive.get(), std::move(options), store_.stage("unpack"));
   destination_.keep(unpacked);
   rules.cancel = cancel_;
   rules.archive_directories = &directories;

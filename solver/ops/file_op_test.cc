@@ -36,7 +36,7 @@ struct Copies {
     FileOp op;
     op.actions.emplace_back(std::move(action));
     write_tree(plan_file_actions(op, &base_view, {{}, {&source_view, nullptr, local}}, store, nullptr), to.fd(),
-               nullptr);
+               nullptr, nullptr);
   }
   /// "d 755", "f 644" or "" if it is missing.
   std::string at(const std::string& path) const {

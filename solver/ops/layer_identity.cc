@@ -4,10 +4,12 @@
 #include <fcntl.h>
 #include <sys/stat.h>
 
+#include <algorithm>
 #include <map>
 #include <string>
 #include <utility>
 
+#include "base/side/side_metadata.h"
 #include "base/sys.h"
 #include "base/text.h"
 #include "base/whiteout.h"
@@ -30,13 +32,15 @@ std::int64_t nanoseconds(const struct timespec& time) { return time.tv_sec * kNs
 
 class Walk {
  public:
-  Walk(const RunTimes& times, std::uint64_t max_bytes, std::uint64_t max_entries)
-      : times_(times), bytes_left_(max_bytes), entries_left_(max_entries) {}
+  Walk(const RunTimes& times, const SideMetadata* side, std::uint64_t max_bytes, std::uint64_t max_entries)
+      : times_(times), side_(side), bytes_left_(max_bytes), entries_left_(max_entries) {}
 
   /// False when a limit was passed.
   bool root(int fd) {
-    metadata(sys::stat_fd(fd), "");
-    xattrs(fd, ".");
+    struct stat st = sys::stat_fd(fd);
+    if (side_) side_->correct("", st);
+    metadata(st, "");
+    xattrs(fd, ".", "");
     return directory(fd, "");
   }
 
@@ -65,14 +69,15 @@ class Walk {
 
   bool entry(int parent, const std::string& name, const std::string& path) {
     if (entries_left_-- == 0) return false;
-    const struct stat st = sys::stat_at(parent, name);
+    struct stat st = sys::stat_at(parent, name);
+    if (side_) side_->correct(path, st);
     out_.tag('e').text(name);
     if (is_whiteout(st)) {
       out_.tag('w');
       return true;
     }
     metadata(st, path);
-    xattrs(parent, name);
+    xattrs(parent, name, path);
     if (S_ISLNK(st.st_mode)) out_.text(sys::readlink_at(parent, name));
     if (S_ISCHR(st.st_mode) || S_ISBLK(st.st_mode)) out_.number(st.st_rdev);
     if (S_ISREG(st.st_mode)) return file(parent, name, st);
@@ -81,8 +86,13 @@ class Walk {
     return true;
   }
 
-  void xattrs(int parent, const std::string& name) {
-    for (const sys::Xattr& xattr : sys::list_xattrs_at(parent, name))
+  void xattrs(int parent, const std::string& name, const std::string& path) {
+    std::vector<sys::Xattr> found = sys::list_xattrs_at(parent, name);
+    if (const SideEntry* known = side_ ? side_->find(path) : nullptr) {
+      found.insert(found.end(), known->wanted.xattrs.begin(), known->wanted.xattrs.end());
+      std::sort(found.begin(), found.end());
+    }
+    for (const sys::Xattr& xattr : found)
       if (counts(xattr.name)) out_.tag('x').text(xattr.name).text(xattr.value);
   }
 
@@ -106,6 +116,7 @@ class Walk {
   }
 
   const RunTimes& times_;
+  const SideMetadata* const side_;  ///< of the tree; may be null
   CanonicalWriter out_;
   std::uint64_t bytes_left_, entries_left_;
   std::map<std::pair<dev_t, ino_t>, std::uint64_t> hard_links_;
@@ -115,7 +126,8 @@ class Walk {
 
 std::optional<Digest> layer_identity(int tree_fd, const RunTimes& times, std::uint64_t max_bytes,
                                      std::uint64_t max_entries) {
-  Walk walk(times, max_bytes, max_entries);
+  const auto side = SideMetadata::read(tree_fd);
+  Walk walk(times, side.get(), max_bytes, max_entries);
   if (!walk.root(tree_fd)) return std::nullopt;
   return walk.digest();
 }

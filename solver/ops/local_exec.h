@@ -8,6 +8,7 @@
 
 #include "cache/store.h"
 #include "sandbox/binfmt.h"
+#include "sandbox/network/networks.h"
 #include "sandbox/runner.h"
 #include "sandbox/spec.h"
 #include "solver/ops/exec_backend.h"
@@ -33,10 +34,14 @@ struct LocalExecSettings {
   std::vector<Secret> secrets = {};
   std::vector<SshAgent> ssh_agents = {};
   CacheMountContent mount_content = [](const std::string&) { return std::nullopt; };
-  std::vector<std::string> dns = {};    ///< overrides resolv.conf
+  std::vector<std::string> dns = {};                       ///< overrides resolv.conf
+  std::optional<sandbox::network::Options> networks = {};  ///< of commands with a network of their own
+  std::string ca_certificates = {};                        ///< PEM; commands trust them besides those of their own root
   std::vector<std::string> allow = {};  ///< entitlements; those for devices are checked here, others before the build
   std::vector<std::string> cdi_directories = {};  ///< where descriptions of devices lie; empty: the usual places
-  sandbox::Resources resources = {};              ///< limits of each step
+  Resources resources = {};                       ///< limits of each step
+  sandbox::confine::Security security = {};       ///< rights of each step that is not insecure
+  bool user_xattr = false;                        ///< as of the store
   std::string binfmt_directory = sandbox::kBinfmtDirectory;
 };
 

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
+#include <memory>
 #include <mutex>
 #include <set>
 #include <string>
@@ -17,7 +18,9 @@ struct LocalExecState {
   const LocalExecSettings settings;
   const std::string resolv_conf;
   Skeletons skeletons;
-  std::mutex emptied_mutex;            // guards emptied
+  std::mutex networks_mutex = {};                                  // guards networks
+  std::unique_ptr<sandbox::network::Networks> networks = nullptr;  ///< opened when a command needs one
+  std::mutex emptied_mutex = {};                                   // guards emptied
   std::set<std::string> emptied = {};  ///< cache mounts that a step without cache has begun afresh in this build
 };
 

@@ -127,7 +127,8 @@ struct World {
   Result done(const Vertex& vertex, std::vector<Result> inputs, const std::string& key = "key") {
     Outcome outcome = execute(vertex, std::move(inputs), key);
     if (auto* failure = std::get_if<StepFailure>(&outcome)) throw failure->error;
-    return std::get<Result>(outcome);
+    const auto* known = std::get_if<KnownSource>(&outcome);
+    return known != nullptr ? known->result : std::get<Result>(outcome);
   }
   StepFailure failed(const Vertex& vertex, std::vector<Result> inputs) {
     return std::get<StepFailure>(execute(vertex, std::move(inputs)));

@@ -42,7 +42,7 @@ struct PlannedNode {
   struct timespec mtime {};
   dev_t device = 0;                               ///< 0 on a character device: a whiteout (base/whiteout.h)
   std::string text;                               ///< target of a symlink; content of a file that has no source
-  std::vector<sys::Xattr> xattrs;                 ///< of anything but a file with a source, which has its source's
+  std::vector<sys::Xattr> xattrs;                 ///< of a file with a source those that its source lacks on disk
   std::shared_ptr<const SourceDirectory> source;  ///< of a file
   std::string source_name;                        ///< its name there
   std::optional<cache::StatId> source_id;         ///< by which the source is known again, if it can be

@@ -73,7 +73,7 @@ UniqueFd mounted_image(Trees& trees, const PlannedTree& plan, const Digest& seri
 void check_same_layer(Trees& trees, const FileOp& op, const cache::TreeView* base, bool local = false) {
   const cache::TreeView source = cache::TreeView::of_directory(trees.source.fd());
   const PlannedTree plan = plan_file_actions(op, base, {{}, {&source, nullptr, local}}, trees.store, nullptr);
-  write_tree(plan, trees.written.fd(), nullptr);
+  write_tree(plan, trees.written.fd(), nullptr, nullptr);
   const std::string straight = packed_straight(plan);
   CHECK(straight.size() > 1024);
   CHECK(straight == packed_from(trees.written.fd()));
@@ -213,10 +213,10 @@ TEST_CASE("a source that is gone or no file any more is an error that names it")
     }
     return {};
   };
-  CHECK(message([&] { write_tree(plan, trees.written.fd(), nullptr); }).find("gone") != std::string::npos);
+  CHECK(message([&] { write_tree(plan, trees.written.fd(), nullptr, nullptr); }).find("gone") != std::string::npos);
   CHECK(message([&] { (void)packed_straight(plan); }).find("gone") != std::string::npos);
   TreeMaker(trees.source.fd()).file("gone", "x");
   TempDir other = TempDir::in_tmp("cbuild-plan-other-");
-  CHECK(message([&] { write_tree(plan, other.fd(), nullptr); }).find("pipe") != std::string::npos);
+  CHECK(message([&] { write_tree(plan, other.fd(), nullptr, nullptr); }).find("pipe") != std::string::npos);
   CHECK(message([&] { (void)packed_straight(plan); }).find("pipe") != std::string::npos);
 }

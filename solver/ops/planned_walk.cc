@@ -16,7 +16,7 @@ void fill_header(const PlannedNode& node, oci::layer::TarEntry& header) {
   header.gid = node.owner.gid;
   header.mtime_s = node.mtime.tv_sec;
   if (S_ISLNK(node.mode)) header.link_target = node.text;
-  if (S_ISDIR(node.mode)) header.xattrs = oci::layer::layer_xattrs(node.xattrs);
+  if (S_ISDIR(node.mode) || S_ISREG(node.mode)) header.xattrs = oci::layer::layer_xattrs(node.xattrs);
   if (S_ISCHR(node.mode) || S_ISBLK(node.mode)) {
     header.device_major = major(node.device);
     header.device_minor = minor(node.device);

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include <algorithm>
 
+#include "base/sys.h"
 #include "base/text.h"
 #include "cache/record_search.h"
 #include "cache/remote/remote_cache.h"
@@ -22,6 +23,9 @@ constexpr unsigned kCandidates = 8;
 std::string claim_name(const Digest& key) { return cat("step-", key.hex()); }
 
 }  // namespace
+
+CacheResultStore::CacheResultStore(cache::Store& store, std::string project, cache::RemoteCache* remote)
+    : store_(store), project_(std::move(project)), remote_(remote), began_ns_(sys::now_ns()) {}
 
 std::optional<CachedResult> CacheResultStore::find(const Digest& key) {
   auto found = store_.find(key);
@@ -56,11 +60,17 @@ std::unique_ptr<Claim> CacheResultStore::wait_claim(const Digest& key, const std
   return lock ? std::make_unique<LockClaim>(std::move(*lock)) : nullptr;
 }
 
+/// The same step for another platform, which this build made a moment ago, explains nothing.
+std::vector<cache::Record> CacheResultStore::of_other_builds(std::vector<cache::Record> records) const {
+  std::erase_if(records, [this](const cache::Record& record) { return record.created_ns >= began_ns_; });
+  return records;
+}
+
 /// The step built before that is most like `wanted`: the same instruction, else the one that this Dockerfile had in its
 /// place. A step of another Dockerfile counts only if it was mostly the same.
 std::optional<CacheResultStore::Relative> CacheResultStore::nearest(const Publication& wanted) {
   std::optional<Relative> best;
-  for (const cache::Record& record : cache::newest_of_step(store_, wanted.step, kCandidates)) {
+  for (const cache::Record& record : of_other_builds(cache::newest_of_step(store_, wanted.step, kCandidates))) {
     Relative found = compare(record, wanted);
     if (!found.same_project && 2 * found.differences.size() > wanted.parts.size()) continue;
     const bool better =
@@ -69,7 +79,7 @@ std::optional<CacheResultStore::Relative> CacheResultStore::nearest(const Public
     if (better) best = std::move(found);
   }
   if (best || project_.empty()) return best;
-  for (const cache::Record& record : cache::newest_on(store_, wanted.base, kCandidates)) {
+  for (const cache::Record& record : of_other_builds(cache::newest_on(store_, wanted.base, kCandidates))) {
     if (identity_scope(record.step_name) != identity_scope(wanted.step)) continue;
     Relative found = compare(record, wanted);
     if (found.same_project) return found;

@@ -54,6 +54,21 @@ TEST_CASE("records are kept with the parts of their key, and a miss is explained
   CHECK(reason.differences.size() == 1);
 }
 
+TEST_CASE("a step is not compared with what the same build made, for another platform") {
+  World world;
+  CacheResultStore results(world.store, "project");
+  const Result base = world.base([](int tree) { write_file(tree, "f", "x"); });
+  Publication made{sha256("definition"), sha256("content"), {base, sys::now_ns(), 22}, "stage/COPY a /", {},
+                   {{"a", "content 1"}}};
+  results.publish(made);
+  Publication second = made;
+  second.definition_key = sha256("second definition");
+  second.content_key = sha256("second content");
+  second.parts = {{"a", "content 2"}};
+  CHECK(results.explain_miss(second).kind == Reason::Kind::never_built);
+  CHECK(CacheResultStore(world.store, "project").explain_miss(second).kind == Reason::Kind::changed);
+}
+
 TEST_CASE("a claim holds between stores, which stand for processes") {
   World world;
   cache::Store other(world.temp.options());

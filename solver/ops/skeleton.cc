@@ -51,11 +51,16 @@ void add_target(const cache::TreeView& root, const std::string& path, bool direc
   }
 }
 
-void make_entry(int root, const sandbox::SkeletonEntry& entry) {
+/// Where files cannot be given away, a command sees one owner everywhere.
+void make_entry(int root, SideRecorder* side, const sandbox::SkeletonEntry& entry) {
   if (entry.directory)
     sys::mkdir_at(root, entry.path, 0700);
   else
     sys::open_at(root, entry.path, O_WRONLY | O_CREAT | O_EXCL, 0600).close_checked();
+  if (side != nullptr) {
+    const mode_t type = entry.directory ? S_IFDIR : S_IFREG;
+    return side->give(root, entry.path.c_str(), {type | entry.mode, entry.uid, entry.gid});
+  }
   sys::set_owner(root, entry.path.c_str(), entry.uid, entry.gid);
   if (fchmodat(root, entry.path.c_str(), entry.mode, 0) != 0) throw_errno(errno, cat("chmod ", entry.path));
 }
@@ -88,7 +93,7 @@ int Skeletons::directory(const std::vector<sandbox::SkeletonEntry>& entries) {
   std::unique_ptr<cache::Staging>& made = made_[key_of(entries)];
   if (!made) {
     auto staging = std::make_unique<cache::Staging>(store_.stage("skeleton"));
-    for (const auto& entry : entries) make_entry(staging->tree_fd(), entry);
+    for (const auto& entry : entries) make_entry(staging->tree_fd(), staging->side(), entry);
     for (auto entry = entries.rbegin(); entry != entries.rend(); ++entry) {
       const struct timespec time = {.tv_sec = entry->mtime_ns / kNsPerSecond,
                                     .tv_nsec = entry->mtime_ns % kNsPerSecond};

@@ -34,6 +34,17 @@ std::unordered_set<VertexId> roots_of_commands(const Graph& graph) {
   return out;
 }
 
+/// What commands mount of other results.
+std::unordered_set<Digest> selections_of_commands(const Graph& graph) {
+  std::unordered_set<Digest> out;
+  for (std::size_t id = 0; id < graph.size(); ++id) {
+    const Vertex& vertex = graph[static_cast<VertexId>(id)];
+    if (!std::holds_alternative<ExecOp>(vertex.op)) continue;
+    for (std::size_t i = 1; i < vertex.inputs.size(); ++i) out.insert(sha256(canonical(selector(vertex.op, i))));
+  }
+  return out;
+}
+
 cache::Layer new_layer(const std::string& description) {
   cache::Layer layer;
   layer.id = cache::random_layer_id();  // two runs of one step may differ in ways no digest here sees (times)
@@ -44,8 +55,8 @@ cache::Layer new_layer(const std::string& description) {
 cache::Staging write_as_tree(cache::Store& store, const PlannedTree& plan, const RootMetadata& root,
                              const CancelSource* cancel) {
   cache::Staging staging = store.stage("copy");
-  sys::set_owner_and_mode(staging.tree_fd(), root.owner.uid, root.owner.gid, root.mode, "the root directory");
-  write_tree(plan, staging.tree_fd(), cancel);
+  give_owner_and_mode(staging, root.owner.uid, root.owner.gid, root.mode);
+  write_tree(plan, staging.tree_fd(), staging.side(), cancel);
   return staging;
 }
 
@@ -67,7 +78,9 @@ StepContext::StepContext(const Graph& solved, BuildServices given)
     : graph(solved),
       services(std::move(given)),
       local_trees(services.store),
-      below_commands_(roots_of_commands(solved)) {}
+      foreign_layers(services.store, services.read_range),
+      below_commands_(roots_of_commands(solved)),
+      mounted_selections_(selections_of_commands(solved)) {}
 
 const LocalSource* StepContext::local_source(const Vertex& reader, std::size_t index) const {
   const VertexId id = reader.inputs.at(index);
@@ -86,7 +99,8 @@ cache::BlobAccess StepContext::blob_access(TaskId task) {
                                            current, total, true, current == total});
   };
   return {services.fetch_blob, &services.cancel, report,
-          [this](const cache::Layer& layer) { return fetch_table(layer); }};
+          [this](const cache::Layer& layer) { return fetch_table(layer); },
+          [this](const cache::Layer& layer, bool is_here) { return foreign_layers.find(layer, is_here); }};
 }
 
 /// What goes wrong costs a pass over the layer.
@@ -113,8 +127,20 @@ void StepContext::materialize(const Digest& chain, TaskId task) {
 
 cache::TreeView StepContext::lazy_view(const Digest& chain, TaskId task, cache::Missing missing) {
   if (chain.empty()) return {{}, true};
-  if (is_materialized(chain)) return cache::open_view(services.store, chain);
+  if (is_materialized(chain) && !(missing == cache::Missing::read_files && reads_parts(chain)))
+    return cache::open_view(services.store, chain);
   return cache::open_lazy_view(services.store, chain, blob_access(task), missing);
+}
+
+cache::Missing StepContext::missing_sources(const Selector& selector) const {
+  const bool mounted = !mounted_selections_.empty() && mounted_selections_.contains(sha256(canonical(selector)));
+  return mounted ? cache::Missing::make_trees : cache::Missing::read_files;
+}
+
+bool StepContext::reads_parts(const Digest& chain) { return foreign_layers.any_of(services.store.chain_layers(chain)); }
+
+bool StepContext::reads_trees(const Digest& chain) {
+  return foreign_layers.leave_out(services.store.chain_layers(chain));
 }
 
 Result StepContext::add_layer(const Digest& parent, cache::Staging staging, const Digest& identity,

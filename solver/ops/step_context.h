@@ -8,10 +8,11 @@
 #include "cache/lazy_view.h"
 #include "cache/store.h"
 #include "solver/ops/build_services.h"
+#include "solver/ops/foreign_layer.h"
 #include "solver/ops/planned_tree.h"
-#include "solver/ops/sources.h"
 #include "solver/ops/work_pool.h"
 #include "solver/ops/write_image.h"
+#include "solver/sources/sources.h"
 
 namespace cbuild::solver::ops {
 
@@ -22,8 +23,9 @@ struct StepContext {
   LocalTrees local_trees;
   std::mutex materialized_mutex;
   std::unordered_set<Digest> materialized;  ///< chains known to have all their trees
-  WorkPool pool{16};                        ///< last: its threads use all above
-  WorkPool finishers{16};                   ///< for work that frees the locks that work in `pool` may wait for
+  ForeignLayers foreign_layers;
+  WorkPool pool{16};       ///< last: its threads use all above
+  WorkPool finishers{16};  ///< for work that frees the locks that work in `pool` may wait for
 
   StepContext(const Graph& solved, BuildServices given);
 
@@ -33,6 +35,12 @@ struct StepContext {
   void materialize(const Digest& chain, TaskId task);
   /// A view of a chain whose layers need not have trees. May download.
   cache::TreeView lazy_view(const Digest& chain, TaskId task, cache::Missing missing);
+  /// How a selection of a result is read, for its digest as for its copy: what a command mounts, too, will be a tree.
+  cache::Missing missing_sources(const Selector& selector) const;
+  /// Whether this build reads a layer of a chain by parts, so that a digest of the view is the word of its table.
+  bool reads_parts(const Digest& chain);
+  /// Decides that it does not; false if it does.
+  bool reads_trees(const Digest& chain);
   /// Whether a command may be run on what a vertex makes, or an output is made of files: then trees will be needed.
   bool leads_to_trees(VertexId vertex) const { return services.files_wanted || below_commands_.contains(vertex); }
   bool is_materialized(const Digest& chain);
@@ -60,6 +68,7 @@ struct StepContext {
   bool fetch_table(const cache::Layer& layer);
 
   const std::unordered_set<VertexId> below_commands_;
+  const std::unordered_set<Digest> mounted_selections_;
 };
 
 }  // namespace cbuild::solver::ops

@@ -97,19 +97,31 @@ std::size_t StreamClip::admit(std::string_view data, std::int64_t now_ns) {
   return static_cast<std::size_t>(shown);
 }
 
-StepLog::StepLog(const LogLimits& limits, std::int64_t began_ns, OpenFile open, Show show)
+StepLog::StepLog(const LogLimits& limits, std::int64_t began_ns, OpenFile open, Show show, const SecretValues* masked)
     : limits_(limits),
       open_(std::move(open)),
       show_(std::move(show)),
+      masks_{SecretMask(masked), SecretMask(masked)},
+      now_ns_(began_ns),
       clips_{StreamClip(limits, began_ns), StreamClip(limits, began_ns)},
       tail_(limits.kept_tail) {}
 
 StepLog::~StepLog() = default;
 
 void StepLog::write(LogStream stream, std::string_view data, std::int64_t now_ns) {
+  now_ns_ = now_ns;
+  masks_[index(stream)].write(data, [&](std::string_view text) { admit(stream, text); });
+}
+
+void StepLog::end_attempt() {
+  for (const LogStream stream : {LogStream::out, LogStream::err})
+    masks_[index(stream)].flush([&](std::string_view text) { admit(stream, text); });
+}
+
+void StepLog::admit(LogStream stream, std::string_view data) {
   keep(data);
-  StreamClip& view = clip(stream);
-  const std::size_t shown = view.admit(data, now_ns);
+  StreamClip& view = clips_[index(stream)];
+  const std::size_t shown = view.admit(data, now_ns_);
   if (shown > 0) show_(stream, data.substr(0, shown));
   if (shown == data.size() || std::exchange(said_[static_cast<std::size_t>(view.reason())], true)) return;
   show_(stream, notice(view.reason(), limits_));
@@ -137,8 +149,9 @@ void StepLog::put(std::string_view data) {
 }
 
 void StepLog::close() {
+  end_attempt();
   for (const LogStream stream : {LogStream::out, LogStream::err})
-    if (const std::string rest = clip(stream).rest(); !rest.empty()) show_(stream, rest);
+    if (const std::string rest = clips_[index(stream)].rest(); !rest.empty()) show_(stream, rest);
   const std::uint64_t behind_head = tail_.total();
   const std::string tail = tail_.take();
   if (behind_head > tail.size()) put(cat("\n[cbuild: ", behind_head - tail.size(), " bytes were left out here]\n"));

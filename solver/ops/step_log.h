@@ -10,6 +10,7 @@
 
 #include "base/fd.h"
 #include "base/progress.h"
+#include "solver/ops/secret_mask.h"
 
 namespace cbuild::solver::ops {
 
@@ -63,32 +64,40 @@ class StreamClip {
 };
 
 /// The output of one step: shown clipped, and kept on disk as its head and its tail with a line about the part left out
-/// between them. Memory and disk are bounded whatever comes. Not thread-safe.
+/// between them. Memory and disk are bounded whatever comes. Secrets are replaced on the way in, so that nothing behind
+/// it has to know of them. Not thread-safe.
 class StepLog {
  public:
   using Show = std::function<void(LogStream, std::string_view)>;
   /// Opens the file of the log when something is to be written. Throws Error.
   using OpenFile = std::function<UniqueFd()>;
 
-  StepLog(const LogLimits& limits, std::int64_t began_ns, OpenFile open, Show show);
+  /// `masked` outlives it; null: nothing is replaced.
+  StepLog(const LogLimits& limits, std::int64_t began_ns, OpenFile open, Show show,
+          const SecretValues* masked = nullptr);
   ~StepLog();
   StepLog(const StepLog&) = delete;
   StepLog& operator=(const StepLog&) = delete;
 
   void write(LogStream stream, std::string_view data, std::int64_t now_ns);
+  /// The output does not go on from here, but other output may come.
+  void end_attempt();
   /// Shows the end of the part that was not shown and completes the file. To be called once; write() is over then.
   void close();
   /// Whether there is a file.
   bool is_kept() const { return kept_; }
 
  private:
+  void admit(LogStream stream, std::string_view data);
   void keep(std::string_view data);
   void put(std::string_view data);
-  StreamClip& clip(LogStream stream) { return clips_[stream == LogStream::out ? 0 : 1]; }
+  static std::size_t index(LogStream stream) { return stream == LogStream::out ? 0 : 1; }
 
   const LogLimits limits_;
   const OpenFile open_;
   const Show show_;
+  std::array<SecretMask, 2> masks_;
+  std::int64_t now_ns_;  ///< of the last output
   std::array<StreamClip, 2> clips_;
   std::array<bool, 2> said_{};  ///< by reason
   UniqueFd file_;

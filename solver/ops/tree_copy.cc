@@ -188,6 +188,7 @@ PlannedNode TreeCopier::planned_file(const cache::TreeView::Entry& entry, const 
   PlannedNode node = planned(rules_, entry.st);
   node.source = source_directory(entry.layer, parent_path(from));
   node.source_name = entry.name;
+  if (const SideEntry* side = source_.side(from)) node.xattrs = side->wanted.xattrs;
   if (rules_.identify) node.source_id = cache::stat_id(entry.st);
   if (entry.st.st_nlink > 1) {
     std::uint64_t& group = hard_links_[{entry.layer, {entry.st.st_dev, entry.st.st_ino}}];

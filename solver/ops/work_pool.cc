@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "solver/ops/work_pool.h"
 
-#include "base/threads.h"
+#include "base/process/threads.h"
 
 namespace cbuild::solver::ops {
 

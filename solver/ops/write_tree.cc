@@ -10,6 +10,7 @@
 #include <tbb/parallel_for.h>
 #include <unistd.h>
 
+#include <cerrno>
 #include <functional>
 #include <unordered_map>
 
@@ -37,16 +38,44 @@ struct Item {
   const PlannedNode* node;
 };
 
-/// Best effort, as BuildKit: a file system or a user namespace may refuse some.
-void copy_xattrs(int from, int to) {
-  for (const sys::Xattr& xattr : sys::list_xattrs(from))
-    if (!belongs_to_overlay(xattr)) (void)fsetxattr(to, xattr.name.c_str(), xattr.value.data(), xattr.value.size(), 0);
+/// Of a file that is copied from `from`, if it has a source.
+std::vector<sys::Xattr> xattrs_of(const PlannedNode& node, int from) {
+  std::vector<sys::Xattr> out = from >= 0 ? sys::list_xattrs(from) : std::vector<sys::Xattr>();
+  std::erase_if(out, belongs_to_overlay);
+  out.insert(out.end(), node.xattrs.begin(), node.xattrs.end());
+  return out;
+}
+
+/// Gives an entry everything but its times; `name` is empty for the open file or directory `at`. Xattrs are best effort
+/// without a recorder, as with BuildKit: a file system or a user namespace may refuse some.
+void give(int at, const char* name, const PlannedNode& node, std::vector<sys::Xattr> xattrs, SideRecorder* side) {
+  if (side != nullptr)
+    return side->give(at, name, {node.mode, node.owner.uid, node.owner.gid, node.device, std::move(xattrs)});
+  sys::set_owner(at, name, node.owner.uid, node.owner.gid);
+  if (*name == '\0') {
+    if (fchmod(at, node.mode & 07777) != 0) throw_errno(errno, "chmod");
+  } else if (!S_ISLNK(node.mode) && fchmodat(at, name, node.mode & 07777, 0) != 0) {
+    throw_errno(errno, "chmod");
+  }
+  for (const sys::Xattr& xattr : xattrs)
+    if (S_ISREG(node.mode))
+      (void)fsetxattr(at, xattr.name.c_str(), xattr.value.data(), xattr.value.size(), 0);
+    else
+      sys::set_xattr_at(at, *name == '\0' ? "." : name, xattr);
+}
+
+/// A device node that may not be made is an empty file, and only its side metadata says that it is one.
+void make_node(int directory, const std::string& name, const PlannedNode& node, SideRecorder* side) {
+  if (mknodat(directory, name.c_str(), (node.mode & S_IFMT) | 0600, node.device) == 0) return;
+  const int err = errno;
+  if (err != EPERM || side == nullptr) throw_errno(err, "mknod");
+  sys::open_at(directory, name, kTargetFlags, 0600).close_checked();
 }
 
 class TreeWriter {
  public:
-  TreeWriter(const PlannedTree& tree, int root, const CancelSource* cancel)
-      : tree_(tree), root_(root), cancel_(cancel) {}
+  TreeWriter(const PlannedTree& tree, int root, SideRecorder* side, const CancelSource* cancel)
+      : tree_(tree), root_(root), side_(side), cancel_(cancel) {}
 
   void write() {
     collect({}, tree_.root());
@@ -78,6 +107,7 @@ class TreeWriter {
 
   const PlannedTree& tree_;
   const int root_;
+  SideRecorder* const side_;
   const CancelSource* cancel_;
   std::vector<Directory> directories_;  ///< parents before children
   std::vector<Item> items_;
@@ -145,9 +175,7 @@ void TreeWriter::write_file(int directory, const Item& item, SourceOpener& sourc
     sys::copy_file_data(in.get(), out.get(), static_cast<std::uint64_t>(now.st_size));
   else
     sys::write_all(out.get(), node.text);
-  sys::set_owner(out.get(), "", node.owner.uid, node.owner.gid);
-  if (fchmod(out.get(), node.mode & 07777) != 0) throw_errno(errno, "chmod");
-  if (in) copy_xattrs(in.get(), out.get());
+  give(out.get(), "", node, xattrs_of(node, in ? in.get() : -1), side_);
   const struct timespec times[2] = {node.mtime, node.mtime};
   if (futimens(out.get(), times) != 0) throw_errno(errno, "utimens");
   out.close_checked();
@@ -162,13 +190,10 @@ void TreeWriter::write_special(int directory, const Item& item) const {
   }
   if (S_ISLNK(node.mode)) {
     if (symlinkat(node.text.c_str(), directory, name.c_str()) != 0) throw_errno(errno, "symlink");
-    sys::set_owner(directory, name.c_str(), node.owner.uid, node.owner.gid);
   } else {
-    if (mknodat(directory, name.c_str(), (node.mode & S_IFMT) | 0600, node.device) != 0) throw_errno(errno, "mknod");
-    sys::set_owner(directory, name.c_str(), node.owner.uid, node.owner.gid);
-    if (fchmodat(directory, name.c_str(), node.mode & 07777, 0) != 0) throw_errno(errno, "chmod");
+    make_node(directory, name, node, side_);
   }
-  for (const sys::Xattr& xattr : node.xattrs) sys::set_xattr_at(directory, name, xattr);
+  give(directory, name.c_str(), node, node.xattrs, side_);
   set_mtime(directory, name, node.mtime);
 }
 
@@ -176,9 +201,7 @@ void TreeWriter::finish_directory(const Directory& directory) const {
   const UniqueFd fd = sys::open_at(root_, directory.path, O_RDONLY | O_DIRECTORY | O_NOFOLLOW);
   const PlannedNode& node = *directory.node;
   try {
-    sys::set_owner(fd.get(), "", node.owner.uid, node.owner.gid);
-    if (fchmod(fd.get(), node.mode & 07777) != 0) throw_errno(errno, "chmod");
-    for (const sys::Xattr& xattr : node.xattrs) sys::set_xattr_at(fd.get(), ".", xattr);
+    give(fd.get(), "", node, node.xattrs, side_);
     const struct timespec times[2] = {node.mtime, node.mtime};
     if (futimens(fd.get(), times) != 0) throw_errno(errno, "utimens");
   } catch (Error& error) {
@@ -188,8 +211,15 @@ void TreeWriter::finish_directory(const Directory& directory) const {
 
 }  // namespace
 
-void write_tree(const PlannedTree& tree, int root, const CancelSource* cancel) {
-  TreeWriter(tree, root, cancel).write();
+void give_owner_and_mode(const cache::Staging& staging, uid_t uid, gid_t gid, mode_t mode) {
+  if (SideRecorder* side = staging.side())
+    side->give(staging.tree_fd(), "", {S_IFDIR | (mode & 07777), uid, gid});
+  else
+    sys::set_owner_and_mode(staging.tree_fd(), uid, gid, mode, "the root directory");
+}
+
+void write_tree(const PlannedTree& tree, int root, SideRecorder* side, const CancelSource* cancel) {
+  TreeWriter(tree, root, side, cancel).write();
 }
 
 }  // namespace cbuild::solver::ops

@@ -4,8 +4,10 @@ import contextlib
 import json
 import os
 import pathlib
+import shutil
 import socket
 import subprocess
+import tempfile
 import time
 
 
@@ -89,6 +91,26 @@ def dockerd(work: pathlib.Path):
             subprocess.run(["umount", root / mount], capture_output=True)
         subprocess.run("find /sys/fs/cgroup -mindepth 2 -depth -type d -path '/sys/fs/cgroup/*/docker*' -exec rmdir {} +", shell=True,
                        capture_output=True)
+
+
+@contextlib.contextmanager
+def podman_service(work: pathlib.Path):
+    """`podman system service` on storage of its own; yields the socket."""
+    root = work / "podman"
+    root.mkdir()
+    run = pathlib.Path(tempfile.mkdtemp(dir="/tmp", prefix="podman-"))  # it takes no path of more than 50 characters
+    process = subprocess.Popen(
+        ["podman", "--root", root / "root", "--runroot", run, "--storage-driver", "vfs", "--cgroup-manager", "cgroupfs",
+         "system", "service", "--time", "0", f"unix://{root}/sock"], stdout=open(root / "log", "w"), stderr=subprocess.STDOUT)
+    try:
+        wait_for(lambda: (root / "sock").exists(), "podman system service")
+        yield root / "sock"
+    finally:
+        stop(process)
+        for line in reversed(pathlib.Path("/proc/self/mountinfo").read_text().splitlines()):
+            if line.split()[4].startswith((f"{root}/", f"{run}/")):
+                subprocess.run(["umount", line.split()[4]], capture_output=True)
+        shutil.rmtree(run, ignore_errors=True)
 
 
 def docker_config(context: pathlib.Path, base: pathlib.Path, work: pathlib.Path):

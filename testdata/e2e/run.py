@@ -24,11 +24,15 @@ The folder is copied, a store of its own is made, and the steps of case.json run
   {"requests": ["GET /f 200", ...]}   requests to the case's HTTP servers since the last such step, in any order; "only": those that match a regex.
 
   {"moved": {"down": [least, most], "up": [least, most]}}   bytes of blobs that went from and to the registry since the last such step.
+  {"ranges": false}   from now on the registry of the case knows no Range.
 
 "http": true starts two HTTP servers (servers.py) at ${HTTP} and ${HTTP2}, "git_daemon": true a git daemon at ${GIT}, "ssh": true an
 ssh server at ${SSH} and an agent with the key to it at the socket ${AGENT}.
 "registry": true starts a docker-registry for the case; its address is ${REGISTRY}; "registry_account": "user:password" is its only account; "counted": true
-puts a proxy before it that counts bytes. ${BASES} in arguments is the folder of base images (OCI layouts: busybox, debian).
+puts a proxy before it that counts bytes; "mirror": true starts a second one at ${MIRROR}. ${CBUILD_ETC} is where the files about registries are
+that are in /etc otherwise, none at first. "s3": true starts a service of S3 at ${S3} and "azure": true
+one of Azure at ${AZURE} (object_servers.py); "gha": true the cache service of GitHub Actions at ${GHA} (actions_cache.py). ${BASES} in arguments is the folder of base images (OCI layouts: busybox, debian).
+"docker": true starts a dockerd whose socket is ${DOCKER_SOCKET}, "podman": true a podman service at ${PODMAN_SOCKET}.
 "as_user": true runs the whole case as an ordinary user. After the last step no mount, process or temporary file of the case may be left.
 """
 import contextlib
@@ -43,7 +47,9 @@ import sys
 import tarfile
 import tempfile
 
+import actions_cache
 import bases
+import object_servers
 import reference
 import servers
 
@@ -89,7 +95,8 @@ class Case:
         shutil.copytree(folder, self.context, symlinks=True)
         self.store = work / "store"
         bases_dir = support.make_bases(self.spec.get("bases", []))
-        self.names = {"CBUILD": str(cbuild), "BASES": str(bases_dir), "WORK": str(work), "KIT": str(KIT), "CBUILD_ROOT": str(self.store), "ID": work.name}
+        self.names = {"CBUILD": str(cbuild), "BASES": str(bases_dir), "WORK": str(work), "KIT": str(KIT), "CBUILD_ROOT": str(self.store), "ID": work.name,
+                      "CBUILD_ETC": str(work / "etc")}
         self.user = bases.test_user() if self.spec.get("as_user") else None
         if self.user:
             for path in [work, *work.rglob("*")]:
@@ -102,6 +109,24 @@ class Case:
                 address = stack.enter_context(reference.registry(self.work, self.spec.get("registry_account")))
                 self.counter = stack.enter_context(servers.blob_counter(address))
                 self.names["REGISTRY"] = f"127.0.0.1:{self.counter.server_address[1]}" if self.spec.get("counted") else address
+            if self.spec.get("mirror"):
+                (self.work / "mirror").mkdir()
+                self.names["MIRROR"] = stack.enter_context(reference.registry(self.work / "mirror"))
+            if self.spec.get("docker"):
+                stack.enter_context(reference.dockerd(self.work))
+                self.names["DOCKER_SOCKET"] = str(self.work / "docker" / "sock")
+            if self.spec.get("podman"):
+                self.names["PODMAN_SOCKET"] = str(stack.enter_context(reference.podman_service(self.work)))
+            if self.spec.get("s3"):
+                self.names["S3"] = stack.enter_context(object_servers.s3(self.work, self.work.parent / "tools"))
+            if self.spec.get("azure"):
+                self.names["AZURE"] = stack.enter_context(object_servers.azure(self.work, self.work.parent / "tools"))
+            if self.spec.get("gha"):
+                storage = stack.enter_context(object_servers.azure(self.work, self.work.parent / "tools"))
+                self.names["GHA"] = stack.enter_context(actions_cache.serve(storage))
+                for name, given in (("MAIN", "main"), ("TOPIC", "topic")):
+                    self.names[f"GHA_TOKEN_{name}"] = actions_cache.token(given)
+                self.names["GHA_TOKEN_WRONG"] = actions_cache.token("main", 3_999_999_999)
             if self.spec.get("http"):
                 self.http = stack.enter_context(servers.http_servers(self.context))
                 for name, server in zip(("HTTP", "HTTP2"), self.http):
@@ -213,6 +238,8 @@ class Case:
             self.requests(step)
         elif "moved" in step:
             self.moved(step)
+        elif "ranges" in step:
+            self.counter.ranges = step["ranges"]
         elif "sh" in step:
             self.shell(step)
         else:
@@ -274,6 +301,9 @@ def main():
     except Failure as failure:
         print(f"{folder.name}: {failure}")
         return 1
+    except object_servers.CannotRun as lack:
+        print(f"{folder.name}: SKIPPED: {lack}")
+        return 1 if os.environ.get("CI") else 77
     finally:
         for mount in mounts_below(work):
             subprocess.run(["umount", mount], check=False)

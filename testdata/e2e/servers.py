@@ -158,6 +158,7 @@ class BlobCounter(http.server.ThreadingHTTPServer):
 
     def __init__(self, registry):
         super().__init__(("127.0.0.1", 0), CountedExchange)
+        self.ranges = True
         self.registry, self.lock, self.moved = registry, threading.Lock(), {"down": 0, "up": 0}
 
     def count(self, way, size):
@@ -202,10 +203,12 @@ class CountedExchange(http.server.BaseHTTPRequestHandler):
         try:
             upstream.putrequest(self.command, self.path, skip_host=True, skip_accept_encoding=True)
             for name, value in self.headers.items():
-                if name.lower() not in ("connection", "expect"):
+                if name.lower() not in ("connection", "expect") and (self.server.ranges or name.lower() != "range"):
                     upstream.putheader(name, value)
             upstream.endheaders(self.request_body(), encode_chunked=self.is_chunked())
             self.pass_back(upstream.getresponse())
+        except (BrokenPipeError, ConnectionResetError):
+            self.close_connection = True  # the client has read as much as it wanted
         finally:
             upstream.close()
 

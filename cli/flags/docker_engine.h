@@ -1,0 +1,15 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include <string>
+
+#include "exporter/engine_address.h"
+
+namespace cbuild::cli {
+
+/// The engine that --load means. `context`: of the output, a context of docker's client or the address itself; empty:
+/// DOCKER_HOST, DOCKER_CONTEXT, the current context of config.json, CONTAINER_HOST; else the first socket that there is
+/// of Docker, Podman and containerd. Throws Error{usage} for a context that does not exist.
+exporter::EngineAddress docker_engine(const std::string& context);
+
+}  // namespace cbuild::cli

@@ -1,0 +1,3 @@
+FROM base
+ARG WHO
+RUN echo "hello $WHO" >/greeting

@@ -1,0 +1,2 @@
+FROM base
+RUN echo left > /left && exit 4

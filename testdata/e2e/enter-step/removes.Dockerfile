@@ -1,0 +1,2 @@
+FROM base AS removes
+RUN rm /bin/vi && exit 3

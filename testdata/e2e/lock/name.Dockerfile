@@ -1,0 +1,3 @@
+FROM base
+ARG NAME
+RUN echo $NAME > /name

@@ -1,0 +1,6 @@
+# class: an archive of the context that reaches out of where it is unpacked (CVE-2018-15664, CVE-2020-10696)
+# says: ADD link-by-steps
+# exit: 0 1
+FROM base
+ADD link-by-steps.tar /
+ADD link-by-steps.tar /real/
