@@ -9,7 +9,7 @@ import sys
 root = pathlib.Path(sys.argv[1])
 table = re.search(r"set\(CBUILD_ARROWS(.*?)\)", (root / "CMakeLists.txt").read_text(), re.S).group(1)
 arrows = {m: set(filter(None, deps.split(","))) for m, deps in re.findall(r'"([\w/]+):([\w/,]*)"', table)}
-heavy = re.compile(r"#include <(boost/|tbb/|oneapi/|archive|curl/|openssl/|toml\+\+/|nlohmann/json\.hpp|CLI/|sqlite3)")
+heavy = re.compile(r"#include <(boost/|tbb/|oneapi/|archive|curl/|openssl/|toml\+\+/|nlohmann/json\.hpp|CLI/|sqlite3|grpc|google/)")
 
 
 def module_of(path: str) -> str:

@@ -40,6 +40,11 @@ std::string LoweredBuild::project() const { return sha256(cat(context_path, "\n"
 
 void lower_build(Services& services, LoweredBuild& out, std::vector<Diagnostic>& findings) {
   const BuildRequest& request = services.request;
+  if (request.inputs.graph) {
+    out.targets = request.inputs.graph({services.images, services.sources});
+    add_scan_steps(services, out);
+    return;
+  }
   ProgressSink& progress = services.progress;
   const BuildInputs inputs =
       read_inputs(request.inputs, request.sources.policy.get(), [&]() -> RemoteContexts& { return services.contexts; });

@@ -16,6 +16,7 @@
 #include "engine/request/signature_policy.h"
 #include "engine/request/source_policy.h"
 #include "exporter/outputs.h"
+#include "frontend/lower/lower.h"
 #include "oci/platform.h"
 #include "oci/routes/config_files.h"
 #include "sandbox/spec.h"
@@ -57,6 +58,12 @@ struct StreamDockerfile {
 };
 using DockerfileSource = std::variant<DefaultDockerfile, NamedDockerfile, UrlDockerfile, StreamDockerfile>;
 
+/// How a graph that is not a Dockerfile's gets at its sources: images by name, and URLs and repositories at the moment.
+struct GraphSources {
+  frontend::ImageResolver& images;
+  frontend::SourcePinner& pinner;
+};
+
 /// The Dockerfile, its contexts and the targets.
 struct InputSettings {
   Context context = DirectoryContext{"."};
@@ -71,6 +78,9 @@ struct InputSettings {
   /// there is one.
   std::optional<std::string> lock_file;
   std::map<std::string, std::string> vcs;  ///< where the context is kept, for the provenance: "source", "revision"
+  /// Makes the graph in the place of a Dockerfile; of the fields above only the platforms count then. Its targets are
+  /// one for each of wanted_platforms(). Throws Error. Empty: there is a Dockerfile.
+  std::function<frontend::LoweredTargets(const GraphSources&)> graph;
 };
 
 /// The platforms of the result, at least one.
