@@ -110,6 +110,48 @@ TEST_CASE_FIXTURE(Workplace,
   CHECK(build().steps_cached == (survives ? 1 : 0));
 }
 
+TEST_CASE_FIXTURE(Workplace, "a directory may be filled when it is known what is read of it") {
+  const std::string text = "FROM scratch AS unused\nCOPY other /\nFROM scratch\nCOPY a/b /b\nCOPY c* /c/\n";
+  request.inputs.dockerfile = GivenDockerfile{"sent.Dockerfile", text, "c1\n"};
+  std::vector<std::string> read;
+  request.inputs.fill_directory = [&](const DirectoryRead& wanted) {
+    CHECK(wanted.directory.name == "context");
+    CHECK(wanted.directory.ignore == std::vector<std::string>{"c1"});
+    for (const solver::Selector& part : wanted.parts) read.insert(read.end(), part.paths.begin(), part.paths.end());
+    sys::mkdir_all(temp.fd(), "context/a", 0700);
+    for (const char* file : {"a/b", "c1", "c2"}) write(file, "content");
+  };
+  REQUIRE_FALSE(build().failure);
+  CHECK(read == std::vector<std::string>{"a/b", "c*"});
+  CHECK(oci::read_blob(oci::ImageLayout::open(layout()).blobs(), oci::ImageLayout::open(layout()).find("").digest)
+            .find("layers") != std::string::npos);
+
+  request.inputs.dockerfile = GivenDockerfile{"sent.Dockerfile", "FROM scratch\nCOPY c1 /\n", "c1\n"};
+  const BuildResult refused = build();
+  REQUIRE(refused.failure);
+}
+
+TEST_CASE_FIXTURE(Workplace, "a graph may take the place of a Dockerfile") {
+  request.inputs.graph = [](const GraphSources&) {
+    frontend::LoweredTargets out;
+    solver::Vertex vertex;
+    vertex.op = solver::FileOp{{solver::MakeFileAction{.path = "/made", .content = "text"}}};
+    vertex.inputs = {solver::kNoInput};
+    vertex.name = "mkfile /made";
+    frontend::LoweredTarget& target = out.targets.emplace_back();
+    target.platform = oci::host_platform();
+    target.config.platform = target.platform;
+    target.result = out.graph.add(std::move(vertex));
+    target.config.history.emplace_back().created_by = "mkfile";
+    target.layer_vertices = {target.result};
+    return out;
+  };
+  const BuildResult result = build();
+  REQUIRE_FALSE(result.failure);
+  CHECK(result.steps_total == 1);
+  CHECK(result.images.size() == 1);
+}
+
 TEST_CASE_FIXTURE(Workplace, "the Dockerfile may come from a descriptor, with no context at all") {
   sys::write_file_at(temp.fd(), "piped", "FROM scratch\nLABEL a=b\n");
   const UniqueFd file = sys::open_at(temp.fd(), "piped", O_RDONLY);

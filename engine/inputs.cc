@@ -168,6 +168,10 @@ std::vector<std::string> read_ignore(const std::string& path, bool& found) {
 /// The first that is there of the Dockerfile's own and the context's ignore file. Podman's names count where its name
 /// of the Dockerfile was found.
 void read_ignore_files(const InputSettings& settings, BuildInputs& inputs) {
+  if (const auto* given = std::get_if<GivenDockerfile>(&settings.dockerfile)) {
+    if (given->ignore) inputs.ignore = frontend::parse_ignore_file(*given->ignore);
+    return;
+  }
   const std::string& own = inputs.dockerfile_path;
   const bool podman = std::holds_alternative<DefaultDockerfile>(settings.dockerfile) && own.ends_with("/Containerfile");
   std::vector<std::string> names;
@@ -199,6 +203,8 @@ DockerfileText read_dockerfile(const InputSettings& settings, const ContextReade
     return make_text("Dockerfile", sys::read_all(stream->fd, kMaxDockerfile));
   if (const auto* other = std::get_if<UrlDockerfile>(&settings.dockerfile))
     return make_text("Dockerfile", need(remote, other->url).read_url(other->url, kMaxDockerfile));
+  if (const auto* given = std::get_if<GivenDockerfile>(&settings.dockerfile))
+    return make_text(given->name, given->text);
   const std::string file = spelling(settings.dockerfile);
   if (inputs.context_source && !file.starts_with('/'))
     return read_remote_dockerfile(settings, need(remote, name_of(settings.context)), inputs);

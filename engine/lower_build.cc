@@ -1,7 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "engine/lower_build.h"
 
+#include <map>
 #include <utility>
+#include <variant>
+#include <vector>
 
 #include "base/error.h"
 #include "base/files.h"
@@ -21,6 +24,22 @@ Diagnostic for_progress(Diagnostic finding, const BuildInputs& inputs) {
   if (finding.span.source == inputs.dockerfile) return finding;
   finding.message = cat(std::exchange(finding.rule, {}), ": ", finding.message);
   return finding;
+}
+
+/// Has the directories filled that the results read.
+void fill_directories(const BuildRequest& request, const LoweredBuild& lowered) {
+  if (!request.inputs.fill_directory) return;
+  const solver::Graph& graph = lowered.graph();
+  std::map<solver::VertexId, std::vector<solver::Selector>> parts;
+  for (const solver::VertexId id : graph.reachable(lowered.results())) {
+    const solver::Vertex& vertex = graph[id];
+    for (std::size_t i = 0; i < vertex.inputs.size(); ++i)
+      if (vertex.inputs[i] != solver::kNoInput &&
+          std::holds_alternative<solver::LocalSource>(graph[vertex.inputs[i]].op))
+        parts[vertex.inputs[i]].push_back(solver::local_selector(vertex.op, i));
+  }
+  for (auto& [id, read] : parts)
+    request.inputs.fill_directory({std::get<solver::LocalSource>(graph[id].op), std::move(read)});
 }
 
 }  // namespace
@@ -43,7 +62,7 @@ void lower_build(Services& services, LoweredBuild& out, std::vector<Diagnostic>&
   if (request.inputs.graph) {
     out.targets = request.inputs.graph({services.images, services.sources});
     add_scan_steps(services, out);
-    return;
+    return fill_directories(request, out);
   }
   ProgressSink& progress = services.progress;
   const BuildInputs inputs =
@@ -70,6 +89,7 @@ void lower_build(Services& services, LoweredBuild& out, std::vector<Diagnostic>&
     for (const Diagnostic& warning : lock->moved(services))
       progress.on_event(RunDiagnostic{for_progress(warning, inputs)});
   add_scan_steps(services, out);
+  fill_directories(request, out);
   findings = checks.findings();
   for (const std::string& note : out.targets.notes) progress.on_event(RunNote{Severity::note, note});
 }

@@ -201,6 +201,7 @@ oci::registry::Options Remote::client_options(const CancelSource& cancel, unsign
   oci::registry::Options options;
   options.insecure = settings_.insecure_registries;
   options.auth_file = settings_.auth_file;
+  options.find_account = settings_.account;
   options.files = settings_.registry_files;
   options.limits = settings_.transfer_limits;
   options.max_attempts = max_attempts;

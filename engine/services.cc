@@ -12,9 +12,10 @@ Services::Services(const BuildRequest& wanted, const Session& own, ProgressSink&
       cancel(stop),
       store(store_options(session)),
       secrets(noting_secrets(request.steps.secrets, secret_values)),
+      other_secret(noting_finder(request.steps.other_secret, secret_values)),
       remote(store, request.sources, progress, cancel),
       ssh(agents.serve(request.steps.ssh, request.steps.agent_environment)),
-      sources(store, secrets, ssh, request.sources, progress, cancel),
+      sources(store, {secrets, other_secret, ssh, request.steps.other_agent}, request.sources, progress, cancel),
       contexts(store, sources, [this](const solver::Op& source) { return fetch_source(for_sources(), source); }),
       images(store, remote, request.sources.pull) {}
 

@@ -11,6 +11,7 @@
 #include "engine/request/key_agents.h"
 #include "engine/request/network_sources.h"
 #include "engine/request/request.h"
+#include "engine/request/secrets.h"
 #include "engine/session.h"
 #include "solver/ops/executor.h"
 
@@ -32,6 +33,7 @@ struct Services {
   cache::Store store;
   solver::ops::SecretValues secret_values;  ///< those that were read
   const std::vector<Secret> secrets;        ///< of the request, noting what is read
+  const SecretFinder other_secret;          ///< the same
   Remote remote;
   KeyAgents agents;
   const std::vector<SshSource> ssh;  ///< each with a socket

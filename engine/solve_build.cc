@@ -81,6 +81,8 @@ solver::ops::LocalExecSettings exec_settings(const Services& services, const Sol
   solver::ops::LocalExecSettings out{[&runner = parts.runner]() -> sandbox::Runner& { return runner.get(); }};
   out.secrets = make_secrets(services.secrets);
   for (const SshSource& ssh : services.ssh) out.ssh_agents.push_back({ssh.id, ssh.socket});
+  out.other_secret = services.other_secret;
+  out.other_agent = steps.other_agent;
   if (cache::RemoteCache* remote = parts.caches.importer())
     out.mount_content = [remote](const std::string& key) { return remote->mount(key); };
   out.dns = steps.dns;

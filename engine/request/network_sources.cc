@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "engine/request/network_sources.h"
 
-#include <algorithm>
 #include <atomic>
 #include <memory>
 
@@ -13,32 +12,34 @@ namespace {
 
 constexpr TaskId kFirstTask = TaskId{1} << 41;
 
-solver::ops::SourceAccess access_to(cache::Store& store, const std::vector<Secret>& secrets,
-                                    const std::vector<SshSource>& ssh, const SourceSettings& settings,
+std::string default_agent(const SourceKeys& keys) {
+  for (const SshSource& option : keys.ssh)
+    if (option.id == "default") return option.socket;
+  return keys.other_agent ? keys.other_agent("default").value_or("") : std::string();
+}
+
+solver::ops::SourceAccess access_to(cache::Store& store, const SourceKeys& keys, const SourceSettings& settings,
                                     ProgressSink& progress, const CancelSource& cancel) {
   auto next = std::make_shared<std::atomic<TaskId>>(kFirstTask);
-  const auto secret = [secrets](const std::string& id) -> std::optional<std::string> {
-    const auto found = std::find_if(secrets.begin(), secrets.end(), [&](const auto& s) { return s.id == id; });
-    if (found == secrets.end()) return std::nullopt;
-    return found->read();
+  const auto secret = [keys](const std::string& id) -> std::optional<std::string> {
+    for (const Secret& offered : keys.secrets)
+      if (offered.id == id) return offered.read();
+    return keys.other_secret ? keys.other_secret(id) : std::nullopt;
   };
-  const auto agent =
-      std::find_if(ssh.begin(), ssh.end(), [](const SshSource& option) { return option.id == "default"; });
   return {store,
           &progress,
           &cancel,
           [next] { return (*next)++; },
           secret,
-          agent == ssh.end() ? "" : agent->socket,
+          [keys] { return default_agent(keys); },
           settings.transfer_limits};
 }
 
 }  // namespace
 
-NetworkSources::NetworkSources(cache::Store& store, const std::vector<Secret>& secrets,
-                               const std::vector<SshSource>& ssh, const SourceSettings& settings,
+NetworkSources::NetworkSources(cache::Store& store, const SourceKeys& keys, const SourceSettings& settings,
                                ProgressSink& progress, const CancelSource& cancel)
-    : NetworkSources(access_to(store, secrets, ssh, settings, progress, cancel), settings.policy) {}
+    : NetworkSources(access_to(store, keys, settings, progress, cancel), settings.policy) {}
 NetworkSources::NetworkSources(const solver::ops::SourceAccess& access, std::shared_ptr<const SourcePolicy> policy)
     : policy_(std::move(policy)), urls_(access), git_(access) {}
 NetworkSources::~NetworkSources() = default;

@@ -8,18 +8,27 @@
 #include "base/progress.h"
 #include "cache/store.h"
 #include "engine/request/request.h"
+#include "engine/request/secrets.h"
 #include "frontend/lower/lower.h"
 #include "solver/ops/executor.h"
 
 namespace cbuild::engine {
 
+/// What sources by URL may use of the user's. The references outlive the sources.
+struct SourceKeys {
+  const std::vector<Secret>& secrets;
+  const SecretFinder& other_secret;
+  const std::vector<SshSource>& ssh;  ///< git uses the one called "default"
+  const SecretFinder& other_agent;    ///< where `ssh` does not have it
+};
+
 /// Files and repositories by URL, for lowering (which pins them) and for the steps (which fetch them). Made once per
 /// build; nothing is opened before a source is asked for. Thread-safe.
 class NetworkSources final : public frontend::SourcePinner {
  public:
-  /// The policy of `settings` is applied to every source. git uses the agent called "default" for ssh.
-  NetworkSources(cache::Store& store, const std::vector<Secret>& secrets, const std::vector<SshSource>& ssh,
-                 const SourceSettings& settings, ProgressSink& progress, const CancelSource& cancel);
+  /// The policy of `settings` is applied to every source.
+  NetworkSources(cache::Store& store, const SourceKeys& keys, const SourceSettings& settings, ProgressSink& progress,
+                 const CancelSource& cancel);
   ~NetworkSources() override;
 
   void redirect_url(std::string& url, Digest& expected) override;

@@ -27,6 +27,7 @@ bool is_multi_platform(const InputSettings& inputs) {
 std::string spelling(const DockerfileSource& dockerfile) {
   if (const auto* named = std::get_if<NamedDockerfile>(&dockerfile)) return named->path;
   if (const auto* remote = std::get_if<UrlDockerfile>(&dockerfile)) return remote->url;
+  if (const auto* given = std::get_if<GivenDockerfile>(&dockerfile)) return given->name;
   return std::holds_alternative<StreamDockerfile>(dockerfile) ? "-" : "";
 }
 

@@ -56,12 +56,24 @@ struct UrlDockerfile {
 struct StreamDockerfile {
   int fd = -1;
 };
-using DockerfileSource = std::variant<DefaultDockerfile, NamedDockerfile, UrlDockerfile, StreamDockerfile>;
+/// A text that the front door has read itself, and that of the ignore file which counts for it, if there is one.
+struct GivenDockerfile {
+  std::string name, text;  ///< name: in messages
+  std::optional<std::string> ignore = {};
+};
+using DockerfileSource =
+    std::variant<DefaultDockerfile, NamedDockerfile, UrlDockerfile, StreamDockerfile, GivenDockerfile>;
 
 /// How a graph that is not a Dockerfile's gets at its sources: images by name, and URLs and repositories at the moment.
 struct GraphSources {
   frontend::ImageResolver& images;
   frontend::SourcePinner& pinner;
+};
+
+/// A directory that a graph reads, and the parts of it that count.
+struct DirectoryRead {
+  const solver::LocalSource& directory;
+  std::vector<solver::Selector> parts;  ///< at least one
 };
 
 /// The Dockerfile, its contexts and the targets.
@@ -78,6 +90,9 @@ struct InputSettings {
   /// there is one.
   std::optional<std::string> lock_file;
   std::map<std::string, std::string> vcs;  ///< where the context is kept, for the provenance: "source", "revision"
+  /// Called when the graph is known, for each directory that it reads, which may be filled then. Throws Error. Empty:
+  /// they are there.
+  std::function<void(const DirectoryRead&)> fill_directory;
   /// Makes the graph in the place of a Dockerfile; of the fields above only the platforms count then. Its targets are
   /// one for each of wanted_platforms(). Throws Error. Empty: there is a Dockerfile.
   std::function<frontend::LoweredTargets(const GraphSources&)> graph;
@@ -117,6 +132,9 @@ struct StepSettings {
   std::vector<Secret> secrets;
   bool mask_secrets = true;  ///< their values are replaced in the output of steps
   std::vector<SshSource> ssh;
+  /// Asked for a secret, or the socket of an agent, that the lists do not have; nullopt: there is none. Throw Error.
+  /// Empty: there are no others.
+  std::function<std::optional<std::string>(const std::string& id)> other_secret, other_agent;
   std::vector<std::string> agent_environment;  ///< "NAME=VALUE" for ssh-agent, which its PATH finds
   std::uint64_t shm_size = 0;
   std::vector<Ulimit> ulimits;
@@ -165,7 +183,9 @@ struct SourceSettings {
   PullPolicy pull = PullPolicy::missing;
   std::vector<std::string> insecure_registries;
   http::TransferLimits transfer_limits;
-  std::optional<std::string> auth_file;               ///< credentials instead of docker's and podman's files
+  std::optional<std::string> auth_file;  ///< credentials instead of docker's and podman's files
+  /// The account for a registry, instead of any that files and variables have; nullopt: none. Empty: those count.
+  std::function<std::optional<oci::registry::Credentials>(const std::string& host)> account;
   oci::routes::ConfigFiles registry_files;            ///< that say where registries are; by default none
   std::shared_ptr<const SignaturePolicy> signatures;  ///< which images need one; null: none
   std::shared_ptr<const SourcePolicy> policy;         ///< null: every source is taken as it is written
@@ -192,7 +212,7 @@ struct BuildRequest {
   std::string again;            ///< the front door's own words for asking for it again; kept in the history
 };
 
-/// The text that names a Dockerfile: its path or URL, "-" for a stream, "" for the default.
+/// The text that names a Dockerfile: its path, URL or name, "-" for a stream, "" for the default.
 std::string spelling(const DockerfileSource& dockerfile);
 
 }  // namespace cbuild::engine

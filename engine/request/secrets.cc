@@ -26,6 +26,15 @@ std::vector<Secret> noting_secrets(std::vector<Secret> secrets, solver::ops::Sec
   return secrets;
 }
 
+SecretFinder noting_finder(SecretFinder finder, solver::ops::SecretValues& values) {
+  if (!finder) return {};
+  return [find = std::move(finder), &values](const std::string& id) {
+    std::optional<std::string> value = find(id);
+    if (value) values.add(*value);
+    return value;
+  };
+}
+
 std::map<std::string, std::string> secret_hashes(const std::vector<Secret>& secrets, cache::Store& store) {
   std::map<std::string, std::string> out;
   for (const Secret& secret : secrets) {

@@ -28,8 +28,11 @@ struct Options {
   std::vector<std::string> insecure;     ///< host[:port] that may be plain http or have an unverifiable certificate
   std::optional<std::string> auth_file;  ///< instead of the files of docker and podman
   std::optional<Credentials> account;    ///< for every registry, instead of any that is found
-  bool wants_identity = false;           ///< token servers are asked for an identity token (docker's offline_token)
-  routes::ConfigFiles files;             ///< that say where registries are; by default none
+  /// Asked for each registry that wants an account, instead of files and variables; nullopt: none. Any thread, one at a
+  /// time. Empty: those count.
+  std::function<std::optional<Credentials>(const std::string& registry)> find_account;
+  bool wants_identity = false;  ///< token servers are asked for an identity token (docker's offline_token)
+  routes::ConfigFiles files;    ///< that say where registries are; by default none
   unsigned max_connections_per_host = 4;
   unsigned max_attempts = 5;
   std::chrono::milliseconds retry_delay{1000};  ///< before the second attempt; grows, with jitter

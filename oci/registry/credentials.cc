@@ -196,6 +196,10 @@ std::optional<Account> CredentialStore::find(const std::string& registry, const 
 
 std::optional<Account> CredentialStore::search(const std::string& registry, const std::string& repository) const {
   if (places_.given) return places_.given;
+  if (places_.ask) {
+    const auto answer = places_.ask(registry);
+    return answer ? std::optional(Account{*answer, {}, "the client"}) : std::nullopt;
+  }
   if (!places_.explicit_file)
     if (auto account = from_variable(registry, repository, warn_)) return account;
   const sys::Pipes pipes = places_.explicit_file ? sys::Pipes::taken : sys::Pipes::refused;

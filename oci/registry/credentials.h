@@ -33,6 +33,7 @@ class CredentialStore {
     std::vector<std::string> files;  ///< in order; the first that knows the registry wins
     bool explicit_file = false;      ///< the user named it: it must exist
     std::optional<Account> given;    ///< for every registry, instead of all others
+    std::function<std::optional<Credentials>(const std::string& registry)> ask = {};  ///< instead of all others
   };
   /// Places from an explicit file, else the environment: REGISTRY_AUTH_FILE, $DOCKER_CONFIG or ~/.docker
   /// (config.json), $XDG_RUNTIME_DIR/containers/auth.json, $XDG_CONFIG_HOME or ~/.config

@@ -47,8 +47,10 @@ void fail_page(const http::Request& request, http::Response& response) {
 }
 
 CredentialStore::Places places_of(const Options& options) {
-  if (!options.account) return CredentialStore::places(options.auth_file);
   CredentialStore::Places only;
+  only.ask = options.find_account;
+  if (only.ask) return only;
+  if (!options.account) return CredentialStore::places(options.auth_file);
   only.given = Account{*options.account, {}, "the command line"};
   return only;
 }

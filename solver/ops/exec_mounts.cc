@@ -95,21 +95,33 @@ void MountBuilder::operator()(const TmpfsMount& tmpfs) {
   spec_.mounts.push_back({.target = target_, .source = sandbox::TmpfsSource{tmpfs.size_bytes, 01777}, .no_suid = true});
 }
 
+/// The value of a secret, where there is one.
+std::optional<std::string> find_secret(const LocalExecSettings& settings, const std::string& id) {
+  for (const Secret& offered : settings.secrets)
+    if (offered.id == id) return offered.read();
+  return settings.other_secret ? settings.other_secret(id) : std::nullopt;
+}
+
+/// The socket of an agent, where there is one.
+std::optional<std::string> find_agent(const LocalExecSettings& settings, const std::string& id) {
+  for (const SshAgent& offered : settings.ssh_agents)
+    if (offered.id == id) return offered.socket_path;
+  return settings.other_agent ? settings.other_agent(id) : std::nullopt;
+}
+
 void MountBuilder::operator()(const SecretMount& secret) {
-  const auto& offered = state_.settings.secrets;
-  const auto found = std::find_if(offered.begin(), offered.end(), [&](const Secret& s) { return s.id == secret.id; });
-  if (found == offered.end()) {
+  const std::optional<std::string> value = find_secret(state_.settings, secret.id);
+  if (!value) {
     if (secret.required)
       throw Error(ErrorCode::not_found, cat("secret ", secret.id, ": not found"))
           .with_hint(cat("give it with --secret id=", secret.id, ",src=FILE or --secret id=", secret.id, ",env=NAME"));
     if (!secret.env_name.empty()) spec_.environment.push_back(cat(secret.env_name, "="));
     return;
   }
-  const std::string value = found->read();
-  if (!secret.env_name.empty()) spec_.environment.push_back(cat(secret.env_name, "=", value));
+  if (!secret.env_name.empty()) spec_.environment.push_back(cat(secret.env_name, "=", *value));
   if (!secret.as_file) return;
   spec_.mounts.push_back({.target = target_,
-                          .source = sandbox::ContentSource{value, secret.uid, secret.gid, secret.mode},
+                          .source = sandbox::ContentSource{*value, secret.uid, secret.gid, secret.mode},
                           .read_only = true,
                           .no_suid = true,
                           .no_dev = true,
@@ -117,16 +129,15 @@ void MountBuilder::operator()(const SecretMount& secret) {
 }
 
 void MountBuilder::operator()(const SshMount& ssh) {
-  const auto& offered = state_.settings.ssh_agents;
-  const auto found = std::find_if(offered.begin(), offered.end(), [&](const SshAgent& a) { return a.id == ssh.id; });
-  if (found == offered.end()) {
+  const std::optional<std::string> socket = find_agent(state_.settings, ssh.id);
+  if (!socket) {
     if (ssh.required)
       throw Error(ErrorCode::not_found, cat("unset ssh forward key ", ssh.id)).with_hint("give it with --ssh default");
     return;
   }
   const bool first = ssh_count_++ == 0;
   auto& fds = inputs_.fds.emplace_back();
-  fds.push_back(sys::open_at(AT_FDCWD, found->socket_path, O_PATH));
+  fds.push_back(sys::open_at(AT_FDCWD, *socket, O_PATH));
   spec_.mounts.push_back({.target = target_, .source = sandbox::BindSource{fds.back().get()}});
   const bool set = std::any_of(spec_.environment.begin(), spec_.environment.end(),
                                [](const std::string& e) { return e.starts_with("SSH_AUTH_SOCK="); });

@@ -33,6 +33,8 @@ struct LocalExecSettings {
   std::function<sandbox::Runner&()> runner;
   std::vector<Secret> secrets = {};
   std::vector<SshAgent> ssh_agents = {};
+  /// Asked for a secret, or the socket of an agent, that the lists do not have; nullopt: there is none. Throw Error.
+  std::function<std::optional<std::string>(const std::string& id)> other_secret = {}, other_agent = {};
   CacheMountContent mount_content = [](const std::string&) { return std::nullopt; };
   std::vector<std::string> dns = {};                       ///< overrides resolv.conf
   std::optional<sandbox::network::Options> networks = {};  ///< of commands with a network of their own

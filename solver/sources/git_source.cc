@@ -216,7 +216,8 @@ class Repository {
 GitProgram GitSources::Impl::program(const std::string& remote) const {
   GitProgram git(access.cancel, access.limits);
   // A repository over https may have submodules over ssh; these are not offered the agent.
-  git.use_ssh(is_http(remote) ? std::string() : access.ssh_agent, cat(access.store.root(), "/known_hosts"));
+  git.use_ssh(is_http(remote) || !access.ssh_agent ? std::string() : access.ssh_agent(),
+              cat(access.store.root(), "/known_hosts"));
   if (!is_http(remote)) return git;
   const std::string scope = header_scope(without_user_info(remote));
   const std::string host = host_of(remote, true);

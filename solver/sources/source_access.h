@@ -22,7 +22,7 @@ struct SourceAccess {
   std::function<TaskId()> next_task;  ///< ids of tasks for the progress output; needed with `progress`
   /// The value of a secret the user offered; nullopt if there is none of that id.
   std::function<std::optional<std::string>(const std::string& id)> secret;
-  std::string ssh_agent = {};  ///< socket of the agent "default"; empty: none
+  std::function<std::string()> ssh_agent = {};  ///< the socket of the agent "default"; empty: none
   http::TransferLimits limits = {};
 };
 
