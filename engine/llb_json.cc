@@ -168,6 +168,11 @@ struct OpWriter {
     return {{"merge", {{"inputs", std::move(merged)}}}};
   }
 
+  /// LLB has no operation for it: an output is a number at the reader.
+  LlbJson operator()(const solver::OutputOp& output) const {
+    return {{"passthrough", {{"id", output.target}, {"outputs", {0}}}}};
+  }
+
   LlbJson operator()(const solver::DiffOp&) const {
     return {{"diff", {{"lower", input_json(inputs.of(0))}, {"upper", input_json(inputs.of(1))}}}};
   }
@@ -256,9 +261,15 @@ struct OpWriter {
       LlbJson fields = {{"src", cat("/", source == "." ? std::string() : source)}, {"dest", copy.destination}};
       put_owner(fields, copy.chown);
       put_mode(fields, copy.chmod);
-      fields["followSymlink"] = fields["dirCopyContents"] = true;
+      put(fields, "followSymlink", copy.manner.follow);
+      put(fields, "dirCopyContents", copy.manner.contents);
       put(fields, "attemptUnpackDockerCompatibility", copy.unpack);
-      fields["createDestPath"] = fields["allowWildcard"] = fields["allowEmptyWildcard"] = true;
+      put(fields, "createDestPath", copy.manner.make_parents);
+      fields["allowWildcard"] = true;
+      put(fields, "allowEmptyWildcard", !copy.manner.match);
+      put(fields, "alwaysReplaceExistingDestPaths", copy.manner.replace);
+      put(fields, "include_patterns", copy.manner.includes);
+      put(fields, "required_paths", copy.manner.needed);
       fields["timestamp"] = copy.mtime_s.value_or(-1);
       put(fields, "exclude_patterns", copy.excludes);
       add_action(actions, inputs.of(copy.input), "copy", std::move(fields));
@@ -267,14 +278,27 @@ struct OpWriter {
   void add_action(LlbJson& actions, const solver::MakeFileAction& made) const {
     LlbJson fields = {{"path", made.path}, {"mode", made.mode}, {"data", base64_encode(made.content)}};
     put_owner(fields, made.chown);
-    fields["timestamp"] = -1;
+    fields["timestamp"] = made.mtime_s.value_or(-1);
     add_action(actions, -1, "mkfile", std::move(fields));
   }
   void add_action(LlbJson& actions, const solver::MakeDirAction& made) const {
-    LlbJson fields = {{"path", made.path}, {"mode", made.mode}, {"makeParents", true}};
+    LlbJson fields = {{"path", made.path}, {"mode", made.mode}};
+    put(fields, "makeParents", made.make_parents);
     put_owner(fields, made.owner);
     fields["timestamp"] = made.mtime_s.value_or(-1);
     add_action(actions, -1, "mkdir", std::move(fields));
+  }
+  void add_action(LlbJson& actions, const solver::RemoveAction& removal) const {
+    LlbJson fields = {{"path", removal.path}};
+    put(fields, "allowNotFound", !removal.required);
+    put(fields, "allowWildcard", removal.wildcard);
+    add_action(actions, -1, "rm", std::move(fields));
+  }
+  void add_action(LlbJson& actions, const solver::SymlinkAction& link) const {
+    LlbJson fields = {{"oldpath", link.target}, {"newpath", link.path}};
+    put_owner(fields, link.owner);
+    fields["timestamp"] = link.mtime_s.value_or(-1);
+    add_action(actions, -1, "symlink", std::move(fields));
   }
 };
 

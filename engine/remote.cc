@@ -366,7 +366,13 @@ frontend::ResolvedImage StoreImageResolver::from_registry(const oci::Reference& 
 frontend::ResolvedImage StoreImageResolver::resolve(const std::string& text, const Digest& locked,
                                                     const oci::Platform& platform) {
   const std::string name = redirected(text);
-  return find(locked.empty() ? name : with_digest(name, locked), platform);
+  return find(locked.empty() ? name : with_digest(name, locked), platform, pull_ == PullPolicy::always);
+}
+
+frontend::ResolvedImage StoreImageResolver::resolve_present(const std::string& text, const Digest& locked,
+                                                            const oci::Platform& platform) {
+  const std::string name = redirected(text);
+  return find(locked.empty() ? name : with_digest(name, locked), platform, pull_ != PullPolicy::never);
 }
 
 bool StoreImageResolver::may_ask() const { return !(pull_ == PullPolicy::never); }
@@ -396,12 +402,12 @@ Digest StoreImageResolver::present(const std::string& text) {
   throw Error(ErrorCode::not_found, cat(reference.familiar(), ": not found"));
 }
 
-frontend::ResolvedImage StoreImageResolver::find(const std::string& text, const oci::Platform& platform) {
+frontend::ResolvedImage StoreImageResolver::find(const std::string& text, const oci::Platform& platform, bool ask) {
   if (text.starts_with(kOciLayoutScheme)) return from_layout(text, platform);
   const oci::Reference reference = parse_image_name(text);
   // A signature is of what the registry gives, so an image that needs one is never taken from the store unseen.
   const bool is_checked = remote_.signatures() != nullptr && remote_.signatures()->concerns(reference);
-  if (pull_ != PullPolicy::always && !is_checked)
+  if (!ask && !is_checked)
     if (auto known = from_store(reference, platform)) return std::move(*known);
   if (!may_ask()) refuse_to_ask(reference);
   frontend::ResolvedImage image = from_registry(reference, platform);

@@ -85,13 +85,15 @@ class StoreImageResolver final : public frontend::ImageResolver {
       : store_(store), remote_(remote), pull_(pull) {}
   frontend::ResolvedImage resolve(const std::string& reference, const Digest& locked,
                                   const oci::Platform& platform) override;
+  frontend::ResolvedImage resolve_present(const std::string& reference, const Digest& locked,
+                                          const oci::Platform& platform) override;
   /// What a name gives now, for any platform: its index or manifest at the registry, else in the store. Throws Error.
   Digest present(const std::string& reference);
 
  private:
   std::string redirected(const std::string& text) const;
   bool may_ask() const;
-  frontend::ResolvedImage find(const std::string& text, const oci::Platform& platform);
+  frontend::ResolvedImage find(const std::string& text, const oci::Platform& platform, bool ask);
   frontend::ResolvedImage from_layout(const std::string& locator, const oci::Platform& platform);
   frontend::ResolvedImage from_registry(const oci::Reference& reference, const oci::Platform& platform);
   std::optional<std::string> read_document(const Digest& digest);

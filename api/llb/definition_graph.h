@@ -46,21 +46,23 @@ struct LayoutRequest {
 
 /// Questions to the caller while definitions are lowered, each at most once for equal requests. They throw Error.
 struct LlbCallbacks {
-  /// The absolute path of a directory that has at least what is asked for; it stays until the build is over.
+  /// The absolute path of a directory that has what is asked for and nothing else; it stays until the build is over.
   std::function<std::string(const LocalRequest&)> local;
   /// What an ImageResolver takes for the image: "oci-layout://PATH@DIGEST".
   std::function<std::string(const LayoutRequest&)> layout;
   /// The result of an earlier solve, "cbuild://REF": its one target, or the one for the platform of the operation.
   std::function<std::shared_ptr<const frontend::LoweredTargets>(const std::string& ref)> earlier;
+  /// Builds the one target and reads a file of it, at most 64 MiB: a definition that a step has made.
+  std::function<std::string(const frontend::LoweredTargets&, const std::string& path)> read_file;
 };
 
 /// What is the same for all steps of a build.
 struct LlbOptions {
-  oci::Platform platform;  ///< of operations that name none
-  bool no_cache = false;   ///< every step runs
-  std::string network;     ///< of steps that ask for nothing, as frontend::LowerOptions::network
-  std::vector<std::string> allow;                    ///< entitlements: network.host, security.insecure, device
-  std::vector<std::string> security;                 ///< as frontend::LowerOptions::security
+  oci::Platform platform;             ///< of operations that name none
+  bool no_cache = false;              ///< every step runs
+  std::string network;                ///< of steps that ask for nothing, as frontend::LowerOptions::network
+  std::vector<std::string> allow;     ///< entitlements: network.host, security.insecure, device
+  std::vector<std::string> security;  ///< as frontend::LowerOptions::security
   std::map<std::string, std::string> secret_hashes;  ///< as frontend::LowerOptions::secret_hashes
   std::vector<std::string> extra_hosts;              ///< "name=ip", besides those of a step
   std::vector<Ulimit> ulimits;                       ///< of steps with none of that name

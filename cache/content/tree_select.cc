@@ -17,13 +17,13 @@ namespace {
 
 class Expansion {
  public:
-  Expansion(const TreeView& tree, const PathPatternList& ignore, bool required)
-      : tree_(tree), ignore_(ignore), required_(required) {}
+  Expansion(const TreeView& tree, const PathPatternList& ignore, bool required, bool follow = true)
+      : tree_(tree), ignore_(ignore), required_(required), follow_(follow) {}
 
   using Kind = Selected::Kind;
 
   void plain(const std::string& asked, const std::string& as, Kind kind = Kind::plain) {
-    auto real = tree_.resolve(asked);
+    auto real = tree_.resolve(asked, follow_);
     if (real && is_visible(*real)) {
       out_.push_back({std::move(*real), as, false, kind});
     } else if (required_) {
@@ -59,8 +59,7 @@ class Expansion {
   void below_pivot(const Selected& pivot, const std::string& rest) {
     const auto entry = tree_.lookup(pivot.path);
     if (!entry || !S_ISDIR(entry->st.st_mode)) return out_.push_back(pivot);
-    Expansion below(tree_, ignore_, false);
-    below.follow_ = false;
+    Expansion below(tree_, ignore_, false, false);
     if (has_glob(rest))
       below.deep_wildcard(pivot.as, pivot.path, PathGlob(rest), "");
     else
@@ -148,7 +147,7 @@ class Expansion {
   const TreeView& tree_;
   const PathPatternList& ignore_;
   bool required_;
-  bool follow_ = true;  ///< matches that are links
+  bool follow_;  ///< paths and matches that are links
   std::vector<Selected> out_;
 };
 
@@ -164,7 +163,7 @@ void expand_parents(Expansion& expansion, const std::string& asked) {
 std::string relative_path(std::string_view path) { return clean_path(cat('/', path)).substr(1); }
 
 std::vector<Selected> select(const TreeView& tree, const Selector& selection, const PathPatternList& ignore) {
-  Expansion expansion(tree, ignore, selection.required);
+  Expansion expansion(tree, ignore, selection.required, selection.follow);
   for (const std::string& asked : selection.paths) {
     if (selection.parents)
       expand_parents(expansion, asked);

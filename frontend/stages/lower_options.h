@@ -36,6 +36,11 @@ class ImageResolver {
   /// "docker-image://..."). `locked`: the digest that a lock file has for it; empty: the present image. Throws Error:
   /// not_found, network, denied, unsupported ("no linux/arm64 in ...").
   virtual ResolvedImage resolve(const std::string& reference, const Digest& locked, const oci::Platform& platform) = 0;
+  /// The same of what the registry has at the moment, whatever the store knows; a policy that forbids to ask counts.
+  virtual ResolvedImage resolve_present(const std::string& reference, const Digest& locked,
+                                        const oci::Platform& platform) {
+    return resolve(reference, locked, platform);
+  }
 };
 
 /// The content of a URL at the moment.

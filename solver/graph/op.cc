@@ -46,6 +46,10 @@ class RankWriter {
     if (found == selectors_.end())
       found = selectors_.emplace(input, selector(op_, static_cast<std::size_t>(input))).first;
     const std::vector<std::string>& paths = found->second.paths;
+    if (paths.empty() && path != ".") {  // the input is read whole
+      writer_.tag(kPlaceByName).text(path);
+      return;
+    }
     const auto at = std::lower_bound(paths.begin(), paths.end(), path);
     writer_.tag(kPlaceByRank).number(static_cast<std::uint64_t>(at - paths.begin()));
   }

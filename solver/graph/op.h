@@ -23,6 +23,7 @@ struct ImageSource {
   std::string platform;  ///< "linux/amd64"
   Digest chain_id;       ///< of its diff ids
   std::string locator;   ///< "docker-image://docker.io/library/x:tag@sha256:...", "oci-layout://PATH@sha256:..."
+  std::uint32_t layer_limit = 0;  ///< only so many of its layers, from the lowest; 0: all
 
   bool operator==(const ImageSource&) const = default;
 };
@@ -51,17 +52,20 @@ struct HttpSource {
   std::string url, filename;
   Digest content;
   std::int64_t mtime_s = 0;
-  bool unpack = false;  ///< a context archive: its content is the tree
+  bool unpack = false;                          ///< a context archive: its content is the tree
+  std::uint32_t mode = 0600, uid = 0, gid = 0;  ///< of the file
 
   bool operator==(const HttpSource&) const = default;
 };
 
 enum class Sharing { shared, private_, locked };
 
+/// Writes are thrown away, or `kept`: then an OutputOp gives them.
 struct BindMount {
   int input = -1;
   std::string source = "/";
   bool read_only = true;
+  bool kept = false;
   bool operator==(const BindMount&) const = default;
 };
 /// `input` -1: starts empty; else initial content from there.
@@ -120,6 +124,8 @@ struct ExecOp {
   std::string hostname;
   std::vector<std::string> security;    ///< rights that differ from the usual ones: "cap-add=CAP_SYS_PTRACE"
   std::vector<std::string> host_names;  ///< that the command can look up in addition, see ExecSettings::extra_hosts
+  bool read_only_root = false;
+  std::vector<int> exit_codes = {};  ///< of a command that did well, sorted; empty: 0
 
   bool operator==(const ExecOp&) const = default;
 };
@@ -141,6 +147,20 @@ struct ExecSettings {
   bool operator==(const ExecSettings&) const = default;
 };
 
+/// How a copy takes its sources, where that is not the way of COPY and ADD, which is the default.
+struct CopyManner {
+  bool follow = true;                 ///< a source that is a link is what it leads to
+  bool contents = true;               ///< of a directory what is in it; else itself, below a destination that exists
+  bool make_parents = true;           ///< of the destination; else they must exist
+  bool match = false;                 ///< a wildcard must match something
+  bool replace = false;               ///< an entry in the way is removed, a directory too
+  std::vector<std::string> includes;  ///< patterns as CopyAction::excludes; empty: everything
+  std::vector<std::string> needed;    ///< paths below the source that must exist
+  int owner_input = 0;                ///< where the names of the owner are looked up
+
+  bool operator==(const CopyManner&) const = default;
+};
+
 /// Copies from another input (`input` >= 1, or a source) onto input 0.
 struct CopyAction {
   int input = 1;
@@ -150,28 +170,50 @@ struct CopyAction {
   std::string chown;  ///< "user[:group]" to resolve in the destination; empty: keep (0:0 for local sources)
   std::string chmod;  ///< octal or symbolic; empty: keep
   bool parents = false;
-  bool unpack = false;                  ///< extract archives (ADD)
-  bool required = true;                 ///< a source without wildcard must exist
-  std::optional<std::int64_t> mtime_s;  ///< set on entries that it creates (SOURCE_DATE_EPOCH)
+  bool unpack = false;                       ///< extract archives (ADD)
+  bool required = true;                      ///< a source without wildcard must exist
+  std::optional<std::int64_t> mtime_s = {};  ///< set on entries that it creates (SOURCE_DATE_EPOCH)
+  CopyManner manner = {};
 
   bool operator==(const CopyAction&) const = default;
 };
+/// A file in the place of whatever is not a directory. Without `make_parents` its directory must exist, and a file that
+/// exists keeps mode and owner.
 struct MakeFileAction {
   std::string path, content;
   std::uint32_t mode = 0644;
   std::string chown, chmod;
+  std::optional<std::int64_t> mtime_s = {};
+  bool make_parents = true;
+  int owner_input = 0;
   bool operator==(const MakeFileAction&) const = default;
 };
-/// mkdir -p; owner and mode only for directories that it creates.
+/// mkdir -p; owner and mode only for directories that it creates. Without `make_parents` the last one only.
 struct MakeDirAction {
   std::string path;
   std::uint32_t mode = 0755;
   std::string owner;
-  std::optional<std::int64_t> mtime_s;
+  std::optional<std::int64_t> mtime_s = {};
+  bool make_parents = true;
+  int owner_input = 0;
   bool operator==(const MakeDirAction&) const = default;
 };
+/// rm -r; the last part of the path is not followed. A wildcard may match nothing.
+struct RemoveAction {
+  std::string path;
+  bool wildcard = false;
+  bool required = true;
+  bool operator==(const RemoveAction&) const = default;
+};
+/// A link of text `target` at `path`, whose directory must exist, with nothing there.
+struct SymlinkAction {
+  std::string target, path, owner;
+  std::optional<std::int64_t> mtime_s = {};
+  int owner_input = 0;
+  bool operator==(const SymlinkAction&) const = default;
+};
 
-using FileAction = std::variant<CopyAction, MakeFileAction, MakeDirAction>;
+using FileAction = std::variant<CopyAction, MakeFileAction, MakeDirAction, RemoveAction, SymlinkAction>;
 
 /// Changes input 0 by file actions, in order, as one layer. An input 0 of kNoInput means an empty root;
 /// copy inputs count from 1.
@@ -189,7 +231,13 @@ struct DiffOp {
   bool operator==(const DiffOp&) const = default;
 };
 
-using Op = std::variant<ImageSource, LocalSource, GitSource, HttpSource, ExecOp, FileOp, MergeOp, DiffOp>;
+/// Takes what the command that is input 0 wrote at the kept mount of this target, on top of what is mounted there.
+struct OutputOp {
+  std::string target;
+  bool operator==(const OutputOp&) const = default;
+};
+
+using Op = std::variant<ImageSource, LocalSource, GitSource, HttpSource, ExecOp, FileOp, MergeOp, DiffOp, OutputOp>;
 
 /// Canonical bytes of the fields that a cache must tell apart. Where an op reads only a part of an input, the place of
 /// that part is not here but in its selector: a moved directory changes keys made of places (definition keys), not
@@ -209,6 +257,7 @@ struct Selector {
   bool parents = false;                            ///< full relative paths count; paths keep their "/./"
   bool required = true;                            ///< a path without wildcard must exist
   bool literal = false;                            ///< no path is a wildcard, whatever characters it has
+  bool follow = true;                              ///< a path that is a link is what it leads to
 
   bool operator==(const Selector&) const = default;
 };

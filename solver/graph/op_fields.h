@@ -27,7 +27,7 @@ struct FieldName {
 
 /// Words of the alternatives, by index.
 inline constexpr std::array<const char*, 5> kMountTypes = {"bind", "cache", "tmpfs", "secret", "ssh"};
-inline constexpr std::array<const char*, 3> kActionTypes = {"copy", "mkfile", "mkdir"};
+inline constexpr std::array<const char*, 5> kActionTypes = {"copy", "mkfile", "mkdir", "rm", "symlink"};
 static_assert(kMountTypes.size() == std::variant_size_v<decltype(ExecMount::what)>);
 static_assert(kActionTypes.size() == std::variant_size_v<FileAction>);
 
@@ -35,8 +35,9 @@ static_assert(kActionTypes.size() == std::variant_size_v<FileAction>);
 /// shows them.
 template <typename Visitor>
 void visit_fields(const ImageSource& image, Visitor& visit) {
-  const auto& [manifest, platform, chain_id, locator] = image;
+  const auto& [manifest, platform, chain_id, locator, layer_limit] = image;
   visit.pinned_image(manifest, platform);
+  visit.keyed_if(layer_limit != 0, [&, &limit = layer_limit] { visit.number({"layer_limit"}, limit); });
   visit.keyed_if(false, [&, &chain = chain_id, &place = locator] {
     visit.digest({"chain_id"}, chain);
     visit.text({"locator"}, place);
@@ -68,19 +69,25 @@ void visit_fields(const GitSource& git, Visitor& visit) {
 
 template <typename Visitor>
 void visit_fields(const HttpSource& http, Visitor& visit) {
-  const auto& [url, filename, content, mtime_s, unpack] = http;
+  const auto& [url, filename, content, mtime_s, unpack, mode, uid, gid] = http;
   visit.keyed_if(false, [&, &from = url] { visit.text({"url"}, from); });
   visit.digest({"content"}, content);
   visit.text({"filename"}, filename);
   visit.number({"mtime"}, mtime_s);
   visit.flag({"unpack"}, unpack);
+  visit.keyed_if(mode != 0600 || uid != 0 || gid != 0, [&, &bits = mode, &user = uid, &group = gid] {
+    visit.mode({"mode"}, bits, 0600);
+    visit.number({"uid"}, user);
+    visit.number({"gid"}, group);
+  });
 }
 
 template <typename Visitor>
 void visit_fields(const BindMount& bind, Visitor& visit) {
-  const auto& [input, source, read_only] = bind;
+  const auto& [input, source, read_only, kept] = bind;
   visit.place({"input", "from input"}, input, source);
   visit.flag({"read_only", "rw"}, read_only, true);
+  visit.keyed_if(kept, [&, &stays = kept] { visit.flag({"kept", "kept"}, stays); });
 }
 
 template <typename Visitor>
@@ -134,7 +141,7 @@ void visit_fields(const InlineFile& file, Visitor& visit) {
 template <typename Visitor>
 void visit_fields(const ExecOp& exec, Visitor& visit) {
   const auto& [argv, environment, working_dir, user, platform, mounts, files, network, insecure, devices, hostname,
-               security, host_names] = exec;
+               security, host_names, read_only_root, exit_codes] = exec;
   visit.command(argv);
   visit.variables(environment);
   visit.text({"working_dir", "workdir"}, working_dir, "/");
@@ -148,11 +155,30 @@ void visit_fields(const ExecOp& exec, Visitor& visit) {
   visit.text({"hostname", "hostname"}, hostname);
   visit.texts({"extra_hosts"}, host_names);
   visit.keyed_if(!security.empty(), [&, &rights = security] { visit.texts({"security_options", "rights"}, rights); });
+  visit.keyed_if(read_only_root, [&, &only = read_only_root] { visit.flag({"read_only_root", "root"}, only); });
+  visit.keyed_if(!exit_codes.empty(), [&, &codes = exit_codes] {
+    std::vector<std::string> texts;
+    for (const int code : codes) texts.push_back(std::to_string(code));
+    visit.texts({"exit_codes", "exit codes"}, texts);
+  });
+}
+
+template <typename Visitor>
+void visit_fields(const CopyManner& manner, Visitor& visit) {
+  const auto& [follow, contents, make_parents, match, replace, includes, needed, owner_input] = manner;
+  visit.flag({"follow"}, follow, true);
+  visit.flag({"contents"}, contents, true);
+  visit.flag({"make_parents"}, make_parents, true);
+  visit.flag({"match"}, match);
+  visit.flag({"replace"}, replace);
+  visit.texts({"includes", "includes", " "}, includes);
+  visit.texts({"needed"}, needed);
+  visit.number({"owner_input"}, owner_input);
 }
 
 template <typename Visitor>
 void visit_fields(const CopyAction& copy, Visitor& visit) {
-  const auto& [input, sources, destination, excludes, chown, chmod, parents, unpack, required, mtime_s] = copy;
+  const auto& [input, sources, destination, excludes, chown, chmod, parents, unpack, required, mtime_s, manner] = copy;
   visit.copied(input, sources, destination, parents);
   visit.texts({"excludes", "excludes", " "}, excludes);
   visit.text({"chown", "chown"}, chown);
@@ -161,24 +187,53 @@ void visit_fields(const CopyAction& copy, Visitor& visit) {
   visit.flag({"unpack"}, unpack);
   visit.flag({"required"}, required, true);
   visit.time({"mtime"}, mtime_s);
+  visit.keyed_if(manner != CopyManner{}, [&, &way = manner] { visit_fields(way, visit); });
 }
 
 template <typename Visitor>
 void visit_fields(const MakeFileAction& made, Visitor& visit) {
-  const auto& [path, content, mode, chown, chmod] = made;
+  const auto& [path, content, mode, chown, chmod, mtime_s, make_parents, owner_input] = made;
   visit.file(path, content);
   visit.mode({"mode"}, mode, 0644);
   visit.text({"chown", "chown"}, chown);
   visit.text({"chmod", "chmod"}, chmod);
+  visit.keyed_if(mtime_s || !make_parents || owner_input != 0,
+                 [&, &time = mtime_s, &parents = make_parents, &names = owner_input] {
+                   visit.time({"mtime"}, time);
+                   visit.flag({"make_parents"}, parents, true);
+                   visit.number({"owner_input"}, names);
+                 });
 }
 
 template <typename Visitor>
 void visit_fields(const MakeDirAction& made, Visitor& visit) {
-  const auto& [path, mode, owner, mtime_s] = made;
+  const auto& [path, mode, owner, mtime_s, make_parents, owner_input] = made;
   visit.text({"path", "directory"}, path);
   visit.mode({"mode"}, mode, 0755);
   visit.text({"owner"}, owner);
   visit.time({"mtime"}, mtime_s);
+  visit.keyed_if(!make_parents || owner_input != 0, [&, &parents = make_parents, &names = owner_input] {
+    visit.flag({"make_parents"}, parents, true);
+    visit.number({"owner_input"}, names);
+  });
+}
+
+template <typename Visitor>
+void visit_fields(const RemoveAction& remove, Visitor& visit) {
+  const auto& [path, wildcard, required] = remove;
+  visit.text({"path", "rm"}, path);
+  visit.flag({"wildcard"}, wildcard);
+  visit.flag({"required"}, required, true);
+}
+
+template <typename Visitor>
+void visit_fields(const SymlinkAction& link, Visitor& visit) {
+  const auto& [target, path, owner, mtime_s, owner_input] = link;
+  visit.text({"path", "symlink"}, path);
+  visit.text({"target", "target"}, target);
+  visit.text({"owner"}, owner);
+  visit.time({"mtime"}, mtime_s);
+  visit.number({"owner_input"}, owner_input);
 }
 
 template <typename Visitor>
@@ -191,5 +246,10 @@ template <typename Visitor>
 void visit_fields(const MergeOp&, Visitor&) {}
 template <typename Visitor>
 void visit_fields(const DiffOp&, Visitor&) {}
+template <typename Visitor>
+void visit_fields(const OutputOp& output, Visitor& visit) {
+  const auto& [target] = output;
+  visit.text({"target", "output"}, target);
+}
 
 }  // namespace cbuild::solver

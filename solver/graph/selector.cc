@@ -36,7 +36,28 @@ void sort_unique(std::vector<std::string>& paths) {
 
 bool sets_every_mode(const CopyAction& copy) { return !copy.chmod.empty() && parse_int(copy.chmod, 8).has_value(); }
 
+int owner_input(const CopyAction& copy) { return copy.manner.owner_input; }
+int owner_input(const MakeFileAction& made) { return made.owner_input; }
+int owner_input(const MakeDirAction& made) { return made.owner_input; }
+int owner_input(const RemoveAction&) { return 0; }
+int owner_input(const SymlinkAction& link) { return link.owner_input; }
+
+/// Whether no list of paths says which part of the input an op reads: copies take it in different ways, or names of
+/// owners are looked up in it.
+bool is_read_whole(const FileOp& op, int input) {
+  const CopyManner* manner = nullptr;
+  for (const FileAction& action : op.actions) {
+    if (std::visit([](const auto& what) { return owner_input(what); }, action) == input) return true;
+    const auto* copy = std::get_if<CopyAction>(&action);
+    if (!copy || copy->input != input) continue;
+    if (manner && manner->follow != copy->manner.follow) return true;
+    manner = &copy->manner;
+  }
+  return false;
+}
+
 Selector file_selector(const FileOp& op, int input) {
+  if (is_read_whole(op, input)) return {};
   Selector result;
   result.kind = Selector::Kind::paths;
   bool first = true;
@@ -49,6 +70,7 @@ Selector file_selector(const FileOp& op, int input) {
       result.ignore_mode = sets_every_mode(*copy);
       result.ignore_owner = !copy->chown.empty();
       result.required = copy->required;
+      result.follow = copy->manner.follow;
     } else {
       if (result.excludes != copy->excludes) result.excludes.clear();
       result.ignore_mode &= sets_every_mode(*copy);
@@ -105,7 +127,8 @@ std::string canonical(const Selector& selector) {
   writer.number(selector.excludes.size());
   for (const std::string& pattern : selector.excludes) writer.text(pattern);
   writer.tag(selector.ignore_mode).tag(selector.ignore_owner).tag(selector.parents).tag(selector.required);
-  if (selector.literal) writer.tag(true);
+  if (selector.literal) writer.tag(1);
+  if (!selector.follow) writer.tag(2);
   return writer.bytes();
 }
 

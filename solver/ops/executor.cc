@@ -96,7 +96,7 @@ Result run_file_op(StepContext& context, const ExecuteRequest& request, const Fi
   // A copy is a function of its key, so its identity is the key: no need to look at the files.
   const Digest identity = CanonicalWriter().tag('f').digest(request.key).hash();
   const std::optional<PackedCopies>& packed = context.services.packed;
-  if (packed && packed->vertices.contains(request.id) && has_plain_root(view ? &*view : nullptr))
+  if (packed && packed->vertices.contains(request.id) && !plan.removes() && has_plain_root(view ? &*view : nullptr))
     return context.add_packed(packed->packer, base.id, plan, identity, request.vertex->name);
   RootMetadata root;
   if (const auto below = view ? view->lookup("") : std::nullopt)

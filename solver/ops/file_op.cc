@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
-// COPY, ADD and WORKDIR as a plan: each action is applied to a PlannedTree over the base and nothing is written.
-// Writing it as a tree (write_tree.cc) or packing it straight into a layer comes later, so both have the same rules.
-// Those are BuildKit's, down to which parents get which owner. An archive is unpacked into a directory of its own first
-// and then copied, so that links in the base cannot lead it elsewhere.
+// COPY, ADD and WORKDIR, and the file actions of LLB, as a plan: each action is applied to a PlannedTree over the base
+// and nothing is written. Writing it as a tree (write_tree.cc) or packing it straight into a layer comes later, so both
+// have the same rules. Those are BuildKit's, down to which parents get which owner. An archive is unpacked into a
+// directory of its own first and then copied, so that links in the base cannot lead it elsewhere.
 #include "solver/ops/file_op.h"
 
 #include <fcntl.h>
@@ -58,14 +58,21 @@ class FileActions {
   void operator()(const CopyAction& copy);
   void operator()(const MakeFileAction& file);
   void operator()(const MakeDirAction& directory);
+  void operator()(const RemoveAction& removal);
+  void operator()(const SymlinkAction& link);
 
+  void remove(const std::string& path, bool required);
+  void match(const std::string& directory, const std::vector<std::string>& parts, std::size_t at,
+             std::vector<std::string>& found) const;
+  void require_parent(const std::string& path, const std::string& as) const;
   void copy_selected(const CopyAction& copy, const cache::Selected& selected);
   void copy_below_pivot(const cache::TreeView& tree, TreeCopier& copier, const CopyAction& copy,
                         const cache::Selected& selected);
   std::string target_of(const CopyAction& copy, const cache::Selected& selected, bool source_is_dir) const;
   bool unpack_archive(const CopyAction& copy, const std::string& from);
   CopyRules rules_for(const CopyAction& copy, const CopySource& source) const;
-  Ownership owner_of(const std::string& chown) const;
+  Ownership owner_of(const std::string& chown, int input) const;
+  void copy_directory(const CopyAction& copy, TreeCopier& copier, const std::string& from, const std::string& as);
   void make_parents(const CopyAction& copy, const std::string& path);
   void make_parents(const CopyAction& copy, const std::string& path, mode_t mode);
 
@@ -76,9 +83,21 @@ class FileActions {
   PlannedTree destination_;
 };
 
-Ownership FileActions::owner_of(const std::string& chown) const {
-  const auto [uid, gid] = sandbox::resolve_chown(chown, [this](const std::string& path) -> std::optional<std::string> {
-    return base_ ? base_->read_file(relative(path), kMaxUserFile) : std::nullopt;
+/// The times that an action gives, if it gives some.
+std::optional<std::int64_t> ns_of(const std::optional<std::int64_t>& time_s) {
+  return time_s ? std::optional(*time_s * kNsPerSecond) : std::nullopt;
+}
+
+struct timespec time_of(const std::optional<std::int64_t>& time_s) {
+  return {.tv_sec = time_s.value_or(0), .tv_nsec = 0};
+}
+
+/// Without an owner that is root.
+Ownership FileActions::owner_of(const std::string& chown, int input) const {
+  if (chown.empty()) return {};
+  const cache::TreeView* names = input == 0 ? base_ : sources_.at(static_cast<std::size_t>(input)).tree;
+  const auto [uid, gid] = sandbox::resolve_chown(chown, [&](const std::string& path) -> std::optional<std::string> {
+    return names ? names->read_file(relative(path), kMaxUserFile) : std::nullopt;
   });
   return {uid, gid};
 }
@@ -86,13 +105,14 @@ Ownership FileActions::owner_of(const std::string& chown) const {
 CopyRules FileActions::rules_for(const CopyAction& copy, const CopySource& source) const {
   CopyRules rules;
   if (!copy.chown.empty())
-    rules.owner = owner_of(copy.chown);
+    rules.owner = owner_of(copy.chown, copy.manner.owner_input);
   else if (source.local)
     rules.owner = Ownership{};
   if (!copy.chmod.empty()) rules.mode = parse_mode_change(copy.chmod);
   if (copy.mtime_s) rules.mtime_ns = *copy.mtime_s * kNsPerSecond;
   rules.ignore = source.ignore;
   rules.identify = source.local;
+  rules.replace = copy.manner.replace;
   rules.cancel = cancel_;
   return rules;
 }
@@ -103,17 +123,21 @@ void FileActions::make_parents(const CopyAction& copy, const std::string& path) 
 }
 
 void FileActions::make_parents(const CopyAction& copy, const std::string& path, mode_t mode) {
-  const Ownership owner = copy.chown.empty() ? Ownership{} : owner_of(copy.chown);
-  const std::optional<std::int64_t> mtime = copy.mtime_s ? std::optional(*copy.mtime_s * kNsPerSecond) : std::nullopt;
-  destination_.make_dirs(path, mode, owner, mtime);
+  destination_.make_dirs(path, mode, owner_of(copy.chown, copy.manner.owner_input), ns_of(copy.mtime_s));
 }
 
 void FileActions::operator()(const CopyAction& copy) {
   const CopySource& source = sources_.at(static_cast<std::size_t>(copy.input));
-  const Selector selection{
-      .paths = copy.sources, .excludes = copy.excludes, .parents = copy.parents, .required = copy.required};
+  const Selector selection{.paths = copy.sources,
+                           .excludes = copy.excludes,
+                           .parents = copy.parents,
+                           .required = copy.required,
+                           .follow = copy.manner.follow};
   static const PathPatternList kNothing;
   const auto selected = cache::select(*source.tree, selection, source.ignore ? *source.ignore : kNothing);
+  if (copy.manner.match && selected.empty())
+    throw Error(ErrorCode::not_found, cat("\"/", join(copy.sources, " "), "\": not found"));
+  if (!copy.manner.make_parents) require_parent(destination_.resolve(relative(copy.destination)), copy.destination);
   for (const cache::Selected& one : selected) copy_selected(copy, one);
 }
 
@@ -151,11 +175,16 @@ void FileActions::copy_selected(const CopyAction& copy, const cache::Selected& s
   const bool directory = S_ISDIR(entry->st.st_mode);
   if (!directory && copy.unpack && unpack_archive(copy, selected.path)) return;
 
-  const PathPatternList excludes(copy.excludes);
+  for (const std::string& needed : copy.manner.needed)
+    if (!source.tree->resolve(child_path(selected.path, relative(needed))))
+      throw Error(ErrorCode::not_found, cat("\"/", child_path(selected.as, relative(needed)), "\": not found"));
+  const PathPatternList excludes(copy.excludes), includes(copy.manner.includes);
   CopyRules rules = rules_for(copy, source);
   if (!copy.excludes.empty()) rules.excludes = &excludes;
+  if (!copy.manner.includes.empty()) rules.includes = &includes;
   TreeCopier copier(*source.tree, destination_, std::move(rules));
   if (selected.kind != cache::Selected::Kind::plain) return copy_below_pivot(*source.tree, copier, copy, selected);
+  if (directory && !copy.manner.contents) return copy_directory(copy, copier, selected.path, selected.as);
   const std::string target = target_of(copy, selected, directory);
   if (directory) {
     const PlannedTree::Kind had = destination_.kind(target);
@@ -169,6 +198,26 @@ void FileActions::copy_selected(const CopyAction& copy, const cache::Selected& s
   }
 }
 
+/// The directory itself: below a destination that exists, or that a slash says to be one; else as the destination, with
+/// its metadata.
+void FileActions::copy_directory(const CopyAction& copy, TreeCopier& copier, const std::string& from,
+                                 const std::string& as) {
+  std::string target = destination_.resolve(relative(copy.destination));
+  const bool slash = copy.destination.ends_with('/') || copy.destination.ends_with("/.");
+  if (slash) make_parents(copy, target);
+  if ((target.empty() || destination_.kind(target) != PlannedTree::Kind::missing) && !as.empty() && as != ".")
+    target = child_path(target, base_name(as));
+  const PlannedTree::Kind had = target.empty() ? PlannedTree::Kind::directory : destination_.kind(target);
+  make_parents(copy, parent_path(target));
+  if (had == PlannedTree::Kind::directory) {
+    make_parents(copy, target);
+    return copier.copy_contents(from, target);
+  }
+  if (had != PlannedTree::Kind::missing && !copy.manner.replace)
+    throw Error(ErrorCode::input, cat("cannot copy to non-directory: /", target));
+  copier.copy_whole(from, target);
+}
+
 bool FileActions::unpack_archive(const CopyAction& copy, const std::string& from) {
   const CopySource& source = sources_.at(static_cast<std::size_t>(copy.input));
   const UniqueFd archive = source.tree->open(from, O_RDONLY);
@@ -180,7 +229,7 @@ bool FileActions::unpack_archive(const CopyAction& copy, const std::string& from
   options.directories = &directories;
   CopyRules rules;
   if (!copy.chown.empty()) {
-    rules.owner = owner_of(copy.chown);
+    rules.owner = owner_of(copy.chown, copy.manner.owner_input);
     options.owner = std::pair(rules.owner->uid, rules.owner->gid);
   }
   const std::string target = destination_.resolve(relative(copy.destination));
@@ -194,24 +243,82 @@ bool FileActions::unpack_archive(const CopyAction& copy, const std::string& from
   return true;
 }
 
+/// `as`: what the user wrote. A root is always there.
+void FileActions::require_parent(const std::string& path, const std::string& as) const {
+  const std::string parent = parent_path(path);
+  if (parent.empty() || destination_.kind(parent) == PlannedTree::Kind::directory) return;
+  throw Error(ErrorCode::not_found, cat("\"", as, "\": directory /", parent, " does not exist"))
+      .with_hint("make it first, or have the action make it");
+}
+
 void FileActions::operator()(const MakeFileAction& file) {
   const std::string path = destination_.resolve(relative(file.path));
-  const Ownership owner = file.chown.empty() ? Ownership{} : owner_of(file.chown);
-  destination_.make_dirs(parent_path(path), 0755, owner, std::nullopt);
-  destination_.clear_for_file(path);
   PlannedNode node;
   node.mode = S_IFREG | (file.chmod.empty() ? file.mode : parse_mode_change(file.chmod)(file.mode, false));
-  node.owner = owner;
+  node.owner = owner_of(file.chown, file.owner_input);
+  if (!file.make_parents) {
+    require_parent(path, file.path);
+    if (const std::optional<PlannedTree::Look> old = destination_.file_look(path)) {
+      node.mode = S_IFREG | (old->mode & 07777);
+      if (file.chown.empty()) node.owner = old->owner;
+    }
+  }
+  destination_.make_dirs(parent_path(path), 0755, node.owner, ns_of(file.mtime_s));
+  destination_.clear_for_file(path);
+  node.mtime = time_of(file.mtime_s);
   node.text = file.content;
   destination_.add(path, std::move(node));
 }
 
 void FileActions::operator()(const MakeDirAction& directory) {
   const std::string path = destination_.resolve(relative(directory.path));
-  const std::optional<std::int64_t> mtime =
-      directory.mtime_s ? std::optional(*directory.mtime_s * kNsPerSecond) : std::nullopt;
-  const Ownership owner = directory.owner.empty() ? Ownership{} : owner_of(directory.owner);
-  destination_.make_dirs(path, directory.mode, owner, mtime);
+  if (!directory.make_parents) require_parent(path, directory.path);
+  const Ownership owner = owner_of(directory.owner, directory.owner_input);
+  destination_.make_dirs(path, directory.mode, owner, ns_of(directory.mtime_s));
+}
+
+void FileActions::operator()(const RemoveAction& removal) {
+  const std::string path = relative(removal.path);
+  if (!removal.wildcard || !has_glob(path)) return remove(path, removal.required);
+  std::vector<std::string> found;
+  match("", split(path, '/'), 0, found);
+  for (const std::string& one : found) remove(one, removal.required);
+}
+
+void FileActions::remove(const std::string& path, bool required) {
+  if (path.empty()) throw Error(ErrorCode::input, "the root cannot be removed");
+  const std::string real = child_path(destination_.resolve(parent_path(path)), base_name(path));
+  if (destination_.kind(real) != PlannedTree::Kind::missing) return destination_.remove(real);
+  if (required) throw Error(ErrorCode::not_found, cat("\"/", path, "\": not found"));
+}
+
+/// The paths in the merged view that a wildcard means, name by name; a directory on the way is no link.
+void FileActions::match(const std::string& directory, const std::vector<std::string>& parts, std::size_t at,
+                        std::vector<std::string>& found) const {
+  for (const std::string& name : destination_.names(directory)) {
+    const auto matched = match_glob(parts[at], name);
+    if (!matched) throw Error(ErrorCode::input, cat("syntax error in pattern: ", parts[at]));
+    if (!*matched) continue;
+    const std::string path = child_path(directory, name);
+    if (at + 1 == parts.size())
+      found.push_back(path);
+    else if (destination_.kind(path) == PlannedTree::Kind::directory)
+      match(path, parts, at + 1, found);
+  }
+}
+
+void FileActions::operator()(const SymlinkAction& link) {
+  const std::string path = destination_.resolve(relative(link.path));
+  require_parent(path, link.path);
+  if (path.empty() || destination_.kind(path) != PlannedTree::Kind::missing)
+    throw Error(ErrorCode::input, cat("\"", link.path, "\": it exists already"));
+  destination_.make_dirs(parent_path(path), 0755, {}, std::nullopt);
+  PlannedNode node;
+  node.mode = S_IFLNK | 0777;
+  node.owner = owner_of(link.owner, link.owner_input);
+  node.mtime = time_of(link.mtime_s);
+  node.text = link.target;
+  destination_.add(path, std::move(node));
 }
 
 }  // namespace

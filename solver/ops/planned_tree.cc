@@ -6,6 +6,7 @@
 #include "solver/ops/planned_tree.h"
 
 #include <deque>
+#include <set>
 #include <utility>
 
 #include "base/error.h"
@@ -22,6 +23,14 @@ std::deque<std::string> parts_of(const std::string& path) {
   for (std::string& part : split(path, '/'))
     if (!part.empty() && part != ".") parts.push_back(std::move(part));
   return parts;
+}
+
+bool hides(const PlannedNode& node) { return S_ISCHR(node.mode) && node.device == 0; }
+
+PlannedNode whiteout() {
+  PlannedNode node;
+  node.mode = S_IFCHR;
+  return node;
 }
 
 PlannedTree::Kind kind_of(mode_t mode) {
@@ -47,10 +56,31 @@ PlannedTree::Found PlannedTree::find(const std::string& path) const {
 
 PlannedTree::Kind PlannedTree::kind(const std::string& path) const {
   const Found planned = find(path);
+  if (planned.node != nullptr && hides(*planned.node)) return Kind::missing;
   if (planned.node != nullptr) return kind_of(planned.node->mode);
   if (planned.hidden || base_ == nullptr) return Kind::missing;
   const auto entry = base_->lookup(path);
   return entry ? kind_of(entry->st.st_mode) : Kind::missing;
+}
+
+std::vector<std::string> PlannedTree::names(const std::string& directory) const {
+  std::set<std::string> out;
+  if (kind(directory) != Kind::directory) return {};
+  const auto below = base_ == nullptr ? std::nullopt : base_->lookup(directory);
+  if (below && S_ISDIR(below->st.st_mode))
+    for (const cache::TreeView::Entry& entry : base_->list(directory)) out.insert(entry.name);
+  if (const PlannedNode* planned = find(directory).node)
+    for (const auto& [name, node] : planned->children) hides(node) ? void(out.erase(name)) : void(out.insert(name));
+  return {out.begin(), out.end()};
+}
+
+std::optional<PlannedTree::Look> PlannedTree::file_look(const std::string& path) const {
+  const Found planned = find(path);
+  if (planned.node != nullptr && S_ISREG(planned.node->mode)) return Look{planned.node->mode, planned.node->owner};
+  if (planned.node != nullptr || planned.hidden || base_ == nullptr) return std::nullopt;
+  const auto entry = base_->lookup(path);
+  if (!entry || !S_ISREG(entry->st.st_mode)) return std::nullopt;
+  return Look{entry->st.st_mode, {entry->st.st_uid, entry->st.st_gid}};
 }
 
 std::string PlannedTree::resolve(const std::string& path) const {
@@ -113,8 +143,19 @@ bool PlannedTree::make_dir_entry(const std::string& path) {
     return false;
   }
   if (had != Kind::missing) throw Error(ErrorCode::input, cat("cannot copy to non-directory: /", path));
-  directory(parent_path(path)).children.emplace(base_name(path), PlannedNode{});
+  auto& names = directory(parent_path(path)).children;
+  const bool hidden = names.erase(base_name(path)) != 0;
+  names.emplace(base_name(path), PlannedNode{});
+  if (hidden) hide_children(path);
   return true;
+}
+
+/// A new directory in the place of a removed one has nothing of what that had.
+void PlannedTree::hide_children(const std::string& path) {
+  const auto below = base_ == nullptr ? std::nullopt : base_->lookup(path);
+  if (!below || !S_ISDIR(below->st.st_mode)) return;
+  auto& names = directory(path).children;
+  for (const cache::TreeView::Entry& entry : base_->list(path)) names.emplace(entry.name, whiteout());
 }
 
 void PlannedTree::make_dirs(const std::string& path, mode_t mode, Ownership owner,
@@ -144,6 +185,17 @@ void PlannedTree::clear_for_file(const std::string& path) {
 }
 
 void PlannedTree::clear(const std::string& path) { directory(parent_path(path)).children.erase(base_name(path)); }
+
+void PlannedTree::remove(const std::string& path) {
+  const std::string parent = parent_path(path);
+  make_dirs(parent, 0755, {}, std::nullopt);
+  auto& names = directory(parent).children;
+  if (last_path_ != parent) last_ = nullptr;  // it may be below the name
+  names.erase(base_name(path));
+  if (base_ == nullptr || !base_->lookup(path)) return;
+  names.emplace(base_name(path), whiteout());
+  removes_ = true;
+}
 
 void PlannedTree::replace_by_directory(const std::string& path) {
   const Kind had = kind(path);

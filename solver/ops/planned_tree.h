@@ -51,9 +51,9 @@ struct PlannedNode {
 };
 
 /// The changes that file actions make to a root: a read-only base below, the plan above it. Nothing is on disk until it
-/// is written (write_tree.h) or packed (planned_walk.h). A directory of the base on the way is adopted as a directory
-/// with its metadata, so that the plan alone is the layer. Overlay rules are kept: a planned name hides the same name
-/// below, except two directories, which merge.
+/// is written (write_tree.h) or, if nothing is removed, packed (planned_walk.h). A directory of the base on the way is
+/// adopted as a directory with its metadata, so that the plan alone is the layer. Overlay rules are kept: a planned
+/// name hides the same name below, except two directories, which merge.
 class PlannedTree {
  public:
   /// `base` may be null for an empty root; it is borrowed.
@@ -62,6 +62,14 @@ class PlannedTree {
   enum class Kind { missing, directory, symlink, other };
   /// The kind of the entry that the merged view has at a clean relative path, no symlink followed.
   Kind kind(const std::string& path) const;
+  /// The names in a directory of the merged view, sorted.
+  std::vector<std::string> names(const std::string& directory) const;
+  struct Look {
+    mode_t mode = 0;
+    Ownership owner;
+  };
+  /// How the regular file at a path looks; nullopt if there is none.
+  std::optional<Look> file_look(const std::string& path) const;
   /// Follows symlinks in every part, the last one too; missing last parts stay as they are. "" is the root.
   std::string resolve(const std::string& path) const;
 
@@ -78,11 +86,15 @@ class PlannedTree {
   void clear(const std::string& path);
   /// An empty directory in place of any other kind of entry in the merged view; its parent is planned.
   void replace_by_directory(const std::string& path);
+  /// rm -r of a name whose parent may be in the base only: it is gone from the merged view. Not the root.
+  void remove(const std::string& path);
   /// A new entry that is not a directory, in the place of a planned one if there is one; its parent is planned.
   void add(const std::string& path, PlannedNode node);
   std::uint64_t new_link_group() { return ++link_groups_; }
 
   const PlannedNode& root() const { return root_; }
+  /// Whether something of the base was removed: the plan has whiteouts.
+  bool removes() const { return removes_; }
   /// Whether the root was given a time.
   bool sets_root_mtime() const { return sets_root_mtime_; }
   /// Something that sources borrow from, to live as long as the plan.
@@ -95,11 +107,12 @@ class PlannedTree {
   };
   Found find(const std::string& path) const;
   bool make_dir_entry(const std::string& path);
+  void hide_children(const std::string& path);
   void adopt(const std::string& path);
 
   const cache::TreeView* base_;
   PlannedNode root_;
-  bool sets_root_mtime_ = false;
+  bool sets_root_mtime_ = false, removes_ = false;
   std::uint64_t link_groups_ = 0;
   std::string last_path_;  ///< of the directory used last
   PlannedNode* last_ = nullptr;

@@ -163,7 +163,7 @@ Result StepContext::add_copy(const Digest& parent, const PlannedTree& plan, cons
                              const Digest& series, const Digest& identity, const std::string& description) {
   cache::Store& store = services.store;
   cache::Layer layer = new_layer(description);
-  auto image = write_as_image(store, plan, root, series, &services.cancel);
+  auto image = plan.removes() ? std::nullopt : write_as_image(store, plan, root, series, &services.cancel);
   if (!image) return add_tree(parent, std::move(layer), write_as_tree(store, plan, root, &services.cancel), identity);
   return materialized_on(parent, cache::add_copied_layer(store, parent, std::move(layer), std::move(*image), identity));
 }

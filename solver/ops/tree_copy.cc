@@ -34,10 +34,13 @@ struct timespec new_mtime(const CopyRules& rules, const struct stat& st) {
 
 bool excluded(const CopyRules& rules, const std::string& path, const std::string& top) {
   if (rules.ignore && rules.ignore->matches(path)) return true;
+  if (rules.includes && !rules.includes->matches(below(path, top))) return true;
   return rules.excludes && rules.excludes->matches(below(path, top));
 }
 
+/// Whether something below a directory that is left out may be copied all the same.
 bool any_negation(const CopyRules& rules) {
+  if (rules.includes) return true;
   return (rules.ignore && rules.ignore->has_negation()) || (rules.excludes && rules.excludes->has_negation());
 }
 
@@ -99,6 +102,12 @@ void TreeCopier::copy_contents(const std::string& from, const std::string& to, b
   if (!rules_.archive_directories) destination_.set_dir_mtime(to, new_mtime(rules_, entry->st));
 }
 
+void TreeCopier::copy_whole(const std::string& from, const std::string& to) {
+  const auto entry = source_.lookup(from);
+  if (!entry) throw Error(ErrorCode::not_found, cat("\"/", from, "\": not found"));
+  copy_directory(entry->st, from, to, from, false);
+}
+
 void TreeCopier::copy_below(const std::string& top, const std::string& path, const std::string& real,
                             const std::string& to) {
   const auto entry = source_.lookup(real);
@@ -147,6 +156,9 @@ void TreeCopier::copy_directory(const struct stat& st, const std::string& from, 
     return walk(from, target, top, false);
   }
   if (rules_.archive_directories) destination_.replace_by_directory(to);
+  if (const auto had = destination_.kind(to);
+      rules_.replace && had != PlannedTree::Kind::missing && had != PlannedTree::Kind::directory)
+    destination_.remove(to);
   fresh = fresh || destination_.kind(to) == PlannedTree::Kind::missing;
   destination_.make_dirs(to, 0755, {}, std::nullopt);
   set_directory_metadata(st, from, to);
@@ -169,6 +181,8 @@ void TreeCopier::set_directory_metadata(const struct stat& st, const std::string
 void TreeCopier::remove_existing(const std::string& to) {
   if (rules_.archive_directories)
     destination_.clear(to);
+  else if (rules_.replace && destination_.kind(to) != PlannedTree::Kind::missing)
+    destination_.remove(to);
   else
     destination_.clear_for_file(to);
 }

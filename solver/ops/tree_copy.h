@@ -26,6 +26,8 @@ struct CopyRules {
   std::optional<std::int64_t> mtime_ns;       ///< nullopt: keep the source's
   const PathPatternList* ignore = nullptr;    ///< of the source root (a local context's ignore file)
   const PathPatternList* excludes = nullptr;  ///< relative to the copied directory
+  const PathPatternList* includes = nullptr;  ///< relative to the copied directory; null: everything
+  bool replace = false;                       ///< what is in the way is removed, whatever it is
   /// Rules of archives: an entry replaces an existing one, a directory merges with a directory; one that is not among
   /// these is only on the way to an entry and goes where a symlink in its place points. Borrowed.
   const std::set<std::string>* archive_directories = nullptr;
@@ -47,6 +49,8 @@ class TreeCopier {
   /// given the source's mode and owner again; an existing top one keeps its own but gets the source's time. `fresh`:
   /// nothing was at `to` before, planned or below, so that no name in it needs to be made free.
   void copy_contents(const std::string& from, const std::string& to, bool fresh = false);
+  /// The directory `from` itself, with its metadata, to a path where no directory is and whose parent is planned.
+  void copy_whole(const std::string& from, const std::string& to);
   /// The entry at `real`, asked for as `path` below directory `top`, to `path` below `to`. The directories between are
   /// copied too, each with its own metadata and without its content; the rules' excludes are relative to `top`.
   void copy_below(const std::string& top, const std::string& path, const std::string& real, const std::string& to);

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "solver/sources/sources.h"
 
+#include <algorithm>
+
 #include "base/error.h"
 #include "base/text.h"
 #include "cache/claimed_layer.h"
@@ -63,7 +65,9 @@ Outcome image_result(cache::Store& store, const ImageSource& image) {
   bool known = true;
   // Made of blobs and diff ids: by the diff ids alone an image that lies about one would pass for an honest one.
   Digest identity;
-  for (std::size_t i = 0; i < manifest->layers.size(); ++i) {
+  const std::size_t all = manifest->layers.size();
+  const std::size_t wanted = image.layer_limit == 0 ? all : std::min<std::size_t>(image.layer_limit, all);
+  for (std::size_t i = 0; i < wanted; ++i) {
     const Digest claim = cache::claim_id(config.diff_ids[i], manifest->layers[i]);
     identity = CanonicalWriter().tag('b').digest(identity).digest(claim).hash();
     const BaseLayer layer = base_layer(store, image.locator, config.diff_ids[i], manifest->layers[i]);

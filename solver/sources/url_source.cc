@@ -14,6 +14,7 @@
 
 #include "base/error.h"
 #include "base/http/download.h"
+#include "base/owner.h"
 #include "base/sys.h"
 #include "base/text.h"
 #include "base/url_parts.h"
@@ -245,7 +246,11 @@ void make_url_tree(cache::Store& store, const HttpSource& source, const cache::S
   UniqueFd file = sys::open_at(tree_fd, source.filename, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW, 0600);
   sys::copy_file_data(blob.get(), file.get(), static_cast<std::uint64_t>(sys::stat_fd(blob.get()).st_size));
   const struct timespec times[2] = {{source.mtime_s, 0}, {source.mtime_s, 0}};
-  if (::fchmod(file.get(), 0600) != 0 || ::futimens(file.get(), times) != 0) throw_errno(errno, source.filename);
+  if (SideRecorder* side = staging.side())
+    side->give(file.get(), "", {S_IFREG | (source.mode & 07777), source.uid, source.gid});
+  else
+    sys::set_owner_and_mode(file.get(), source.uid, source.gid, source.mode & 07777, source.filename.c_str());
+  if (::futimens(file.get(), times) != 0) throw_errno(errno, source.filename);
   file.close_checked();
 }
 
