@@ -83,8 +83,6 @@ constexpr std::array<std::string_view, 70> kKnown = {
 
 }  // namespace
 
-bool is_known_capability(std::string_view name) {
-  return std::binary_search(kKnown.begin(), kKnown.end(), name);
-}
+bool is_known_capability(std::string_view name) { return std::binary_search(kKnown.begin(), kKnown.end(), name); }
 
 }  // namespace cbuild::api

@@ -108,7 +108,8 @@ class Decoder {
     if (found == places_.end())
       throw malformed(cat("operation ", reader.digest.str(), " has the input ", go_quote(wanted.digest()),
                           ", which is not in the definition"));
-    if (wanted.index() < 0) throw malformed(cat("operation ", reader.digest.str(), ": output ", wanted.index(), " of an input"));
+    if (wanted.index() < 0)
+      throw malformed(cat("operation ", reader.digest.str(), ": output ", wanted.index(), " of an input"));
     return found->second;
   }
 
@@ -156,7 +157,8 @@ class Decoder {
   static void check(const DecodedOp& op) {
     if (const auto unknown = find_unknown(op.op)) reject(op, *unknown, "this builder does not know it");
     if (op.metadata == nullptr) return;
-    if (const auto unknown = find_unknown(*op.metadata)) reject(op, cat("metadata.", *unknown), "this builder does not know it");
+    if (const auto unknown = find_unknown(*op.metadata))
+      reject(op, cat("metadata.", *unknown), "this builder does not know it");
     for (const auto& [name, needed] : op.metadata->caps())
       if (needed && !is_known_capability(name))
         reject(op, "metadata.caps", cat("the operation needs ", go_quote(name), ", which this builder does not have"));

@@ -18,13 +18,15 @@ struct NeededNames {
 void add_needs(const pb::ExecOp& exec, NeededNames& names) {
   for (const pb::Mount& mount : exec.mounts()) {
     if (mount.mount_type() == pb::SECRET) names.secrets.insert(mount.secret_opt().id());
-    if (mount.mount_type() == pb::SSH) names.ssh.insert(mount.ssh_opt().id().empty() ? "default" : mount.ssh_opt().id());
+    if (mount.mount_type() == pb::SSH)
+      names.ssh.insert(mount.ssh_opt().id().empty() ? "default" : mount.ssh_opt().id());
   }
   for (const pb::SecretEnv& variable : exec.secret_env()) names.secrets.insert(variable.id());
 }
 
 void add_needs(const pb::SourceOp& source, NeededNames& names) {
-  if (source.identifier().starts_with(kLocalScheme)) names.locals.insert(source.identifier().substr(kLocalScheme.size()));
+  if (source.identifier().starts_with(kLocalScheme))
+    names.locals.insert(source.identifier().substr(kLocalScheme.size()));
   for (const auto& [name, value] : source.attrs()) {
     if (name == "git.authtokensecret" || name == "git.authheadersecret" || name == "http.authheadersecret")
       names.secrets.insert(value);

@@ -41,7 +41,8 @@ class ExecLowering {
 
   void check() const {
     if (meta_.args().empty()) reject(op_, "exec.meta.args", "there is no command");
-    if (!meta_.cwd().starts_with('/')) reject(op_, "exec.meta.cwd", cat(go_quote(meta_.cwd()), " is not an absolute path"));
+    if (!meta_.cwd().starts_with('/'))
+      reject(op_, "exec.meta.cwd", cat(go_quote(meta_.cwd()), " is not an absolute path"));
     if (pb_.security() == pb::INSECURE) need("security.insecure", "exec.security");
     if (pb_.network() == pb::HOST) need("network.host", "exec.network");
     for (const pb::CdiDevice& device : pb_.cdi_devices())
@@ -160,7 +161,7 @@ void ExecLowering::add_root() {
   if (!root_->selector().empty() && root_->selector() != "/")
     reject(op_, "exec.mounts.selector", cat(go_quote(root_->selector()), " at /: the root is mounted as a whole"));
   inputs_.push_back(lowering_.tree(root_->input(), "exec.mounts.input"));
-  exec_.read_only_root = root_->readonly();
+  // What a command writes onto a root that is only to be read is thrown away.
   if (root_->readonly())
     add_output(*root_, {root_->output(), inputs_.front(), {}});
   else
@@ -176,8 +177,10 @@ int ExecLowering::input_of(std::int64_t index) {
 }
 
 std::string ExecLowering::target_of(const pb::Mount& mount) const {
-  const std::string target = clean_path(mount.dest().starts_with('/') ? mount.dest() : join_path(meta_.cwd(), mount.dest()));
-  if (target == "/" || mount.dest().empty()) reject(op_, "exec.mounts.dest", cat(go_quote(mount.dest()), " is not below /"));
+  const std::string target =
+      clean_path(mount.dest().starts_with('/') ? mount.dest() : join_path(meta_.cwd(), mount.dest()));
+  if (target == "/" || mount.dest().empty())
+    reject(op_, "exec.mounts.dest", cat(go_quote(mount.dest()), " is not below /"));
   return target;
 }
 
@@ -192,14 +195,16 @@ void ExecLowering::add_mount(const pb::Mount& mount) {
     case pb::TMPFS:
       if (mount.input() != -1) reject(op_, "exec.mounts.input", "a tmpfs has no content of an input");
       if (mount.tmpfs_opt().size() < 0) reject(op_, "exec.mounts.tmpfs_opt.size", "it is negative");
-      exec_.mounts.push_back({std::move(target), solver::TmpfsMount{static_cast<std::uint64_t>(mount.tmpfs_opt().size())}});
+      exec_.mounts.push_back(
+          {std::move(target), solver::TmpfsMount{static_cast<std::uint64_t>(mount.tmpfs_opt().size())}});
       return;
     case pb::SECRET:
       return add_secret(mount, std::move(target));
     case pb::SSH: {
       const pb::SshOpt& ssh = mount.ssh_opt();
       const std::string id = ssh.id().empty() ? "default" : ssh.id();
-      exec_.mounts.push_back({std::move(target), solver::SshMount{id, !ssh.optional(), ssh.mode(), ssh.uid(), ssh.gid()}});
+      exec_.mounts.push_back(
+          {std::move(target), solver::SshMount{id, !ssh.optional(), ssh.mode(), ssh.uid(), ssh.gid()}});
       return;
     }
     default:
@@ -215,16 +220,19 @@ void ExecLowering::add_bind(const pb::Mount& mount, std::string target) {
   else
     add_output(mount, {mount.output(), lowering_.input(mount.input(), "exec.mounts.input"), {}});
   if (kept && !mount.selector().empty() && clean_path(mount.selector()) != "/")
-    reject(op_, "exec.mounts.selector", cat(go_quote(mount.selector()), ": a mount with an output shows all of its input"));
+    reject(op_, "exec.mounts.selector",
+           cat(go_quote(mount.selector()), ": a mount with an output shows all of its input"));
   // What is kept is a layer on the input, so it has to have layers.
   if (kept && mount.input() != -1) {
     const solver::VertexId tree = lowering_.tree(mount.input(), "exec.mounts.input");
     inputs_.push_back(tree);
-    exec_.mounts.push_back({std::move(target), solver::BindMount{static_cast<int>(inputs_.size()) - 1, "/", false, true}});
+    exec_.mounts.push_back(
+        {std::move(target), solver::BindMount{static_cast<int>(inputs_.size()) - 1, "/", false, true}});
     return;
   }
   const std::string source = join_path("/", mount.selector());
-  exec_.mounts.push_back({std::move(target), solver::BindMount{input_of(mount.input()), source, mount.readonly(), kept}});
+  exec_.mounts.push_back(
+      {std::move(target), solver::BindMount{input_of(mount.input()), source, mount.readonly(), kept}});
 }
 
 void ExecLowering::add_cache(const pb::Mount& mount, std::string target) {
@@ -276,7 +284,8 @@ void ExecLowering::add_output(const pb::Mount& mount, Output output) {
   if (mount.output() < 0 || mount.output() >= pb_.mounts_size())
     reject(op_, "exec.mounts.output", cat(mount.output(), " of ", pb_.mounts_size(), " mounts"));
   for (const Output& other : outputs_)
-    if (other.index == output.index) reject(op_, "exec.mounts.output", cat("two mounts have the output ", output.index));
+    if (other.index == output.index)
+      reject(op_, "exec.mounts.output", cat("two mounts have the output ", output.index));
   outputs_.push_back(std::move(output));
 }
 

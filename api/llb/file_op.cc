@@ -59,9 +59,9 @@ class FileLowering {
   const OpLowering& lowering_;
   const DecodedOp& op_;
   const google::protobuf::RepeatedPtrField<pb::FileAction>& actions_;
-  std::vector<int> uses_;               ///< of each action's result, an output counting as one
-  std::vector<bool> looked_at_;         ///< it is more than the base of one action
-  std::vector<std::size_t> chain_of_;   ///< by action
+  std::vector<int> uses_;              ///< of each action's result, an output counting as one
+  std::vector<bool> looked_at_;        ///< it is more than the base of one action
+  std::vector<std::size_t> chain_of_;  ///< by action
   std::vector<Chain> chains_;
   std::vector<std::optional<solver::VertexId>> made_;  ///< by chain
 };
@@ -69,7 +69,9 @@ class FileLowering {
 /// A later action cannot be named: there are no cycles.
 void FileLowering::use(int reader, std::int64_t number, const char* field, bool as_base) {
   if (number < kNone || number >= first_result() + reader)
-    reject(op_, field, cat("action ", reader, " names ", number, ", of ", first_result(), " inputs and ", reader, " earlier actions"));
+    reject(
+        op_, field,
+        cat("action ", reader, " names ", number, ", of ", first_result(), " inputs and ", reader, " earlier actions"));
   if (number < first_result()) return;
   const auto action = static_cast<std::size_t>(number - first_result());
   ++uses_[action];
@@ -87,7 +89,8 @@ void FileLowering::count_uses() {
     use(i, action.input(), "file.actions.input", true);
     use(i, action.secondary_input(), "file.actions.secondary_input", false);
     if (action.output() == kNone) continue;
-    if (action.output() < 0 || static_cast<std::size_t>(action.output()) >= count || outputs[static_cast<std::size_t>(action.output())])
+    if (action.output() < 0 || static_cast<std::size_t>(action.output()) >= count ||
+        outputs[static_cast<std::size_t>(action.output())])
       reject(op_, "file.actions.output", cat(action.output(), " of action ", i));
     outputs[static_cast<std::size_t>(action.output())] = true;
     looked_at_[static_cast<std::size_t>(i)] = true;
@@ -137,22 +140,29 @@ std::string FileLowering::name_of(const pb::UserOpt& user, std::optional<std::in
   const pb::NamedUserOpt& named = user.by_name();
   if (named.name().empty() || named.name().find(':') != std::string::npos)
     reject(op_, "file.actions.owner", cat(go_quote(named.name()), " is not the name of a user or group"));
-  if (from && *from != named.input()) reject(op_, "file.actions.owner", "user and group are looked up in different inputs");
+  if (from && *from != named.input())
+    reject(op_, "file.actions.owner", "user and group are looked up in different inputs");
   from = named.input();
   return named.name();
 }
 
 /// "user:group"; where a name is looked up somewhere else than in the base, that becomes an input.
-std::string FileLowering::owner_of(Chain& chain, const pb::FileAction& action, const pb::ChownOpt& owner, bool given, int& input) {
+std::string FileLowering::owner_of(Chain& chain, const pb::FileAction& action, const pb::ChownOpt& owner, bool given,
+                                   int& input) {
   if (!given) return {};
   std::optional<std::int64_t> from;
   std::string user = name_of(owner.user(), from), group = name_of(owner.group(), from);
   if (user.empty() && group.empty()) return {};
   if (user.empty()) user = "0";
-  if (from && *from < 0) reject(op_, "file.actions.owner.input", cat("names cannot be looked up in scratch: ", user, group.empty() ? "" : ":", group));
+  if (from && *from < 0)
+    reject(op_, "file.actions.owner.input",
+           cat("names cannot be looked up in scratch: ", user, group.empty() ? "" : ":", group));
   if (from) {
     // The chain's first action has its base for an input; later ones go on with what is in the making.
-    const bool base = chain.file.actions.empty() ? *from == action.input() : lowering_.inputs.size() > static_cast<std::size_t>(*from) && lowering_.tree(*from, "file.actions.owner.input") == chain.inputs.front();
+    const bool base = chain.file.actions.empty()
+                          ? *from == action.input()
+                          : lowering_.inputs.size() > static_cast<std::size_t>(*from) &&
+                                lowering_.tree(*from, "file.actions.owner.input") == chain.inputs.front();
     if (!base) {
       if (*from >= first_result() + actions_.size() || (*from >= first_result() && *from == action.input()))
         reject(op_, "file.actions.owner.input", cat(*from, " has no names to look up yet"));
@@ -173,11 +183,11 @@ std::uint32_t FileLowering::mode(std::int64_t value, const char* field) const {
   return static_cast<std::uint32_t>(value) & 0777;
 }
 
-std::string absolute(const std::string& path) { return join_path("/", path); }
+std::string absolute_path(const std::string& path) { return join_path("/", path); }
 
 /// A slash at the end says that it is a directory.
 std::string destination_path(const std::string& path) {
-  std::string out = absolute(path);
+  std::string out = absolute_path(path);
   if ((path.ends_with('/') || path.ends_with("/.")) && out != "/") out += '/';
   return out;
 }
@@ -204,7 +214,7 @@ solver::CopyAction FileLowering::lower_copy(Chain& chain, const pb::FileAction& 
   out.input = input_of(chain, action.secondary_input() >= first_result() || action.secondary_input() == kNone
                                   ? source(action.secondary_input(), "file.actions.secondary_input")
                                   : lowering_.input(action.secondary_input(), "file.actions.secondary_input"));
-  std::string path = absolute(copy.src()).substr(1);
+  std::string path = absolute_path(copy.src()).substr(1);
   if (path.empty()) path = ".";
   out.sources = {copy.allow_wildcard() ? path : escape_glob(path)};
   out.destination = destination_path(copy.dest());
@@ -214,7 +224,8 @@ solver::CopyAction FileLowering::lower_copy(Chain& chain, const pb::FileAction& 
   if (!copy.mode_str().empty())
     out.chmod = copy.mode_str();
   else if (copy.mode() != -1)
-    out.chmod = octal_text(copy.mode() < 0 || copy.mode() > 07777 ? mode(copy.mode(), "file.actions.copy.mode") : static_cast<std::uint32_t>(copy.mode()));
+    out.chmod = octal_text(copy.mode() < 0 || copy.mode() > 07777 ? mode(copy.mode(), "file.actions.copy.mode")
+                                                                  : static_cast<std::uint32_t>(copy.mode()));
   out.unpack = copy.attempt_unpack();
   out.mtime_s = seconds(copy.timestamp());
   return out;
@@ -228,22 +239,35 @@ solver::FileAction FileLowering::lower(Chain& chain, const pb::FileAction& actio
       return lower_copy(chain, action);
     case pb::FileAction::kMkfile: {
       const pb::FileActionMkFile& file = action.mkfile();
-      solver::MakeFileAction out{absolute(file.path()), file.data(), mode(file.mode(), "file.actions.mkfile.mode"), {}, {}, seconds(file.timestamp()), false, 0};
+      solver::MakeFileAction out{absolute_path(file.path()),
+                                 file.data(),
+                                 mode(file.mode(), "file.actions.mkfile.mode"),
+                                 {},
+                                 {},
+                                 seconds(file.timestamp()),
+                                 false,
+                                 0};
       out.chown = owner_of(chain, action, file.owner(), file.has_owner(), out.owner_input);
       return out;
     }
     case pb::FileAction::kMkdir: {
       const pb::FileActionMkDir& directory = action.mkdir();
-      solver::MakeDirAction out{absolute(directory.path()), mode(directory.mode(), "file.actions.mkdir.mode"), {}, seconds(directory.timestamp()), directory.make_parents(), 0};
+      solver::MakeDirAction out{absolute_path(directory.path()),
+                                mode(directory.mode(), "file.actions.mkdir.mode"),
+                                {},
+                                seconds(directory.timestamp()),
+                                directory.make_parents(),
+                                0};
       out.owner = owner_of(chain, action, directory.owner(), directory.has_owner(), out.owner_input);
       return out;
     }
     case pb::FileAction::kRm:
-      return solver::RemoveAction{absolute(action.rm().path()), action.rm().allow_wildcard(), !action.rm().allow_not_found()};
+      return solver::RemoveAction{absolute_path(action.rm().path()), action.rm().allow_wildcard(),
+                                  !action.rm().allow_not_found()};
     case pb::FileAction::kSymlink: {
       const pb::FileActionSymlink& link = action.symlink();
       if (link.old_path().empty()) reject(op_, "file.actions.symlink.old_path", "it is empty");
-      solver::SymlinkAction out{link.old_path(), absolute(link.new_path()), {}, seconds(link.timestamp()), 0};
+      solver::SymlinkAction out{link.old_path(), absolute_path(link.new_path()), {}, seconds(link.timestamp()), 0};
       out.owner = owner_of(chain, action, link.owner(), link.has_owner(), out.owner_input);
       return out;
     }

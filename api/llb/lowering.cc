@@ -107,7 +107,8 @@ oci::Platform OpLowering::platform() const {
 
 solver::Vertex OpLowering::vertex(solver::Op what) const {
   if (op.op.constraints().filter_size() > 0)
-    reject(op, "constraints.filter", cat(go_quote(op.op.constraints().filter(0)), ": there is one worker, without labels"));
+    reject(op, "constraints.filter",
+           cat(go_quote(op.op.constraints().filter(0)), ": there is one worker, without labels"));
   solver::Vertex out;
   const bool source = solver::is_source(what);
   out.op = std::move(what);

@@ -35,7 +35,9 @@ std::string file_name(const pb::FileOp& file) {
 }
 
 std::string full_name(const pb::Op& op, const std::function<std::string(std::int64_t)>& name_of) {
-  const auto side = [&](std::int64_t input) { return input < 0 ? std::string("scratch") : cat("(", name_of(input), ")"); };
+  const auto side = [&](std::int64_t input) {
+    return input < 0 ? std::string("scratch") : cat("(", name_of(input), ")");
+  };
   switch (op.op_case()) {
     case pb::Op::kExec:
       return join(std::vector<std::string>(op.exec().meta().args().begin(), op.exec().meta().args().end()), " ");

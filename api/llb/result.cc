@@ -35,7 +35,8 @@ Layers layers_of(const solver::Graph& graph, VertexId result) {
       continue;
     }
     out.own.push_back(at);
-    const bool stands_on_input = std::holds_alternative<solver::ExecOp>(vertex.op) || std::holds_alternative<solver::FileOp>(vertex.op);
+    const bool stands_on_input =
+        std::holds_alternative<solver::ExecOp>(vertex.op) || std::holds_alternative<solver::FileOp>(vertex.op);
     at = stands_on_input && !vertex.inputs.empty() ? vertex.inputs.front() : solver::kNoInput;
   }
   std::reverse(out.own.begin(), out.own.end());

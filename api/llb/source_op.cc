@@ -47,7 +47,8 @@ bool read_flag(const DecodedOp& op, std::string_view name, const std::string& va
 std::vector<std::string> read_list(const DecodedOp& op, std::string_view name, const std::string& value) {
   if (value.empty()) return {};
   const auto json = nlohmann::json::parse(value, nullptr, false);
-  const bool texts = json.is_array() && std::all_of(json.begin(), json.end(), [](const auto& one) { return one.is_string(); });
+  const bool texts =
+      json.is_array() && std::all_of(json.begin(), json.end(), [](const auto& one) { return one.is_string(); });
   if (!texts && !json.is_null()) reject_attribute(op, name, value, "is not a JSON list of texts");
   return texts ? json.get<std::vector<std::string>>() : std::vector<std::string>();
 }
@@ -61,7 +62,8 @@ std::uint32_t read_number(const DecodedOp& op, std::string_view name, const std:
     number = parse_int(std::string_view(value).substr(2), 8);
   else
     number = parse_int(value, value.size() > 1 && value.starts_with('0') ? 8 : 10);
-  if (!number || *number < 0 || *number > limit) reject_attribute(op, name, value, cat("is not a number up to ", limit));
+  if (!number || *number < 0 || *number > limit)
+    reject_attribute(op, name, value, cat("is not a number up to ", limit));
   return static_cast<std::uint32_t>(*number);
 }
 
@@ -71,11 +73,14 @@ solver::VertexId add_image(const OpLowering& lowering, const frontend::ResolvedI
                            const std::string& name) {
   if (frontend::has_no_layers(image.config)) return solver::kNoInput;
   oci::ImageConfig config = image.config;
-  if (layer_limit != 0 && layer_limit < config.diff_ids.size()) config.diff_ids.resize(layer_limit);
-  else layer_limit = 0;
-  const solver::VertexId id = lowering.add(
-      solver::ImageSource{image.manifest, lowering.platform().str(), oci::chain_id(config.diff_ids), image.locator, layer_limit},
-      {});
+  if (layer_limit != 0 && layer_limit < config.diff_ids.size())
+    config.diff_ids.resize(layer_limit);
+  else
+    layer_limit = 0;
+  const solver::VertexId id =
+      lowering.add(solver::ImageSource{image.manifest, lowering.platform().str(), oci::chain_id(config.diff_ids),
+                                       image.locator, layer_limit},
+                   {});
   lowering.build.images.insert_or_assign(id, std::move(config));
   lowering.build.image_names.insert_or_assign(id, name);
   return id;
@@ -142,7 +147,8 @@ solver::VertexId lower_layout(const OpLowering& lowering, const std::string& nam
                           if (layer_limit == 0) reject_attribute(op, "oci.layerlimit", limit, "leaves no layer");
                         }}});
   Lowering& build = lowering.build;
-  if (!build.options.callbacks.layout) reject(op, "source.identifier", "this client has no content store to read images of");
+  if (!build.options.callbacks.layout)
+    reject(op, "source.identifier", "this client has no content store to read images of");
   const std::string place = asked(build.layouts, request, build.options.callbacks.layout);
   return add_image(lowering, build.sources.images.resolve(place, {}, request.platform), layer_limit, name);
 }
@@ -155,21 +161,22 @@ solver::VertexId lower_local(const OpLowering& lowering, const std::string& name
     return std::pair<const std::string, std::function<void(const std::string&)>>(
         attribute, [&op, attribute, &into](const std::string& value) { into = read_list(op, attribute, value); });
   };
-  read_attributes(op, {{"local.session", [&](const std::string& session) { request.session = session; }},
-                       {"local.unique", [&](const std::string& unique) { request.unique = unique; }},
-                       {"local.sharedkeyhint", [&](const std::string& hint) { request.shared_key_hint = hint; }},
-                       list("local.includepattern", request.include_patterns),
-                       list("local.excludepatterns", request.exclude_patterns),
-                       list("local.followpaths", request.follow_paths),
-                       {"local.differ",
-                        [&](const std::string& differ) {
-                          request.compare_metadata = differ != "none";
-                          if (!differ.empty() && differ != "none" && differ != "metadata")
-                            reject_attribute(op, "local.differ", differ, "is neither none nor metadata");
-                        }},
-                       {"local.metadatatransfer",
-                        [&](const std::string& only) { request.metadata_only = read_flag(op, "local.metadatatransfer", only); }},
-                       list("local.metadatatransferexclude", request.full_content)});
+  read_attributes(
+      op, {{"local.session", [&](const std::string& session) { request.session = session; }},
+           {"local.unique", [&](const std::string& unique) { request.unique = unique; }},
+           {"local.sharedkeyhint", [&](const std::string& hint) { request.shared_key_hint = hint; }},
+           list("local.includepattern", request.include_patterns),
+           list("local.excludepatterns", request.exclude_patterns),
+           list("local.followpaths", request.follow_paths),
+           {"local.differ",
+            [&](const std::string& differ) {
+              request.compare_metadata = differ != "none";
+              if (!differ.empty() && differ != "none" && differ != "metadata")
+                reject_attribute(op, "local.differ", differ, "is neither none nor metadata");
+            }},
+           {"local.metadatatransfer",
+            [&](const std::string& only) { request.metadata_only = read_flag(op, "local.metadatatransfer", only); }},
+           list("local.metadatatransferexclude", request.full_content)});
   Lowering& build = lowering.build;
   if (!build.options.callbacks.local) reject(op, "source.identifier", "this build has no directories of a client");
   return lowering.add(solver::LocalSource{name, asked(build.locals, request, build.options.callbacks.local), {}}, {});
@@ -237,12 +244,12 @@ solver::VertexId lower_url(const OpLowering& lowering, const std::string& url) {
   const DecodedOp& op = lowering.op;
   std::string file_name, checksum;
   std::uint32_t mode = 0600, uid = 0, gid = 0;
-  read_attributes(
-      op, {{"http.checksum", [&](const std::string& digest) { checksum = digest; }},
-           {"http.filename", [&](const std::string& name) { file_name = name; }},
-           {"http.perm", [&](const std::string& perm) { mode = read_number(op, "http.perm", perm, 07777); }},
-           {"http.uid", [&](const std::string& user) { uid = read_number(op, "http.uid", user, kMaxId); }},
-           {"http.gid", [&](const std::string& group) { gid = read_number(op, "http.gid", group, kMaxId); }}});
+  read_attributes(op,
+                  {{"http.checksum", [&](const std::string& digest) { checksum = digest; }},
+                   {"http.filename", [&](const std::string& name) { file_name = name; }},
+                   {"http.perm", [&](const std::string& perm) { mode = read_number(op, "http.perm", perm, 07777); }},
+                   {"http.uid", [&](const std::string& user) { uid = read_number(op, "http.uid", user, kMaxId); }},
+                   {"http.gid", [&](const std::string& group) { gid = read_number(op, "http.gid", group, kMaxId); }}});
   if (file_name.empty()) file_name = url_name(url);
   solver::HttpSource source = frontend::pin_http_source(url, file_name, checksum, &lowering.build.sources.pinner);
   source.mode = mode;

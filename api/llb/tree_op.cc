@@ -29,7 +29,8 @@ pb::Definition read_definition(const OpLowering& lowering) {
   const pb::BuildOp& build = op.op.build();
   const auto input = build.inputs().find(kDefinitionInput);
   if (input == build.inputs().end()) reject(op, "build.inputs", cat("there is none called ", kDefinitionInput));
-  if (!lowering.build.options.callbacks.read_file) reject(op, "build.inputs", "definitions in files cannot be read here");
+  if (!lowering.build.options.callbacks.read_file)
+    reject(op, "build.inputs", "definitions in files cannot be read here");
   const auto name = build.attrs().find(kFileName);
   const std::string path = name == build.attrs().end() ? cat("/", kDefinitionInput) : join_path("/", name->second);
   const solver::VertexId tree = lowering.tree(input->second.input(), "build.inputs");
@@ -67,8 +68,10 @@ std::vector<solver::VertexId> lower_build(const OpLowering& lowering) {
   const pb::BuildOp& build = op.op.build();
   if (build.builder() != -1) reject(op, "build.builder", cat(build.builder(), ": only -1, this builder, can be asked"));
   for (const auto& [name, value] : build.attrs())
-    if (name != kFileName) reject(op, cat("build.attrs[", go_quote(name), "]"), cat("unknown attribute with the value ", go_quote(value)));
-  return {lowering.build.lower(build.has_def() && build.def().def_size() > 0 ? build.def() : read_definition(lowering))};
+    if (name != kFileName)
+      reject(op, cat("build.attrs[", go_quote(name), "]"), cat("unknown attribute with the value ", go_quote(value)));
+  return {
+      lowering.build.lower(build.has_def() && build.def().def_size() > 0 ? build.def() : read_definition(lowering))};
 }
 
 std::vector<solver::VertexId> lower_passthrough(const OpLowering& lowering) {

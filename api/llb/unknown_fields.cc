@@ -15,7 +15,9 @@ namespace {
 using google::protobuf::FieldDescriptor;
 using google::protobuf::Message;
 
-std::string below(const std::string& path, const std::string& name) { return path.empty() ? name : cat(path, ".", name); }
+std::string below(const std::string& path, const std::string& name) {
+  return path.empty() ? name : cat(path, ".", name);
+}
 
 std::optional<std::string> find_in(const Message& message, const std::string& path);
 

@@ -169,6 +169,11 @@ std::string canonical(const Op& op) {
   return writer.bytes();
 }
 
+bool did_well(const ExecOp& op, int exit_code) {
+  if (op.exit_codes.empty()) return exit_code == 0;
+  return std::find(op.exit_codes.begin(), op.exit_codes.end(), exit_code) != op.exit_codes.end();
+}
+
 bool is_source(const Op& op) {
   return std::holds_alternative<ImageSource>(op) || std::holds_alternative<LocalSource>(op) ||
          std::holds_alternative<GitSource>(op) || std::holds_alternative<HttpSource>(op);

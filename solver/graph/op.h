@@ -124,11 +124,13 @@ struct ExecOp {
   std::string hostname;
   std::vector<std::string> security;    ///< rights that differ from the usual ones: "cap-add=CAP_SYS_PTRACE"
   std::vector<std::string> host_names;  ///< that the command can look up in addition, see ExecSettings::extra_hosts
-  bool read_only_root = false;
-  std::vector<int> exit_codes = {};  ///< of a command that did well, sorted; empty: 0
+  std::vector<int> exit_codes = {};     ///< of a command that did well, sorted; empty: 0
 
   bool operator==(const ExecOp&) const = default;
 };
+
+/// Whether a command that ended with this code gives a result.
+bool did_well(const ExecOp& op, int exit_code);
 
 /// How a command is run: nothing here counts for a cache. It is on the vertex, next to the op.
 struct ExecSettings {

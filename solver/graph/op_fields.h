@@ -141,7 +141,7 @@ void visit_fields(const InlineFile& file, Visitor& visit) {
 template <typename Visitor>
 void visit_fields(const ExecOp& exec, Visitor& visit) {
   const auto& [argv, environment, working_dir, user, platform, mounts, files, network, insecure, devices, hostname,
-               security, host_names, read_only_root, exit_codes] = exec;
+               security, host_names, exit_codes] = exec;
   visit.command(argv);
   visit.variables(environment);
   visit.text({"working_dir", "workdir"}, working_dir, "/");
@@ -155,7 +155,6 @@ void visit_fields(const ExecOp& exec, Visitor& visit) {
   visit.text({"hostname", "hostname"}, hostname);
   visit.texts({"extra_hosts"}, host_names);
   visit.keyed_if(!security.empty(), [&, &rights = security] { visit.texts({"security_options", "rights"}, rights); });
-  visit.keyed_if(read_only_root, [&, &only = read_only_root] { visit.flag({"read_only_root", "root"}, only); });
   visit.keyed_if(!exit_codes.empty(), [&, &codes = exit_codes] {
     std::vector<std::string> texts;
     for (const int code : codes) texts.push_back(std::to_string(code));

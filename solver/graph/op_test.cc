@@ -326,5 +326,64 @@ TEST_CASE("sources") {
   CHECK_FALSE(is_source(DiffOp{}));
 }
 
+TEST_CASE("the fields that only LLB sets are in the key") {
+  const CopyAction copy = sample_copy();
+  std::set<std::string> all = {canonical(FileOp{{copy}})};
+  const std::vector<std::function<void(CopyManner&)>> changes = {
+      [](CopyManner& manner) { manner.follow = false; },       [](CopyManner& manner) { manner.contents = false; },
+      [](CopyManner& manner) { manner.make_parents = false; }, [](CopyManner& manner) { manner.match = true; },
+      [](CopyManner& manner) { manner.replace = true; },       [](CopyManner& manner) { manner.includes = {"*.c"}; },
+      [](CopyManner& manner) { manner.needed = {"x"}; },       [](CopyManner& manner) { manner.owner_input = 2; }};
+  for (const auto& change : changes) {
+    CopyAction other = copy;
+    change(other.manner);
+    CHECK(all.insert(canonical(FileOp{{other}})).second);
+  }
+  CHECK(all.insert(canonical(FileOp{{RemoveAction{"/a"}}})).second);
+  CHECK(all.insert(canonical(FileOp{{RemoveAction{"/b"}}})).second);
+  CHECK(all.insert(canonical(FileOp{{RemoveAction{"/a", true}}})).second);
+  CHECK(all.insert(canonical(FileOp{{RemoveAction{"/a", false, false}}})).second);
+  CHECK(all.insert(canonical(FileOp{{SymlinkAction{"t", "/a", ""}}})).second);
+  CHECK(all.insert(canonical(FileOp{{SymlinkAction{"u", "/a", ""}}})).second);
+  CHECK(all.insert(canonical(FileOp{{SymlinkAction{"t", "/a", "1"}}})).second);
+  CHECK(all.insert(canonical(OutputOp{"/a"})).second);
+  CHECK(all.insert(canonical(OutputOp{"/b"})).second);
+  CHECK(all.insert(canonical(ImageSource{sha256("m"), "linux/amd64", {}, "", 0})).second);
+  CHECK(all.insert(canonical(ImageSource{sha256("m"), "linux/amd64", {}, "", 1})).second);
+  ExecOp exec;
+  CHECK(all.insert(canonical(exec)).second);
+  exec.exit_codes = {1};
+  CHECK(all.insert(canonical(exec)).second);
+  exec.mounts = {{"/m", BindMount{1, "/", false, false}}};
+  CHECK(all.insert(canonical(exec)).second);
+  std::get<BindMount>(exec.mounts[0].what).kept = true;
+  CHECK(all.insert(canonical(exec)).second);
+}
+
+TEST_CASE("an input that copies take in different ways is read whole, and its places count") {
+  CopyAction first = sample_copy(), second = sample_copy();
+  first.sources = {"a/x"};
+  second.sources = {"b/x"};
+  second.manner.follow = false;
+  CHECK(selector(FileOp{{first, second}}, 1) == Selector{});
+  CopyAction moved = first;
+  moved.sources = {"c/x"};
+  CHECK(canonical(FileOp{{first, second}}) != canonical(FileOp{{moved, second}}));
+  CHECK_FALSE(selector(FileOp{{second}}, 1).follow);
+  CHECK(canonical(selector(FileOp{{second}}, 1)) != canonical(selector(FileOp{{moved}}, 1)));
+  MakeFileAction file{"/f", "x"};
+  file.owner_input = 1;
+  CHECK(selector(FileOp{{first, file}}, 1) == Selector{});
+}
+
+TEST_CASE("which exit codes are well") {
+  ExecOp exec;
+  CHECK(did_well(exec, 0));
+  CHECK_FALSE(did_well(exec, 1));
+  exec.exit_codes = {1, 3};
+  CHECK(did_well(exec, 3));
+  CHECK_FALSE(did_well(exec, 0));
+}
+
 }  // namespace
 }  // namespace cbuild::solver

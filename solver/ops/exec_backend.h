@@ -13,6 +13,7 @@
 #include "cache/store.h"
 #include "sandbox/runner.h"
 #include "solver/executor.h"
+#include "solver/ops/kept_mount.h"
 
 namespace cbuild::solver::ops {
 
@@ -26,6 +27,7 @@ struct ExecEnd {
   /// there if the exit code is 0 and there is no set-up error.
   std::optional<cache::Staging> changes;
   std::int64_t memory_limit_bytes = 0;  ///< that the command had, of those that a build sets; 0: none
+  std::vector<KeptMount> kept = {};     ///< as `changes`, of each mount that is kept: all that is in it
 };
 
 struct ExecCallbacks {

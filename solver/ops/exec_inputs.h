@@ -8,6 +8,7 @@
 #include "base/fd.h"
 #include "base/files.h"
 #include "solver/executor.h"
+#include "solver/ops/kept_mount.h"
 #include "solver/ops/step_context.h"
 
 namespace cbuild::solver::ops {
@@ -17,6 +18,7 @@ struct ExecInputs {
   std::vector<std::vector<UniqueFd>> fds;
   std::vector<FileLock> locks;
   std::set<std::string> file_targets;  ///< of binds that show a single file
+  std::vector<KeptMount> kept;
 };
 
 /// The result an input stands for, its trees on disk; a local directory becomes a snapshot of the part that is read.

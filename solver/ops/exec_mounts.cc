@@ -16,6 +16,8 @@
 #include "cache/unpacker.h"
 #include "solver/ops/cache_mounts.h"
 #include "solver/ops/rootfs_path.h"
+#include "solver/ops/tree_copy.h"
+#include "solver/ops/write_tree.h"
 
 namespace cbuild::solver::ops {
 namespace {
@@ -54,6 +56,7 @@ class MountBuilder {
   void operator()(const TmpfsMount& tmpfs);
   void operator()(const SecretMount& secret);
   void operator()(const SshMount& ssh);
+  void keep(const BindMount& bind);
 
   LocalExecState& state_;
   StepContext& context_;
@@ -65,7 +68,27 @@ class MountBuilder {
   unsigned ssh_count_ = 0;
 };
 
+/// Whatever is there in the end is the output, so the command works on a tree of its own: a copy of the source.
+void MountBuilder::keep(const BindMount& bind) {
+  cache::Store& store = context_.services.store;
+  cache::Staging tree = store.stage("output");
+  const Result from = input_result(context_, request_, bind.input, "");
+  if (from.id.empty()) {
+    give_owner_and_mode(tree, 0, 0, 0755);
+  } else {
+    const cache::TreeView view = cache::open_view(store, from.id);
+    PlannedTree plan(nullptr);
+    TreeCopier(view, plan, {.cancel = &context_.services.cancel}).copy_contents("", "", true);
+    const auto root = view.lookup("");
+    if (root) give_owner_and_mode(tree, root->st.st_uid, root->st.st_gid, root->st.st_mode);
+    write_tree(plan, tree.tree_fd(), tree.side(), &context_.services.cancel);
+  }
+  spec_.mounts.push_back({.target = target_, .source = sandbox::BindSource{tree.tree_fd()}});
+  inputs_.kept.push_back({target_, std::move(tree)});
+}
+
 void MountBuilder::operator()(const BindMount& bind) {
+  if (bind.kept) return keep(bind);
   // The snapshot has the file that a link leads to, not the link.
   const LocalSource* local = context_.local_source(*request_.vertex, static_cast<std::size_t>(bind.input));
   const std::string path = local ? context_.local_path(*local, bind.source) : relative(bind.source);

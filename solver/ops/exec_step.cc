@@ -15,6 +15,7 @@
 #include "base/text.h"
 #include "cache/step_layer.h"
 #include "cache/unpacker.h"
+#include "solver/ops/command_output.h"
 #include "solver/ops/layer_identity.h"
 
 namespace cbuild::solver::ops {
@@ -70,8 +71,6 @@ void add_use(ResourceUse& sum, const ResourceUse& use) {
   sum.oom_killed |= use.oom_killed;
 }
 
-bool is_failure(const sandbox::Exit& exit) { return exit.code != 0 || !exit.setup_error.empty(); }
-
 }  // namespace
 
 ExecStep::ExecStep(const ExecServices& services, const ExecuteRequest& request, Completion done)
@@ -126,6 +125,10 @@ void ExecStep::stop() {
   if (running_) running_->stop(kGrace);
 }
 
+bool ExecStep::is_failure(const sandbox::Exit& exit) const {
+  return !did_well(std::get<ExecOp>(request_.vertex->op), exit.code) || !exit.setup_error.empty() || exit.timed_out;
+}
+
 std::string ExecStep::log_name() const { return cat(request_.id, ".log"); }
 
 void ExecStep::on_output(LogStream stream, std::string_view data) { log_.write(stream, data, sys::monotonic_ns()); }
@@ -138,6 +141,7 @@ void ExecStep::finish(ExecEnd end) {
     ended = std::move(running_);
   }
   changes_ = std::move(end.changes);
+  kept_ = std::move(end.kept);
   log_.end_attempt();
   add_use(spent_.use, end.exit.use);
   try {
@@ -166,6 +170,7 @@ bool ExecStep::try_again(const ExecEnd& end) {
   on_output(LogStream::err, cat("[cbuild] ", how_it_ended(settings_, end), "; try ", attempts_ + 1, " of ",
                                 settings_.retries + 1, "\n"));
   changes_.reset();
+  kept_.clear();
   services_.context.pool.post([self = shared_from_this()] { self->start(); });
   return true;
 }
@@ -178,6 +183,30 @@ Error ExecStep::failure_of(const ExecEnd& end) const {
       cat("process ", go_quote(join(op.argv, " ")), " did not complete successfully: ", how_it_ended(settings_, end));
   if (settings_.retries > 0) text += cat(", ", settings_.retries + 1, " tries");
   return Error(ErrorCode::step_failed, text).with_hint(end.hint);
+}
+
+/// The result says by its identity what the kept mounts hold, so that readers of an output see whether it changed.
+void ExecStep::add_kept(const RunTimes& times, CanonicalWriter& identity) const {
+  for (const KeptMount& kept : kept_) {
+    const RunTimes own{times.began_ns, times.ended_ns};
+    const auto content = layer_identity(kept.tree.tree_fd(), own, kIdentityMaxBytes, kIdentityMaxEntries);
+    identity.tag('k').text(kept.target);
+    if (content)
+      identity.digest(*content);
+    else
+      identity.digest(request_.key).number(static_cast<std::uint64_t>(sys::now_ns())).number(request_.id);
+  }
+}
+
+/// Each becomes a layer of its own, which OutputOps find by the command's result.
+void ExecStep::publish_kept(const Result& command) {
+  for (KeptMount& kept : kept_) {
+    const Digest identity = CanonicalWriter().tag('o').text(kept.target).digest(command.identity).hash();
+    const Result result = services_.context.add_layer({}, std::move(kept.tree), identity,
+                                                      cat(request_.vertex->name, " -> ", kept.target));
+    set_command_output(services_.context.services.store, command, kept.target, result);
+  }
+  kept_.clear();
 }
 
 Result ExecStep::publish() {
@@ -196,11 +225,16 @@ Result ExecStep::publish() {
     identity.digest(*changes);
   else  // too large to be worth hashing: unique to this run
     identity.digest(request_.key).number(static_cast<std::uint64_t>(sys::now_ns())).number(request_.id);
-  return services_.context.add_layer(root.id, std::move(*changes_), identity.hash(), request_.vertex->name);
+  add_kept(times, identity);
+  const Result result =
+      services_.context.add_layer(root.id, std::move(*changes_), identity.hash(), request_.vertex->name);
+  publish_kept(result);
+  return result;
 }
 
 void ExecStep::fail(Error error, int exit_code) {
   changes_.reset();
+  kept_.clear();
   log_.close();
   const std::string log = log_.is_kept() ? cat(services_.logs.path(), "/", log_name()) : std::string();
   std::exchange(done_, nullptr)(StepFailure{std::move(error), exit_code, log});

@@ -6,12 +6,14 @@
 #include <mutex>
 #include <optional>
 #include <string>
+#include <vector>
 
 #include "base/progress.h"
 #include "cache/build_history.h"
 #include "cache/store.h"
 #include "sandbox/runner.h"
 #include "solver/ops/exec_backend.h"
+#include "solver/ops/layer_identity.h"
 #include "solver/ops/step_context.h"
 #include "solver/ops/step_log.h"
 
@@ -46,6 +48,9 @@ class ExecStep : public std::enable_shared_from_this<ExecStep> {
   void finish(ExecEnd end);
   bool try_again(const ExecEnd& end);
   Error failure_of(const ExecEnd& end) const;
+  bool is_failure(const sandbox::Exit& exit) const;
+  void add_kept(const RunTimes& times, CanonicalWriter& identity) const;
+  void publish_kept(const Result& command);
   Result publish();
   void fail(Error error, int exit_code);
   void on_output(LogStream stream, std::string_view data);
@@ -65,6 +70,7 @@ class ExecStep : public std::enable_shared_from_this<ExecStep> {
     ResourceUse use;            ///< of all attempts
   } spent_;
   std::optional<cache::Staging> changes_;
+  std::vector<KeptMount> kept_;
   StepLog log_;
 };
 

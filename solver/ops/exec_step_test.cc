@@ -92,6 +92,59 @@ TEST_CASE("the changes of a command are a layer on its base") {
   CHECK(spec.lower_fds.size() == 1);
 }
 
+TEST_CASE("what a command leaves at a kept mount is a result of its own") {
+  World world;
+  const Result base = world.base([](int tree) { write_file(tree, "f", "base"); });
+  const Result shown = world.base([](int tree) { write_file(tree, "old", "kept"); }, "shown");
+  Vertex vertex = command();
+  const VertexId first = world.graph.add(vertex_of(ImageSource{}, {}));
+  vertex.inputs = {first, first, kNoInput};
+  std::get<ExecOp>(vertex.op).mounts = {{"/a", BindMount{1, "/", false, true}}, {"/b", BindMount{2, "/", false, true}}};
+  const auto step = [](const std::string& text) {
+    return [text](const sandbox::Spec& spec, const sandbox::RunCallbacks&) {
+      for (const sandbox::Mount& mount : spec.mounts)
+        if (const auto* bind = std::get_if<sandbox::BindSource>(&mount.source); bind && mount.target.size() == 2)
+          write_file(bind->fd, "new", text + mount.target);
+      return sandbox::Exit{};
+    };
+  };
+  world.runner.steps = {step("1"), step("2")};
+  const Result result = world.done(vertex, {base, shown, {}});
+  const auto output = [&](const Result& of, const std::string& target) {
+    return world.done(vertex_of(OutputOp{target}, {first}), {of});
+  };
+  CHECK(world.read(output(result, "/a"), "new") == "1/a");
+  CHECK(world.read(output(result, "/a"), "old") == "kept");
+  CHECK(world.read(output(result, "/b"), "new") == "1/b");
+  CHECK_FALSE(world.view(output(result, "/b")).lookup("old"));
+  CHECK_FALSE(world.view(result).lookup("new"));
+  // Another content is another result, though the root is the same.
+  const Result again = world.done(vertex, {base, shown, {}});
+  CHECK(again.identity != result.identity);
+  CHECK(world.read(output(again, "/a"), "new") == "2/a");
+  CHECK(world.read(output(result, "/a"), "new") == "1/a");
+  // Where it is gone the command has to run again.
+  CHECK(world.failed(vertex_of(OutputOp{"/c"}, {first}), {again}).error.code() == ErrorCode::missing_content);
+  CHECK_FALSE(world.store.chain(again.id));
+}
+
+TEST_CASE("other exit codes than 0 may be well") {
+  World world;
+  const auto ends_with = [](int code) {
+    return [code](const sandbox::Spec& spec, const sandbox::RunCallbacks&) {
+      write_file(spec.upper_fd, "out", "made");
+      sandbox::Exit exit;
+      exit.code = code;
+      return exit;
+    };
+  };
+  Vertex vertex = command();
+  std::get<ExecOp>(vertex.op).exit_codes = {3};
+  world.runner.steps = {ends_with(3), ends_with(0)};
+  CHECK(world.read(world.done(vertex, {{}}), "out") == "made");
+  CHECK(world.failed(vertex, {{}}).exit_code == 0);
+}
+
 TEST_CASE("a result is the same where base and changes are") {
   World world;
   const auto file = [](int tree) { write_file(tree, "f", "x"); };

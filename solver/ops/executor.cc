@@ -15,6 +15,7 @@
 #include "base/text.h"
 #include "cache/content/tree_digest.h"
 #include "cache/step_layer.h"
+#include "solver/ops/command_output.h"
 #include "solver/ops/exec_step.h"
 #include "solver/ops/file_op.h"
 #include "solver/ops/planned_walk.h"
@@ -243,6 +244,8 @@ Outcome StoreExecutor::Impl::run(const ExecuteRequest& request) {
     if (const auto* git = std::get_if<GitSource>(&op)) return run_git(context, request, *git);
     if (std::holds_alternative<MergeOp>(op)) return run_merge(context, request);
     if (std::holds_alternative<DiffOp>(op)) return run_diff(context, request);
+    if (const auto* output = std::get_if<OutputOp>(&op))
+      return command_output(context.services.store, request.inputs.at(0), output->target);
     throw Error(ErrorCode::internal, cat("no way to carry out ", request.vertex->name));
   } catch (Error& error) {
     return StepFailure{error, 0, {}};

@@ -292,7 +292,7 @@ void FileActions::remove(const std::string& path, bool required) {
   if (required) throw Error(ErrorCode::not_found, cat("\"/", path, "\": not found"));
 }
 
-/// The paths in the merged view that a wildcard means, name by name; a directory on the way is no link.
+/// The paths in the merged view that a wildcard means, name by name. Links on the way are not followed.
 void FileActions::match(const std::string& directory, const std::vector<std::string>& parts, std::size_t at,
                         std::vector<std::string>& found) const {
   for (const std::string& name : destination_.names(directory)) {

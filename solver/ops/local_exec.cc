@@ -241,13 +241,14 @@ std::shared_ptr<sandbox::RunningStep> LocalRun::start() {
 
 void LocalRun::end(const sandbox::Exit& ended) {
   sandbox::Exit exit = ended;
+  std::vector<KeptMount> kept = std::move(inputs_.kept);
   inputs_ = {};
   std::string hint = tell_refusals();
   network_.reset();
-  if (ended.code == 0 && ended.setup_error.empty()) take_side_metadata(exit);
+  if (did_well(op_, ended.code) && ended.setup_error.empty()) take_side_metadata(exit);
   if (const std::string foreign = foreign_hint(op_, exit, state_.settings.binfmt_directory); !foreign.empty())
     hint = foreign;
-  ExecEnd end{exit, hint, std::move(changes_), limits().memory_bytes};
+  ExecEnd end{exit, hint, std::move(changes_), limits().memory_bytes, std::move(kept)};
   callbacks_.done(std::move(end));
 }
 
