@@ -18,8 +18,8 @@ def module_of(path: str) -> str:
 
 
 knows_static = re.search(r"set\(CBUILD_KNOWS_STATIC (.*?)\)", (root / "cmake/Module.cmake").read_text()).group(1).split()
-# The one header that names a library's own types, for the module's table of its functions.
-wrappers = {"base/http/curl_library.h"}
+# Headers that name a library's own types, for the sources of their module only.
+wrappers = {"base/http/curl_library.h", "api/session/client_call.h", "api/session/fake_client.h"}
 # A folder with more sources than this, tests aside, has more than one subject.
 most_files = 66
 beside_sources = re.compile(r"_(test|fuzz|bench)\.cc$|^(test_|fake_)")
