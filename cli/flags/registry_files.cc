@@ -34,6 +34,8 @@ oci::routes::ConfigFiles registry_files() {
   add(out.registries_conf_dirs, user, "containers/registries.conf.d");
   add(out.hosts_dirs, user, "containerd/certs.d");
   add(out.hosts_dirs, etc, "containerd/certs.d");
+  add(out.buildkitd_toml, user, "buildkit/buildkitd.toml");
+  add(out.buildkitd_toml, etc, "buildkit/buildkitd.toml");
   add(out.daemon_json, user, "docker/daemon.json");
   add(out.daemon_json, etc, "docker/daemon.json");
   add(out.cert_dirs, etc, "docker/certs.d");

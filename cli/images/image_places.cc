@@ -65,10 +65,7 @@ exporter::ImagePlace& ImagePlaces::open(const std::string& text, exporter::Place
 }
 
 exporter::ImagePlace& ImagePlaces::read_target(const std::string& text) {
-  const exporter::ImagePlace& there = write(text);
-  return read(there.kind() == exporter::PlaceKind::registry && text.find("://") == std::string::npos
-                  ? "docker://" + text
-                  : text);
+  return open(text, exporter::PlaceUse::change);
 }
 
 exporter::ImagePlace& ImagePlaces::write_like(const std::string& name, const exporter::ImagePlace& like) {

@@ -20,7 +20,7 @@ class ImagePlaces {
 
   exporter::ImagePlace& read(const std::string& text) { return open(text, exporter::PlaceUse::read); }
   exporter::ImagePlace& write(const std::string& text) { return open(text, exporter::PlaceUse::write); }
-  /// Where write() would write, to be read.
+  /// Where write() would write, to be read: a name without a scheme is one of a registry, whose mirrors are not asked.
   exporter::ImagePlace& read_target(const std::string& text);
   /// NAME for the same kind of place as `like`: the store or a registry. Throws Error{usage} for others.
   exporter::ImagePlace& write_like(const std::string& name, const exporter::ImagePlace& like);

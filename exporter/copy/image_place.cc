@@ -48,7 +48,7 @@ std::unique_ptr<ImagePlace> place_without_scheme(const std::string& text, PlaceU
   if (use == PlaceUse::read && services.store != nullptr)
     for (const std::string& name : {text, reference.str()})
       if (services.store->image(name)) return store_place(name, services);
-  return registry_place(reference, services);
+  return registry_place(reference, use, services);
 }
 
 }  // namespace
@@ -61,8 +61,9 @@ std::unique_ptr<ImagePlace> open_place(const std::string& text, PlaceUse use, co
     throw Error(ErrorCode::usage, cat("invalid image ", go_quote(text), ": the scheme is not known"))
         .with_hint("docker://NAME, oci-layout://DIR, oci-archive://FILE, docker-archive://FILE or store://NAME");
   if (scheme.empty()) return place_without_scheme(text, use, services);
-  if (scheme == "docker") return registry_place(oci::parse_reference(rest), services);
+  if (scheme == "docker") return registry_place(oci::parse_reference(rest), use, services);
   if (scheme == "store") return store_place(std::string(rest), services);
+  if (use == PlaceUse::change) use = PlaceUse::read;
   const auto [path, selector] = split_place(rest);
   if (path.empty()) throw Error(ErrorCode::usage, cat("invalid image ", go_quote(text), ": the path is missing"));
   if (scheme == "oci-archive" || scheme == "docker-archive")

@@ -77,8 +77,9 @@ struct PlaceServices {
   std::function<oci::registry::Client&()> registry;  ///< made on first use
 };
 
-/// What a place is for: an archive is read or written as a whole.
-enum class PlaceUse { read, write };
+/// What a place is for: an archive is read or written as a whole. `change`: what is there is read, to be replaced by
+/// something made of it, so a registry is asked itself and none of its mirrors.
+enum class PlaceUse { read, write, change };
 
 /// "docker://REFERENCE", "oci-layout://DIR[:TAG|@DIGEST]", "oci-archive://FILE[:TAG]", "docker-archive://FILE[:NAME]",
 /// "store://NAME"; all but the first also without "//". Without a scheme: a name of the store, if it is read and the
@@ -86,7 +87,8 @@ enum class PlaceUse { read, write };
 std::unique_ptr<ImagePlace> open_place(const std::string& text, PlaceUse use, const PlaceServices& services);
 
 // One file each.
-std::unique_ptr<ImagePlace> registry_place(const oci::Reference& reference, const PlaceServices& services);
+std::unique_ptr<ImagePlace> registry_place(const oci::Reference& reference, PlaceUse use,
+                                           const PlaceServices& services);
 std::unique_ptr<ImagePlace> layout_place(const std::string& directory, const std::string& selector, PlaceUse use);
 std::unique_ptr<ImagePlace> archive_place(const std::string& file, const std::string& selector, bool docker,
                                           PlaceUse use);

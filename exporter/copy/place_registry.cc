@@ -17,19 +17,23 @@ namespace {
 /// Tags by which cosign finds what belongs to an image: "sha256-<hex>.sig".
 constexpr std::string_view kCosignEnds[] = {".sig", ".att", ".sbom"};
 
+using From = oci::registry::Client::From;
+
 class RegistryPlace final : public ImagePlace {
  public:
-  RegistryPlace(oci::Reference reference, const PlaceServices& services)
-      : reference_(std::move(reference)), services_(services) {}
+  RegistryPlace(oci::Reference reference, PlaceUse use, const PlaceServices& services)
+      : reference_(std::move(reference)),
+        from_(use == PlaceUse::change ? From::upstream : From::mirrors),
+        services_(services) {}
 
   PlaceKind kind() const override { return PlaceKind::registry; }
   std::string name() const override { return reference_.familiar(); }
   std::optional<oci::Reference> repository() const override { return reference_; }
 
-  ImageDocument root() override { return document_of(client().manifest(reference_).body); }
+  ImageDocument root() override { return document_of(client().manifest(reference_, from_).body); }
 
   std::string document(const oci::Descriptor& descriptor) override {
-    return client().manifest(by_digest(descriptor.digest)).body;
+    return client().manifest(by_digest(descriptor.digest), from_).body;
   }
   std::string small_blob(const oci::Descriptor& descriptor) override {
     return client().fetch_small_blob(reference_, descriptor);
@@ -98,13 +102,15 @@ class RegistryPlace final : public ImagePlace {
   }
 
   const oci::Reference reference_;
+  const From from_;
   const PlaceServices services_;
 };
 
 }  // namespace
 
-std::unique_ptr<ImagePlace> registry_place(const oci::Reference& reference, const PlaceServices& services) {
-  return std::make_unique<RegistryPlace>(reference, services);
+std::unique_ptr<ImagePlace> registry_place(const oci::Reference& reference, PlaceUse use,
+                                           const PlaceServices& services) {
+  return std::make_unique<RegistryPlace>(reference, use, services);
 }
 
 }  // namespace cbuild::exporter

@@ -16,6 +16,7 @@
 #include "base/text.h"
 #include "oci/json.h"
 #include "oci/registry/credential_helper.h"
+#include "oci/routes/registries_conf.h"
 
 namespace cbuild::oci::registry {
 
@@ -88,10 +89,10 @@ std::optional<Account> from_registry_helpers(const Value& config, const std::vec
   return std::nullopt;
 }
 
-/// credsStore answers for every registry. A machine without that program can still do anything that needs no account.
-std::optional<Account> from_default_helper(const Value& config, const std::string& registry,
-                                           const CredentialStore::Warn& warn) {
-  const std::string helper = json::text(config, "credsStore");
+/// A helper that is asked for every registry. A machine without that program can still do anything that needs no
+/// account.
+std::optional<Account> from_any_helper(const std::string& helper, const std::string& registry,
+                                       const CredentialStore::Warn& warn) {
   if (helper.empty()) return std::nullopt;
   try {
     return helper_get(helper, server_address(registry));
@@ -109,7 +110,7 @@ std::optional<Account> from_config(const Value& config, const std::string& regis
   if (const Value* entries = json::object(config, "auths")) {
     if (auto account = from_entries(*entries, keys, source)) return account;
   }
-  return from_default_helper(config, registry, warn);
+  return from_any_helper(json::text(config, "credsStore"), registry, warn);
 }
 
 bool is_entry_of_environment(const Value& entry) {
@@ -200,8 +201,19 @@ std::optional<Account> CredentialStore::search(const std::string& registry, cons
     const auto answer = places_.ask(registry);
     return answer ? std::optional(Account{*answer, {}, "the client"}) : std::nullopt;
   }
-  if (!places_.explicit_file)
-    if (auto account = from_variable(registry, repository, warn_)) return account;
+  if (places_.explicit_file) return search_files(registry, repository);
+  if (auto account = from_variable(registry, repository, warn_)) return account;
+  const std::vector<std::string> helpers = places_.helpers ? places_.helpers() : std::vector<std::string>{};
+  if (helpers.empty()) return search_files(registry, repository);
+  for (const std::string& helper : helpers) {
+    const bool names_files = helper == routes::kAccountFiles;
+    auto account = names_files ? search_files(registry, repository) : from_any_helper(helper, registry, warn_);
+    if (account) return account;
+  }
+  return std::nullopt;
+}
+
+std::optional<Account> CredentialStore::search_files(const std::string& registry, const std::string& repository) const {
   const sys::Pipes pipes = places_.explicit_file ? sys::Pipes::taken : sys::Pipes::refused;
   for (const std::string& file : places_.files) {
     const auto text = sys::try_read_plain(AT_FDCWD, file, kMaxFile, pipes);
@@ -221,6 +233,13 @@ std::optional<Account> CredentialStore::search(const std::string& registry, cons
   return std::nullopt;
 }
 
-std::string CredentialStore::searched() const { return join(places_.files, ", "); }
+std::string CredentialStore::searched() const {
+  std::vector<std::string> places;
+  if (places_.helpers && !places_.explicit_file)
+    for (const std::string& helper : places_.helpers())
+      if (helper != routes::kAccountFiles) places.push_back("docker-credential-" + helper);
+  places.insert(places.end(), places_.files.begin(), places_.files.end());
+  return join(places, ", ");
+}
 
 }  // namespace cbuild::oci::registry

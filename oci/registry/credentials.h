@@ -25,7 +25,7 @@ std::string account_key(std::string_view text);
 /// The name that docker's files and helpers have for it.
 std::string server_address(const std::string& registry);
 
-/// Looks accounts up in the files docker and podman write and in docker's credential helpers. Nothing is ever
+/// Looks accounts up in the files docker and podman write and in credential helpers. Nothing is ever
 /// written. Thread-safe; each registry is looked up once.
 class CredentialStore {
  public:
@@ -34,6 +34,9 @@ class CredentialStore {
     bool explicit_file = false;      ///< the user named it: it must exist
     std::optional<Account> given;    ///< for every registry, instead of all others
     std::function<std::optional<Credentials>(const std::string& registry)> ask = {};  ///< instead of all others
+    /// Helper programs of registries.conf, with routes::kAccountFiles where `files` come; empty: these alone. Not asked
+    /// with an explicit file.
+    std::function<std::vector<std::string>()> helpers = {};
   };
   /// Places from an explicit file, else the environment: REGISTRY_AUTH_FILE, $DOCKER_CONFIG or ~/.docker
   /// (config.json), $XDG_RUNTIME_DIR/containers/auth.json, $XDG_CONFIG_HOME or ~/.config
@@ -55,6 +58,7 @@ class CredentialStore {
 
  private:
   std::optional<Account> search(const std::string& registry, const std::string& repository) const;
+  std::optional<Account> search_files(const std::string& registry, const std::string& repository) const;
 
   const Places places_;
   const Warn warn_;

@@ -217,6 +217,37 @@ TEST_CASE_FIXTURE(CredentialsFixture, "helpers that know nothing, fail, or are m
   CHECK(failure("r.io") == ErrorCode::input);
 }
 
+TEST_CASE_FIXTURE(CredentialsFixture,
+                  "the helpers of registries.conf are asked in their order, the files where it says") {
+  write_helper(
+      "one",
+      R"(read server; [ "$server" = r.io ] && echo '{"Username":"one","Secret":"1"}' || { echo credentials not found in native keychain; exit 1; })");
+  write_helper("two", R"(echo '{"Username":"two","Secret":"2"}')");
+  write(kDocker, R"({"auths":{"r.io":{"username":"file","password":"f"},"q.io":{"username":"file","password":"q"}}})");
+  std::vector<std::string> helpers;
+  const auto user_by = [&](const std::string& registry, const std::optional<std::string>& file = std::nullopt) {
+    CredentialStore::Places places = CredentialStore::places(file);
+    places.helpers = [&] { return helpers; };
+    const auto account =
+        CredentialStore(places, [&](const std::string& line) { warning = line; }).find(registry, "app");
+    return account ? account->credentials.user : "-";
+  };
+  CHECK(user_by("r.io") == "file");
+  helpers = {"one", "containers-auth.json", "two"};
+  CHECK(user_by("r.io") == "one");
+  CHECK(user_by("q.io") == "file");
+  CHECK(user_by("s.io") == "two");
+  CHECK(user_by("r.io", dir.path() + "/" + kDocker) == "file");
+  helpers = {"one"};
+  CHECK(user_by("q.io") == "-");
+  helpers = {"missing", "two"};
+  CHECK(user_by("q.io") == "two");
+  CHECK(warning.find("docker-credential-missing is not installed") != std::string::npos);
+  CredentialStore::Places places = CredentialStore::places(std::nullopt);
+  places.helpers = [] { return std::vector<std::string>{"one", "containers-auth.json"}; };
+  CHECK(CredentialStore(places, nullptr).searched().starts_with("docker-credential-one, "));
+}
+
 TEST_CASE_FIXTURE(CredentialsFixture, "a helper's name never leaves its directory") {
   for (const char* name : {"../x", "a b", "x;id", "$(id)", "/bin/sh"}) {
     CAPTURE(name);

@@ -346,6 +346,38 @@ TEST_CASE_FIXTURE(DockerRegistryFixture, "docker-registry that wants a client ce
   exercise(*this, registry.address());
 }
 
+TEST_CASE_FIXTURE(DockerRegistryFixture, "of several client certificates the one that the registry takes is used") {
+  if (!available(kProgram) || !available("/usr/bin/openssl")) return;
+  const TempDir other = TempDir::in_tmp("other-authority");
+  make_certificates(dir.path());
+  make_certificates(other.path());
+  const DockerRegistry registry(dir, tls_section(dir.path(), true));
+  trust(registry.address(), true);
+  const std::string place = cat(dir.path(), "/certs.d/", registry.address());
+  const auto add_stranger = [&](const char* name) {
+    for (const auto& [from, end] : {std::pair{"/client.crt", ".cert"}, std::pair{"/client.key", ".key"}})
+      sys::write_file_at(AT_FDCWD, cat(place, '/', name, end),
+                         sys::read_file_at(AT_FDCWD, other.path() + from, 1u << 16));
+  };
+  add_stranger("a");
+  SUBCASE("the second") {}
+  SUBCASE("the first of buildkitd.toml, before those of certs.d") {
+    sys::write_file_at(dir.fd(), "buildkitd.toml",
+                       cat("[registry.\"", registry.address(), "\"]\n[[registry.\"", registry.address(),
+                           "\".keypair]]\ncert = \"client.crt\"\nkey = \"client.key\"\n"));
+    options.files.buildkitd_toml = {dir.path() + "/buildkitd.toml"};
+    sys::unlink_at(AT_FDCWD, place + "/client.cert");
+  }
+  exercise(*this, registry.address());
+  SUBCASE("none") {
+    add_stranger("client");
+    std::string what;
+    Client refused(options);
+    CHECK(code_of([&] { refused.resolve(parse_reference(registry.address() + "/a")); }, &what) == ErrorCode::network);
+    CHECK(what.find("the registry wants a client certificate") != std::string::npos);
+  }
+}
+
 TEST_CASE_FIXTURE(DockerRegistryFixture, "a client certificate without its key is named") {
   if (!available("/usr/bin/openssl")) return;
   make_certificates(dir.path());

@@ -47,12 +47,6 @@ std::string_view hint_for(const http::TransportFailure& failure) {
   }
 }
 
-/// nginx answers 400 and a page where others end the handshake.
-bool wants_client_certificate(const http::Response& response) {
-  return response.status == 400 && (response.body.find("No required SSL certificate") != std::string::npos ||
-                                    response.body.find("SSL certificate error") != std::string::npos);
-}
-
 ErrorCode code_for(const http::Response& response) {
   if (response.failure) return ErrorCode::network;
   if (response.status == 404) return ErrorCode::not_found;
@@ -60,6 +54,13 @@ ErrorCode code_for(const http::Response& response) {
 }
 
 }  // namespace
+
+/// nginx answers 400 and a page where others end the handshake.
+bool wants_client_certificate(const http::Response& response) {
+  if (response.failure) return response.failure->kind == http::TransportFailure::Kind::client_certificate;
+  return response.status == 400 && (response.body.find("No required SSL certificate") != std::string::npos ||
+                                    response.body.find("SSL certificate error") != std::string::npos);
+}
 
 std::vector<RegistryError> parse_errors(std::string_view body) {
   std::vector<RegistryError> out;
@@ -98,7 +99,7 @@ std::string explain(const http::Response& response, const http::Secrets& secrets
 void throw_failure(const http::Response& response, std::string_view doing, const http::Secrets& secrets) {
   Error error(code_for(response), cat(doing, ": ", explain(response, secrets)));
   if (response.failure) error.with_hint(std::string(hint_for(*response.failure)));
-  if (wants_client_certificate(response)) error.with_hint(std::string(kClientCertificateHint));
+  if (!response.failure && wants_client_certificate(response)) error.with_hint(std::string(kClientCertificateHint));
   throw error;
 }
 

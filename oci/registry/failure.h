@@ -21,6 +21,9 @@ bool has_code(const http::Response& response, std::string_view code);
 /// A quota that is used up (Docker Hub): such an answer comes without Retry-After and stays the same for minutes.
 bool is_used_up_quota(const http::Response& response);
 
+/// Whether the host wants a certificate from us, or another one.
+bool wants_client_certificate(const http::Response& response);
+
 /// One line about the failure: "404 MANIFEST_UNKNOWN: manifest unknown", or the transport's words.
 std::string explain(const http::Response& response, const http::Secrets& secrets);
 

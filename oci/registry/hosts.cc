@@ -7,17 +7,15 @@
 #include <algorithm>
 
 #include "base/error.h"
-#include "base/plain_file.h"
-#include "base/sys.h"
 #include "base/text.h"
 #include "oci/registry/failure.h"
+#include "oci/routes/certificates.h"
 
 namespace cbuild::oci::registry {
 
 namespace {
 
 using FailureKind = http::TransportFailure::Kind;
-constexpr std::size_t kMostCertificates = 1u << 20;
 constexpr std::chrono::milliseconds kProbeHandshake{10'000};
 
 /// certs.d directories are named as users write the registry; docker.io's API has another host.
@@ -28,28 +26,9 @@ std::vector<std::string> directory_names(const http::Url& url) {
   return names;
 }
 
-std::string read_certificate(const std::string& path) {
-  if (auto text = sys::try_read_plain(AT_FDCWD, path, kMostCertificates)) return std::move(*text);
-  throw Error(ErrorCode::input, cat(path, " does not exist"));
-}
-
-void read_directory(const std::string& path, http::TlsConfig& tls) {
-  const auto dir = sys::try_open_at(AT_FDCWD, path, O_RDONLY | O_DIRECTORY);
-  if (!dir) return;
-  const std::vector<std::string> names = sys::list_dir(dir->get());
-  for (const std::string& name : names) {
-    if (name.ends_with(".crt")) tls.extra_ca += read_certificate(join_path(path, name)) + "\n";
-    if (!name.ends_with(".cert") || !tls.certificate.empty()) continue;
-    const std::string key = name.substr(0, name.size() - 4) + "key";
-    if (std::find(names.begin(), names.end(), key) == names.end()) {
-      throw Error(ErrorCode::input, cat(join_path(path, name), ": ", key, " is missing"));
-    }
-    tls.certificate = join_path(path, name);
-    tls.key = join_path(path, key);
-    // libcurl opens them by itself, and would wait for ever for the writer of a FIFO.
-    (void)read_certificate(tls.certificate);
-    (void)read_certificate(tls.key);
-  }
+void use_client(http::TlsConfig& tls, const routes::ClientPair& pair) {
+  tls.certificate = pair.certificate;
+  tls.key = pair.key;
 }
 
 /// Whether there is a TLS server, though perhaps one that we do not trust or that does not trust us.
@@ -142,39 +121,78 @@ Endpoint Hosts::endpoint(const routes::Route& route, bool has_alternative, std::
     slot = place;
   }
   const std::lock_guard lock(slot->mutex);
-  if (!slot->base) slot->base = base_of(route, insecure, has_alternative, doing);
+  if (!slot->base) {
+    slot->base = base_of(route, insecure, has_alternative, doing);
+    choose_client(*slot->base, has_alternative);
+  }
   return {route.reference.registry, *slot->base,   insecure,   route.root,
           route.upstream,           route.headers, route.dial, has_alternative};
+}
+
+/// Holds for as long as mutex_ does.
+Hosts::Certificates& Hosts::certificates(const http::Url& url) {
+  const auto known = certificates_.find(url.authority());
+  if (known != certificates_.end()) return known->second;
+  return certificates_.emplace(url.authority(), read_certificates(url)).first->second;
 }
 
 http::TlsConfig Hosts::tls(const http::Url& url) {
   if (url.scheme != "https") return {};
   const std::lock_guard lock(mutex_);
-  const auto known = tls_.find(url.authority());
-  if (known != tls_.end()) return known->second;
-  return tls_.emplace(url.authority(), read_certificates(url)).first->second;
+  return certificates(url).tls;
+}
+
+/// Which of several pairs a host takes shows when it is asked. One that takes none gets the first, whose refusal is
+/// then that of the request.
+void Hosts::choose_client(const http::Url& base, bool has_alternative) {
+  std::vector<routes::ClientPair> clients;
+  const auto use = [&](const routes::ClientPair& pair, bool chosen) {
+    const std::lock_guard lock(mutex_);
+    Certificates& known = certificates(base);
+    use_client(known.tls, pair);
+    known.chosen = chosen;
+  };
+  if (base.scheme != "https") return;
+  {
+    const std::lock_guard lock(mutex_);
+    const Certificates& known = certificates(base);
+    if (known.chosen || known.clients.size() < 2) return;
+    clients = known.clients;
+  }
+  for (const routes::ClientPair& pair : clients) {
+    use(pair, false);
+    const http::Response answer = ping(base, has_alternative);
+    if (wants_client_certificate(answer)) continue;
+    if (!answer.failure) return use(pair, true);
+    break;
+  }
+  use(clients.front(), false);
 }
 
 /// What a file says of a host's certificates holds for its token server at the same place, too.
 void Hosts::add_tls(const http::Url& url, const routes::Route& route) {
   const http::TlsConfig& more = route.tls;
-  if (more == http::TlsConfig{} && !route.insecure) return;
-  (void)tls(url);
+  if (more == http::TlsConfig{} && route.clients.empty() && !route.insecure) return;
   const std::lock_guard lock(mutex_);
-  http::TlsConfig& known = tls_[url.authority()];
-  known.verify = known.verify && more.verify && !route.insecure;
-  if (known.extra_ca.find(more.extra_ca) == std::string::npos) known.extra_ca += more.extra_ca;
-  if (more.certificate.empty()) return;
-  known.certificate = more.certificate;
-  known.key = more.key;
+  Certificates& known = certificates(url);
+  known.tls.verify = known.tls.verify && more.verify && !route.insecure;
+  if (known.tls.extra_ca.find(more.extra_ca) == std::string::npos) known.tls.extra_ca += more.extra_ca;
+  std::vector<routes::ClientPair> all = route.clients;
+  std::copy_if(known.clients.begin(), known.clients.end(), std::back_inserter(all),
+               [&](const routes::ClientPair& pair) { return std::find(all.begin(), all.end(), pair) == all.end(); });
+  if (all.empty() || known.chosen) return;
+  use_client(known.tls, all.front());
+  known.clients = std::move(all);
 }
 
-http::TlsConfig Hosts::read_certificates(const http::Url& url) {
-  http::TlsConfig tls;
+Hosts::Certificates Hosts::read_certificates(const http::Url& url) {
+  Certificates out;
   for (const std::string& name : directory_names(url))
-    for (const std::string& directory : routes_.certificate_directories(name)) read_directory(directory, tls);
-  tls.verify = !is_insecure(url);
-  return tls;
+    for (const std::string& directory : routes_.certificate_directories(name))
+      routes::read_certificate_directory(directory, out.tls.extra_ca, out.clients);
+  if (!out.clients.empty()) use_client(out.tls, out.clients.front());
+  out.tls.verify = !is_insecure(url);
+  return out;
 }
 
 }  // namespace cbuild::oci::registry

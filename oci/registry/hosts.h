@@ -47,10 +47,17 @@ class Hosts {
     std::mutex mutex;
     std::optional<http::Url> base;
   };
+  struct Certificates {
+    http::TlsConfig tls;  ///< with the first pair, or the one that the host took
+    std::vector<routes::ClientPair> clients;
+    bool chosen = false;
+  };
   http::Response ping(const http::Url& base, bool has_alternative);
   http::Url find_out(const http::Url& secure, const http::Url& plain, bool has_alternative, std::string_view doing);
   http::Url base_of(const routes::Route& route, bool insecure, bool has_alternative, std::string_view doing);
-  http::TlsConfig read_certificates(const http::Url& url);
+  Certificates read_certificates(const http::Url& url);
+  Certificates& certificates(const http::Url& url);
+  void choose_client(const http::Url& base, bool has_alternative);
   void add_tls(const http::Url& url, const routes::Route& route);
 
   const Options& options_;
@@ -60,7 +67,7 @@ class Hosts {
   http::RetryPolicy& retry_;
   std::mutex mutex_;  // guards the maps
   std::map<std::string, std::shared_ptr<Slot>> slots_;
-  std::map<std::string, http::TlsConfig> tls_;
+  std::map<std::string, Certificates> certificates_;
 };
 
 }  // namespace cbuild::oci::registry

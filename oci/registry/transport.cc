@@ -46,11 +46,15 @@ void fail_page(const http::Request& request, http::Response& response) {
   response.failure = {http::TransportFailure::Kind::damaged, "the answer is an HTML page"};
 }
 
-CredentialStore::Places places_of(const Options& options) {
+CredentialStore::Places places_of(const Options& options, routes::Routes& routes) {
   CredentialStore::Places only;
   only.ask = options.find_account;
   if (only.ask) return only;
-  if (!options.account) return CredentialStore::places(options.auth_file);
+  if (!options.account) {
+    CredentialStore::Places all = CredentialStore::places(options.auth_file);
+    all.helpers = [&routes] { return routes.credential_helpers(); };
+    return all;
+  }
   only.given = Account{*options.account, {}, "the command line"};
   return only;
 }
@@ -65,7 +69,7 @@ Transport::Transport(Options options)
       routes_(options_.files),
       sources_(routes_, options_),
       hosts_(options_, routes_, pool_, secrets_, retry_),
-      store_(places_of(options_), options_.warn),
+      store_(places_of(options_, routes_), options_.warn),
       auth_(pool_, hosts_, store_, secrets_, retry_, options_) {}
 
 Call Transport::call_at(const routes::Route& route, bool has_alternative, const std::string& rest, std::string doing) {

@@ -13,6 +13,7 @@ struct ConfigFiles {
   bool registries_conf_is_named = false;          ///< by the user: then it has to exist
   std::vector<std::string> registries_conf_dirs;  ///< "*.conf", later directories and names win
   std::vector<std::string> hosts_dirs;            ///< HOST/hosts.toml of containerd; the first that has the host
+  std::vector<std::string> buildkitd_toml;        ///< of buildkitd; the first that exists
   std::vector<std::string> daemon_json;           ///< of dockerd; the first that exists
   std::vector<std::string> cert_dirs;             ///< HOST/*.crt, *.cert and *.key of docker and podman; all count
 

@@ -3,29 +3,23 @@
 // end; the members at the top of the file are those of `server`.
 #include "oci/routes/hosts_toml.h"
 
-#include <fcntl.h>
-
+#include <algorithm>
 #include <nlohmann/json.hpp>
 
 #include "base/error.h"
-#include "base/plain_file.h"
 #include "base/text.h"
+#include "oci/routes/certificates.h"
 #include "oci/routes/toml_text.h"
 
 namespace cbuild::oci::routes {
 namespace {
 
 using Json = nlohmann::ordered_json;
-constexpr std::size_t kMostPem = 1u << 20;
 
 struct HostReader {
   const ConfigTable table;
   const std::string& directory;
 
-  std::string read_pem(const std::string& path) const {
-    if (auto text = sys::try_read_plain(AT_FDCWD, path, kMostPem)) return *std::move(text);
-    throw Error(ErrorCode::input, path + " does not exist");
-  }
   std::string absolute(const std::string& path) const {
     return path.starts_with('/') ? path : join_path(directory, path);
   }
@@ -56,18 +50,23 @@ struct HostReader {
     }
   }
 
-  /// A file with both, ["cert"], or pairs [["cert", "key"]]; of several the first.
-  void read_client(HostEntry& out) const {
+  /// A file with certificate and key, or a pair ["cert", "key"].
+  ClientPair read_pair(const Json& value) const {
+    const Json list = value.is_array() ? value : Json::array({value});
+    const auto is_text = [](const Json& part) { return part.is_string(); };
+    if (list.empty() || list.size() > 2 || !std::all_of(list.begin(), list.end(), is_text))
+      table.refuse("client", "is not a file or a pair of files");
+    const std::string certificate = absolute(list.front().get<std::string>());
+    const std::string key = list.back().get<std::string>();
+    return checked_pair(certificate, key.empty() ? certificate : absolute(key));
+  }
+
+  /// "file", or a list whose entries are files or pairs.
+  void read_clients(HostEntry& out) const {
     const Json* value = table.find("client");
     if (value == nullptr) return;
-    const Json& first = value->is_array() && !value->empty() ? value->front() : *value;
-    const auto is_text = [](const Json& part) { return part.is_string(); };
-    const bool pair = first.is_array() && first.size() == 2 && is_text(first[0]) && is_text(first[1]);
-    if (!pair && !is_text(first)) table.refuse("client", "is not a file or a pair of files");
-    out.tls.certificate = absolute((pair ? first[0] : first).get<std::string>());
-    out.tls.key = pair ? absolute(first[1].get<std::string>()) : out.tls.certificate;
-    (void)read_pem(out.tls.certificate);  // libcurl opens them by itself, and would wait for the writer of a FIFO
-    (void)read_pem(out.tls.key);
+    if (!value->is_array()) return out.clients.push_back(read_pair(*value));
+    for (const Json& entry : *value) out.clients.push_back(read_pair(entry));
   }
 
   void read_headers(HostEntry& out) const {
@@ -85,8 +84,8 @@ struct HostReader {
   HostEntry read() const {
     HostEntry out;
     read_capabilities(out);
-    for (const std::string& ca : table.texts("ca")) out.tls.extra_ca += read_pem(absolute(ca)) + "\n";
-    read_client(out);
+    for (const std::string& ca : table.texts("ca")) out.tls.extra_ca += read_certificate(absolute(ca)) + "\n";
+    read_clients(out);
     out.tls.verify = !table.truth("skip_verify");
     read_headers(out);
     if (const std::string dial = table.text("dial_timeout"); !dial.empty()) {

@@ -9,6 +9,7 @@
 
 #include "base/http/http.h"
 #include "base/http/url.h"
+#include "oci/routes/route.h"
 
 namespace cbuild::oci::routes {
 
@@ -17,6 +18,7 @@ struct HostEntry {
   std::optional<http::Url> url;  ///< origin and root of the API; unset: the registry itself
   bool pulls = true, resolves = true;
   http::TlsConfig tls;
+  std::vector<ClientPair> clients;
   http::HeaderList headers;
   std::chrono::milliseconds dial{};
 

@@ -79,16 +79,17 @@ bool ends_part(std::string_view name, std::size_t end, bool has_path) {
 
 }  // namespace
 
-std::vector<RegistryTable> parse_registries_conf(std::string_view text, const std::string& file) {
+RegistriesFile parse_registries_conf(std::string_view text, const std::string& file) {
   const nlohmann::ordered_json document = parse_toml(text, file);
   const ConfigTable top(document, file);
-  std::vector<RegistryTable> out;
-  for (const nlohmann::ordered_json* table : top.tables("registry")) out.push_back(parse_table(*table, file));
+  RegistriesFile out;
+  if (top.find("credential-helpers") != nullptr) out.credential_helpers = top.texts("credential-helpers");
+  for (const nlohmann::ordered_json* table : top.tables("registry")) out.tables.push_back(parse_table(*table, file));
   const nlohmann::ordered_json* old = top.find("registries");
   if (old == nullptr || !old->is_object()) return out;
   const ConfigTable registries(*old, file);
-  add_old_list(registries, "block", &RegistryTable::blocked, nullptr, out, file);
-  add_old_list(registries, "insecure", nullptr, &RegistryPlace::insecure, out, file);
+  add_old_list(registries, "block", &RegistryTable::blocked, nullptr, out.tables, file);
+  add_old_list(registries, "insecure", nullptr, &RegistryPlace::insecure, out.tables, file);
   return out;
 }
 

@@ -36,9 +36,20 @@ struct RegistryTable {
   bool operator==(const RegistryTable&) const = default;
 };
 
-/// The tables of one file: version 2, and what version 1 says of insecure and blocked registries. Aliases and search
-/// lists are passed over. Throws Error{input}.
-std::vector<RegistryTable> parse_registries_conf(std::string_view text, const std::string& file);
+/// The entry of `credential-helpers` that stands for the files with accounts.
+inline constexpr std::string_view kAccountFiles = "containers-auth.json";
+
+/// One file: version 2, and what version 1 says of insecure and blocked registries. Aliases and search lists are passed
+/// over.
+struct RegistriesFile {
+  std::vector<RegistryTable> tables;
+  std::optional<std::vector<std::string>> credential_helpers;  ///< names of programs, and kAccountFiles
+
+  bool operator==(const RegistriesFile&) const = default;
+};
+
+/// Throws Error{input}.
+RegistriesFile parse_registries_conf(std::string_view text, const std::string& file);
 
 /// Length of the part of "host/repository[:tag][@digest]" that a prefix matches; nullopt if it does not.
 std::optional<std::size_t> match_prefix(std::string_view name, std::string_view prefix);

@@ -4,11 +4,19 @@
 #include <chrono>
 #include <optional>
 #include <string>
+#include <vector>
 
 #include "base/http/http.h"
 #include "oci/reference.h"
 
 namespace cbuild::oci::routes {
+
+/// A certificate by which we prove who we are, and its key, as paths.
+struct ClientPair {
+  std::string certificate, key;
+
+  bool operator==(const ClientPair&) const = default;
+};
 
 /// One place where an image may be asked for.
 struct Route {
@@ -18,7 +26,8 @@ struct Route {
   std::string root = "/v2";          ///< path of the API
   std::string upstream;              ///< for mirrors that serve several registries: sent as "ns="; or empty
   bool insecure = false;             ///< plain http and certificates that cannot be verified are allowed
-  http::TlsConfig tls;               ///< besides the certificates of certs.d
+  http::TlsConfig tls;               ///< besides the certificates of certs.d; without a pair of ours
+  std::vector<ClientPair> clients;   ///< tried in this order until the host takes one
   http::HeaderList headers;          ///< sent with every request
   std::chrono::milliseconds dial{};  ///< limit of a connection attempt; 0: the usual one
   bool is_mirror = false;

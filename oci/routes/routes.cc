@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
-// One answer from the files of three programs. The first that says where a registry's images are decides: a table of
-// registries.conf with mirrors or a location, then the registry's hosts.toml, then daemon.json, which knows mirrors of
-// Docker Hub only. What they allow or forbid counts wherever it stands: blocked names, registries without verified TLS.
+// One answer from the files of four programs. The first that says where a registry's images are decides: a table of
+// registries.conf with mirrors or a location, then the registry's hosts.toml, then its mirrors in buildkitd.toml, then
+// daemon.json, which knows mirrors of Docker Hub only. What they allow or forbid counts wherever it stands: blocked
+// names, registries without verified TLS, certificates.
 #include "oci/routes/routes.h"
 
 #include <fcntl.h>
@@ -28,22 +29,23 @@ std::optional<std::string> read_if_allowed(const std::string& path) {
   }
 }
 
-/// A later table takes the place of one with the same prefix.
-void add_tables(std::vector<RegistryTable>& all, std::vector<RegistryTable> more) {
-  for (RegistryTable& table : more) {
+/// A later table takes the place of one with the same prefix, and a later list that of an earlier one.
+void add_registries(RegistriesFile& all, RegistriesFile more) {
+  for (RegistryTable& table : more.tables) {
     const auto same = [&](const RegistryTable& known) { return known.prefix == table.prefix; };
-    std::erase_if(all, same);
-    all.push_back(std::move(table));
+    std::erase_if(all.tables, same);
+    all.tables.push_back(std::move(table));
   }
+  if (more.credential_helpers) all.credential_helpers = std::move(more.credential_helpers);
 }
 
-std::vector<RegistryTable> read_tables(const ConfigFiles& files) {
-  std::vector<RegistryTable> out;
+RegistriesFile read_registries(const ConfigFiles& files) {
+  RegistriesFile out;
   for (const std::string& path : files.registries_conf) {
     const auto text = sys::try_read_plain(AT_FDCWD, path, kMostConfig);
     if (!text && files.registries_conf_is_named) throw Error(ErrorCode::input, cat(path, " does not exist"));
     if (!text) continue;
-    add_tables(out, parse_registries_conf(*text, path));
+    add_registries(out, parse_registries_conf(*text, path));
     break;
   }
   for (const std::string& path : files.registries_conf_dirs) {
@@ -53,7 +55,7 @@ std::vector<RegistryTable> read_tables(const ConfigFiles& files) {
       const std::string file = join_path(path, name);
       if (!name.ends_with(".conf")) continue;
       if (const auto text = sys::try_read_plain(AT_FDCWD, file, kMostConfig))
-        add_tables(out, parse_registries_conf(*text, file));
+        add_registries(out, parse_registries_conf(*text, file));
     }
   }
   return out;
@@ -62,6 +64,12 @@ std::vector<RegistryTable> read_tables(const ConfigFiles& files) {
 DaemonFile read_daemon(const ConfigFiles& files) {
   for (const std::string& path : files.daemon_json)
     if (const auto text = read_if_allowed(path)) return parse_daemon_json(*text, path);
+  return {};
+}
+
+BuildkitFile read_buildkit(const ConfigFiles& files) {
+  for (const std::string& path : files.buildkitd_toml)
+    if (const auto text = read_if_allowed(path)) return parse_buildkitd_toml(*text, path, dir_name(path));
   return {};
 }
 
@@ -98,6 +106,7 @@ std::vector<Route> through_table(const RegistryTable& table, const Reference& re
 Route route_of_host(const HostEntry& entry, const Reference& reference, const std::string& file) {
   Route out = plain_route(reference);
   out.tls = entry.tls;
+  out.clients = entry.clients;
   out.headers = entry.headers;
   out.dial = entry.dial;
   out.file = file;
@@ -132,6 +141,21 @@ std::vector<Route> through_daemon(const DaemonFile& daemon, const Reference& ref
   return out;
 }
 
+/// Mirrors of a buildkitd.toml have no scheme of their own: their tables say how they are reached.
+std::vector<Route> through_buildkit(const BuildkitRegistry& registry, const std::string& file,
+                                    const Reference& reference) {
+  std::vector<Route> out;
+  for (const http::Url& mirror : registry.mirrors) {
+    HostEntry entry;
+    entry.url = mirror;
+    out.push_back(route_of_host(entry, reference, file));
+    out.back().scheme.clear();
+    out.back().is_mirror = true;
+  }
+  out.push_back(plain_route(reference));
+  return out;
+}
+
 bool says_where(const RegistryTable* table) {
   return table != nullptr && (!table->mirrors.empty() || !table->place.location.empty());
 }
@@ -159,14 +183,31 @@ Described describe_hosts(const std::string& registry, const HostsFile& hosts) {
   return {registry, parts.empty() ? "as it is" : join(parts, "; "), hosts.file};
 }
 
+Described describe_buildkit(const BuildkitRegistry& registry, const std::string& file) {
+  std::vector<std::string> parts;
+  for (const http::Url& mirror : registry.mirrors)
+    parts.push_back(cat("mirror ", mirror.authority(), mirror.path == "/v2" ? "" : mirror.path.substr(3)));
+  if (registry.http) parts.emplace_back(*registry.http ? "plain http" : "TLS only");
+  if (!registry.tls.verify) parts.emplace_back("insecure");
+  if (!registry.tls.extra_ca.empty()) parts.emplace_back("authorities of its own");
+  if (!registry.clients.empty()) parts.push_back(cat(registry.clients.size(), " client certificates"));
+  return {registry.host, parts.empty() ? "as it is" : join(parts, "; "), file};
+}
+
 }  // namespace
 
 Routes::Routes(ConfigFiles files) : files_(std::move(files)) {}
 
-const std::vector<RegistryTable>& Routes::tables() {
+const RegistriesFile& Routes::registries() {
   const std::lock_guard lock(mutex_);
-  if (!tables_) tables_ = read_tables(files_);
-  return *tables_;
+  if (!registries_) registries_ = read_registries(files_);
+  return *registries_;
+}
+
+const BuildkitFile& Routes::buildkit() {
+  const std::lock_guard lock(mutex_);
+  if (!buildkit_) buildkit_ = read_buildkit(files_);
+  return *buildkit_;
 }
 
 const DaemonFile& Routes::daemon() {
@@ -184,7 +225,7 @@ const HostsFile* Routes::hosts(const std::string& registry) {
 
 const RegistryTable* Routes::table_for(const Reference& reference) {
   const RegistryTable* table =
-      find_table(tables(), reference.repository.empty() ? reference.registry : reference.str());
+      find_table(registries().tables, reference.repository.empty() ? reference.registry : reference.str());
   if (table != nullptr && table->blocked)
     throw Error(ErrorCode::denied, cat(table->prefix, " is blocked in ", table->file));
   return table;
@@ -207,16 +248,35 @@ std::vector<Route> Routes::through_hosts(const HostsFile& hosts, const Reference
   return out;
 }
 
+std::vector<Route> Routes::places(const RegistryTable* table, const Reference& reference, Asking asking) {
+  if (says_where(table)) return through_table(*table, reference, asking);
+  if (const HostsFile* file = hosts(reference.registry)) return through_hosts(*file, reference, asking);
+  const BuildkitRegistry* known = buildkit().find(reference.registry);
+  if (known != nullptr && !known->mirrors.empty()) return through_buildkit(*known, buildkit().file, reference);
+  return through_daemon(daemon(), reference);
+}
+
+/// BuildKit's "http" with "insecure" is TLS with any certificate, else plain http.
+void Routes::add_buildkit(Route& route) {
+  const BuildkitRegistry* known = buildkit().find(route.reference.registry);
+  if (known == nullptr) return;
+  const bool plain = known->http.value_or(false);
+  if (plain && !known->tls.verify) route.insecure = true;
+  if (route.scheme.empty() && known->http && !route.insecure) route.scheme = plain ? "http" : "https";
+  route.tls.verify = route.tls.verify && known->tls.verify;
+  route.tls.extra_ca += known->tls.extra_ca;
+  route.clients.insert(route.clients.end(), known->clients.begin(), known->clients.end());
+  if (route.file.empty()) route.file = buildkit().file;
+}
+
 std::vector<Route> Routes::reading(const Reference& reference, Asking asking) {
   const RegistryTable* table = table_for(reference);
-  if (says_where(table)) return through_table(*table, reference, asking);
-  const HostsFile* file = hosts(reference.registry);
-  std::vector<Route> out =
-      file != nullptr ? through_hosts(*file, reference, asking) : through_daemon(daemon(), reference);
-  if (table != nullptr && table->place.insecure) {
+  std::vector<Route> out = places(table, reference, asking);
+  if (!says_where(table) && table != nullptr && table->place.insecure) {
     out.back().insecure = true;
     if (out.back().file.empty()) out.back().file = table->file;
   }
+  for (Route& route : out) add_buildkit(route);
   return out;
 }
 
@@ -225,7 +285,12 @@ Route Routes::writing(const Reference& reference) {
   const HostsFile* file = hosts(reference.registry);
   Route out = file != nullptr ? through_hosts(*file, reference, Asking::blob).back() : plain_route(reference);
   out.insecure = table != nullptr && table->place.location.empty() && table->place.insecure;
+  add_buildkit(out);
   return out;
+}
+
+std::vector<std::string> Routes::credential_helpers() {
+  return registries().credential_helpers.value_or(std::vector<std::string>{});
 }
 
 bool Routes::is_insecure(const http::Url& url) { return daemon().is_insecure(url); }
@@ -243,7 +308,7 @@ std::vector<std::string> Routes::certificate_directories(const std::string& host
 
 std::vector<Described> Routes::describe() {
   std::vector<Described> out;
-  for (const RegistryTable& table : tables()) out.push_back(describe_table(table));
+  for (const RegistryTable& table : registries().tables) out.push_back(describe_table(table));
   std::vector<std::string> seen;
   for (const std::string& root : files_.hosts_dirs) {
     const auto dir = sys::try_open_at(AT_FDCWD, root, O_RDONLY | O_DIRECTORY);
@@ -256,6 +321,8 @@ std::vector<Described> Routes::describe() {
       out.push_back(describe_hosts(name, parse_hosts_toml(*text, path, directory)));
     }
   }
+  for (const BuildkitRegistry& registry : buildkit().registries)
+    out.push_back(describe_buildkit(registry, buildkit().file));
   const DaemonFile& known = daemon();
   for (const http::Url& mirror : known.mirrors)
     out.push_back({"docker.io", cat("mirror ", mirror.origin()), known.file});

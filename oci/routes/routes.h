@@ -7,6 +7,7 @@
 #include <string>
 #include <vector>
 
+#include "oci/routes/buildkitd_toml.h"
 #include "oci/routes/config_files.h"
 #include "oci/routes/daemon_json.h"
 #include "oci/routes/hosts_toml.h"
@@ -25,7 +26,7 @@ struct Described {
   std::string file;
 };
 
-/// Where images are asked for, by the files of podman, containerd and docker, in this order of precedence
+/// Where images are asked for, by the files of podman, containerd, BuildKit and docker, in this order of precedence
 /// (docs/decisions/registry-files.md). Files are read at the first question. Thread-safe. All calls throw Error{input}
 /// for a file that cannot be read.
 class Routes {
@@ -40,19 +41,25 @@ class Routes {
   bool is_insecure(const http::Url& url);
   /// Directories that may have certificates for a host, as its users write it.
   std::vector<std::string> certificate_directories(const std::string& host) const;
+  /// Where accounts are looked for, by registries.conf: programs, and kAccountFiles. Empty if it does not say.
+  std::vector<std::string> credential_helpers();
 
   std::vector<Described> describe();
 
  private:
-  const std::vector<RegistryTable>& tables();
+  const RegistriesFile& registries();
   const DaemonFile& daemon();
+  const BuildkitFile& buildkit();
   const HostsFile* hosts(const std::string& registry);
   const RegistryTable* table_for(const Reference& reference);
+  std::vector<Route> places(const RegistryTable* table, const Reference& reference, Asking asking);
+  void add_buildkit(Route& route);
   std::vector<Route> through_hosts(const HostsFile& hosts, const Reference& reference, Asking asking) const;
 
   const ConfigFiles files_;
   std::mutex mutex_;  // guards the rest
-  std::optional<std::vector<RegistryTable>> tables_;
+  std::optional<RegistriesFile> registries_;
+  std::optional<BuildkitFile> buildkit_;
   std::optional<DaemonFile> daemon_;
   std::map<std::string, std::optional<HostsFile>> hosts_;
 };

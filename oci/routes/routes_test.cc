@@ -190,11 +190,112 @@ TEST_CASE_FIXTURE(RoutesFixture, "hosts.toml: certificates, and the registry's o
   const auto routes = Routes(files).reading(parse_reference("r.example/x"), Asking::tag);
   REQUIRE(routes.size() == 1);
   CHECK(routes[0].tls.extra_ca == "PEM\n");
-  CHECK(routes[0].tls.certificate == join_path(dir.path(), "hosts/r.example/both.pem"));
+  const std::string both = join_path(dir.path(), "hosts/r.example/both.pem");
+  CHECK(routes[0].clients == std::vector<ClientPair>{{both, both}});
   CHECK_FALSE(routes[0].tls.verify);
   CHECK(routes[0].dial == std::chrono::milliseconds(2000));
   CHECK(Routes(files).writing(parse_reference("r.example/x")).tls == routes[0].tls);
   CHECK_FALSE(routes[0].is_mirror);
+}
+
+TEST_CASE_FIXTURE(RoutesFixture, "hosts.toml: client certificates in each form, in their order") {
+  const auto path = [&](const char* name) { return join_path(dir.path(), cat("hosts/r.example/", name)); };
+  for (const char* name : {"a.pem", "b.pem", "b.key"}) write(cat("hosts/r.example/", name), "PEM");
+  const auto clients = [&](const std::string& text) {
+    hosts("r.example", cat("[host.\"https://r.example\"]\nclient = ", text, "\n"));
+    return Routes(files).reading(parse_reference("r.example/x"), Asking::tag)[0].clients;
+  };
+  using Pairs = std::vector<ClientPair>;
+  const ClientPair a{path("a.pem"), path("a.pem")}, b{path("b.pem"), path("b.key")};
+  CHECK(clients("\"a.pem\"") == Pairs{a});
+  CHECK(clients("[\"a.pem\", \"b.pem\"]") == Pairs{a, {path("b.pem"), path("b.pem")}});
+  CHECK(clients("[[\"a.pem\"], [\"b.pem\", \"b.key\"], [\"a.pem\", \"\"]]") == Pairs{a, b, a});
+  CHECK_THROWS_AS(clients("[[\"a.pem\", \"b.pem\", \"c\"]]"), Error);
+  CHECK_THROWS_AS(clients("[5]"), Error);
+}
+
+TEST_CASE_FIXTURE(RoutesFixture, "buildkitd.toml: mirrors, and how each host is reached") {
+  write("b/ca.pem", "PEM");
+  write("b/my.cert", "PEM");
+  write("b/my.key", "PEM");
+  write("b/dir/extra.crt", "CRT");
+  write("b/dir/own.cert", "PEM");
+  write("b/dir/own.key", "PEM");
+  files.buildkitd_toml = {join_path(dir.path(), "none.toml"), write("b/buildkitd.toml", R"(
+debug = true
+[registry."docker.io"]
+  mirrors = ["near.example:5000", "https://hub.example/proxy/"]
+[registry."near.example:5000"]
+  http = true
+[registry."hub.example"]
+  http = true
+  insecure = true
+[registry."tls.example"]
+  insecure = true
+  ca = ["ca.pem"]
+  tlsconfigdir = ["dir", "absent"]
+  [[registry."tls.example".keypair]]
+    cert = "my.cert"
+    key = "my.key"
+[registry."localhost:5000"]
+  http = false
+)")};
+  CHECK(read("busybox:1") == Names{"http://near.example:5000/library/busybox ns=docker.io",
+                                   "hub.example/library/busybox/v2/proxy insecure ns=docker.io",
+                                   "docker.io/library/busybox"});
+  CHECK(Routes(files).reading(parse_reference("busybox"), Asking::tag)[0].is_mirror);
+  CHECK(read("localhost:5000/x") == Names{"https://localhost:5000/x"});
+  CHECK(read("near.example:5000/x") == Names{"http://near.example:5000/x"});
+  CHECK(read("other.example/x") == Names{"other.example/x"});
+  const Route tls = Routes(files).writing(parse_reference("tls.example/x"));
+  CHECK_FALSE(tls.insecure);
+  CHECK_FALSE(tls.tls.verify);
+  CHECK(tls.tls.extra_ca == "PEM\nCRT\n");
+  const auto path = [&](const char* name) { return join_path(dir.path(), cat("b/", name)); };
+  CHECK(tls.clients ==
+        std::vector<ClientPair>{{path("my.cert"), path("my.key")}, {path("dir/own.cert"), path("dir/own.key")}});
+  CHECK(tls.file == files.buildkitd_toml[1]);
+  CHECK(Routes(files).writing(parse_reference("busybox")).host == "registry-1.docker.io");
+  SUBCASE("hosts.toml decides before its mirrors, and what it says of hosts counts") {
+    hosts("docker.io", "[host.\"https://tls.example\"]\n");
+    CHECK(read("busybox") == Names{"https://tls.example/library/busybox ns=docker.io", "docker.io/library/busybox"});
+    CHECK_FALSE(Routes(files).reading(parse_reference("busybox"), Asking::tag)[0].tls.verify);
+  }
+  SUBCASE("its mirrors are asked before those of daemon.json") {
+    files.daemon_json = {write("daemon.json", R"({"registry-mirrors": ["https://daemon.example"]})")};
+    CHECK(read("busybox").size() == 3);
+  }
+  SUBCASE("it can be listed") {
+    const std::vector<Described> all = Routes(files).describe();
+    REQUIRE(all.size() == 5);
+    CHECK(all[0].text == "mirror near.example:5000; mirror hub.example/proxy");
+    CHECK(all[2].text == "plain http; insecure");
+    CHECK(all[3].text == "insecure; authorities of its own; 2 client certificates");
+    CHECK(all[4].text == "TLS only");
+  }
+}
+
+TEST_CASE_FIXTURE(RoutesFixture, "buildkitd.toml: what is wrong is named") {
+  const auto broken = [&](const std::string& text) {
+    files.buildkitd_toml = {write("buildkitd.toml", text)};
+    return refusal("x");
+  };
+  CHECK(broken("registry = 5\n").find("buildkitd.toml: registry is not a table") != std::string::npos);
+  CHECK(broken("[registry]\n\"x\" = 5\n").find("\"x\" is not a table") != std::string::npos);
+  CHECK(broken("[registry.x]\nmirrors = [\"a b\"]\n").find("\"a b\" is not HOST[:PORT][/PATH]") != std::string::npos);
+  CHECK(broken("[registry.x]\nhttp = 1\n").find("http is not true or false") != std::string::npos);
+  CHECK(broken("[registry.x]\nca = [\"none.pem\"]\n").find("none.pem does not exist") != std::string::npos);
+  CHECK(broken("[[registry.x.keypair]]\nkey = \"k\"\n").find("keypair has no cert or no key") != std::string::npos);
+}
+
+TEST_CASE_FIXTURE(RoutesFixture, "registries.conf: the last list of credential helpers counts") {
+  CHECK(Routes(files).credential_helpers().empty());
+  registries("credential-helpers = [\"pass\", \"containers-auth.json\"]\n");
+  CHECK(Routes(files).credential_helpers() == Names{"pass", std::string(kAccountFiles)});
+  write("d/10.conf", "credential-helpers = [\"own\"]\n");
+  write("d/20.conf", "[[registry]]\nprefix = \"a.example\"\n");
+  files.registries_conf_dirs = {join_path(dir.path(), "d")};
+  CHECK(Routes(files).credential_helpers() == Names{"own"});
 }
 
 TEST_CASE_FIXTURE(RoutesFixture, "hosts.toml: _default stands for the others, and what is wrong is named") {

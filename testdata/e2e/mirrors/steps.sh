@@ -88,3 +88,37 @@ grep -q "hosts.invalid_5000_: mirror http://$MIRROR/v2/cache; server https://ser
 echo 'x = ' >"$CBUILD_ETC/containers/registries.conf.d/broken.conf"
 if from busybox:1; then exit 1; fi
 grep -q 'registries.conf.d/broken.conf:1: ' log
+rm "$CBUILD_ETC/containers/registries.conf.d/broken.conf"
+
+# buildkitd.toml, and the accounts of a helper that registries.conf names.
+mkdir -p "$CBUILD_ETC/buildkit" helpers
+cat >"$CBUILD_ETC/buildkit/buildkitd.toml" <<EOF
+[registry."buildkit.invalid"]
+mirrors = ["$MIRROR/cache"]
+[registry."$MIRROR"]
+http = true
+EOF
+from buildkit.invalid/team/image:1
+printf '#!/bin/sh\ncat >>"$0.asked"\necho credentials not found in native keychain\nexit 1\n' >helpers/docker-credential-mine
+chmod 755 helpers/docker-credential-mine
+printf 'credential-helpers = ["mine"]\n' >"$CBUILD_ETC/containers/registries.conf.d/helpers.conf"
+PATH="$PWD/helpers:$PATH" digest buildkit.invalid/team/image:1 >/dev/null
+"$CBUILD" doctor >said || true
+grep -q "buildkit.invalid: mirror $MIRROR/cache  ($CBUILD_ETC/buildkit/buildkitd.toml)" said
+
+# What is added to is read where it is written, not from a mirror that has another image under the name.
+"$CBUILD" copy "docker://$MIRROR/cache/team/image:1" "docker://$REGISTRY/team/image:1" 2>log
+printf 'FROM old.invalid/team/image:1\nLABEL other=image\n' >other.Dockerfile
+"$CBUILD" -f other.Dockerfile --progress plain -o type=oci,dest=other.tar . 2>log
+"$CBUILD" copy oci-archive://other.tar "docker://$MIRROR/stale/team/image:1" 2>log
+cat >"$conf" <<EOF
+[[registry]]
+prefix = "$REGISTRY/team"
+[[registry.mirror]]
+location = "$MIRROR/stale/team"
+EOF
+stale=$(digest "$REGISTRY/team/image:1")
+test "$stale" != "$wanted"
+"$CBUILD" index create --append -t "$REGISTRY/team/image:1" --annotation index:a=b --dry-run >appended 2>log
+grep -q "$wanted" appended
+if grep -q "$stale" appended; then exit 1; fi
