@@ -33,9 +33,13 @@ puts a proxy before it that counts bytes; "mirror": true starts a second one at 
 that are in /etc otherwise, none at first. "s3": true starts a service of S3 at ${S3} and "azure": true
 one of Azure at ${AZURE} (object_servers.py); "gha": true the cache service of GitHub Actions at ${GHA} (actions_cache.py). ${BASES} in arguments is the folder of base images (OCI layouts: busybox, debian).
 "docker": true starts a dockerd whose socket is ${DOCKER_SOCKET}, "podman": true a podman service at ${PODMAN_SOCKET}.
+After each build and at the end the image-spec's rules (image_rules.py) are applied to every layout and archive of one in the context, and to
+the manifests in the case's registries; "foreign": [patterns] are those that the case makes or breaks itself, "foreign_pushes": true: also in registries.
+Lines of an "sh" step's output that begin with "left out: " are shown: what this machine or an engine on it cannot do.
 "as_user": true runs the whole case as an ordinary user. After the last step no mount, process or temporary file of the case may be left.
 """
 import contextlib
+import fnmatch
 import json
 import os
 import pathlib
@@ -54,6 +58,7 @@ import reference
 import servers
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent.parent))
+import image_rules  # noqa: E402
 import support  # noqa: E402
 from support import Failure, check, read_config  # noqa: E402
 
@@ -168,6 +173,23 @@ class Case:
         for pattern in step.get("no_stderr", []):
             check(not re.search(pattern, done.stderr, re.M), f"/{pattern}/ in\n{shown}")
         self.check_steps(step, done.stderr, shown)
+        self.check_images(dest for word in argv for dest in re.findall(r"type=(?:oci|docker)\b.*\bdest=([^,]+)", word))
+
+    def check_images(self, names):
+        """What a build has written just now."""
+        foreign = self.spec.get("foreign", [])
+        for name in names:
+            place = self.context / name
+            if not any(fnmatch.fnmatchcase(name, pattern) for pattern in foreign):
+                look = image_rules.layout_problems if (place / "oci-layout").is_file() else image_rules.archive_problems
+                problems = look(place) if place.is_dir() or place.is_file() else None
+                check(not problems, f"{name}: " + "\n".join(problems or []))
+
+    def check_all_images(self):
+        problems = image_rules.problems_below(self.context, self.spec.get("foreign", []))
+        for root in () if self.spec.get("foreign_pushes") else (self.work / "registry", self.work / "mirror/registry"):
+            problems += [f"{root.name}: {problem}" for problem in image_rules.registry_problems(root)]
+        check(not problems, "\n".join(problems))
 
     def check_steps(self, step, stderr, shown):
         for key, have in zip(("ran", "cached"), support.steps(stderr)):
@@ -210,6 +232,9 @@ class Case:
         check(done.returncode == step.get("exit", 0), f"exit code {done.returncode}\n{shown}")
         for pattern in step.get("stdout", []):
             check(re.search(pattern, done.stdout, re.M), f"no /{pattern}/ in\n{shown}")
+        for line in done.stdout.splitlines():
+            if line.startswith("left out: "):
+                print(f"{self.work.name}: {line}")
 
     def requests(self, step):
         seen = [line for server in self.http for line in server.take_log() if re.search(step.get("only", ""), line)]
@@ -297,6 +322,7 @@ def main():
                 except (Failure, RuntimeError) as failure:
                     print(f"{folder.name}: step {number}: {failure}")
                     return 1
+            case.check_all_images()
         case.leftovers()
     except Failure as failure:
         print(f"{folder.name}: {failure}")
