@@ -16,4 +16,10 @@ std::optional<UniqueFd> open_real(int dirfd, const std::string& path, int flags)
 /// Throws Error{not_found} for the path of a tree, which is shown as it is inside of the tree.
 [[noreturn]] void throw_missing(const std::string& path);
 
+namespace detail {
+/// The same where there is no openat2 (emulators, old kernels): a part of the name at a time. -1 and errno as the
+/// kernel's call has them, but that ".." is EXDEV everywhere.
+int open_by_parts(int dirfd, const std::string& path, int flags);
+}  // namespace detail
+
 }  // namespace cbuild::cache
