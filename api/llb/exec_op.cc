@@ -15,96 +15,57 @@ namespace {
 constexpr char kDefaultPath[] = "PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
 constexpr std::int64_t kSkipped = -1;
 
-class ExecLowering {
- public:
-  explicit ExecLowering(const OpLowering& lowering)
-      : lowering_(lowering), op_(lowering.op), pb_(op_.op.exec()), meta_(pb_.meta()) {}
+bool is_allowed(const OpLowering& lowering, const std::string& right) {
+  const std::vector<std::string>& allow = lowering.build.options.allow;
+  return std::find(allow.begin(), allow.end(), right) != allow.end();
+}
 
-  std::vector<solver::VertexId> run() {
-    check();
-    add_meta();
-    add_root();
-    for (const pb::Mount& mount : pb_.mounts())
-      if (&mount != root_) add_mount(mount);
-    for (const pb::SecretEnv& variable : pb_.secret_env()) add_secret_variable(variable);
-    std::stable_sort(exec_.mounts.begin(), exec_.mounts.end(),
-                     [](const auto& a, const auto& b) { return a.target < b.target; });
-    return outputs();
-  }
+void need(const OpLowering& lowering, const std::string& right, std::string_view field) {
+  if (is_allowed(lowering, right)) return;
+  throw Error(ErrorCode::denied, cat(field, ": ", right, " is not allowed"))
+      .with_hint(cat("give the build the entitlement: --allow ", right))
+      .add_context(place_of(lowering.op));
+}
 
- private:
-  struct Output {
-    std::int64_t index = 0;
-    std::optional<solver::VertexId> input;  ///< the output is this, unchanged
-    std::string target;                     ///< else of this kept mount; empty: of the root
-  };
+void check(const OpLowering& lowering) {
+  const pb::ExecOp& exec = lowering.op.op.exec();
+  const std::string& directory = exec.meta().cwd();
+  if (exec.meta().args().empty()) reject(lowering.op, "exec.meta.args", "there is no command");
+  if (!directory.starts_with('/'))
+    reject(lowering.op, "exec.meta.cwd", cat(go_quote(directory), " is not an absolute path"));
+  if (exec.security() == pb::INSECURE) need(lowering, "security.insecure", "exec.security");
+  if (exec.network() == pb::HOST) need(lowering, "network.host", "exec.network");
+  for (const pb::CdiDevice& device : exec.cdi_devices())
+    if (!is_allowed(lowering, cat("device=", device.name()))) need(lowering, "device", "exec.cdi_devices");
+}
 
-  void check() const {
-    if (meta_.args().empty()) reject(op_, "exec.meta.args", "there is no command");
-    if (!meta_.cwd().starts_with('/'))
-      reject(op_, "exec.meta.cwd", cat(go_quote(meta_.cwd()), " is not an absolute path"));
-    if (pb_.security() == pb::INSECURE) need("security.insecure", "exec.security");
-    if (pb_.network() == pb::HOST) need("network.host", "exec.network");
-    for (const pb::CdiDevice& device : pb_.cdi_devices())
-      if (!is_allowed("device") && !is_allowed(cat("device=", device.name()))) need("device", "exec.cdi_devices");
-  }
-  bool is_allowed(const std::string& right) const {
-    const std::vector<std::string>& allow = lowering_.build.options.allow;
-    return std::find(allow.begin(), allow.end(), right) != allow.end();
-  }
-  void need(const std::string& right, std::string_view field) const {
-    if (is_allowed(right)) return;
-    throw Error(ErrorCode::denied, cat(field, ": ", right, " is not allowed"))
-        .with_hint(cat("give the build the entitlement: --allow ", right))
-        .add_context(place_of(op_));
-  }
-
-  void add_meta();
-  solver::ExecSettings settings() const;
-  void add_root();
-  void add_mount(const pb::Mount& mount);
-  void add_bind(const pb::Mount& mount, std::string target);
-  void add_cache(const pb::Mount& mount, std::string target);
-  void add_secret(const pb::Mount& mount, std::string target);
-  void add_secret_variable(const pb::SecretEnv& variable);
-  std::string hash_of(const std::string& secret) const;
-  int input_of(std::int64_t index);
-  std::string target_of(const pb::Mount& mount) const;
-  void add_output(const pb::Mount& mount, Output output);
-  std::vector<solver::VertexId> outputs();
-
-  const OpLowering& lowering_;
-  const DecodedOp& op_;
-  const pb::ExecOp& pb_;
-  const pb::Meta& meta_;
-  const pb::Mount* root_ = nullptr;
-  solver::ExecOp exec_;
-  std::vector<solver::VertexId> inputs_;
-  std::vector<Output> outputs_;
-};
-
-void ExecLowering::add_meta() {
-  const LlbOptions& options = lowering_.build.options;
-  exec_.argv.assign(meta_.args().begin(), meta_.args().end());
-  exec_.environment.assign(meta_.env().begin(), meta_.env().end());
+/// The command without its mounts.
+solver::ExecOp command_of(const OpLowering& lowering) {
+  const pb::ExecOp& given = lowering.op.op.exec();
+  const pb::Meta& meta = given.meta();
+  solver::ExecOp exec;
+  const LlbOptions& options = lowering.build.options;
+  exec.argv.assign(meta.args().begin(), meta.args().end());
+  exec.environment.assign(meta.env().begin(), meta.env().end());
   const auto sets_path = [](const std::string& variable) { return variable.starts_with("PATH="); };
-  if (std::none_of(exec_.environment.begin(), exec_.environment.end(), sets_path))
-    exec_.environment.emplace_back(kDefaultPath);
-  exec_.working_dir = clean_path(meta_.cwd());
-  exec_.user = meta_.user();
-  exec_.platform = lowering_.platform().str();
-  const bool cut_off = pb_.network() == pb::NONE || (pb_.network() == pb::UNSET && options.network == "none");
-  exec_.network = cut_off ? NetworkMode::none : NetworkMode::host;
-  exec_.insecure = pb_.security() == pb::INSECURE;
-  for (const pb::CdiDevice& device : pb_.cdi_devices())
-    exec_.devices.push_back(cat(device.name(), device.optional() ? "" : ",required"));
-  exec_.hostname = meta_.hostname();
-  exec_.security = options.security;
-  for (const pb::HostIp& host : meta_.extra_hosts()) exec_.host_names.push_back(host.host());
-  for (const std::string& host : options.extra_hosts) exec_.host_names.push_back(host.substr(0, host.find('=')));
-  exec_.exit_codes.assign(meta_.valid_exit_codes().begin(), meta_.valid_exit_codes().end());
-  std::sort(exec_.exit_codes.begin(), exec_.exit_codes.end());
-  if (exec_.exit_codes == std::vector<int>{0}) exec_.exit_codes.clear();
+  if (std::none_of(exec.environment.begin(), exec.environment.end(), sets_path))
+    exec.environment.emplace_back(kDefaultPath);
+  exec.working_dir = clean_path(meta.cwd());
+  exec.user = meta.user();
+  exec.platform = lowering.platform().str();
+  const bool cut_off = given.network() == pb::NONE || (given.network() == pb::UNSET && options.network == "none");
+  exec.network = cut_off ? NetworkMode::none : NetworkMode::host;
+  exec.insecure = given.security() == pb::INSECURE;
+  for (const pb::CdiDevice& device : given.cdi_devices())
+    exec.devices.push_back(cat(device.name(), device.optional() ? "" : ",required"));
+  exec.hostname = meta.hostname();
+  exec.security = options.security;
+  for (const pb::HostIp& host : meta.extra_hosts()) exec.host_names.push_back(host.host());
+  for (const std::string& host : options.extra_hosts) exec.host_names.push_back(host.substr(0, host.find('=')));
+  exec.exit_codes.assign(meta.valid_exit_codes().begin(), meta.valid_exit_codes().end());
+  std::sort(exec.exit_codes.begin(), exec.exit_codes.end());
+  if (exec.exit_codes == std::vector<int>{0}) exec.exit_codes.clear();
+  return exec;
 }
 
 void add_proxy(std::vector<std::string>& environment, const char* upper, const char* lower, const std::string& value) {
@@ -125,30 +86,87 @@ Resources resources_of(const pb::LinuxResources& limits) {
   return out;
 }
 
-solver::ExecSettings ExecLowering::settings() const {
-  const LlbOptions& options = lowering_.build.options;
+solver::ExecSettings settings_of(const OpLowering& lowering) {
+  const pb::ExecOp& given = lowering.op.op.exec();
+  const pb::Meta& meta = given.meta();
+  const LlbOptions& options = lowering.build.options;
   solver::ExecSettings out;
-  for (const pb::HostIp& host : meta_.extra_hosts()) out.extra_hosts.push_back(cat(host.host(), "=", host.ip()));
+  for (const pb::HostIp& host : meta.extra_hosts()) out.extra_hosts.push_back(cat(host.host(), "=", host.ip()));
   out.extra_hosts.insert(out.extra_hosts.end(), options.extra_hosts.begin(), options.extra_hosts.end());
-  const pb::ProxyEnv& proxy = meta_.proxy_env();
+  const pb::ProxyEnv& proxy = meta.proxy_env();
   add_proxy(out.proxy_environment, "HTTP_PROXY", "http_proxy", proxy.http_proxy());
   add_proxy(out.proxy_environment, "HTTPS_PROXY", "https_proxy", proxy.https_proxy());
   add_proxy(out.proxy_environment, "FTP_PROXY", "ftp_proxy", proxy.ftp_proxy());
   add_proxy(out.proxy_environment, "NO_PROXY", "no_proxy", proxy.no_proxy());
   add_proxy(out.proxy_environment, "ALL_PROXY", "all_proxy", proxy.all_proxy());
-  for (const pb::Ulimit& limit : meta_.ulimit()) out.ulimits.push_back({limit.name(), limit.soft(), limit.hard()});
+  for (const pb::Ulimit& limit : meta.ulimit()) out.ulimits.push_back({limit.name(), limit.soft(), limit.hard()});
   for (const Ulimit& limit : options.ulimits) {
     const auto same = [&](const Ulimit& own) { return iequals(own.name, limit.name); };
     if (std::none_of(out.ulimits.begin(), out.ulimits.end(), same)) out.ulimits.push_back(limit);
   }
-  out.cgroup_parent = meta_.cgroup_parent().empty() ? options.cgroup_parent : meta_.cgroup_parent();
+  out.cgroup_parent = meta.cgroup_parent().empty() ? options.cgroup_parent : meta.cgroup_parent();
   out.shm_size = options.shm_size;
-  if (op_.metadata != nullptr) out.resources = resources_of(op_.metadata->linux_resources());
+  if (lowering.op.metadata != nullptr) out.resources = resources_of(lowering.op.metadata->linux_resources());
   const std::string& wide = options.network;
   const bool own = !wide.empty() && wide != "default" && wide != "host" && wide != "none";
-  out.own_network = own && pb_.network() == pb::UNSET;
+  out.own_network = own && given.network() == pb::UNSET;
   return out;
 }
+
+std::string target_of(const DecodedOp& op, const pb::Mount& mount) {
+  const std::string target =
+      clean_path(mount.dest().starts_with('/') ? mount.dest() : join_path(op.op.exec().meta().cwd(), mount.dest()));
+  if (target == "/" || mount.dest().empty())
+    reject(op, "exec.mounts.dest", cat(go_quote(mount.dest()), " is not below /"));
+  return target;
+}
+
+std::string hash_of(const OpLowering& lowering, const std::string& secret) {
+  const auto found = lowering.build.options.secret_hashes.find(secret);
+  return found == lowering.build.options.secret_hashes.end() ? std::string() : found->second;
+}
+
+class ExecLowering {
+ public:
+  explicit ExecLowering(const OpLowering& lowering) : lowering_(lowering), op_(lowering.op), pb_(op_.op.exec()) {}
+
+  std::vector<solver::VertexId> run() {
+    check(lowering_);
+    exec_ = command_of(lowering_);
+    add_root();
+    for (const pb::Mount& mount : pb_.mounts())
+      if (&mount != root_) add_mount(mount);
+    for (const pb::SecretEnv& variable : pb_.secret_env()) add_secret_variable(variable);
+    std::stable_sort(exec_.mounts.begin(), exec_.mounts.end(),
+                     [](const auto& a, const auto& b) { return a.target < b.target; });
+    return outputs();
+  }
+
+ private:
+  struct Output {
+    std::int64_t index = 0;
+    std::optional<solver::VertexId> input;  ///< the output is this, unchanged
+    std::string target;                     ///< else of this kept mount; empty: of the root
+  };
+
+  void add_root();
+  void add_mount(const pb::Mount& mount);
+  void add_bind(const pb::Mount& mount, std::string target);
+  void add_cache(const pb::Mount& mount, std::string target);
+  void add_secret(const pb::Mount& mount, std::string target);
+  void add_secret_variable(const pb::SecretEnv& variable);
+  int input_of(std::int64_t index);
+  void add_output(const pb::Mount& mount, Output output);
+  std::vector<solver::VertexId> outputs();
+
+  const OpLowering& lowering_;
+  const DecodedOp& op_;
+  const pb::ExecOp& pb_;
+  const pb::Mount* root_ = nullptr;
+  solver::ExecOp exec_;
+  std::vector<solver::VertexId> inputs_;
+  std::vector<Output> outputs_;
+};
 
 void ExecLowering::add_root() {
   for (const pb::Mount& mount : pb_.mounts()) {
@@ -176,17 +194,9 @@ int ExecLowering::input_of(std::int64_t index) {
   return at;
 }
 
-std::string ExecLowering::target_of(const pb::Mount& mount) const {
-  const std::string target =
-      clean_path(mount.dest().starts_with('/') ? mount.dest() : join_path(meta_.cwd(), mount.dest()));
-  if (target == "/" || mount.dest().empty())
-    reject(op_, "exec.mounts.dest", cat(go_quote(mount.dest()), " is not below /"));
-  return target;
-}
-
 void ExecLowering::add_mount(const pb::Mount& mount) {
   if (!mount.result_id().empty()) reject(op_, "exec.mounts.result_id", "a mount in a definition has an input instead");
-  std::string target = target_of(mount);
+  std::string target = target_of(op_, mount);
   switch (mount.mount_type()) {
     case pb::BIND:
       return add_bind(mount, std::move(target));
@@ -250,11 +260,6 @@ void ExecLowering::add_cache(const pb::Mount& mount, std::string target) {
   exec_.mounts.push_back({std::move(target), std::move(cache)});
 }
 
-std::string ExecLowering::hash_of(const std::string& secret) const {
-  const auto found = lowering_.build.options.secret_hashes.find(secret);
-  return found == lowering_.build.options.secret_hashes.end() ? std::string() : found->second;
-}
-
 void ExecLowering::add_secret(const pb::Mount& mount, std::string target) {
   const pb::SecretOpt& given = mount.secret_opt();
   if (given.id().empty()) reject(op_, "exec.mounts.secret_opt.id", "a secret mount must name its secret");
@@ -264,7 +269,7 @@ void ExecLowering::add_secret(const pb::Mount& mount, std::string target) {
   secret.mode = given.mode() & 07777;
   secret.uid = given.uid();
   secret.gid = given.gid();
-  secret.value_hash = hash_of(given.id());
+  secret.value_hash = hash_of(lowering_, given.id());
   exec_.mounts.push_back({std::move(target), std::move(secret)});
 }
 
@@ -275,7 +280,7 @@ void ExecLowering::add_secret_variable(const pb::SecretEnv& variable) {
   if (secret.id.empty()) reject(op_, "exec.secret_env.id", "a variable with a secret must name it");
   secret.as_file = false;
   secret.required = !variable.optional();
-  secret.value_hash = hash_of(secret.id);
+  secret.value_hash = hash_of(lowering_, secret.id);
   exec_.mounts.push_back({"", std::move(secret)});
 }
 
@@ -292,7 +297,7 @@ void ExecLowering::add_output(const pb::Mount& mount, Output output) {
 std::vector<solver::VertexId> ExecLowering::outputs() {
   solver::Vertex vertex = lowering_.vertex(std::move(exec_));
   vertex.inputs = inputs_;
-  vertex.settings = settings();
+  vertex.settings = settings_of(lowering_);
   const solver::VertexId command = lowering_.build.graph.add(std::move(vertex));
   std::vector<solver::VertexId> out;
   for (const Output& output : outputs_) {

@@ -15,6 +15,39 @@ namespace {
 
 constexpr std::int64_t kNone = -1, kNsPerSecond = 1'000'000'000;
 
+std::string name_of(const DecodedOp& op, const pb::UserOpt& user, std::optional<std::int64_t>& from) {
+  if (user.user_case() == pb::UserOpt::kById) return cat(user.by_id());
+  if (user.user_case() == pb::UserOpt::USER_NOT_SET) return {};
+  const pb::NamedUserOpt& named = user.by_name();
+  if (named.name().empty() || named.name().find(':') != std::string::npos)
+    reject(op, "file.actions.owner", cat(go_quote(named.name()), " is not the name of a user or group"));
+  if (from && *from != named.input())
+    reject(op, "file.actions.owner", "user and group are looked up in different inputs");
+  from = named.input();
+  return named.name();
+}
+
+std::optional<std::int64_t> seconds(const DecodedOp& op, std::int64_t timestamp) {
+  if (timestamp == -1) return std::nullopt;
+  if (timestamp < 0) reject(op, "file.actions.timestamp", cat(timestamp, " is before 1970"));
+  return timestamp / kNsPerSecond;
+}
+
+std::uint32_t mode_of(const DecodedOp& op, std::int64_t value, const char* field) {
+  if (value < 0 || value > 07777) reject(op, field, cat(value, " is not a mode of a file"));
+  return static_cast<std::uint32_t>(value) & 0777;
+}
+
+void set_manner(const pb::FileActionCopy& copy, solver::CopyAction& out) {
+  out.manner.follow = copy.follow_symlink();
+  out.manner.contents = copy.dir_copy_contents();
+  out.manner.make_parents = copy.create_dest_path();
+  out.manner.match = !copy.allow_wildcard() || !copy.allow_empty_wildcard();
+  out.manner.replace = copy.always_replace_existing_dest_paths();
+  out.manner.includes.assign(copy.include_patterns().begin(), copy.include_patterns().end());
+  out.manner.needed.assign(copy.required_paths().begin(), copy.required_paths().end());
+}
+
 /// The actions of one vertex while they are collected.
 struct Chain {
   solver::FileOp file;
@@ -49,12 +82,8 @@ class FileLowering {
   solver::VertexId source(std::int64_t number, const char* field);
   int input_of(Chain& chain, solver::VertexId vertex);
   std::string owner_of(Chain& chain, const pb::FileAction& action, const pb::ChownOpt& owner, bool given, int& input);
-  std::string name_of(const pb::UserOpt& user, std::optional<std::int64_t>& from) const;
-  std::optional<std::int64_t> seconds(std::int64_t timestamp) const;
-  std::uint32_t mode(std::int64_t value, const char* field) const;
   solver::FileAction lower(Chain& chain, const pb::FileAction& action);
   solver::CopyAction lower_copy(Chain& chain, const pb::FileAction& action);
-  void set_manner(const pb::FileActionCopy& copy, solver::CopyAction& out) const;
 
   const OpLowering& lowering_;
   const DecodedOp& op_;
@@ -134,24 +163,12 @@ int FileLowering::input_of(Chain& chain, solver::VertexId vertex) {
   return at;
 }
 
-std::string FileLowering::name_of(const pb::UserOpt& user, std::optional<std::int64_t>& from) const {
-  if (user.user_case() == pb::UserOpt::kById) return cat(user.by_id());
-  if (user.user_case() == pb::UserOpt::USER_NOT_SET) return {};
-  const pb::NamedUserOpt& named = user.by_name();
-  if (named.name().empty() || named.name().find(':') != std::string::npos)
-    reject(op_, "file.actions.owner", cat(go_quote(named.name()), " is not the name of a user or group"));
-  if (from && *from != named.input())
-    reject(op_, "file.actions.owner", "user and group are looked up in different inputs");
-  from = named.input();
-  return named.name();
-}
-
 /// "user:group"; where a name is looked up somewhere else than in the base, that becomes an input.
 std::string FileLowering::owner_of(Chain& chain, const pb::FileAction& action, const pb::ChownOpt& owner, bool given,
                                    int& input) {
   if (!given) return {};
   std::optional<std::int64_t> from;
-  std::string user = name_of(owner.user(), from), group = name_of(owner.group(), from);
+  std::string user = name_of(op_, owner.user(), from), group = name_of(op_, owner.group(), from);
   if (user.empty() && group.empty()) return {};
   if (user.empty()) user = "0";
   if (from && *from < 0)
@@ -172,17 +189,6 @@ std::string FileLowering::owner_of(Chain& chain, const pb::FileAction& action, c
   return group.empty() ? user : cat(user, ":", group);
 }
 
-std::optional<std::int64_t> FileLowering::seconds(std::int64_t timestamp) const {
-  if (timestamp == -1) return std::nullopt;
-  if (timestamp < 0) reject(op_, "file.actions.timestamp", cat(timestamp, " is before 1970"));
-  return timestamp / kNsPerSecond;
-}
-
-std::uint32_t FileLowering::mode(std::int64_t value, const char* field) const {
-  if (value < 0 || value > 07777) reject(op_, field, cat(value, " is not a mode of a file"));
-  return static_cast<std::uint32_t>(value) & 0777;
-}
-
 std::string absolute_path(const std::string& path) { return join_path("/", path); }
 
 /// A slash at the end says that it is a directory.
@@ -196,16 +202,6 @@ std::string octal_text(std::uint32_t mode) {
   std::string out;
   for (; mode != 0; mode >>= 3) out.insert(out.begin(), static_cast<char>('0' + (mode & 7)));
   return cat("0", out);
-}
-
-void FileLowering::set_manner(const pb::FileActionCopy& copy, solver::CopyAction& out) const {
-  out.manner.follow = copy.follow_symlink();
-  out.manner.contents = copy.dir_copy_contents();
-  out.manner.make_parents = copy.create_dest_path();
-  out.manner.match = !copy.allow_wildcard() || !copy.allow_empty_wildcard();
-  out.manner.replace = copy.always_replace_existing_dest_paths();
-  out.manner.includes.assign(copy.include_patterns().begin(), copy.include_patterns().end());
-  out.manner.needed.assign(copy.required_paths().begin(), copy.required_paths().end());
 }
 
 solver::CopyAction FileLowering::lower_copy(Chain& chain, const pb::FileAction& action) {
@@ -224,10 +220,10 @@ solver::CopyAction FileLowering::lower_copy(Chain& chain, const pb::FileAction& 
   if (!copy.mode_str().empty())
     out.chmod = copy.mode_str();
   else if (copy.mode() != -1)
-    out.chmod = octal_text(copy.mode() < 0 || copy.mode() > 07777 ? mode(copy.mode(), "file.actions.copy.mode")
+    out.chmod = octal_text(copy.mode() < 0 || copy.mode() > 07777 ? mode_of(op_, copy.mode(), "file.actions.copy.mode")
                                                                   : static_cast<std::uint32_t>(copy.mode()));
   out.unpack = copy.attempt_unpack();
-  out.mtime_s = seconds(copy.timestamp());
+  out.mtime_s = seconds(op_, copy.timestamp());
   return out;
 }
 
@@ -241,10 +237,10 @@ solver::FileAction FileLowering::lower(Chain& chain, const pb::FileAction& actio
       const pb::FileActionMkFile& file = action.mkfile();
       solver::MakeFileAction out{absolute_path(file.path()),
                                  file.data(),
-                                 mode(file.mode(), "file.actions.mkfile.mode"),
+                                 mode_of(op_, file.mode(), "file.actions.mkfile.mode"),
                                  {},
                                  {},
-                                 seconds(file.timestamp()),
+                                 seconds(op_, file.timestamp()),
                                  false,
                                  0};
       out.chown = owner_of(chain, action, file.owner(), file.has_owner(), out.owner_input);
@@ -253,9 +249,9 @@ solver::FileAction FileLowering::lower(Chain& chain, const pb::FileAction& actio
     case pb::FileAction::kMkdir: {
       const pb::FileActionMkDir& directory = action.mkdir();
       solver::MakeDirAction out{absolute_path(directory.path()),
-                                mode(directory.mode(), "file.actions.mkdir.mode"),
+                                mode_of(op_, directory.mode(), "file.actions.mkdir.mode"),
                                 {},
-                                seconds(directory.timestamp()),
+                                seconds(op_, directory.timestamp()),
                                 directory.make_parents(),
                                 0};
       out.owner = owner_of(chain, action, directory.owner(), directory.has_owner(), out.owner_input);
@@ -267,7 +263,7 @@ solver::FileAction FileLowering::lower(Chain& chain, const pb::FileAction& actio
     case pb::FileAction::kSymlink: {
       const pb::FileActionSymlink& link = action.symlink();
       if (link.old_path().empty()) reject(op_, "file.actions.symlink.old_path", "it is empty");
-      solver::SymlinkAction out{link.old_path(), absolute_path(link.new_path()), {}, seconds(link.timestamp()), 0};
+      solver::SymlinkAction out{link.old_path(), absolute_path(link.new_path()), {}, seconds(op_, link.timestamp()), 0};
       out.owner = owner_of(chain, action, link.owner(), link.has_owner(), out.owner_input);
       return out;
     }

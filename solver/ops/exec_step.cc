@@ -71,6 +71,21 @@ void add_use(ResourceUse& sum, const ResourceUse& use) {
   sum.oom_killed |= use.oom_killed;
 }
 
+/// The result of a command says by its identity what the kept mounts hold, so that readers of an output see whether it
+/// changed.
+void add_kept(const std::vector<KeptMount>& mounts, const ExecuteRequest& request, const RunTimes& times,
+              CanonicalWriter& identity) {
+  for (const KeptMount& kept : mounts) {
+    const RunTimes own{times.began_ns, times.ended_ns};
+    const auto content = layer_identity(kept.tree.tree_fd(), own, kIdentityMaxBytes, kIdentityMaxEntries);
+    identity.tag('k').text(kept.target);
+    if (content)
+      identity.digest(*content);
+    else
+      identity.digest(request.key).number(static_cast<std::uint64_t>(sys::now_ns())).number(request.id);
+  }
+}
+
 }  // namespace
 
 ExecStep::ExecStep(const ExecServices& services, const ExecuteRequest& request, Completion done)
@@ -185,19 +200,6 @@ Error ExecStep::failure_of(const ExecEnd& end) const {
   return Error(ErrorCode::step_failed, text).with_hint(end.hint);
 }
 
-/// The result says by its identity what the kept mounts hold, so that readers of an output see whether it changed.
-void ExecStep::add_kept(const RunTimes& times, CanonicalWriter& identity) const {
-  for (const KeptMount& kept : kept_) {
-    const RunTimes own{times.began_ns, times.ended_ns};
-    const auto content = layer_identity(kept.tree.tree_fd(), own, kIdentityMaxBytes, kIdentityMaxEntries);
-    identity.tag('k').text(kept.target);
-    if (content)
-      identity.digest(*content);
-    else
-      identity.digest(request_.key).number(static_cast<std::uint64_t>(sys::now_ns())).number(request_.id);
-  }
-}
-
 /// Each becomes a layer of its own, which OutputOps find by the command's result.
 void ExecStep::publish_kept(const Result& command) {
   for (KeptMount& kept : kept_) {
@@ -225,7 +227,7 @@ Result ExecStep::publish() {
     identity.digest(*changes);
   else  // too large to be worth hashing: unique to this run
     identity.digest(request_.key).number(static_cast<std::uint64_t>(sys::now_ns())).number(request_.id);
-  add_kept(times, identity);
+  add_kept(kept_, request_, times, identity);
   const Result result =
       services_.context.add_layer(root.id, std::move(*changes_), identity.hash(), request_.vertex->name);
   publish_kept(result);

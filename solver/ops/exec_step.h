@@ -13,7 +13,6 @@
 #include "cache/store.h"
 #include "sandbox/runner.h"
 #include "solver/ops/exec_backend.h"
-#include "solver/ops/layer_identity.h"
 #include "solver/ops/step_context.h"
 #include "solver/ops/step_log.h"
 
@@ -49,7 +48,6 @@ class ExecStep : public std::enable_shared_from_this<ExecStep> {
   bool try_again(const ExecEnd& end);
   Error failure_of(const ExecEnd& end) const;
   bool is_failure(const sandbox::Exit& exit) const;
-  void add_kept(const RunTimes& times, CanonicalWriter& identity) const;
   void publish_kept(const Result& command);
   Result publish();
   void fail(Error error, int exit_code);

@@ -43,6 +43,33 @@ struct UnpackedArchive {
   cache::TreeView tree;
 };
 
+bool names_directory(const std::string& destination) {
+  return destination.ends_with('/') || destination.ends_with("/.");
+}
+
+/// `as`: what the user wrote. A root is always there.
+void require_parent(const PlannedTree& tree, const std::string& path, const std::string& as) {
+  const std::string parent = parent_path(path);
+  if (parent.empty() || tree.kind(parent) == PlannedTree::Kind::directory) return;
+  throw Error(ErrorCode::not_found, cat("\"", as, "\": directory /", parent, " does not exist"))
+      .with_hint("make it first, or have the action make it");
+}
+
+/// The paths in the merged view that a wildcard means, name by name. Links on the way are not followed.
+void match(const PlannedTree& tree, const std::string& directory, const std::vector<std::string>& parts, std::size_t at,
+           std::vector<std::string>& found) {
+  for (const std::string& name : tree.names(directory)) {
+    const auto matched = match_glob(parts[at], name);
+    if (!matched) throw Error(ErrorCode::input, cat("syntax error in pattern: ", parts[at]));
+    if (!*matched) continue;
+    const std::string path = child_path(directory, name);
+    if (at + 1 == parts.size())
+      found.push_back(path);
+    else if (tree.kind(path) == PlannedTree::Kind::directory)
+      match(tree, path, parts, at + 1, found);
+  }
+}
+
 class FileActions {
  public:
   FileActions(const cache::TreeView* base, const std::vector<CopySource>& sources, cache::Store& store,
@@ -62,9 +89,6 @@ class FileActions {
   void operator()(const SymlinkAction& link);
 
   void remove(const std::string& path, bool required);
-  void match(const std::string& directory, const std::vector<std::string>& parts, std::size_t at,
-             std::vector<std::string>& found) const;
-  void require_parent(const std::string& path, const std::string& as) const;
   void copy_selected(const CopyAction& copy, const cache::Selected& selected);
   void copy_below_pivot(const cache::TreeView& tree, TreeCopier& copier, const CopyAction& copy,
                         const cache::Selected& selected);
@@ -137,14 +161,15 @@ void FileActions::operator()(const CopyAction& copy) {
   const auto selected = cache::select(*source.tree, selection, source.ignore ? *source.ignore : kNothing);
   if (copy.manner.match && selected.empty())
     throw Error(ErrorCode::not_found, cat("\"/", join(copy.sources, " "), "\": not found"));
-  if (!copy.manner.make_parents) require_parent(destination_.resolve(relative(copy.destination)), copy.destination);
+  if (!copy.manner.make_parents)
+    require_parent(destination_, destination_.resolve(relative(copy.destination)), copy.destination);
   for (const cache::Selected& one : selected) copy_selected(copy, one);
 }
 
 std::string FileActions::target_of(const CopyAction& copy, const cache::Selected& selected, bool source_is_dir) const {
   const std::string destination = destination_.resolve(relative(copy.destination));
   if (source_is_dir) return destination;
-  const bool into = copy.destination.ends_with('/') || copy.destination.ends_with("/.") || destination.empty() ||
+  const bool into = names_directory(copy.destination) || destination.empty() ||
                     destination_.kind(destination) == PlannedTree::Kind::directory;
   return into ? child_path(destination, base_name(selected.as)) : destination;
 }
@@ -203,8 +228,7 @@ void FileActions::copy_selected(const CopyAction& copy, const cache::Selected& s
 void FileActions::copy_directory(const CopyAction& copy, TreeCopier& copier, const std::string& from,
                                  const std::string& as) {
   std::string target = destination_.resolve(relative(copy.destination));
-  const bool slash = copy.destination.ends_with('/') || copy.destination.ends_with("/.");
-  if (slash) make_parents(copy, target);
+  if (names_directory(copy.destination)) make_parents(copy, target);
   if ((target.empty() || destination_.kind(target) != PlannedTree::Kind::missing) && !as.empty() && as != ".")
     target = child_path(target, base_name(as));
   const PlannedTree::Kind had = target.empty() ? PlannedTree::Kind::directory : destination_.kind(target);
@@ -243,21 +267,13 @@ bool FileActions::unpack_archive(const CopyAction& copy, const std::string& from
   return true;
 }
 
-/// `as`: what the user wrote. A root is always there.
-void FileActions::require_parent(const std::string& path, const std::string& as) const {
-  const std::string parent = parent_path(path);
-  if (parent.empty() || destination_.kind(parent) == PlannedTree::Kind::directory) return;
-  throw Error(ErrorCode::not_found, cat("\"", as, "\": directory /", parent, " does not exist"))
-      .with_hint("make it first, or have the action make it");
-}
-
 void FileActions::operator()(const MakeFileAction& file) {
   const std::string path = destination_.resolve(relative(file.path));
   PlannedNode node;
   node.mode = S_IFREG | (file.chmod.empty() ? file.mode : parse_mode_change(file.chmod)(file.mode, false));
   node.owner = owner_of(file.chown, file.owner_input);
   if (!file.make_parents) {
-    require_parent(path, file.path);
+    require_parent(destination_, path, file.path);
     if (const std::optional<PlannedTree::Look> old = destination_.file_look(path)) {
       node.mode = S_IFREG | (old->mode & 07777);
       if (file.chown.empty()) node.owner = old->owner;
@@ -272,7 +288,7 @@ void FileActions::operator()(const MakeFileAction& file) {
 
 void FileActions::operator()(const MakeDirAction& directory) {
   const std::string path = destination_.resolve(relative(directory.path));
-  if (!directory.make_parents) require_parent(path, directory.path);
+  if (!directory.make_parents) require_parent(destination_, path, directory.path);
   const Ownership owner = owner_of(directory.owner, directory.owner_input);
   destination_.make_dirs(path, directory.mode, owner, ns_of(directory.mtime_s));
 }
@@ -281,7 +297,7 @@ void FileActions::operator()(const RemoveAction& removal) {
   const std::string path = relative(removal.path);
   if (!removal.wildcard || !has_glob(path)) return remove(path, removal.required);
   std::vector<std::string> found;
-  match("", split(path, '/'), 0, found);
+  match(destination_, "", split(path, '/'), 0, found);
   for (const std::string& one : found) remove(one, removal.required);
 }
 
@@ -292,24 +308,9 @@ void FileActions::remove(const std::string& path, bool required) {
   if (required) throw Error(ErrorCode::not_found, cat("\"/", path, "\": not found"));
 }
 
-/// The paths in the merged view that a wildcard means, name by name. Links on the way are not followed.
-void FileActions::match(const std::string& directory, const std::vector<std::string>& parts, std::size_t at,
-                        std::vector<std::string>& found) const {
-  for (const std::string& name : destination_.names(directory)) {
-    const auto matched = match_glob(parts[at], name);
-    if (!matched) throw Error(ErrorCode::input, cat("syntax error in pattern: ", parts[at]));
-    if (!*matched) continue;
-    const std::string path = child_path(directory, name);
-    if (at + 1 == parts.size())
-      found.push_back(path);
-    else if (destination_.kind(path) == PlannedTree::Kind::directory)
-      match(path, parts, at + 1, found);
-  }
-}
-
 void FileActions::operator()(const SymlinkAction& link) {
   const std::string path = destination_.resolve(relative(link.path));
-  require_parent(path, link.path);
+  require_parent(destination_, path, link.path);
   if (path.empty() || destination_.kind(path) != PlannedTree::Kind::missing)
     throw Error(ErrorCode::input, cat("\"", link.path, "\": it exists already"));
   destination_.make_dirs(parent_path(path), 0755, {}, std::nullopt);
