@@ -42,8 +42,8 @@ class CacheBackend {
   virtual void put_blob(const oci::Descriptor& descriptor, const std::optional<oci::Reference>& mount_from) = 0;
   /// The same for a blob that the store lacks; false if only its content would help.
   virtual bool offer_blob(const oci::Descriptor& descriptor, const std::optional<oci::Reference>& mount_from) = 0;
-  /// False if the name has got another manifest since manifest() gave it, or a blob is gone that was there, and nothing
-  /// was written: where the backend can tell.
+  /// False if the name has got another manifest since manifest() gave it, or a blob is gone that was there: then this
+  /// one is not what the name leads to, and has to be made again of what is.
   virtual bool put_manifest(std::string_view body) = 0;
   /// Whether blobs stay there for as long as a manifest names them. Where they do not, each is asked for and renewed by
   /// put_blob() and offer_blob().

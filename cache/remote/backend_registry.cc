@@ -1,5 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
-// type=registry, a row of backend.h: a manifest in a registry, a cache or an image that carries one.
+// type=registry, a row of backend.h: a manifest in a registry, a cache or an image that carries one. Registries have no
+// conditional PUT, so the tag is looked at before a manifest is put and once more after as long as another writer, who
+// looked before that, may take to put its own. Of two at once the one that was replaced sees it, and adds its results
+// again. What remains is a writer whose single request takes several times as long as the same one of the other.
+#include <algorithm>
+#include <chrono>
+#include <thread>
+
 #include "base/error.h"
 #include "base/text.h"
 #include "cache/remote/backend.h"
@@ -26,7 +33,10 @@ class RegistryBackend final : public CacheBackend {
       wanted.tag.clear();
       wanted.digest = digest;
     }
-    return client_.manifest(wanted, from_).body;
+    if (!digest) read_ = Read{};
+    std::string body = client_.manifest(wanted, from_).body;
+    if (!digest) read_->there = sha256(body);
+    return body;
   }
 
   /// Kept in the store's blobs, so that it is fetched once.
@@ -43,15 +53,35 @@ class RegistryBackend final : public CacheBackend {
     return client_.offer_blob(reference_, descriptor, from);
   }
   bool put_manifest(std::string_view body) override {
+    const auto begun = std::chrono::steady_clock::now();
+    if (read_ && there() != read_->there) return false;
     client_.push_manifest(reference_, oci::media_type::kManifest, body);
-    return true;  // registries cannot tell
+    const auto took = std::chrono::steady_clock::now() - begun;
+    std::this_thread::sleep_for(std::clamp<std::chrono::nanoseconds>(3 * took, kLeastPause, kMostPause));
+    return there() == sha256(body);
   }
 
  private:
+  struct Read {
+    std::optional<Digest> there;  ///< nullopt: nothing was under the tag
+  };
+  static constexpr std::chrono::milliseconds kLeastPause{20}, kMostPause{1000};
+
+  /// What the tag leads to now.
+  std::optional<Digest> there() {
+    try {
+      return sha256(client_.manifest(reference_, oci::registry::Client::From::upstream).body);
+    } catch (const Error& error) {
+      if (error.code() != ErrorCode::not_found) throw;
+      return std::nullopt;
+    }
+  }
+
   oci::registry::Client& client_;
   Store& store_;
   const oci::Reference reference_;
-  const From from_;  ///< an export adds to what is there, which a mirror may not have yet
+  const From from_;           ///< an export adds to what is there, which a mirror may not have yet
+  std::optional<Read> read_;  ///< by the last manifest()
 };
 
 void check_registry_truth(const CacheFlag& flag, const std::string& value) { flag.truth("registry.insecure", value); }

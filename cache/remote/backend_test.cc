@@ -212,6 +212,41 @@ TEST_CASE_TEMPLATE("several blobs are put at once", Site, EACH_BACKEND) {
   for (int i = 0; i < 12; ++i) CHECK(importing->document(blobs[static_cast<std::size_t>(i)]) == cat("content ", i));
 }
 
+TEST_CASE("a registry: a manifest that somebody else has replaced since it was read is not written over") {
+  Machines<RegistrySite> machines;
+  oci::Manifest manifest = machines.put_cache("RUN x");
+  const auto with = [&](const std::string& name) {
+    manifest.annotations = {{name, "yes"}};
+    return oci::to_json(manifest);
+  };
+  const auto one = machines.exporting(), two = machines.exporting();
+  one->manifest(std::nullopt);
+  two->manifest(std::nullopt);
+  CHECK(one->put_manifest(with("one")));
+  CHECK_FALSE(two->put_manifest(with("two")));
+  CHECK(two->manifest(std::nullopt) == with("one"));
+  CHECK(two->put_manifest(with("two")));
+  CHECK(machines.importing()->manifest(std::nullopt) == with("two"));
+}
+
+TEST_CASE("a registry: of several that write at once none loses its results") {
+  Machines<RegistrySite> machines;
+  const oci::Manifest first = machines.put_cache("RUN x");
+  constexpr std::size_t kWriters = 6;
+  std::vector<std::unique_ptr<CacheBackend>> writers;
+  for (std::size_t i = 0; i < kWriters; ++i) writers.push_back(machines.exporting());
+  run_at_once(kWriters, kWriters, [&](std::size_t i) {
+    for (int tries = 0; tries < 100; ++tries) {
+      auto manifest = std::get<oci::Manifest>(oci::parse_manifest(writers[i]->manifest(std::nullopt)));
+      manifest.annotations[cat("writer", i)] = "was here";
+      if (writers[i]->put_manifest(oci::to_json(manifest))) return;
+    }
+    throw Error(ErrorCode::internal, "it never gets its turn");
+  });
+  const auto last = std::get<oci::Manifest>(oci::parse_manifest(machines.importing()->manifest(std::nullopt)));
+  CHECK(last.annotations.size() == first.annotations.size() + kWriters);
+}
+
 TEST_CASE("an index that somebody else has replaced since it was read is not written over") {
   Machines<S3Site> machines;
   const std::string first = oci::to_json(machines.put_cache("RUN x"));
