@@ -18,7 +18,8 @@
 namespace cbuild::api {
 namespace {
 
-constexpr int kMaxMessage = 17 << 20;   // clients send up to 16 MiB
+constexpr int kMaxMessage = 17 << 20;  // clients send up to 16 MiB
+constexpr int kMsAfterEnd = 1000;
 constexpr std::size_t kMaxText = 4096;  // of an error
 
 std::shared_ptr<grpc::Channel> make_channel(UniqueFd end) {
@@ -83,16 +84,23 @@ void SessionChannel::require(std::string_view method, std::string_view subject) 
 ClientCall::ClientCall(const SessionChannel& session, std::string subject, const CancelSource* cancel,
                        std::chrono::milliseconds timeout)
     : session_(session), subject_(std::move(subject)), cancel_(cancel) {
+  if (cancel != nullptr && cancel->cancelled()) throw Error(ErrorCode::cancelled, cat(subject_, ": cancelled"));
   if (timeout.count() > 0) context_.set_deadline(std::chrono::system_clock::now() + timeout);
-  if (cancel == nullptr) return;
   over_.reset(::eventfd(0, EFD_CLOEXEC));
   if (!over_) throw_errno(errno, "eventfd");
-  watch_ = start_thread([this] {
-    pollfd fds[] = {{cancel_->event_fd(), POLLIN, 0}, {over_.get(), POLLIN, 0}};
-    while (::poll(fds, 2, -1) < 0 && errno == EINTR) {
-    }
-    if (fds[0].revents != 0) context_.TryCancel();
-  });
+  watch_ = start_thread([this] { watch(); });
+}
+
+/// When the session ends, gRPC ends the call by itself, except one that it has given to no connection yet. What the
+/// client has sent before its end is still to be read, so that this waits.
+void ClientCall::watch() {
+  pollfd fds[] = {{over_.get(), POLLIN, 0},
+                  {cancel_ == nullptr ? -1 : cancel_->event_fd(), POLLIN, 0},
+                  {session_.tunnel.end_fd(), POLLIN, 0}};
+  while (::poll(fds, 3, -1) < 0 && errno == EINTR) {
+  }
+  if (fds[0].revents == 0 && fds[1].revents == 0) ::poll(fds, 2, kMsAfterEnd);
+  if (fds[0].revents == 0) context_.TryCancel();
 }
 
 ClientCall::~ClientCall() {

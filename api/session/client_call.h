@@ -50,6 +50,8 @@ class ClientCall {
   void check(const grpc::Status& status) const;
 
  private:
+  void watch();
+
   const SessionChannel& session_;
   std::string subject_;
   const CancelSource* cancel_;

@@ -21,7 +21,7 @@ class ContentStore {
   /// nullopt if it is not there.
   virtual std::optional<std::uint64_t> size(const Digest& digest) = 0;
   /// Gives `sink` the bytes from `offset` on, `size` of them or, with 0, all. Not verified. Error{not_found};
-  /// Error{corrupt} if the client sends another number of bytes than `size`, or others than from `offset` on.
+  /// Error{corrupt} if the client sends another number of bytes than `size`.
   virtual void read(const Digest& digest, std::uint64_t offset, std::uint64_t size,
                     const std::function<void(std::string_view)>& sink) = 0;
   /// Puts `size` bytes there; `source` fills a buffer and returns how many, 0 at the end. Nothing is sent if the client

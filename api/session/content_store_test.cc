@@ -65,6 +65,20 @@ TEST_CASE("content that is shorter than asked for is corrupt, on both ways") {
   CHECK_FALSE(client.session().content("local:other", nullptr)->size(digest).has_value());
 }
 
+TEST_CASE("a client that is gone ends a write of content") {
+  FakeClient client({});
+  const auto store = client.session().content("local:cache", nullptr);
+  const std::string text(3000, 'x');
+  const auto parts = source_of(text);
+  const auto leave = [&](std::span<std::byte> buffer) {
+    client.vanish();
+    return parts(buffer);
+  };
+  const Awaiting wait("the end of the write");
+  CHECK_THROWS_AS(store->write("r", sha256(text), text.size(), leave), Error);
+  CHECK_THROWS_AS(store->write("r", sha256(text), text.size(), source_of(text)), Error);
+}
+
 TEST_CASE("empty content is written") {
   FakeClient client({});
   const std::string nothing;

@@ -132,7 +132,7 @@ struct ContentService : content_wire::Content::Service {
     const std::string part = found->second.substr(begin, size);
     for (std::size_t at = 0; at < part.size(); at += 1000) {
       content_wire::ReadContentResponse response;
-      response.set_offset(static_cast<std::int64_t>(begin + at));
+      response.set_offset(static_cast<std::int64_t>(at));
       response.set_data(part.substr(at, 1000));
       writer->Write(response);
     }

@@ -2,9 +2,12 @@
 #include "api/session/tunnel.h"
 
 #include <fcntl.h>
+#include <sys/eventfd.h>
 #include <sys/socket.h>
+#include <unistd.h>
 
 #include <cerrno>
+#include <cstdint>
 #include <string>
 #include <utility>
 #include <vector>
@@ -30,6 +33,8 @@ bool send_whole(int fd, std::string_view data) {
 }  // namespace
 
 Tunnel::Tunnel(SessionStream stream) : stream_(std::move(stream)) {
+  end_event_.reset(::eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK));
+  if (!end_event_) throw_errno(errno, "eventfd");
   int ends[2];
   if (::socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, ends) != 0) throw_errno(errno, "socketpair");
   near_.reset(ends[0]);
@@ -52,12 +57,19 @@ Tunnel::~Tunnel() {
 }
 
 void Tunnel::close() noexcept {
-  open_ = false;
-  ::shutdown(near_.get(), SHUT_RDWR);
+  shut();
   const std::lock_guard lock(mutex_);
   if ((!carries_in_ && !carries_out_) || stopped_) return;
   stopped_ = true;
   if (stream_.stop) stream_.stop();
+}
+
+/// Whoever sees the end of the socket then also sees that the tunnel is not open.
+void Tunnel::shut() noexcept {
+  open_ = false;
+  const std::uint64_t one = 1;
+  [[maybe_unused]] const ssize_t ignored = ::write(end_event_.get(), &one, sizeof one);
+  ::shutdown(near_.get(), SHUT_RDWR);
 }
 
 void Tunnel::wait_closed() {
@@ -69,10 +81,9 @@ void Tunnel::carry_in() {
   std::string data;
   while (stream_.read(data) && send_whole(near_.get(), data)) {
   }
-  // Whoever sees the end of the socket then also sees that the tunnel is not open.
-  open_ = false;
-  ::shutdown(near_.get(), SHUT_RDWR);
+  // In this order, or the other direction would take this one for one that has to be stopped.
   end(carries_in_);
+  shut();
 }
 
 void Tunnel::carry_out() {
@@ -82,8 +93,7 @@ void Tunnel::carry_out() {
     if (count < 0 && errno == EINTR) continue;
     if (count <= 0 || !stream_.write({buffer.data(), static_cast<std::size_t>(count)})) break;
   }
-  open_ = false;
-  ::shutdown(near_.get(), SHUT_RDWR);
+  shut();
   end(carries_out_);
 }
 

@@ -25,6 +25,8 @@ class Tunnel {
   UniqueFd take_end() { return std::move(far_); }
   /// False as soon as one side has ended.
   bool is_open() const noexcept { return open_.load(std::memory_order_acquire); }
+  /// Readable once it is not open; for poll(2).
+  int end_fd() const noexcept { return end_event_.get(); }
   void close() noexcept;
   /// Until neither thread uses the stream any more.
   void wait_closed();
@@ -33,9 +35,10 @@ class Tunnel {
   void carry_in();
   void carry_out();
   void end(bool& direction) noexcept;
+  void shut() noexcept;
 
   SessionStream stream_;
-  UniqueFd near_, far_;
+  UniqueFd near_, far_, end_event_;
   std::atomic<bool> open_{true};
   std::mutex mutex_;  ///< guards the next two and stopped_; the stream is stopped under it, as it may be gone later
   bool carries_in_ = true, carries_out_ = true;
