@@ -17,7 +17,7 @@ namespace cbuild::engine {
 struct StepEntry {
   std::uint32_t id = 0;
   std::string name, stage;
-  std::string type;                  ///< "image", "local", "git", "http", "exec", "file", "merge", "diff"
+  std::string type;                  ///< "image", "local", "git", "http", "exec", "file", "merge", "diff", "output"
   std::uint32_t line = 0;            ///< of the Dockerfile; 0 if it comes from none
   std::string state;                 ///< "cached", "ran", "failed", "cancelled", "not-needed"
   std::string found_by;              ///< of a cached step: "definition", "content", "" where nothing had to be found

@@ -7,7 +7,9 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <iterator>
 #include <unordered_set>
+#include <variant>
 
 #include "base/sys.h"
 #include "base/text.h"
@@ -48,7 +50,8 @@ std::string found_by_name(solver::FoundBy found_by) {
 }
 
 std::string type_name(const solver::Op& op) {
-  static constexpr const char* kNames[] = {"image", "local", "git", "http", "exec", "file", "merge", "diff"};
+  static constexpr const char* kNames[] = {"image", "local", "git", "http", "exec", "file", "merge", "diff", "output"};
+  static_assert(std::size(kNames) == std::variant_size_v<solver::Op>);
   return kNames[op.index()];
 }
 

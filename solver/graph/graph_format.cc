@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
+#include <iterator>
 #include <nlohmann/json.hpp>
 #include <string>
 #include <string_view>
@@ -16,7 +17,9 @@ namespace cbuild::solver {
 namespace {
 
 std::string_view type_name(const Op& op) {
-  static constexpr std::string_view kNames[] = {"image", "local", "git", "http", "exec", "file", "merge", "diff"};
+  static constexpr std::string_view kNames[] = {"image", "local", "git",  "http",  "exec",
+                                                "file",  "merge", "diff", "output"};
+  static_assert(std::size(kNames) == std::variant_size_v<Op>);
   return kNames[op.index()];
 }
 

@@ -15,12 +15,14 @@
 #include "base/text.h"
 #include "cache/content/tree_digest.h"
 #include "cache/step_layer.h"
+#include "cache/unpacker.h"
 #include "solver/ops/command_output.h"
 #include "solver/ops/exec_step.h"
 #include "solver/ops/file_op.h"
 #include "solver/ops/planned_walk.h"
 #include "solver/ops/rootfs_path.h"
 #include "solver/ops/step_context.h"
+#include "solver/ops/tree_difference.h"
 #include "solver/sources/sources.h"
 
 namespace cbuild::solver::ops {
@@ -146,15 +148,33 @@ bool may_wait_for_network(const Op& op) {
   return std::holds_alternative<HttpSource>(op) || std::holds_alternative<GitSource>(op);
 }
 
+/// Trees that do not stand on each other: what differs, entry by entry.
+Result compare_trees(StepContext& context, const ExecuteRequest& request) {
+  cache::Store& store = context.services.store;
+  for (const Result& input : request.inputs) context.materialize(input.id, request.id);
+  const cache::TreeView lower = cache::open_view(store, request.inputs.at(0).id);
+  const cache::TreeView upper = cache::open_view(store, request.inputs.at(1).id);
+  const PlannedTree plan = plan_difference(lower, upper, &context.services.cancel);
+  RootMetadata root;
+  if (const auto top = upper.lookup("")) root = {top->st.st_mode, {top->st.st_uid, top->st.st_gid}};
+  const Digest identity = CanonicalWriter().tag('d').digest(request.key).hash();
+  return context.add_copy({}, plan, root, sha256("difference"), identity, request.vertex->name);
+}
+
+/// Whether the layers of input 1 are those of input 0 and more.
+bool stands_on_lower(cache::Store& store, const ExecuteRequest& request) {
+  const auto lower = store.chain_layers(request.inputs.at(0).id);
+  const auto upper = store.chain_layers(request.inputs.at(1).id);
+  return lower.size() <= upper.size() && std::equal(lower.begin(), lower.end(), upper.begin());
+}
+
 /// The layers of input 1 above input 0, as a stack of their own.
 Result run_diff(StepContext& context, const ExecuteRequest& request) {
   cache::Store& store = context.services.store;
-  const auto lower = store.chain_layers(request.inputs.at(0).id);
+  if (!stands_on_lower(store, request)) return compare_trees(context, request);
   const auto upper = store.chain_layers(request.inputs.at(1).id);
-  if (lower.size() > upper.size() || !std::equal(lower.begin(), lower.end(), upper.begin()))
-    throw Error(ErrorCode::input, "diff: the lower input is not an ancestor of the upper one");
   Result diff;
-  for (std::size_t i = lower.size(); i < upper.size(); ++i) {
+  for (std::size_t i = store.chain_layers(request.inputs.at(0).id).size(); i < upper.size(); ++i) {
     const Digest identity = CanonicalWriter().tag('d').digest(request.key).number(i).hash();
     const cache::Chain chain = store.extend(diff.id, upper[i], identity);
     diff = {chain.id, chain.identity};
@@ -230,7 +250,8 @@ Result StoreExecutor::rebase(const ExecuteRequest& request, const Result& found)
   const Op& op = request.vertex->op;
   // They are made of their inputs' layers and of nothing else.
   if (std::holds_alternative<MergeOp>(op)) return run_merge(impl_->context, request);
-  if (std::holds_alternative<DiffOp>(op)) return run_diff(impl_->context, request);
+  if (std::holds_alternative<DiffOp>(op) && stands_on_lower(impl_->context.services.store, request))
+    return run_diff(impl_->context, request);
   const bool makes_layer = std::holds_alternative<ExecOp>(op) || std::holds_alternative<FileOp>(op);
   return makes_layer && !found.id.empty() ? put_on_base(impl_->context.services.store, request, found) : found;
 }

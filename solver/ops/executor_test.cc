@@ -290,7 +290,45 @@ TEST_CASE("merges stack layers, diffs take them apart") {
   CHECK(world.read(taken, "g") == "upper");
   CHECK(world.read(taken, "f") == "(none)");
   CHECK(world.done(diff, {base, base}).id.empty());
-  CHECK(world.failed(diff, {upper, merged}).error.code() == ErrorCode::input);
+}
+
+TEST_CASE("the difference of trees that do not stand on each other is found entry by entry") {
+  World world;
+  const Result lower = world.base(
+      [](int tree) {
+        write_file(tree, "same/f", "text");
+        write_file(tree, "gone/f", "old");
+        write_file(tree, "changed", "old text");
+        write_file(tree, "was-file", "x");
+        sys::mkdir_at(tree, "was-directory", 0755);
+        const struct timespec times[2] = {{5, 0}, {5, 0}};
+        ::utimensat(tree, "same/f", times, 0);
+        ::utimensat(tree, "changed", times, 0);
+      },
+      "lower");
+  const Result upper = world.base(
+      [](int tree) {
+        write_file(tree, "same/f", "text");
+        write_file(tree, "changed", "new text");
+        write_file(tree, "was-file/f", "y");
+        write_file(tree, "was-directory", "z");
+        make_symlink(tree, "same", "link");
+        const struct timespec times[2] = {{5, 0}, {5, 0}};
+        ::utimensat(tree, "same/f", times, 0);
+        ::utimensat(tree, "changed", times, 0);
+      },
+      "upper");
+  const Result taken = world.done(vertex_of(DiffOp{}, {0, 1}), {lower, upper});
+  CHECK(world.read(taken, "changed") == "new text");
+  CHECK(world.read(taken, "was-file/f") == "y");
+  CHECK(world.read(taken, "was-directory") == "z");
+  CHECK_FALSE(world.view(taken).lookup("same"));
+  // On the lower tree it gives the upper one.
+  const Result merged = world.done(vertex_of(MergeOp{}, {0, 1}), {lower, taken});
+  CHECK_FALSE(world.view(merged).lookup("gone"));
+  CHECK(world.read(merged, "same/f") == "text");
+  CHECK(world.read(merged, "changed") == "new text");
+  CHECK(world.view(merged).read_link("link") == "same");
 }
 
 TEST_CASE("a result found by content is put on this build's inputs") {
