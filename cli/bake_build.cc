@@ -92,15 +92,15 @@ void add_resources(Words& words, const bake::ResourceLimits& limits) {
   text("cpuset-mems", limits.cpuset_mems);
 }
 
-/// "cacheonly" is a build without an output.
-void add_outputs(Words& words, const Target& target) {
+/// "cacheonly" is a build without an output, whose image has its names in the store.
+void add_outputs(Words& words, const Target& target, bool default_load) {
   words.add("--tag", target.tags);
   words.add("--annotation", target.annotations);
   if (target.outputs)
     for (const bake::OutputEntry& output : *target.outputs) {
       bake::Attributes attributes = output.attributes;
       if (!output.destination.empty()) attributes["dest"] = output.destination;
-      if (output.type != "cacheonly") words.add("--output", csv_text(output.type, attributes));
+      if (output.type != "cacheonly" || default_load) words.add("--output", csv_text(output.type, attributes));
     }
   if (!target.attest) return;
   for (const bake::Attestation& attestation : *target.attest) {
@@ -186,7 +186,8 @@ BuildLine build_line(const Targets& targets, const Target& target, const BakeOpt
                      const Workspace& workspace, bool call) {
   Words words;
   add_inputs(words, target, workspace);
-  add_outputs(words, target);
+  add_outputs(words, target, options.default_load);
+  if (options.default_load) words.list.emplace_back("--default-load");
   add_caches(words, target);
   add_step_settings(words, target);
   if (is_context(targets, target.name))
@@ -242,9 +243,13 @@ int run_calls(const std::vector<NamedLine>& lines) {
   return code;
 }
 
+/// The content of --metadata-file: by the name of the target.
+using Metadata = nlohmann::ordered_json;
+
 class TargetBuilds {
  public:
-  explicit TargetBuilds(const engine::Session& session) : session_(session), interrupts_(cancel_) {}
+  TargetBuilds(const engine::Session& session, Metadata& metadata)
+      : session_(session), metadata_(metadata), interrupts_(cancel_) {}
 
   /// False when it failed, which is shown.
   bool build(const NamedLine& named, bool several) {
@@ -268,29 +273,26 @@ class TargetBuilds {
     return true;
   }
 
-  int finish(const std::string& metadata_file) {
+  int finish() {
     if (sync_later_) begin_sync(session_.root);
-    if (code_ == exit_code::kSuccess && !metadata_file.empty())
-      write_output_file(metadata_file,
-                        metadata_.dump(2, ' ', false, nlohmann::ordered_json::error_handler_t::replace) + "\n");
     return code_;
   }
 
  private:
   const engine::Session& session_;
+  Metadata& metadata_;
   CancelSource cancel_;
   Interrupts interrupts_;
-  nlohmann::ordered_json metadata_ = nlohmann::ordered_json::object();
   int code_ = exit_code::kSuccess;
   bool sync_later_ = false;
 };
 
-int run_builds(const std::vector<NamedLine>& builds, const BakeOptions& options) {
+int run_builds(const std::vector<NamedLine>& builds, Metadata& metadata) {
   const engine::Session session = engine::start_session(builds.front().line.root);
-  TargetBuilds all(session);
+  TargetBuilds all(session, metadata);
   for (const NamedLine& one : builds)
     if (!all.build(one, builds.size() > 1)) break;
-  return all.finish(options.metadata_file);
+  return all.finish();
 }
 
 }  // namespace
@@ -312,8 +314,13 @@ int build_targets(const bake::Resolved& resolved, const BakeOptions& options) {
     line.request.outputs.every_image = line.request.outputs.every_image || !options.metadata_file.empty();
     builds.push_back({name, std::move(line)});
   }
-  const int code = builds.empty() ? exit_code::kSuccess : run_builds(builds, options);
-  return code == exit_code::kSuccess ? run_calls(calls) : code;
+  Metadata metadata = Metadata::object();
+  for (const NamedLine& call : calls) metadata[call.target] = Metadata::object();  // as buildx: compose looks for them
+  const int code = builds.empty() ? exit_code::kSuccess : run_builds(builds, metadata);
+  if (code != exit_code::kSuccess) return code;
+  if (!options.metadata_file.empty())
+    write_output_file(options.metadata_file, metadata.dump(2, ' ', false, Metadata::error_handler_t::replace) + "\n");
+  return run_calls(calls);
 }
 
 }  // namespace cbuild::cli

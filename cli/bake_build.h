@@ -12,6 +12,7 @@ namespace cbuild::cli {
 struct BakeOptions {
   std::string root, progress, metadata_file;
   std::vector<std::string> allow;
+  bool default_load = false;  ///< as the flag of a build
 };
 
 /// Builds all targets, each after those it links to. Returns the exit code. Throws Error for what is wrong before the

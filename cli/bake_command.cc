@@ -154,6 +154,7 @@ void add_flags(CLI::App& app, BakeFlags& flags) {
   app.add_option("--list", flags.list, "List \"targets\" or \"variables\", as JSON with type=...,format=json");
   app.add_flag("--push", flags.push, "Push the images of the targets");
   app.add_flag("--load", flags.load, "Load the images into the engine");
+  app.add_flag("--default-load", flags.build.default_load, "As that of a build, for all targets");
   app.add_flag("--no-cache", flags.no_cache, "Run every step");
   app.add_flag("--pull", flags.pull, "Ask registries for newer images");
   app.add_option("--call", flags.call, "check, outline or targets instead of a build");

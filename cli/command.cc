@@ -27,6 +27,7 @@
 #include "cli/images/inspect_command.h"
 #include "cli/images/login_command.h"
 #include "cli/lock_command.h"
+#include "cli/plugin/plugin_command.h"
 #include "cli/prune_command.h"
 #include "cli/report/exit_codes.h"
 #include "cli/sync_command.h"
@@ -41,10 +42,10 @@ using Run = int (*)(Arguments arguments);
 /// In the order of kCommandNames. Each returns the exit code and throws Error for a failure before there was anything
 /// to report.
 constexpr Run kRuns[] = {
-    build_command,  bake_command,      bench_command,   completion_command, copy_command,   dap_command,
-    debug_command,  doctor_command,    du_command,      explain_command,    graph_command,  history_command,
-    images_command, index_command,     inspect_command, lock_command,       login_command,  logout_command,
-    prune_command,  run_image_command, sync_command,    tag_command,        verify_command,
+    build_command,  bake_command,   bench_command,     completion_command, copy_command,  dap_command,
+    debug_command,  doctor_command, du_command,        explain_command,    graph_command, history_command,
+    images_command, index_command,  inspect_command,   lock_command,       login_command, logout_command,
+    plugin_command, prune_command,  run_image_command, sync_command,       tag_command,   verify_command,
 };
 static_assert(std::size(kRuns) == std::size(kCommandNames));
 

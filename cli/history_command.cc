@@ -17,6 +17,7 @@
 #include "cli/page/show_page.h"
 #include "cli/report/error_text.h"
 #include "cli/report/exit_codes.h"
+#include "cli/report/go_template.h"
 #include "cli/report/history.h"
 #include "cli/report/history_export.h"
 #include "cli/report/text_output.h"
@@ -30,10 +31,10 @@ namespace {
 using Json = nlohmann::ordered_json;
 
 struct HistoryLine {
-  std::vector<std::string> references;
-  std::string step, output, status, format;
+  std::vector<std::string> references, filters;
+  std::string step, output, status, format, ignored;
   unsigned limit = cache::kKeptBuilds;
-  bool json = false, all = false, raw = false;
+  bool json = false, all = false, raw = false, switched = false;
 };
 
 void print(const Json& json) { std::cout << json.dump(2, ' ', false, Json::error_handler_t::replace) << '\n'; }
@@ -42,11 +43,37 @@ std::string first_of(const std::vector<std::string>& references) {
   return references.empty() ? std::string() : references[0];
 }
 
+bool is_json(const HistoryLine& line) { return line.json || line.format == "json"; }
+
+bool is_template(const HistoryLine& line) {
+  return !line.format.empty() && line.format != "json" && line.format != "table" && line.format != "pretty";
+}
+
+/// "status=ok", as --status; buildx says "error" and "canceled".
+std::string status_of(const HistoryLine& line) {
+  std::string out = line.status;
+  for (const std::string& filter : line.filters) {
+    if (!filter.starts_with("status="))
+      throw Error(ErrorCode::usage, cat("--filter: unknown filter '", filter, "'"))
+          .with_hint("status=ok, status=failed");
+    out = filter.substr(7);
+    if (out == "completed") out = "ok";
+    if (out == "error") out = "failed";
+    if (out == "canceled") out = "cancelled";
+  }
+  return out;
+}
+
 int list(cache::Store& store, const HistoryLine& line) {
+  const std::string status = status_of(line);
   std::vector<engine::BuildEntry> builds;
   for (const cache::Store::BuildSummary& summary : store.builds(line.limit))
-    if (line.status.empty() || summary.status == line.status) builds.push_back(engine::from_summary(summary));
-  if (line.json) {
+    if (status.empty() || summary.status == status) builds.push_back(engine::from_summary(summary));
+  if (is_template(line)) {
+    for (const engine::BuildEntry& build : builds) std::cout << fill_template(line.format, to_json(build)) << '\n';
+    return exit_code::kSuccess;
+  }
+  if (is_json(line)) {
     Json out = Json::array();
     for (const engine::BuildEntry& build : builds) {
       out.push_back(to_json(build));
@@ -70,7 +97,11 @@ void print_field(const char* name, const std::string& value) {
 
 int inspect(cache::Store& store, const HistoryLine& line) {
   const engine::BuildEntry build = find_build(store, first_of(line.references));
-  if (line.json) {
+  if (is_template(line)) {
+    std::cout << fill_template(line.format, to_json(build)) << '\n';
+    return exit_code::kSuccess;
+  }
+  if (is_json(line)) {
     print(to_json(build));
     return exit_code::kSuccess;
   }
@@ -186,6 +217,13 @@ void add_references(CLI::App* app, HistoryLine& line) {
                   "Id or its beginning, or ^N: N builds before the last (default: the last one)");
 }
 
+/// Flags of buildx that ask for nothing here, out of the help's sight.
+void add_foreign_flags(CLI::App& ls, CLI::App& logs, CLI::App& exporting, HistoryLine& line) {
+  for (const char* name : {"--no-trunc", "--local"}) ls.add_flag(name, line.switched, "Without effect")->group("");
+  logs.add_option("--progress", line.ignored, "Without effect")->group("");
+  exporting.add_flag("--finalize", line.switched, "Without effect")->group("");
+}
+
 }  // namespace
 
 int history_command(Arguments arguments) {
@@ -210,6 +248,8 @@ int history_command(Arguments arguments) {
   at(0)
       ->add_option("--status", line.status, "Only builds that ended so")
       ->check(CLI::IsMember({"ok", "failed", "cancelled", "export-failed"}));
+  at(0)->add_option("--filter", line.filters, "status=NAME, as --status")->allow_extra_args(false);
+  for (std::size_t i : {0u, 1u}) at(i)->add_option("--format", line.format, "table, json, or a Go template");
   at(2)->add_option("--step", line.step, "Only this step: number, stage, :LINE or a part of the name");
   at(2)->add_flag("--raw", line.raw, "Control characters as they came");
   at(3)->add_option("-o,--output", line.output, "File to write, - for stdout (default: a new one, shown in a browser)");
@@ -218,6 +258,7 @@ int history_command(Arguments arguments) {
       ->add_option("--format", line.format, "json (the default), chrome-trace or otlp")
       ->check(CLI::IsMember({"json", "chrome-trace", "otlp"}));
   for (std::size_t i : {4u, 5u}) at(i)->add_flag("--all", line.all, "All builds");
+  add_foreign_flags(*at(0), *at(2), *at(4), line);
   if (!parse_flags(app, root, std::move(arguments))) return exit_code::kSuccess;
   const engine::Session session = engine::start_session(root);
   cache::Store store(engine::store_options(session, at(5)->parsed()));

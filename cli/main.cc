@@ -6,6 +6,7 @@
 #include "base/error.h"
 #include "base/process/standard_fds.h"
 #include "cli/command.h"
+#include "cli/docker_plugin.h"
 #include "cli/report/error_text.h"
 #include "cli/report/exit_codes.h"
 
@@ -14,7 +15,8 @@ int main(int argc, char** argv) {
   open_standard_fds();
   std::signal(SIGXFSZ, SIG_IGN);  // a write over the limit of file sizes fails then, and says which file it was
   try {
-    return cli::run_command({argv + 1, argv + argc});
+    const cli::Arguments words{argv + (argc > 0 ? 1 : 0), argv + argc};
+    return argc > 0 && cli::is_docker_plugin(argv[0]) ? cli::run_docker_plugin(words) : cli::run_command(words);
   } catch (const Error& error) {
     std::cerr << cli::error_text(error, {});
     return cli::exit_code_of(error);

@@ -25,14 +25,25 @@ void add_provenance(MetadataObject& json, const BuildLine& line, const engine::T
 }
 
 /// As BuildKit's exporters tell them: those of archives whole, others as the user wrote them. Each once.
-void add_names(const exporter::Output& output, const Digest& top, std::vector<std::string>& names) {
+void add_names(const exporter::Output& output, const Digest& top, bool whole, std::vector<std::string>& names) {
   const auto add = [&](const std::string& name) {
     if (std::find(names.begin(), names.end(), name) == names.end()) names.push_back(name);
   };
-  for (const std::string& name : output.names)
-    add(exporter::makes_archive(output) ? oci::parse_reference(name).str() : name);
+  for (const std::string& name : output.names) add(whole ? oci::parse_reference(name).str() : name);
   if (!output.dangling_prefix.empty() && (output.names.empty() || !output.dangling_only))
     add(cat(output.dangling_prefix, "@", top.str()));
+}
+
+/// As buildx has it of the docker driver: an image that is only in the engine has the id that the engine gives it.
+bool is_only_loaded(const BuildLine& line, const std::string& target) {
+  if (!line.loads_by_default) return false;
+  bool loaded = false;
+  for (const exporter::Output& output : line.request.outputs.list) {
+    if (output.target != target) continue;
+    if (output.push) return false;
+    loaded = loaded || (output.type == exporter::OutputType::docker && output.dest.empty());
+  }
+  return loaded;
 }
 
 MetadataObject target_metadata(const BuildLine& line, const engine::TargetImage& image, const std::string& build_id) {
@@ -41,10 +52,12 @@ MetadataObject target_metadata(const BuildLine& line, const engine::TargetImage&
   if (!build_id.empty()) json["buildx.build.ref"] = cat("cbuild/cbuild/", build_id);
   if (!image.config.digest.empty()) json["containerimage.config.digest"] = image.config.digest.str();
   json["containerimage.descriptor"] = MetadataObject::parse(oci::to_json(image.manifest));
-  json["containerimage.digest"] = image.manifest.digest.str();
+  const bool only_loaded = is_only_loaded(line, image.target);
+  json["containerimage.digest"] = (only_loaded ? image.id : image.manifest.digest).str();
   std::vector<std::string> names;
   for (const exporter::Output& output : line.request.outputs.list)
-    if (output.target == image.target) add_names(output, image.manifest.digest, names);
+    if (output.target == image.target)
+      add_names(output, image.manifest.digest, only_loaded || exporter::makes_archive(output), names);
   if (!names.empty()) json["image.name"] = join(names, ",");
   return json;
 }

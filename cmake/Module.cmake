@@ -13,7 +13,7 @@ set(CBUILD_KNOWS_STATIC base/http base/process supply/sign)
 
 # The modules without loops over many bytes, files or steps: a release has them small instead of fast (docs/packages.md).
 set(CBUILD_FOR_SIZE
-    bake bake/hcl base/http cache/objects cache/remote cli cli/dap cli/flags cli/images cli/page cli/report engine
+    bake bake/hcl base/http cache/objects cache/remote cli cli/dap cli/flags cli/images cli/page cli/plugin cli/report engine
     engine/request exporter exporter/copy frontend/lower frontend/stages frontend/syntax frontend/text
     oci/registry oci/routes sandbox sandbox/cdi sandbox/confine sandbox/ids sandbox/network sandbox/oci_bundle
     sandbox/trust solver/ops solver/sources supply supply/sbom supply/sign)

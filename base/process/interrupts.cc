@@ -23,6 +23,11 @@ void on_signal(int signal) {
   if (CancelSource* cancel = g_cancel.load()) cancel->cancel();
 }
 
+/// The other side of a connection is gone: it says so once, next to whatever signals it may have sent.
+void on_hangup(int) {
+  if (CancelSource* cancel = g_cancel.load()) cancel->cancel();
+}
+
 }  // namespace
 
 Interrupts::Interrupts(CancelSource& source) {
@@ -31,10 +36,13 @@ Interrupts::Interrupts(CancelSource& source) {
   struct sigaction action {};
   action.sa_handler = on_signal;
   for (const int signal : kSignals) sigaction(signal, &action, nullptr);
+  action.sa_handler = on_hangup;
+  sigaction(SIGIO, &action, nullptr);
 }
 
 Interrupts::~Interrupts() {
   for (const int signal : kSignals) ::signal(signal, SIG_DFL);
+  ::signal(SIGIO, SIG_DFL);
   g_cancel = nullptr;
 }
 

@@ -5,8 +5,8 @@
 
 namespace cbuild {
 
-/// SIGINT, SIGTERM and SIGHUP cancel `source`; a second one ends the process at once. Restores the old handlers at the
-/// end.
+/// SIGINT, SIGTERM and SIGHUP cancel `source`; a second one ends the process at once. SIGIO, which a connection may
+/// send that another program holds open, cancels only. Restores the old handlers at the end.
 class Interrupts {
  public:
   explicit Interrupts(CancelSource& source);

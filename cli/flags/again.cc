@@ -12,10 +12,11 @@ using AgainJson = nlohmann::ordered_json;
 
 /// They name outputs, views or other stores, or make steps run again.
 constexpr std::string_view kLeftOut[] = {
-    "--annotation", "--attest",        "--cache-from", "--cache-to",        "--call",     "--check",  "--iidfile",
-    "--load",       "--metadata-file", "--no-cache",   "--no-cache-filter", "--on-error", "--output", "--progress",
-    "--provenance", "--pull",          "--push",       "--quiet",           "--report",   "--root",   "--sbom",
-    "--sign",       "--sync",          "--tag"};
+    "--annotation",   "--attest",  "--cache-from", "--cache-to",      "--call",     "--check",
+    "--default-load", "--iidfile", "--load",       "--metadata-file", "--no-cache", "--no-cache-filter",
+    "--on-error",     "--output",  "--progress",   "--provenance",    "--pull",     "--push",
+    "--quiet",        "--report",  "--root",       "--sbom",          "--sign",     "--sync",
+    "--tag"};
 
 bool is_left_out(const std::string& word) {
   const std::string name = word.substr(0, word.find('='));

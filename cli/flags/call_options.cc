@@ -23,6 +23,7 @@ constexpr Word<std::optional<Question>> kMethods[] = {
 }
 
 std::optional<Question> parse_name(const std::string& word) {
+  if (word == "lint") return Question::check;  // BuildKit's name, which docker compose sends
   if (const auto question = find_word(kMethods, word)) return *question;
   const std::optional<std::string> near = suggest(word, names_of(kMethods));
   refuse_call(cat("--call: unknown method '", word, "'"),

@@ -30,6 +30,7 @@ inline constexpr CommandName kCommandNames[] = {
     {"lock", "Pin the sources of a Dockerfile by digest in a lock file, or check it"},
     {"login", "Log in to a registry"},
     {"logout", "Remove the account of a registry"},
+    {"plugin", "Be docker's plugin buildx (install, remove)"},
     {"prune", "Remove build cache that is not in use"},
     {"run", "Run a command in an image, or in a stage or step of a build"},
     {"sync", "Make what builds recorded survive a power loss"},

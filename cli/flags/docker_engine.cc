@@ -92,6 +92,11 @@ EngineAddress first_socket() {
   return out;
 }
 
+/// The file that describes a context.
+std::string meta_file(const std::string& name) {
+  return join_path(docker_directory(), cat("contexts/meta/", sha256(name).hex(), "/meta.json"));
+}
+
 }  // namespace
 
 EngineAddress docker_engine(const std::string& context) {
@@ -106,5 +111,12 @@ EngineAddress docker_engine(const std::string& context) {
     return {podman, {}, false, "CONTAINER_HOST"};
   return first_socket();
 }
+
+std::string docker_context_name() {
+  const std::string name = environment_value("DOCKER_HOST").empty() ? current_context() : std::string();
+  return name.empty() ? "default" : name;
+}
+
+bool has_docker_context(const std::string& name) { return name == "default" || exists(meta_file(name)); }
 
 }  // namespace cbuild::cli

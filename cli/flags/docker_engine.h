@@ -12,4 +12,9 @@ namespace cbuild::cli {
 /// of Docker, Podman and containerd. Throws Error{usage} for a context that does not exist.
 exporter::EngineAddress docker_engine(const std::string& context);
 
+/// The name of the context that docker's client would use: "default" where DOCKER_HOST decides.
+std::string docker_context_name();
+/// Whether docker's client has a context of that name; "default" is always there.
+bool has_docker_context(const std::string& name);
+
 }  // namespace cbuild::cli

@@ -40,7 +40,7 @@ struct Raw {
       allow_net, ca_certs, transfer_limits, cap_add, cap_drop, security_opts;
   std::string arg_keys = "all", progress = "auto", shm_size, pull_policy, step_timeout, call = "build", isolation, sbom,
               provenance, sync, on_error, sign, signature_policy, lock;
-  bool push = false, load = false, quiet = false;
+  bool push = false, load = false, default_load = false, quiet = false;
   LegacyFlags legacy;
 };
 
@@ -93,6 +93,24 @@ bool has_attestations(const supply::AttestationSettings& settings, const exporte
   return settings.sbom || (settings.provenance && (output.attestation_inline || !settings.provenance->inline_only));
 }
 
+/// As the docker driver of buildx has it: an image that is not pushed and not a file goes into the engine. It is kept
+/// in the store as well, where the next build finds it by its name.
+void add_engine_outputs(std::vector<exporter::Output>& outputs) {
+  using exporter::OutputType;
+  if (outputs.empty()) outputs.push_back(exporter::parse_output("type=image", false));
+  std::vector<exporter::Output> out;
+  for (const exporter::Output& output : outputs) {
+    const bool kept = output.type == OutputType::image && !output.push;
+    const bool loaded = output.type == OutputType::docker && output.dest.empty();
+    out.push_back(output);
+    if (!kept && !loaded) continue;
+    out.back().type = OutputType::image;
+    out.push_back(output);
+    out.back().type = OutputType::docker;
+  }
+  outputs = std::move(out);
+}
+
 void convert_outputs(const Raw& raw, engine::BuildRequest& request) {
   std::vector<exporter::Output>& outputs = request.outputs.list;
   const std::vector<std::string>& targets = request.inputs.targets = parse_targets(raw.targets);
@@ -107,6 +125,7 @@ void convert_outputs(const Raw& raw, engine::BuildRequest& request) {
   exporter::Output image = exporter::parse_output("type=image", false);
   image.push = raw.push;
   if (!pushed) outputs.push_back(image);
+  if (raw.default_load) add_engine_outputs(outputs);
   outputs = spread_outputs(outputs, raw.tags, targets, image);
   const bool may_delete = std::erase(request.steps.allow, exporter::kLocalDelete) > 0;
   std::vector<exporter::Annotation> annotations;
@@ -254,7 +273,8 @@ void convert(const Raw& raw, BuildLine& line) {
   request.inputs.dockerfile = to_dockerfile(line.file);
   if (!raw.lock.empty()) request.inputs.lock_file = raw.lock == kNoLock ? "" : raw.lock;
   request.outputs.every_image = !line.iid_file.empty() || !line.metadata_file.empty();
-  request.outputs.engine_ids = line.progress == ProgressMode::quiet || !line.iid_file.empty();
+  line.loads_by_default = raw.default_load;
+  request.outputs.engine_ids = line.progress == ProgressMode::quiet || !line.iid_file.empty() || raw.default_load;
 }
 
 void add_input_flags(CLI::App& app, BuildLine& line, Raw& raw) {
@@ -357,6 +377,8 @@ void add_output_flags(CLI::App& app, BuildLine& line, Raw& raw) {
       ->allow_extra_args(false);
   app.add_flag("--push", raw.push, "Push the image under its names");
   app.add_flag("--load", raw.load, "Load the image into the docker engine");
+  app.add_flag("--default-load", raw.default_load,
+               "Load the image into the docker engine unless it is pushed or has another place, as docker build does");
   app.add_option("--annotation", raw.annotations,
                  "[LEVEL:]NAME=VALUE for the image: manifest (default), manifest-descriptor")
       ->allow_extra_args(false);

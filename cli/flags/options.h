@@ -30,6 +30,7 @@ struct BuildLine {
   bool metadata_warnings = false;  ///< --metadata-file has the findings of the checks
   MetadataProvenance metadata_provenance = MetadataProvenance::min;
   OnError on_error;
+  bool loads_by_default = false;    ///< --default-load: its ids are the engine's
   std::optional<CallOptions> call;  ///< answer this instead of building
   std::vector<std::string> notes;   ///< flags without effect, to be shown
 };

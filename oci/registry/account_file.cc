@@ -160,4 +160,18 @@ bool erase_account(const std::string& file, const std::string& key) {
   return had_entry || helper_had;
 }
 
+void store_setting(const std::string& file, const std::string& part, const std::string& name,
+                   const std::optional<std::string>& value) {
+  AccountFile config(file);
+  AccountJson& object = config.json()[part];
+  if (!object.is_null() && !object.is_object())
+    throw Error(ErrorCode::input, cat(file, ": ", part, " is not an object"));
+  if (value)
+    object[name] = *value;
+  else if (object.is_object())
+    object.erase(name);
+  if (object.empty()) config.json().erase(part);
+  config.write();
+}
+
 }  // namespace cbuild::oci::registry

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
+#include <optional>
 #include <string>
 
 #include "oci/registry/client.h"
@@ -21,5 +22,9 @@ struct AccountPlace {
 AccountPlace store_account(const std::string& file, const std::string& key, const Credentials& credentials);
 /// False if there was none.
 bool erase_account(const std::string& file, const std::string& key);
+
+/// Sets a text of another part of docker's config.json, for example "builder" of "aliases", or removes it.
+void store_setting(const std::string& file, const std::string& part, const std::string& name,
+                   const std::optional<std::string>& value);
 
 }  // namespace cbuild::oci::registry

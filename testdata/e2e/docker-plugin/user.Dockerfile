@@ -1,0 +1,2 @@
+FROM example.test/app:1
+RUN cat /greeting >/seen
