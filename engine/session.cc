@@ -63,6 +63,18 @@ Session start_session(const std::string& root) {
   return session;
 }
 
+Session another_session(const Session& first) {
+  Session session;
+  session.root = first.root;
+  session.unprivileged = first.unprivileged;
+  session.no_user_namespace = first.no_user_namespace;
+  session.user_xattr = first.user_xattr;
+  session.owners_apart = first.owners_apart;
+  session.user_namespace = first.user_namespace;
+  session.zygote = std::make_unique<sandbox::Zygote>(sandbox::Zygote::start());
+  return session;
+}
+
 cache::StoreOptions store_options(const Session& session, bool makes_room) {
   return {.root = session.root,
           .user_xattr = session.user_xattr,

@@ -32,6 +32,10 @@ struct Session {
 /// forks the zygote. An empty `root` means the user's default store.
 Session start_session(const std::string& root);
 
+/// One more session on the same store, for a build at the same time as those of `first`. Must run before any thread
+/// exists.
+Session another_session(const Session& first);
+
 /// How a process of this session opens the store.
 cache::StoreOptions store_options(const Session& session, bool makes_room = false);
 

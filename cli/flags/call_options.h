@@ -4,11 +4,14 @@
 #include <optional>
 #include <string>
 
+#include "engine/ask_dockerfile.h"
+
 namespace cbuild::cli {
 
 /// --call: the question about a Dockerfile, asked instead of building it.
 struct CallOptions {
-  enum class Question { check, outline, targets, describe } question = Question::check;
+  using Question = engine::DockerfileQuestion;
+  Question question = Question::check;
   bool json = false;
   bool ignore_status = false;  ///< warnings do not make the exit code 1
 
