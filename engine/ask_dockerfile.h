@@ -21,7 +21,7 @@ struct DockerfileAnswer {
   frontend::Outline outline;
   std::vector<frontend::TargetInfo> targets;
   std::vector<std::string> notes;    ///< of reading the inputs
-  std::vector<Diagnostic> warnings;  ///< of the parser, which are no findings
+  std::vector<Diagnostic> warnings;  ///< of the parser, not of the checks
 };
 
 /// What an answer may need besides the file.

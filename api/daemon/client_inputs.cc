@@ -1,0 +1,171 @@
+// SPDX-License-Identifier: Apache-2.0
+// The attributes of the frontend dockerfile.v0 that name inputs. A directory of the client becomes a copy in the store,
+// which is filled when the graph says what is read of it; the Dockerfile and its ignore file are asked for by name. An
+// input that is a definition of ours ("cbuild://REF") is an earlier solve of the same client.
+#include "api/daemon/client_inputs.h"
+
+#include <fcntl.h>
+#include <unistd.h>
+
+#include <utility>
+
+#include "api/llb/definition_graph.h"
+#include "base/digest.h"
+#include "base/error.h"
+#include "base/sys.h"
+#include "base/text.h"
+#include "oci/platform.h"
+
+namespace cbuild::api {
+namespace {
+
+constexpr std::size_t kMostDockerfile = 64u << 20;
+constexpr std::uint64_t kMostUpload = std::uint64_t{1} << 40;
+constexpr std::string_view kUploadUrl = "http://buildkit-session/";
+constexpr std::string_view kLocal = "local:";
+constexpr std::string_view kInput = "input:";
+constexpr std::string_view kEarlier = "cbuild://";
+
+std::string or_else(std::string value, const char* otherwise) {
+  return value.empty() ? std::string(otherwise) : std::move(value);
+}
+
+/// "# syntax=docker/dockerfile": the built-in frontend is taken for every version of that image.
+void check_frontend(const std::string& frontend, const Attributes& attributes) {
+  if (frontend == "dockerfile.v0") return;
+  if (frontend != "gateway.v0") throw Error(ErrorCode::usage, cat("unknown frontend ", frontend));
+  const std::string source = attribute(attributes, "source");
+  for (const char* known : {"docker/dockerfile", "docker.io/docker/dockerfile"})
+    if (source.starts_with(known)) return;
+  throw Error(ErrorCode::unsupported, cat("frontend image ", source, ": only docker/dockerfile is built in"));
+}
+
+/// The id in a definition that this builder has given out itself; empty for another one.
+std::string earlier_id(const pb::Definition& definition) {
+  pb::Op op;
+  if (definition.def_size() == 0 || !op.ParseFromString(definition.def(0))) return {};
+  const std::string& name = op.source().identifier();
+  return name.starts_with(kEarlier) ? name.substr(kEarlier.size()) : std::string();
+}
+
+/// Requests for different parts of a directory have copies of their own: nothing else may be in them.
+std::string part_name(const LocalRequest& wanted) {
+  CanonicalWriter parts;
+  for (const auto* list : {&wanted.include_patterns, &wanted.exclude_patterns, &wanted.follow_paths}) {
+    parts.text(std::to_string(list->size()));
+    for (const std::string& text : *list) parts.text(text);
+  }
+  return sha256(parts.text(wanted.unique).bytes()).hex();
+}
+
+}  // namespace
+
+ClientInputs::ClientInputs(DaemonState& state, const ClientQuestion& question, LayoutWriter write_layout)
+    : state_(state),
+      question_(question),
+      write_layout_(std::move(write_layout)),
+      attributes_(question.asked.frontend_opt().begin(), question.asked.frontend_opt().end()),
+      contexts_(state.root(), question.build.status(), question.build.cancel()) {}
+
+void ClientInputs::describe(engine::BuildRequest& request) {
+  if (question_.asked.frontend().empty()) return describe_definition(request);
+  check_frontend(question_.asked.frontend(), attributes_);
+  describe_dockerfile(request);
+}
+
+std::shared_ptr<ClientSession> ClientInputs::session_of(const std::string& directory, const std::string& named) {
+  const std::string id = named.empty() ? attribute(attributes_, cat("local-sessionid:", directory)) : named;
+  if (!id.empty()) return state_.sessions.wait(id, [this] { return question_.build.cancel().cancelled(); });
+  if (!question_.session) throw Error(ErrorCode::usage, cat("the directory ", directory, " needs a session"));
+  return question_.session;
+}
+
+void ClientInputs::describe_definition(engine::BuildRequest& request) {
+  request.inputs.graph = [this](const engine::GraphSources& sources) {
+    LlbOptions options;
+    options.platform = oci::host_platform();
+    for (const std::string& name : question_.build.request().entitlements()) options.allow.push_back(name);
+    options.callbacks.local = [this](const LocalRequest& wanted) {
+      const std::string path = contexts_.open(session_of(wanted.name, wanted.session), wanted.name, part_name(wanted));
+      SyncRequest sync;
+      sync.include = wanted.include_patterns;
+      sync.exclude = wanted.exclude_patterns;
+      sync.follow_paths = wanted.follow_paths;
+      contexts_.fill(path, std::move(sync));
+      return path;
+    };
+    LlbResult result;
+    result.definition = &question_.asked.definition();
+    result.platform = options.platform;
+    return lower_definitions({result}, options, sources);
+  };
+}
+
+void ClientInputs::describe_dockerfile(engine::BuildRequest& request) {
+  read_frontend_options(attributes_, request);
+  const std::string remote = attribute(attributes_, "context");
+  const std::string context_name = or_else(attribute(attributes_, "contextkey"), "context");
+  if (remote.empty())
+    request.inputs.context = engine::DirectoryContext{contexts_.open(session_of(context_name, {}), context_name, {})};
+  else
+    describe_remote_context(remote, request);
+  if (const std::string file = attribute(attributes_, "filename");
+      remote.empty() || attributes_.contains("dockerfilekey"))
+    request.inputs.dockerfile = read_dockerfile(remote.empty() ? context_name : std::string());
+  else if (!file.empty())
+    request.inputs.dockerfile = engine::NamedDockerfile{file};
+  for (const auto& [name, value] : with_prefix(attributes_, "context:"))
+    request.inputs.named_contexts[name] = named_context(value);
+  request.inputs.fill_directory = [this](const engine::DirectoryRead& read) { contexts_.fill(read); };
+}
+
+void ClientInputs::describe_remote_context(const std::string& context, engine::BuildRequest& request) {
+  if (!context.starts_with(kUploadUrl)) {
+    request.inputs.context = engine::UrlContext{context};
+    return;
+  }
+  upload_ = sys::open_at(AT_FDCWD, state_.root(), O_TMPFILE | O_RDWR, 0600);
+  session_of("context", {})
+      ->pull_upload(context.substr(kUploadUrl.size()), upload_.get(), kMostUpload, &question_.build.cancel());
+  if (lseek(upload_.get(), 0, SEEK_SET) < 0) throw_errno(errno, "seek in an upload");
+  request.inputs.context = engine::StreamContext{upload_.get()};
+}
+
+/// `context_name`: of the directory whose ignore file counts where the Dockerfile has none of its own; empty: none.
+engine::GivenDockerfile ClientInputs::read_dockerfile(const std::string& context_name) {
+  const std::string name = or_else(attribute(attributes_, "filename"), "Dockerfile");
+  const std::string directory = or_else(attribute(attributes_, "dockerfilekey"), "dockerfile");
+  const std::string own_ignore = cat(name, ".dockerignore");
+  const CancelSource* cancel = &question_.build.cancel();
+  const auto files =
+      session_of(directory, {})->read_files(directory, {name, own_ignore, to_lower(name)}, kMostDockerfile, cancel);
+  auto found = files.find(name);
+  if (found == files.end() && base_name(name) == "Dockerfile") found = files.find(to_lower(name));
+  if (found == files.end())
+    throw Error(ErrorCode::not_found, cat("failed to read dockerfile: open ", name, ": no such file or directory"));
+  engine::GivenDockerfile given{base_name(name), found->second};
+  if (const auto ignore = files.find(own_ignore); ignore != files.end())
+    given.ignore = ignore->second;
+  else if (!context_name.empty())
+    given.ignore = session_of(context_name, {})->read_file(context_name, ".dockerignore", kMostDockerfile, cancel);
+  return given;
+}
+
+std::string ClientInputs::named_context(const std::string& value) {
+  if (value.starts_with(kInput)) return cat("oci-layout://", layout_of(value.substr(kInput.size())));
+  if (!value.starts_with(kLocal)) return value;
+  const std::string directory = value.substr(kLocal.size());
+  return cat(kLocal, contexts_.open(session_of(directory, {}), directory, {}));
+}
+
+std::string ClientInputs::layout_of(const std::string& input) {
+  const auto found = question_.asked.frontend_inputs().find(input);
+  const std::string id = found == question_.asked.frontend_inputs().end() ? std::string() : earlier_id(found->second);
+  if (id.empty()) throw Error(ErrorCode::unsupported, cat("input ", input, " is not the result of an earlier solve"));
+  layouts_.emplace_back(sys::open_at(AT_FDCWD, state_.root(), O_PATH | O_DIRECTORY).get(), "linked-");
+  const std::string path = cat(layouts_.back().path(), "/image");
+  write_layout_(id, path);
+  return path;
+}
+
+}  // namespace cbuild::api

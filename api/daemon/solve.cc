@@ -1,0 +1,190 @@
+// SPDX-License-Identifier: Apache-2.0
+// From a call of the API to a request of the engine, and from its result to the answer: inputs (client_inputs), the
+// client's secrets, agents and accounts (client_services), its outputs (client_outputs). Builds need a session of the
+// engine each, of which there is a limited number.
+#include "api/daemon/solve.h"
+
+#include <nlohmann/json.hpp>
+#include <utility>
+
+#include "api/daemon/client_outputs.h"
+#include "api/daemon/client_services.h"
+#include "base/error.h"
+#include "base/text.h"
+#include "engine/ask_dockerfile.h"
+#include "engine/builder.h"
+#include "engine/services.h"
+#include "oci/image_config.h"
+#include "oci/manifest.h"
+
+namespace cbuild::api {
+namespace {
+
+using CachesJson = nlohmann::ordered_json;
+
+template <typename Map>
+Attributes to_attributes(const Map& map) {
+  return {map.begin(), map.end()};
+}
+
+void set_outputs(const Build& build, ClientOutputs& outputs, engine::BuildRequest& request) {
+  const moby::buildkit::v1::SolveRequest& wanted = build.request();
+  int index = 0;
+  for (const auto& exporter : wanted.exporters())
+    request.outputs.list.push_back(outputs.add(index++, exporter.type(), to_attributes(exporter.attrs())));
+  if (wanted.exporters().empty() && !wanted.exporter().empty())
+    request.outputs.list.push_back(outputs.add(0, wanted.exporter(), to_attributes(wanted.exporter_attrs())));
+}
+
+/// The imports of a frontend: a list of objects in JSON.
+void add_imports(const std::string& text, engine::CacheSettings& caches) {
+  if (text.empty()) return;
+  const CachesJson list = CachesJson::parse(text, nullptr, false);
+  if (!list.is_array()) throw Error(ErrorCode::usage, "cache-imports is not a list in JSON");
+  for (const CachesJson& entry : list) {
+    if (!entry.is_object()) throw Error(ErrorCode::usage, "cache-imports: an entry is not an object");
+    Attributes values;
+    const auto given = entry.find("Attrs");
+    if (given != entry.end() && given->is_object())
+      for (const auto& [key, value] : given->items())
+        if (value.is_string()) values[key] = value.get<std::string>();
+    caches.from.push_back(cache::parse_cache_from(output_text(entry.value("Type", std::string()), values)));
+  }
+}
+
+void set_caches(const ClientQuestion& question, engine::CacheSettings& caches) {
+  const auto& wanted = question.build.request().cache();
+  for (const auto& entry : wanted.imports())
+    caches.from.push_back(cache::parse_cache_from(output_text(entry.type(), to_attributes(entry.attrs()))));
+  for (const auto& entry : wanted.exports())
+    caches.to.push_back(cache::parse_cache_to(output_text(entry.type(), to_attributes(entry.attrs()))));
+  add_imports(attribute(to_attributes(question.asked.frontend_opt()), "cache-imports"), caches);
+}
+
+std::map<std::string, std::string> response_of(const engine::BuildRequest& request, const engine::BuildResult& result) {
+  std::map<std::string, std::string> response;
+  if (result.cache_manifest) response["cache.manifest"] = oci::to_json(*result.cache_manifest);
+  if (result.images.empty()) return response;
+  const engine::TargetImage& image = result.images.front();
+  response["containerimage.digest"] = image.manifest.digest.str();
+  if (!image.config.digest.empty()) response["containerimage.config.digest"] = image.config.digest.str();
+  response["containerimage.descriptor"] = base64_encode(oci::to_json(image.manifest));
+  std::vector<std::string> names;
+  for (const exporter::Output& output : request.outputs.list)
+    names.insert(names.end(), output.names.begin(), output.names.end());
+  if (!names.empty()) response["image.name"] = join(names, ",");
+  return response;
+}
+
+void write_layout(DaemonState& state, const ClientQuestion& question, const std::string& id, const std::string& path);
+
+/// A request without outputs, and what has to stay as long as it is used.
+struct Asked {
+  Asked(DaemonState& state, const ClientQuestion& question)
+      : inputs(state, question,
+               [&state, &question](const std::string& id, const std::string& path) {
+                 write_layout(state, question, id, path);
+               }),
+        services(question.session, question.build.cancel()) {
+    services.serve(request);
+    for (const std::string& name : question.build.request().entitlements()) request.steps.allow.push_back(name);
+    request.in_history = !question.build.request().internal();
+  }
+
+  ClientInputs inputs;
+  ClientServices services;
+  engine::BuildRequest request;
+};
+
+engine::BuildResult run(DaemonState& state, const ClientQuestion& question, const engine::BuildRequest& request) {
+  const EngineSlot slot(state.slots, question.build.cancel());
+  engine::BuildResult result =
+      engine::Builder(slot.session()).build(request, question.build.status(), question.build.cancel());
+  if (result.failure) throw FailedResult{std::move(*result.failure)};
+  return result;
+}
+
+/// The result of another solve; its inputs are those of its own client's session.
+void write_layout(DaemonState& state, const ClientQuestion& question, const std::string& id, const std::string& path) {
+  const auto gone = [&] { return question.build.cancel().cancelled(); };
+  const auto other = state.builds.wait(id.substr(0, id.find('/')), gone);
+  const Build::Asked wanted = other->result(id);
+  if (!wanted) throw Error(ErrorCode::usage, cat("no such result: ", id));
+  const std::string& session = other->request().session();
+  const ClientQuestion linked{question.build, *wanted, session.empty() ? nullptr : state.sessions.wait(session, gone)};
+  Asked asked(state, linked);
+  asked.inputs.describe(asked.request);
+  exporter::Output& output = asked.request.outputs.list.emplace_back();
+  output.type = exporter::OutputType::oci;
+  output.dest = path;
+  output.as_tar = false;
+  asked.request.outputs.attestations = {};
+  run(state, linked, asked.request);
+}
+
+engine::DockerfileQuestion question_of(const std::string& id) {
+  if (id == "frontend.lint") return engine::DockerfileQuestion::check;
+  if (id == "frontend.outline") return engine::DockerfileQuestion::outline;
+  if (id == "frontend.targets") return engine::DockerfileQuestion::targets;
+  if (id == "frontend.subrequests.describe") return engine::DockerfileQuestion::describe;
+  throw Error(ErrorCode::unsupported, cat("unsupported request ", id));
+}
+
+}  // namespace
+
+std::map<std::string, std::string> solve(DaemonState& state, const ClientQuestion& question) {
+  Asked asked(state, question);
+  ClientOutputs outputs(question.session, state.root(), question.build.cancel());
+  asked.inputs.describe(asked.request);
+  set_outputs(question.build, outputs, asked.request);
+  set_caches(question, asked.request.caches);
+  const engine::BuildResult result = run(state, question, asked.request);
+  std::map<std::string, std::string> response = response_of(asked.request, result);
+  outputs.finish(response, engine::is_multi_platform(asked.request.inputs));
+  return response;
+}
+
+void evaluate(DaemonState& state, const ClientQuestion& question, const std::string& tree) {
+  Asked asked(state, question);
+  asked.inputs.describe(asked.request);
+  asked.request.in_history = false;
+  asked.request.outputs.attestations = {};
+  if (!tree.empty()) {
+    exporter::Output& output = asked.request.outputs.list.emplace_back();
+    output.type = exporter::OutputType::local;
+    output.dest = tree;
+    output.platform_split = false;
+  }
+  run(state, question, asked.request);
+}
+
+std::map<std::string, std::string> answer_subrequest(DaemonState& state, const ClientQuestion& question) {
+  Asked asked(state, question);
+  asked.inputs.describe(asked.request);
+  const auto wanted = question_of(question.asked.frontend_opt().at("requestid"));
+  const EngineSlot slot(state.slots, question.build.cancel());
+  engine::Services services(asked.request, slot.session(), question.build.status(), question.build.cancel());
+  const engine::DockerfileAnswer answer = engine::ask_dockerfile(
+      asked.request, wanted, {services.images, [&]() -> engine::RemoteContexts& { return services.contexts; }});
+  const bool failed = !answer.check.errors.empty();
+  if (failed && wanted != engine::DockerfileQuestion::check) throw FailedResult{engine::Diagnosed{answer.check.errors}};
+  const bool warned = wanted == engine::DockerfileQuestion::check && !answer.check.warnings.empty();
+  return {{"result.json", engine::answer_text(answer, wanted, true)},
+          {"result.txt", engine::answer_text(answer, wanted, false)},
+          {"result.statuscode", failed || warned ? "1" : "0"},
+          {"version", "1.0.0"}};
+}
+
+ImageAnswer resolve_image(DaemonState& state, const ClientQuestion& question, const std::string& name,
+                          const std::string& platform, bool ask_registry) {
+  Asked asked(state, question);
+  if (ask_registry) asked.request.sources.pull = engine::PullPolicy::always;
+  const auto wanted = platform.empty() ? oci::host_platform() : oci::parse_platform(platform);
+  if (!wanted) throw Error(ErrorCode::usage, cat("platform ", platform, " is not one"));
+  const EngineSlot slot(state.slots, question.build.cancel());
+  engine::Services services(asked.request, slot.session(), question.build.status(), question.build.cancel());
+  const frontend::ResolvedImage image = services.images.resolve(name, {}, *wanted);
+  return {image.manifest.str(), oci::to_json(image.config)};
+}
+
+}  // namespace cbuild::api

@@ -1,0 +1,31 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include <memory>
+#include <string>
+
+#include "api/daemon/builds.h"
+#include "api/daemon/engine_slots.h"
+#include "api/daemon/sessions.h"
+
+namespace grpc {
+class Service;
+}
+
+namespace cbuild::api {
+
+/// What all services share. Everything else is in the store.
+struct DaemonState {
+  EngineSlots& slots;
+  Sessions sessions = {};
+  Builds builds = {};
+
+  const std::string& root() const { return slots.root(); }
+};
+
+std::unique_ptr<grpc::Service> make_control_service(DaemonState& state);
+std::unique_ptr<grpc::Service> make_bridge_service(DaemonState& state);
+std::unique_ptr<grpc::Service> make_health_service();
+std::unique_ptr<grpc::Service> make_trace_service();
+
+}  // namespace cbuild::api
