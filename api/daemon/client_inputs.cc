@@ -9,6 +9,7 @@
 
 #include <utility>
 
+#include "api/daemon/image_layouts.h"
 #include "api/llb/definition_graph.h"
 #include "base/digest.h"
 #include "base/error.h"
@@ -24,6 +25,7 @@ constexpr std::uint64_t kMostUpload = std::uint64_t{1} << 40;
 constexpr std::string_view kUploadUrl = "http://buildkit-session/";
 constexpr std::string_view kLocal = "local:";
 constexpr std::string_view kInput = "input:";
+constexpr std::string_view kLayout = "oci-layout://";
 constexpr std::string_view kEarlier = "cbuild://";
 
 std::string or_else(std::string value, const char* otherwise) {
@@ -153,6 +155,7 @@ engine::GivenDockerfile ClientInputs::read_dockerfile(const std::string& context
 
 std::string ClientInputs::named_context(const std::string& value) {
   if (value.starts_with(kInput)) return cat("oci-layout://", layout_of(value.substr(kInput.size())));
+  if (value.starts_with(kLayout)) return client_layout(value.substr(kLayout.size()));
   if (!value.starts_with(kLocal)) return value;
   const std::string directory = value.substr(kLocal.size());
   return cat(kLocal, contexts_.open(session_of(directory, {}), directory, {}));
@@ -166,6 +169,18 @@ std::string ClientInputs::layout_of(const std::string& input) {
   const std::string path = cat(layouts_.back().path(), "/image");
   write_layout_(id, path);
   return path;
+}
+
+/// "NAME[:TAG]@DIGEST" of a content store of the client.
+std::string ClientInputs::client_layout(const std::string& text) {
+  const std::size_t at = text.find('@');
+  const auto digest = at == std::string::npos ? std::nullopt : Digest::parse(text.substr(at + 1));
+  if (!digest) throw Error(ErrorCode::usage, cat("oci-layout://", text, ": not NAME@DIGEST"));
+  layouts_.emplace_back(sys::open_at(AT_FDCWD, state_.root(), O_PATH | O_DIRECTORY).get(), "client-layout-");
+  const std::string name = text.substr(0, text.find_first_of(":@"));
+  const CancelSource* cancel = &question_.build.cancel();
+  fetch_layout(*session_of(name, {})->content(name, cancel), *digest, layouts_.back().path());
+  return cat(kLayout, layouts_.back().path(), "@", digest->str());
 }
 
 }  // namespace cbuild::api

@@ -44,6 +44,7 @@ class ClientInputs {
   engine::GivenDockerfile read_dockerfile(const std::string& context_name);
   std::string named_context(const std::string& value);
   std::string layout_of(const std::string& input);
+  std::string client_layout(const std::string& text);
 
   DaemonState& state_;
   const ClientQuestion& question_;

@@ -12,9 +12,11 @@
 #include <thread>
 #include <utility>
 
+#include "api/daemon/image_layouts.h"
 #include "base/error.h"
 #include "base/sys.h"
 #include "base/text.h"
+#include "base/words.h"
 #include "exporter/output_type.h"
 
 namespace cbuild::api {
@@ -105,6 +107,7 @@ struct ClientOutputs::Archive {
 struct ClientOutputs::Directory {
   int index;
   TempDir temp;
+  bool is_layout = false;  ///< it is the client's content store that takes it
 };
 
 ClientOutputs::ClientOutputs(std::shared_ptr<ClientSession> session, std::string store, const CancelSource& cancel)
@@ -120,10 +123,11 @@ exporter::Output ClientOutputs::add(int index, const std::string& type,
   const bool is_image = type == "image" || type == "registry" || type == "cacheonly";
   if (is_image) return exporter::parse_output(output_text(type, given), false);
   if (!session_) throw Error(ErrorCode::usage, cat("output of type ", type, " needs a session"));
-  const bool is_tree = type == "local" || (given.contains("tar") && given["tar"] == "false");
+  const bool is_layout = given.contains("tar") && !parse_bool(given["tar"]).value_or(true);
+  const bool is_tree = type == "local" || is_layout;
   if (is_tree) {
-    Directory& directory =
-        *directories_.emplace_back(std::make_unique<Directory>(Directory{index, below(store_, "client-output-")}));
+    Directory& directory = *directories_.emplace_back(
+        std::make_unique<Directory>(Directory{index, below(store_, "client-output-"), is_layout}));
     given["dest"] = directory.temp.path();
   } else {
     given["dest"] = archives_.emplace_back(std::make_unique<Archive>(*this, index))->path();
@@ -134,6 +138,10 @@ exporter::Output ClientOutputs::add(int index, const std::string& type,
 void ClientOutputs::finish(const std::map<std::string, std::string>& metadata, bool multi_platform) {
   for (const auto& archive : archives_) archive->finish();
   for (const auto& directory : directories_) {
+    if (directory->is_layout) {
+      send_layout(directory->temp.path(), *session_->content("export", &cancel_));
+      continue;
+    }
     SendRequest request;
     request.exporter_index = directory->index;
     request.metadata = metadata;

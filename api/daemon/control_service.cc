@@ -103,10 +103,11 @@ class ControlService final : public v1::Control::Service {
 
   grpc::Status Session(ServerContext* context, SessionChannel* channel) override {
     return guarded([&] {
-      const auto session = std::make_shared<ClientSession>(header_of(*context), stream_of(*context, *channel));
+      SessionHeader header = header_of(*context);
+      channel->SendInitialMetadata();  // before the session writes
+      const auto session = std::make_shared<ClientSession>(std::move(header), stream_of(*context, *channel));
       const std::string id = session->header().id;
       state_.sessions.add(session);
-      channel->SendInitialMetadata();
       session->wait_closed();
       state_.sessions.remove(id);
       return grpc::Status::OK;

@@ -4,9 +4,9 @@
 // engine each, of which there is a limited number.
 #include "api/daemon/solve.h"
 
-#include <nlohmann/json.hpp>
 #include <utility>
 
+#include "api/daemon/client_caches.h"
 #include "api/daemon/client_outputs.h"
 #include "api/daemon/client_services.h"
 #include "base/error.h"
@@ -20,8 +20,6 @@
 namespace cbuild::api {
 namespace {
 
-using CachesJson = nlohmann::ordered_json;
-
 template <typename Map>
 Attributes to_attributes(const Map& map) {
   return {map.begin(), map.end()};
@@ -34,31 +32,6 @@ void set_outputs(const Build& build, ClientOutputs& outputs, engine::BuildReques
     request.outputs.list.push_back(outputs.add(index++, exporter.type(), to_attributes(exporter.attrs())));
   if (wanted.exporters().empty() && !wanted.exporter().empty())
     request.outputs.list.push_back(outputs.add(0, wanted.exporter(), to_attributes(wanted.exporter_attrs())));
-}
-
-/// The imports of a frontend: a list of objects in JSON.
-void add_imports(const std::string& text, engine::CacheSettings& caches) {
-  if (text.empty()) return;
-  const CachesJson list = CachesJson::parse(text, nullptr, false);
-  if (!list.is_array()) throw Error(ErrorCode::usage, "cache-imports is not a list in JSON");
-  for (const CachesJson& entry : list) {
-    if (!entry.is_object()) throw Error(ErrorCode::usage, "cache-imports: an entry is not an object");
-    Attributes values;
-    const auto given = entry.find("Attrs");
-    if (given != entry.end() && given->is_object())
-      for (const auto& [key, value] : given->items())
-        if (value.is_string()) values[key] = value.get<std::string>();
-    caches.from.push_back(cache::parse_cache_from(output_text(entry.value("Type", std::string()), values)));
-  }
-}
-
-void set_caches(const ClientQuestion& question, engine::CacheSettings& caches) {
-  const auto& wanted = question.build.request().cache();
-  for (const auto& entry : wanted.imports())
-    caches.from.push_back(cache::parse_cache_from(output_text(entry.type(), to_attributes(entry.attrs()))));
-  for (const auto& entry : wanted.exports())
-    caches.to.push_back(cache::parse_cache_to(output_text(entry.type(), to_attributes(entry.attrs()))));
-  add_imports(attribute(to_attributes(question.asked.frontend_opt()), "cache-imports"), caches);
 }
 
 std::map<std::string, std::string> response_of(const engine::BuildRequest& request, const engine::BuildResult& result) {
@@ -135,11 +108,14 @@ engine::DockerfileQuestion question_of(const std::string& id) {
 std::map<std::string, std::string> solve(DaemonState& state, const ClientQuestion& question) {
   Asked asked(state, question);
   ClientOutputs outputs(question.session, state.root(), question.build.cancel());
+  ClientCaches caches(question.session, state.root(), question.build.cancel());
   asked.inputs.describe(asked.request);
   set_outputs(question.build, outputs, asked.request);
-  set_caches(question, asked.request.caches);
+  caches.describe(question.build.request().cache(),
+                  attribute(to_attributes(question.asked.frontend_opt()), "cache-imports"), asked.request.caches);
   const engine::BuildResult result = run(state, question, asked.request);
   std::map<std::string, std::string> response = response_of(asked.request, result);
+  caches.finish();
   outputs.finish(response, engine::is_multi_platform(asked.request.inputs));
   return response;
 }
