@@ -67,7 +67,7 @@ class BridgeService final : public gateway::LLBBridge::Service {
 
   grpc::Status Evaluate(ServerContext* context, const gateway::EvaluateRequest* request,
                         gateway::EvaluateResponse*) override {
-    return guarded([&] { make(*context, *build_of(*context), request->ref(), {}); });
+    return guarded([&] { linked_layout(state_, *build_of(*context), request->ref()); });
   }
 
   grpc::Status ReadFile(ServerContext* context, const gateway::ReadFileRequest* request,
@@ -164,6 +164,7 @@ class BridgeService final : public gateway::LLBBridge::Service {
     pb::Op end;
     end.add_inputs()->set_digest(sha256(bytes).str());
     *out.mutable_def()->add_def() = bytes;
+    (*out.mutable_def()->mutable_metadata())[end.inputs(0).digest()];  // without any it counts as none
     *out.mutable_def()->add_def() = end.SerializeAsString();
   }
 

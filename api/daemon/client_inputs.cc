@@ -62,10 +62,10 @@ std::string part_name(const LocalRequest& wanted) {
 
 }  // namespace
 
-ClientInputs::ClientInputs(DaemonState& state, const ClientQuestion& question, LayoutWriter write_layout)
+ClientInputs::ClientInputs(DaemonState& state, const ClientQuestion& question, LinkedLayout linked)
     : state_(state),
       question_(question),
-      write_layout_(std::move(write_layout)),
+      linked_(std::move(linked)),
       attributes_(question.asked.frontend_opt().begin(), question.asked.frontend_opt().end()),
       contexts_(state.root(), question.build.status(), question.build.cancel()) {}
 
@@ -165,10 +165,7 @@ std::string ClientInputs::layout_of(const std::string& input) {
   const auto found = question_.asked.frontend_inputs().find(input);
   const std::string id = found == question_.asked.frontend_inputs().end() ? std::string() : earlier_id(found->second);
   if (id.empty()) throw Error(ErrorCode::unsupported, cat("input ", input, " is not the result of an earlier solve"));
-  layouts_.emplace_back(sys::open_at(AT_FDCWD, state_.root(), O_PATH | O_DIRECTORY).get(), "linked-");
-  const std::string path = cat(layouts_.back().path(), "/image");
-  write_layout_(id, path);
-  return path;
+  return cat(linked_layouts_.emplace_back(linked_(id)).path(), "/image");
 }
 
 /// "NAME[:TAG]@DIGEST" of a content store of the client.

@@ -23,15 +23,15 @@ struct ClientQuestion {
   std::shared_ptr<ClientSession> session;  ///< null for a client without one
 };
 
-/// Writes the result of an earlier solve, called by its id, as an image layout to a path. Throws Error.
-using LayoutWriter = std::function<void(const std::string& id, const std::string& path)>;
+/// The result of an earlier solve, called by its id, as an image layout: the directory "image". Throws Error.
+using LinkedLayout = std::function<ResultTree(const std::string& id)>;
 
 /// The inputs of one build of a client: the Dockerfile or the definition, and the contexts, which are copies of the
 /// client's directories, uploads, or sources that the engine fetches itself.
 class ClientInputs {
  public:
-  /// `state` and `question` must outlive it. `write_layout` is called for inputs that are results of other solves.
-  ClientInputs(DaemonState& state, const ClientQuestion& question, LayoutWriter write_layout);
+  /// `state` and `question` must outlive it. `linked` is called for inputs that are results of other solves.
+  ClientInputs(DaemonState& state, const ClientQuestion& question, LinkedLayout linked);
 
   /// Fills in the inputs of `request`, which this must outlive. Throws Error.
   void describe(engine::BuildRequest& request);
@@ -48,11 +48,12 @@ class ClientInputs {
 
   DaemonState& state_;
   const ClientQuestion& question_;
-  const LayoutWriter write_layout_;
+  const LinkedLayout linked_;
   const Attributes attributes_;
   ClientContexts contexts_;
   UniqueFd upload_;
   std::vector<TempDir> layouts_;
+  std::vector<ResultTree> linked_layouts_;
 };
 
 }  // namespace cbuild::api

@@ -69,6 +69,11 @@ void fetch_layout(ContentStore& from, const Digest& top, const std::string& path
   const UniqueFd root = sys::open_at(AT_FDCWD, path, O_PATH | O_DIRECTORY);
   const UniqueFd blobs = sys::open_at(root.get(), "blobs/sha256", O_PATH | O_DIRECTORY);
   sys::write_file_at(root.get(), "oci-layout", R"({"imageLayoutVersion":"1.0.0"})");
+  const LayoutJson entry = {{"mediaType", "application/vnd.oci.image.index.v1+json"},
+                            {"digest", top.str()},
+                            {"size", from.size(top).value_or(0)}};
+  const LayoutJson index = {{"schemaVersion", 2}, {"manifests", LayoutJson::array({entry})}};
+  sys::write_file_at(root.get(), "index.json", index.dump());
   std::set<Digest> seen;
   std::vector<LayoutBlob> due = {{top, true}};
   while (!due.empty()) {

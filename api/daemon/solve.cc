@@ -49,15 +49,11 @@ std::map<std::string, std::string> response_of(const engine::BuildRequest& reque
   return response;
 }
 
-void write_layout(DaemonState& state, const ClientQuestion& question, const std::string& id, const std::string& path);
-
 /// A request without outputs, and what has to stay as long as it is used.
 struct Asked {
   Asked(DaemonState& state, const ClientQuestion& question)
       : inputs(state, question,
-               [&state, &question](const std::string& id, const std::string& path) {
-                 write_layout(state, question, id, path);
-               }),
+               [&state, &question](const std::string& id) { return linked_layout(state, question.build, id); }),
         services(question.session, question.build.cancel()) {
     services.serve(request);
     for (const std::string& name : question.build.request().entitlements()) request.steps.allow.push_back(name);
@@ -75,24 +71,6 @@ engine::BuildResult run(DaemonState& state, const ClientQuestion& question, cons
       engine::Builder(slot.session()).build(request, question.build.status(), question.build.cancel());
   if (result.failure) throw FailedResult{std::move(*result.failure)};
   return result;
-}
-
-/// The result of another solve; its inputs are those of its own client's session.
-void write_layout(DaemonState& state, const ClientQuestion& question, const std::string& id, const std::string& path) {
-  const auto gone = [&] { return question.build.cancel().cancelled(); };
-  const auto other = state.builds.wait(id.substr(0, id.find('/')), gone);
-  const Build::Asked wanted = other->result(id);
-  if (!wanted) throw Error(ErrorCode::usage, cat("no such result: ", id));
-  const std::string& session = other->request().session();
-  const ClientQuestion linked{question.build, *wanted, session.empty() ? nullptr : state.sessions.wait(session, gone)};
-  Asked asked(state, linked);
-  asked.inputs.describe(asked.request);
-  exporter::Output& output = asked.request.outputs.list.emplace_back();
-  output.type = exporter::OutputType::oci;
-  output.dest = path;
-  output.as_tar = false;
-  asked.request.outputs.attestations = {};
-  run(state, linked, asked.request);
 }
 
 engine::DockerfileQuestion question_of(const std::string& id) {
@@ -132,6 +110,26 @@ void evaluate(DaemonState& state, const ClientQuestion& question, const std::str
     output.platform_split = false;
   }
   run(state, question, asked.request);
+}
+
+ResultTree linked_layout(DaemonState& state, Build& build, const std::string& id) {
+  const auto gone = [&] { return build.cancel().cancelled(); };
+  const auto other = state.builds.wait(id.substr(0, id.find('/')), gone);
+  const Build::Asked wanted = other->result(id);
+  if (!wanted) throw Error(ErrorCode::usage, cat("no such result: ", id));
+  return other->tree(cat("layout ", id), state.root(), [&](const std::string& path) {
+    const std::string& session = other->request().session();
+    const ClientQuestion linked{build, *wanted, session.empty() ? nullptr : state.sessions.wait(session, gone)};
+    Asked asked(state, linked);
+    asked.inputs.describe(asked.request);
+    exporter::Output& output = asked.request.outputs.list.emplace_back();
+    output.type = exporter::OutputType::oci;
+    output.dest = cat(path, "/image");
+    output.as_tar = false;
+    asked.request.outputs.attestations = {};
+    asked.request.in_history = false;
+    run(state, linked, asked.request);
+  });
 }
 
 std::map<std::string, std::string> answer_subrequest(DaemonState& state, const ClientQuestion& question) {

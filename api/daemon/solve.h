@@ -23,6 +23,10 @@ std::map<std::string, std::string> solve(DaemonState& state, const ClientQuestio
 /// Only makes the result. `tree`: its files are written there; empty: they are not. Throws as solve().
 void evaluate(DaemonState& state, const ClientQuestion& question, const std::string& tree);
 
+/// Makes the result `id` of this or another build as an image layout, in the directory "image", once: other builds take
+/// it as a context also when the client that asked for it is gone. Throws as solve().
+ResultTree linked_layout(DaemonState& state, Build& build, const std::string& id);
+
 /// The answer to a question about a Dockerfile, as metadata of a result: the attribute "requestid" says which. Nothing
 /// is built. Throws as solve().
 std::map<std::string, std::string> answer_subrequest(DaemonState& state, const ClientQuestion& question);

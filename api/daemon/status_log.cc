@@ -71,6 +71,13 @@ void StatusLog::on_event(const ProgressEvent& event) {
 
 void StatusLog::close() {
   const std::lock_guard lock(mutex_);
+  auto message = std::make_shared<Response>();
+  for (auto& [id, task] : tasks_) {
+    if (!task->vertex.has_started() || task->vertex.has_completed()) continue;
+    set_time(*task->vertex.mutable_completed(), sys::now_ns());
+    *message->add_vertexes() = task->vertex;
+  }
+  if (message->vertexes_size() > 0) messages_.push_back(std::move(message));
   closed_ = true;
   changed_.notify_all();
 }

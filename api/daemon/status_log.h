@@ -30,7 +30,7 @@ class StatusLog final : public ProgressSink {
   ~StatusLog() override;
 
   void on_event(const ProgressEvent& event) override;
-  /// Nothing follows.
+  /// Nothing follows. What has begun and not ended is told as ended: clients show the others as failed.
   void close();
 
   /// The messages from number `from` on; waits for one, for `patience` at most. `ended`: the log is closed and these

@@ -76,6 +76,7 @@ Condition to_condition(const std::string& filter) {
 Condition any_of_filters(const google::protobuf::RepeatedPtrField<std::string>& filters) {
   std::vector<std::vector<Condition>> all;
   for (const std::string& filter : filters) {
+    if (filter.empty()) continue;
     auto& conditions = all.emplace_back();
     for (const auto& part : split(filter, ',')) conditions.push_back(to_condition(std::string(part)));
   }
