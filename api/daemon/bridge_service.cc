@@ -176,7 +176,7 @@ class BridgeService final : public gateway::LLBBridge::Service {
 
   ResultTree look_into(const ServerContext& context, const std::string& id) {
     const auto build = build_of(context);
-    return build->tree(id, state_.root(), [&](const std::string& path) { make(context, *build, id, path); });
+    return build->tree(id, state_.workspace.path(), [&](const std::string& path) { make(context, *build, id, path); });
   }
 
   DaemonState& state_;

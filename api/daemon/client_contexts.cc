@@ -4,9 +4,13 @@
 // ignore file leaves out left out by the client already.
 #include "api/daemon/client_contexts.h"
 
+#include <fcntl.h>
+#include <sys/stat.h>
+
 #include <algorithm>
 #include <utility>
 
+#include "api/daemon/workspace.h"
 #include "base/digest.h"
 #include "base/error.h"
 #include "base/sys.h"
@@ -37,13 +41,14 @@ const std::string& ClientContexts::lock(const std::shared_ptr<ClientSession>& se
                                         const std::string& part) {
   const SessionHeader& header = session->header();
   const std::string owner = header.shared_key.empty() ? header.id : header.shared_key;
-  const std::string parent = cat(root_, "/clients");
+  const std::string parent = client_copies(root_);
   sys::mkdir_all(AT_FDCWD, parent, 0700);
   const std::string base = cat(parent, "/", sha256(cat(owner, "\n", name, "\n", part)).hex().substr(0, 32));
   for (unsigned number = 0; number < kMostCopies; ++number) {
     auto directory = SyncedDirectory::try_lock(number == 0 ? base : cat(base, "-", number));
     if (!directory) continue;
     const std::string path = directory->tree_path();
+    ::utimensat(AT_FDCWD, dir_name(path).c_str(), nullptr, 0);  // remove_client_copies() looks at it
     return copies_.emplace(path, std::make_unique<Copy>(Copy{session, name, part, std::move(*directory)})).first->first;
   }
   throw Error(ErrorCode::unsupported, cat("too many builds read the same directory ", name, " at once"));

@@ -173,7 +173,7 @@ std::string ClientInputs::client_layout(const std::string& text) {
   const std::size_t at = text.find('@');
   const auto digest = at == std::string::npos ? std::nullopt : Digest::parse(text.substr(at + 1));
   if (!digest) throw Error(ErrorCode::usage, cat("oci-layout://", text, ": not NAME@DIGEST"));
-  layouts_.emplace_back(sys::open_at(AT_FDCWD, state_.root(), O_PATH | O_DIRECTORY).get(), "client-layout-");
+  layouts_.emplace_back(sys::open_at(AT_FDCWD, state_.workspace.path(), O_PATH | O_DIRECTORY).get(), "client-layout-");
   const std::string name = text.substr(0, text.find_first_of(":@"));
   const CancelSource* cancel = &question_.build.cancel();
   fetch_layout(*session_of(name, {})->content(name, cancel), *digest, layouts_.back().path());

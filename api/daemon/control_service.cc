@@ -135,6 +135,7 @@ class ControlService final : public v1::Control::Service {
   grpc::Status Prune(ServerContext*, const v1::PruneRequest* request,
                      grpc::ServerWriter<v1::UsageRecord>* writer) override {
     return guarded([&] {
+      remove_client_copies(state_.root(), request->keep_duration());
       for (const v1::UsageRecord& record : prune_store(state_.slots.any(), *request)) writer->Write(record);
       return grpc::Status::OK;
     });

@@ -19,6 +19,7 @@ namespace cbuild::api {
 namespace {
 
 constexpr int kPollMs = 1000;
+constexpr std::int64_t kKeptCopies_ns = std::int64_t{7} * 86'400 * 1'000'000'000;
 constexpr int kMostMessage = 64 << 20;
 constexpr std::size_t kMostPem = 1u << 20;
 
@@ -84,7 +85,8 @@ class AcceptLoop {
 }  // namespace
 
 void serve(EngineSlots& slots, const ServerSettings& settings, const CancelSource& stop) {
-  DaemonState state{slots};
+  DaemonState state(slots);
+  remove_client_copies(slots.root(), kKeptCopies_ns);
   const auto control = make_control_service(state), bridge = make_bridge_service(state), health = make_health_service(),
              trace = make_trace_service();
   grpc::ServerBuilder builder;

@@ -85,8 +85,8 @@ engine::DockerfileQuestion question_of(const std::string& id) {
 
 std::map<std::string, std::string> solve(DaemonState& state, const ClientQuestion& question) {
   Asked asked(state, question);
-  ClientOutputs outputs(question.session, state.root(), question.build.cancel());
-  ClientCaches caches(question.session, state.root(), question.build.cancel());
+  ClientOutputs outputs(question.session, state.workspace.path(), question.build.cancel());
+  ClientCaches caches(question.session, state.workspace.path(), question.build.cancel());
   asked.inputs.describe(asked.request);
   set_outputs(question.build, outputs, asked.request);
   caches.describe(question.build.request().cache(),
@@ -117,7 +117,7 @@ ResultTree linked_layout(DaemonState& state, Build& build, const std::string& id
   const auto other = state.builds.wait(id.substr(0, id.find('/')), gone);
   const Build::Asked wanted = other->result(id);
   if (!wanted) throw Error(ErrorCode::usage, cat("no such result: ", id));
-  return other->tree(cat("layout ", id), state.root(), [&](const std::string& path) {
+  return other->tree(cat("layout ", id), state.workspace.path(), [&](const std::string& path) {
     const std::string& session = other->request().session();
     const ClientQuestion linked{build, *wanted, session.empty() ? nullptr : state.sessions.wait(session, gone)};
     Asked asked(state, linked);

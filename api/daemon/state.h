@@ -7,6 +7,7 @@
 #include "api/daemon/builds.h"
 #include "api/daemon/engine_slots.h"
 #include "api/daemon/sessions.h"
+#include "api/daemon/workspace.h"
 
 namespace grpc {
 class Service;
@@ -16,9 +17,12 @@ namespace cbuild::api {
 
 /// What all services share. Everything else is in the store.
 struct DaemonState {
+  explicit DaemonState(EngineSlots& engines) : slots(engines), workspace(engines.root()) {}
+
   EngineSlots& slots;
-  Sessions sessions = {};
-  Builds builds = {};
+  const Workspace workspace;
+  Sessions sessions;
+  Builds builds;
 
   const std::string& root() const { return slots.root(); }
 };
