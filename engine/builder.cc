@@ -128,7 +128,8 @@ void record(Services& services, const Work& work, const BuildResult& result, con
   const BuildRequest& request = services.request;
   if (!request.in_history) return;
   try {
-    BuildEntry entry = describe_build_entry(request, work.lowered.context_path);
+    const std::string& name = request.inputs.context_name;
+    BuildEntry entry = describe_build_entry(request, name.empty() ? work.lowered.context_path : name);
     entry.id = work.id;
     entry.status = end.status;
     entry.dockerfile = spelling(request.inputs.dockerfile);

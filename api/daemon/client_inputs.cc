@@ -106,6 +106,8 @@ void ClientInputs::describe_definition(engine::BuildRequest& request) {
 void ClientInputs::describe_dockerfile(engine::BuildRequest& request) {
   read_frontend_options(attributes_, request);
   const std::string remote = attribute(attributes_, "context");
+  request.inputs.context_name =
+      or_else(attribute(attributes_, "vcs:localdir:context"), remote.empty() ? "context" : remote.c_str());
   const std::string context_name = or_else(attribute(attributes_, "contextkey"), "context");
   if (remote.empty())
     request.inputs.context = engine::DirectoryContext{contexts_.open(session_of(context_name, {}), context_name, {})};

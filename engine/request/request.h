@@ -79,6 +79,7 @@ struct DirectoryRead {
 /// The Dockerfile, its contexts and the targets.
 struct InputSettings {
   Context context = DirectoryContext{"."};
+  std::string context_name;  ///< of the context in the history; empty: its path
   DockerfileSource dockerfile;
   std::vector<std::string> targets = {
       ""};  ///< stages to build, each once, as the user spells them; "": the last one of the file
