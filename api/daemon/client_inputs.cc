@@ -15,6 +15,7 @@
 #include "base/error.h"
 #include "base/sys.h"
 #include "base/text.h"
+#include "engine/remote_contexts.h"
 #include "oci/platform.h"
 
 namespace cbuild::api {
@@ -25,11 +26,18 @@ constexpr std::uint64_t kMostUpload = std::uint64_t{1} << 40;
 constexpr std::string_view kUploadUrl = "http://buildkit-session/";
 constexpr std::string_view kLocal = "local:";
 constexpr std::string_view kInput = "input:";
+constexpr std::string_view kImage = "docker-image://";
 constexpr std::string_view kLayout = "oci-layout://";
 constexpr std::string_view kEarlier = "cbuild://";
 
 std::string or_else(std::string value, const char* otherwise) {
   return value.empty() ? std::string(otherwise) : std::move(value);
+}
+
+/// A path in a context: an absolute one would be a file of this machine.
+std::string below_root(const std::string& path) {
+  const std::size_t begin = path.find_first_not_of('/');
+  return begin == std::string::npos ? "Dockerfile" : path.substr(begin);
 }
 
 /// "# syntax=docker/dockerfile": the built-in frontend is taken for every version of that image.
@@ -70,6 +78,7 @@ ClientInputs::ClientInputs(DaemonState& state, const ClientQuestion& question, L
       contexts_(state.root(), question.build.status(), question.build.cancel()) {}
 
 void ClientInputs::describe(engine::BuildRequest& request) {
+  granted_ = request.steps.allow;
   if (question_.asked.frontend().empty()) return describe_definition(request);
   check_frontend(question_.asked.frontend(), attributes_);
   describe_dockerfile(request);
@@ -86,7 +95,7 @@ void ClientInputs::describe_definition(engine::BuildRequest& request) {
   request.inputs.graph = [this](const engine::GraphSources& sources) {
     LlbOptions options;
     options.platform = oci::host_platform();
-    for (const std::string& name : question_.build.request().entitlements()) options.allow.push_back(name);
+    options.allow = granted_;
     options.callbacks.local = [this](const LocalRequest& wanted) {
       const std::string path = contexts_.open(session_of(wanted.name, wanted.session), wanted.name, part_name(wanted));
       SyncRequest sync;
@@ -117,7 +126,7 @@ void ClientInputs::describe_dockerfile(engine::BuildRequest& request) {
       remote.empty() || attributes_.contains("dockerfilekey"))
     request.inputs.dockerfile = read_dockerfile(remote.empty() ? context_name : std::string());
   else if (!file.empty())
-    request.inputs.dockerfile = engine::NamedDockerfile{file};
+    request.inputs.dockerfile = engine::NamedDockerfile{below_root(file)};
   for (const auto& [name, value] : with_prefix(attributes_, "context:"))
     request.inputs.named_contexts[name] = named_context(value);
   request.inputs.fill_directory = [this](const engine::DirectoryRead& read) { contexts_.fill(read); };
@@ -125,6 +134,8 @@ void ClientInputs::describe_dockerfile(engine::BuildRequest& request) {
 
 void ClientInputs::describe_remote_context(const std::string& context, engine::BuildRequest& request) {
   if (!context.starts_with(kUploadUrl)) {
+    if (!engine::RemoteContexts::is_remote(context))
+      throw Error(ErrorCode::usage, cat("unsupported context ", context));
     request.inputs.context = engine::UrlContext{context};
     return;
   }
@@ -158,7 +169,9 @@ engine::GivenDockerfile ClientInputs::read_dockerfile(const std::string& context
 std::string ClientInputs::named_context(const std::string& value) {
   if (value.starts_with(kInput)) return cat("oci-layout://", layout_of(value.substr(kInput.size())));
   if (value.starts_with(kLayout)) return client_layout(value.substr(kLayout.size()));
-  if (!value.starts_with(kLocal)) return value;
+  if (value.starts_with(kImage) || engine::RemoteContexts::is_remote(value)) return value;
+  // A path would be one of this machine, which is not the client's.
+  if (!value.starts_with(kLocal)) throw Error(ErrorCode::usage, cat("unsupported context source ", value));
   const std::string directory = value.substr(kLocal.size());
   return cat(kLocal, contexts_.open(session_of(directory, {}), directory, {}));
 }

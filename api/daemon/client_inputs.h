@@ -33,7 +33,7 @@ class ClientInputs {
   /// `state` and `question` must outlive it. `linked` is called for inputs that are results of other solves.
   ClientInputs(DaemonState& state, const ClientQuestion& question, LinkedLayout linked);
 
-  /// Fills in the inputs of `request`, which this must outlive. Throws Error.
+  /// Fills in the inputs of `request`, which this must outlive; its entitlements are known. Throws Error.
   void describe(engine::BuildRequest& request);
 
  private:
@@ -52,6 +52,7 @@ class ClientInputs {
   const Attributes attributes_;
   ClientContexts contexts_;
   UniqueFd upload_;
+  std::vector<std::string> granted_;  ///< entitlements
   std::vector<TempDir> layouts_;
   std::vector<ResultTree> linked_layouts_;
 };

@@ -18,6 +18,7 @@ struct DaemonLine {
   std::vector<std::string> addresses;
   std::string root;
   api::TlsFiles tls;
+  std::vector<std::string> entitlements;
   unsigned builds = 8;
   unsigned idle_s = 0;
 };
@@ -38,6 +39,7 @@ int run(const DaemonLine& line) {
   for (const std::string& address : line.addresses) settings.listeners.push_back(api::listen_on(address));
   if (settings.listeners.empty()) settings.listeners.push_back(api::listen_on("unix:///run/cbuild/cbuildd.sock"));
   settings.tls = line.tls;
+  settings.entitlements = line.entitlements;
   settings.idle = std::chrono::seconds(line.idle_s);
   CancelSource stop;
   const Interrupts interrupts(stop);
@@ -65,6 +67,9 @@ int main(int argc, char** argv) {
   app.add_option("--tlscert", line.tls.certificate, "PEM file of the server's certificate, for TCP");
   app.add_option("--tlskey", line.tls.key, "PEM file of its key");
   app.add_option("--tlscacert", line.tls.authority, "PEM file of the authority whose clients are let in");
+  app.add_option("--allow", line.entitlements, "Entitlement that clients may ask for; may be repeated")
+      ->allow_extra_args(false)
+      ->check(CLI::IsMember({"network.host", "security.insecure", "device"}));
   app.add_option("--builds", line.builds, "How many builds may run at once (default 8)")->check(CLI::Range(1, 256));
   app.add_option("--idle", line.idle_s, "End after so many seconds without a client; 0: never");
   app.set_version_flag("--version", "cbuildd " CBUILD_VERSION);

@@ -85,7 +85,7 @@ class AcceptLoop {
 }  // namespace
 
 void serve(EngineSlots& slots, const ServerSettings& settings, const CancelSource& stop) {
-  DaemonState state(slots);
+  DaemonState state(slots, settings.entitlements);
   remove_client_copies(slots.root(), kKeptCopies_ns);
   const auto control = make_control_service(state), bridge = make_bridge_service(state), health = make_health_service(),
              trace = make_trace_service();

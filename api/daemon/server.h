@@ -19,7 +19,8 @@ struct TlsFiles {
 struct ServerSettings {
   std::vector<Listener> listeners;
   TlsFiles tls;
-  std::chrono::seconds idle{0};  ///< ends after so long without a connection; 0: never
+  std::vector<std::string> entitlements;  ///< that clients may ask for
+  std::chrono::seconds idle{0};           ///< ends after so long without a connection; 0: never
 };
 
 /// Answers BuildKit's API until `stop` or idleness. Builds that run then are cancelled. Throws Error for files of TLS

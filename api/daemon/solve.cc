@@ -4,6 +4,7 @@
 // engine each, of which there is a limited number.
 #include "api/daemon/solve.h"
 
+#include <algorithm>
 #include <utility>
 
 #include "api/daemon/client_caches.h"
@@ -49,6 +50,14 @@ std::map<std::string, std::string> response_of(const engine::BuildRequest& reque
   return response;
 }
 
+/// Clients ask for entitlements; whoever runs the daemon says which they may have.
+void check_entitlement(const std::vector<std::string>& allowed, const std::string& name) {
+  const std::string kind = name.substr(0, name.find('='));
+  if (std::find(allowed.begin(), allowed.end(), kind) != allowed.end()) return;
+  throw Error(ErrorCode::denied, cat("granting entitlement ", name, " is not allowed by this daemon"))
+      .with_hint(cat("cbuildd --allow ", kind));
+}
+
 /// A request without outputs, and what has to stay as long as it is used.
 struct Asked {
   Asked(DaemonState& state, const ClientQuestion& question)
@@ -56,7 +65,10 @@ struct Asked {
                [&state, &question](const std::string& id) { return linked_layout(state, question.build, id); }),
         services(question.session, question.build.cancel()) {
     services.serve(request);
-    for (const std::string& name : question.build.request().entitlements()) request.steps.allow.push_back(name);
+    for (const std::string& name : question.build.request().entitlements()) {
+      check_entitlement(state.entitlements, name);
+      request.steps.allow.push_back(name);
+    }
     request.in_history = !question.build.request().internal();
   }
 

@@ -3,6 +3,8 @@
 
 #include <memory>
 #include <string>
+#include <utility>
+#include <vector>
 
 #include "api/daemon/builds.h"
 #include "api/daemon/engine_slots.h"
@@ -17,9 +19,12 @@ namespace cbuild::api {
 
 /// What all services share. Everything else is in the store.
 struct DaemonState {
-  explicit DaemonState(EngineSlots& engines) : slots(engines), workspace(engines.root()) {}
+  /// `allowed`: entitlements that clients may ask for, by name: "network.host", "security.insecure", "device".
+  DaemonState(EngineSlots& engines, std::vector<std::string> allowed)
+      : slots(engines), entitlements(std::move(allowed)), workspace(engines.root()) {}
 
   EngineSlots& slots;
+  const std::vector<std::string> entitlements;
   const Workspace workspace;
   Sessions sessions;
   Builds builds;
