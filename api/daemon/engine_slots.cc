@@ -2,13 +2,24 @@
 #include "api/daemon/engine_slots.h"
 
 #include <chrono>
+#include <utility>
 
 namespace cbuild::api {
 
-EngineSlots::EngineSlots(const std::string& root, unsigned count) {
-  sessions_.reserve(count);
-  sessions_.push_back(engine::start_session(root));
-  while (sessions_.size() < count) sessions_.push_back(engine::another_session(sessions_.front()));
+namespace {
+
+std::vector<engine::Session> start_sessions(const std::string& root, unsigned count) {
+  std::vector<engine::Session> sessions;
+  sessions.push_back(engine::start_session(root));
+  while (sessions.size() < count) sessions.push_back(engine::another_session(sessions.front()));
+  return sessions;
+}
+
+}  // namespace
+
+EngineSlots::EngineSlots(const std::string& root, unsigned count) : EngineSlots(start_sessions(root, count)) {}
+
+EngineSlots::EngineSlots(std::vector<engine::Session> sessions) : sessions_(std::move(sessions)) {
   for (const engine::Session& session : sessions_) free_.push_back(&session);
 }
 

@@ -16,6 +16,8 @@ class EngineSlots {
  public:
   /// `count` sessions on one store, at least one. Must run before any thread exists.
   EngineSlots(const std::string& root, unsigned count);
+  /// These sessions, at least one, all on one store.
+  explicit EngineSlots(std::vector<engine::Session> sessions);
   const std::string& root() const { return sessions_.front().root; }
   /// For what starts no command.
   const engine::Session& any() const { return sessions_.front(); }

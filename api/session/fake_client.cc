@@ -208,7 +208,7 @@ struct FakeClient::Services {
   }
 };
 
-FakeClient::FakeClient(Behaviour behaviour, const SessionSettings& settings)
+FakeClient::FakeClient(Behaviour behaviour, OnlyLine)
     : behaviour_(std::move(behaviour)),
       services_(std::make_unique<Services>()),
       server_(services_->start(&behaviour_)) {
@@ -217,12 +217,20 @@ FakeClient::FakeClient(Behaviour behaviour, const SessionSettings& settings)
   line_.reset(ends[0]);
   if (::fcntl(ends[1], F_SETFL, O_NONBLOCK) != 0) throw_errno(errno, "fcntl");
   grpc::AddInsecureChannelFromFd(server_.get(), ends[1]);
-  SessionHeader header{"id", "name", "key", {}};
-  header.methods = {method::kSync,           method::kSend,   method::kCredentials, method::kFetchToken,
-                    method::kTokenAuthority, method::kSecret, method::kPull,        method::kCheckAgent,
-                    method::kForwardAgent,   method::kContent};
-  if (behaviour_.health) header.methods.push_back(method::kHealth);
-  session_ = std::make_unique<ClientSession>(std::move(header), stream_over(line_.get()), settings);
+}
+
+FakeClient::FakeClient(Behaviour behaviour, const SessionSettings& settings)
+    : FakeClient(std::move(behaviour), OnlyLine{}) {
+  session_ = std::make_unique<ClientSession>(SessionHeader{"id", "name", "key", methods()}, stream_over(line_.get()),
+                                             settings);
+}
+
+std::vector<std::string> FakeClient::methods() const {
+  std::vector<std::string> all = {method::kSync,           method::kSend,   method::kCredentials, method::kFetchToken,
+                                  method::kTokenAuthority, method::kSecret, method::kPull,        method::kCheckAgent,
+                                  method::kForwardAgent,   method::kContent};
+  if (behaviour_.health) all.push_back(method::kHealth);
+  return all;
 }
 
 FakeClient::~FakeClient() {

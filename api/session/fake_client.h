@@ -53,10 +53,16 @@ struct Behaviour {
 class FakeClient {
  public:
   explicit FakeClient(Behaviour behaviour, const SessionSettings& settings = {});
+  /// Without a session of its own: the bytes of line() go through a server.
+  struct OnlyLine {};
+  FakeClient(Behaviour behaviour, OnlyLine);
   ~FakeClient();
 
   ClientSession& session() { return *session_; }
   Behaviour& behaviour() { return behaviour_; }
+  int line() const { return line_.get(); }
+  /// The methods that are there, as a client tells them.
+  std::vector<std::string> methods() const;
   /// Goes away without a word.
   void vanish() noexcept;
 
