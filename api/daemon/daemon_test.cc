@@ -7,6 +7,7 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include <csignal>
 #include <future>
 #include <thread>
 
@@ -43,6 +44,7 @@ struct Daemon {
   std::thread thread;
 
   Daemon() {
+    std::signal(SIGPIPE, SIG_IGN);  // as the program does
     sys::mkdir_all(temp.fd(), "store", 0700);
     auto settings = std::make_shared<ServerSettings>();
     settings->listeners.push_back(listen_on(address));
@@ -59,6 +61,16 @@ struct Daemon {
     return grpc::CreateChannel(address, grpc::InsecureChannelCredentials());
   }
 };
+
+/// False: the other end is gone.
+bool put(int socket, std::string_view data) {
+  while (!data.empty()) {
+    const ssize_t sent = ::send(socket, data.data(), data.size(), MSG_NOSIGNAL);
+    if (sent < 0) return false;
+    data.remove_prefix(static_cast<std::size_t>(sent));
+  }
+  return true;
+}
 
 /// One client with its session; calls may be made in any order.
 class Client {
@@ -87,7 +99,7 @@ class Client {
     });
     in_ = std::thread([this] {
       v1::BytesMessage message;
-      while (stream_->Read(&message)) sys::write_all(fake_.line(), message.data());
+      while (stream_->Read(&message) && put(fake_.line(), message.data())) continue;
       fake_.vanish();
     });
   }
