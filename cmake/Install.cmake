@@ -22,3 +22,10 @@ install(FILES README.md CHANGELOG.md LICENSE DESTINATION "${CMAKE_INSTALL_DOCDIR
 install(DIRECTORY docs/ DESTINATION "${CMAKE_INSTALL_DOCDIR}/docs" FILES_MATCHING PATTERN "*.md" PATTERN "*.svg"
   PATTERN flames EXCLUDE)
 install(DIRECTORY examples/ DESTINATION "${CMAKE_INSTALL_DOCDIR}/examples" USE_SOURCE_PERMISSIONS PATTERN "*.tar" EXCLUDE)
+
+# cbuildd, with `cmake --install build/PRESET --component daemon`.
+if(CBUILD_DAEMON)
+  install(TARGETS cbuildd RUNTIME COMPONENT daemon EXCLUDE_FROM_ALL)
+  install(FILES packaging/systemd/cbuildd.service packaging/systemd/cbuildd.socket DESTINATION lib/systemd/system
+    COMPONENT daemon EXCLUDE_FROM_ALL)
+endif()
