@@ -15,6 +15,11 @@ namespace cbuild::oci::registry {
 
 namespace {
 
+/// Of a host that no certificate brings nearer.
+bool is_unreachable(http::TransportFailure::Kind kind) {
+  return kind == http::TransportFailure::Kind::resolve || kind == http::TransportFailure::Kind::connect;
+}
+
 using FailureKind = http::TransportFailure::Kind;
 constexpr std::chrono::milliseconds kProbeHandshake{10'000};
 
@@ -142,8 +147,9 @@ http::TlsConfig Hosts::tls(const http::Url& url) {
   return certificates(url).tls;
 }
 
-/// Which of several pairs a host takes shows when it is asked. One that takes none gets the first, whose refusal is
-/// then that of the request.
+/// Which of several pairs a host takes shows when it is asked. A refusal may get lost in the end of its connection
+/// (TLS 1.3), so that a broken one counts as one. A host that takes none gets the first, whose refusal is then that of
+/// the request.
 void Hosts::choose_client(const http::Url& base, bool has_alternative) {
   std::vector<routes::ClientPair> clients;
   const auto use = [&](const routes::ClientPair& pair, bool chosen) {
@@ -162,9 +168,8 @@ void Hosts::choose_client(const http::Url& base, bool has_alternative) {
   for (const routes::ClientPair& pair : clients) {
     use(pair, false);
     const http::Response answer = ping(base, has_alternative);
-    if (wants_client_certificate(answer)) continue;
-    if (!answer.failure) return use(pair, true);
-    break;
+    if (!answer.failure && !wants_client_certificate(answer)) return use(pair, true);
+    if (answer.failure && is_unreachable(answer.failure->kind)) break;
   }
   use(clients.front(), false);
 }
