@@ -339,10 +339,9 @@ TEST_CASE("a client that goes away ends its build") {
     ended = client->control().Solve(&context, request, &response);
   });
   reached.get_future().wait();
-  context.TryCancel();
-  client->leave();
+  client->leave();  // its call Solve stays open
   solve.join();
-  CHECK(ended.error_code() == grpc::StatusCode::CANCELLED);
+  CHECK_FALSE(ended.ok());
   Client other(daemon, "s2", Behaviour{});
   v1::ListWorkersResponse workers;
   grpc::ClientContext list;
